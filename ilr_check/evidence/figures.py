@@ -1,0 +1,103 @@
+"""A figure as data: what to draw, not how; stored beside the verdicts and drawn by any reporter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_POINTS = 2000
+"""Points kept per series; a figure is a picture, and the HTML file has to stay small."""
+
+SeriesKind = Literal["line", "band", "points", "interval", "histogram"]
+Role = Literal["measured", "predicted", "rival", "margin", "control", "reference"]
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One curve, band, point set, set of intervals, or sample for a histogram.
+
+    ``band`` uses ``x, low, high``; ``interval`` uses ``x, y`` with ``low, high`` as error bars along y;
+    ``histogram`` uses ``y`` only. ``role`` decides colour and order; reporters own the palette.
+    """
+
+    name: str
+    kind: SeriesKind
+    role: Role
+    x: NDArray[np.float64] | None = None
+    y: NDArray[np.float64] | None = None
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A titled set of series on one pair of axes, with a caption that says what to look for."""
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    caption: str = ""
+    x_log: bool = False
+    y_log: bool = False
+
+
+_ARRAYS = ("x", "y", "low", "high")
+
+
+def save(figure: Figure, folder: Path) -> Path:
+    """Write ``folder/<name>.npz`` (no pickles inside): arrays, and the layout as one JSON string."""
+    layout: dict[str, Any] = {
+        "name": figure.name,
+        "title": figure.title,
+        "x_label": figure.x_label,
+        "y_label": figure.y_label,
+        "caption": figure.caption,
+        "x_log": figure.x_log,
+        "y_log": figure.y_log,
+        "series": [{"name": s.name, "kind": s.kind, "role": s.role} for s in figure.series],
+    }
+    arrays: dict[str, NDArray[Any]] = {"layout": np.array(json.dumps(layout))}
+    for number, series in enumerate(figure.series):
+        for field in _ARRAYS:
+            values = getattr(series, field)
+            if values is not None:
+                arrays[f"{field}{number}"] = _thin(np.asarray(values, dtype=np.float64), series.kind)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{figure.name}.npz"
+    partial = target.with_suffix(".partial")
+    with partial.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    partial.replace(target)
+    return target
+
+
+def load(path: Path) -> Figure:
+    """Read a figure back; raises ``ValueError`` if the file is not one of ours."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            layout = json.loads(str(stored["layout"]))
+            series = tuple(
+                Series(
+                    name=entry["name"],
+                    kind=entry["kind"],
+                    role=entry["role"],
+                    **{field: stored[f"{field}{i}"] for field in _ARRAYS if f"{field}{i}" in stored},
+                )
+                for i, entry in enumerate(layout.pop("series"))
+            )
+    except Exception as error:  # numpy and zipfile raise many kinds for a damaged file
+        raise ValueError(f"{path} is not a readable figure: {error}") from error
+    return Figure(series=series, **layout)
+
+
+def _thin(values: NDArray[np.float64], kind: SeriesKind) -> NDArray[np.float64]:
+    """Keep at most ``MAX_POINTS`` of a curve, evenly; the last point always stays."""
+    if len(values) <= MAX_POINTS or kind == "histogram":
+        return values[:MAX_POINTS] if kind == "histogram" else values
+    keep = np.unique(np.linspace(0, len(values) - 1, MAX_POINTS).round().astype(int))
+    return values[keep]

@@ -1,0 +1,95 @@
+"""The record: one judged statement about one subject, one line of ``verdicts.jsonl``.
+
+Field names are public: scripts read them. Adding a field is allowed, renaming one is not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+Kind = Literal["exact", "statistical", "distributional"]
+Form = Literal["exact", "identity", "transfer", "raw"]
+VerdictWord = Literal[
+    "holds", "violated", "inconclusive", "error", "skipped", "expected_failure", "unexpected_pass"
+]
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A measured number and its interval; ``None`` where there is none."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Margin(msgspec.Struct, frozen=True):
+    """The range of ``measured`` within which the claim counts as true."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+class RivalOutcome(msgspec.Struct, frozen=True):
+    """A near-miss theory: what it expects of the measured number, and whether the data exclude it."""
+
+    name: str
+    expected: float | None
+    excluded: bool
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """One verdict.
+
+    ``id`` is unique within a run; ``unit`` names the work unit that produced it and ``unit_size`` how many
+    records that unit has, so that a half-written unit is recognised. ``subject`` is the full spec as JSON.
+    ``detectable`` is the smallest deviation that would have been found ``violated`` with probability 0.95.
+    ``false_fail`` and ``false_pass`` are promised rates; both are 0 for exact claims. ``seconds`` is the only
+    field that may differ between two runs with the same seed.
+    """
+
+    id: str
+    claim: str
+    kind: Kind
+    form: Form
+    group: str
+    subject: dict[str, Any]
+    verdict: VerdictWord
+    measured: Measured
+    expected: float | None
+    margin: Margin
+    detectable: float | None
+    false_fail: float
+    false_pass: float
+    rivals: tuple[RivalOutcome, ...]
+    n_runs: int
+    n_steps: int
+    seed: int
+    device: str
+    dtype: str
+    seconds: float
+    message: str
+    replay: str
+    unit: str
+    unit_size: int
+    quantity: str = ""
+    """What ``measured`` is, in words, for tables and axes."""
+    counts: bool = True
+    """Whether this verdict takes part in the exit code (the raw form never does)."""
+    events: dict[str, int] = {}
+    """What the generator covered: label to number of examples."""
+    figure: str = ""
+    """Name of the figure in ``traces/`` that shows this verdict, without its suffix."""
+
+
+def encode(record: Record) -> bytes:
+    """Return the record as one line of JSON, without the newline."""
+    return msgspec.json.encode(record)
+
+
+def decode(line: bytes | str) -> Record:
+    """Read one line back; raises ``msgspec.ValidationError`` with the path of the bad field."""
+    return msgspec.json.decode(line, type=Record)
