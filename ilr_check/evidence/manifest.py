@@ -1,0 +1,106 @@
+"""The manifest: what a run planned, with which versions, seeds and error budget."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ilr_check.evidence.records import SCHEMA_VERSION
+
+
+class ClaimText(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader needs of a claim to understand its verdicts, copied into the run folder."""
+
+    id: str
+    title: str
+    statement: str
+    equation: str
+    source: str
+    kind: str
+    chapter: str
+    groups: tuple[str, ...]
+    rivals: tuple[str, ...]
+    meaning: str
+    """What a violation means, for whoever has to act on it."""
+
+
+class PlannedUnit(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of work that is either finished or not: the grain of resuming."""
+
+    key: str
+    claim: str
+    title: str
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """Everything about a run except its verdicts."""
+
+    schema: int = SCHEMA_VERSION
+    tool: str = "ilr-check"
+    command: str = "verify"
+    created: str = ""
+    seed: int = 0
+    profile: str = "quick"
+    device: str = "cpu"
+    settings: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    hardware: dict[str, Any] = {}
+    git: dict[str, Any] | None = None
+    claims: tuple[ClaimText, ...] = ()
+    units: tuple[PlannedUnit, ...] = ()
+    budget: dict[str, Any] = {}
+    status: str = "running"
+    """running, complete or interrupted"""
+    seconds: float = 0.0
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of everything whose change may change a verdict."""
+    packages = ("ilr-check", "torch", "numpy", "scipy", "hypothesis", "pytest", "scikit-learn", "plotly")
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def current_hardware() -> dict[str, Any]:
+    """The machine, as far as it matters for speed and rounding."""
+    import os
+
+    import torch
+
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def current_commit(folder: Path | None = None) -> dict[str, Any] | None:
+    """The git commit of the working folder, or ``None`` where there is none."""
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def command_line() -> str:
+    """The command as the user typed it, for the report."""
+    return " ".join(["ilr-check", *sys.argv[1:]])
