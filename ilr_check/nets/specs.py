@@ -1,0 +1,255 @@
+"""Nets as values: frozen, printable, hashable, JSON; what to build, never the live module.
+
+A spec says everything that decides a net's function except its trainable weights: the shape, the norm layers
+and their eps, the activation, and the seed of the fixed random head (Li, Lyu, Arora 2020 fix the last layer
+at its random initialisation, since it is the one layer that no norm follows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+
+NormKind = Literal["batch", "group", "layer", "instance"]
+Activation = Literal["identity", "relu", "leaky_relu", "tanh", "gelu", "silu", "elu", "softplus"]
+Residual = Literal["pre", "post"]
+
+MAX_DEPTH = 256
+MAX_WIDTH = 4096
+MAX_SEED = 2**63 - 1
+EPS_RANGE = (1e-20, 1e20)
+"""Below, 1/sqrt(eps) makes float32 overflow where a unit's variance vanishes; 0 has its own safe rule."""
+
+
+def _integer(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r}: must be a whole number within [{low}, {high}]")
+
+
+def _integers(name: str, values: object, low: int, high: int) -> None:
+    if not isinstance(values, tuple) or not 1 <= len(values) <= MAX_DEPTH:
+        raise ValueError(
+            f"{name}={values!r}: must be a tuple of 1 to {MAX_DEPTH} whole numbers, one per layer"
+        )
+    for index, value in enumerate(values):
+        _integer(f"{name}[{index}]", value, low, high)
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
+
+
+def _ends(classes: int, activation: str, head_seed: int, head_scale: float) -> None:
+    _integer("classes", classes, 1, MAX_WIDTH)
+    _one_of("activation", activation, get_args(Activation))
+    _integer("head_seed", head_seed, 0, MAX_SEED)
+    if not 1e-6 <= head_scale <= 1e6:
+        raise ValueError(
+            f"head_scale={head_scale!r}: must be within [1e-06, 1e+06]; 1 gives logits of order 1"
+        )
+
+
+def _image(image: object, kernel: int) -> None:
+    if not isinstance(image, tuple) or len(image) != 3:
+        raise ValueError(f"image={image!r}: must be (channels, height, width)")
+    for name, size in zip(("channels", "height", "width"), image, strict=True):
+        _integer(f"image {name}", size, 1, MAX_WIDTH)
+    _integer("kernel", kernel, 1, 63)
+    if kernel % 2 == 0:
+        raise ValueError(
+            f"kernel={kernel}: must be odd, so that padding kernel // 2 keeps the size; try {kernel + 1}"
+        )
+
+
+def _flat_norm(norm: NormSpec) -> None:
+    if norm.kind == "instance":
+        raise ValueError("norm kind='instance' in a flat net: it normalises over pixels; use a net on images")
+
+
+def _divides(norm: NormSpec, width: int) -> None:
+    if width % norm.groups:
+        raise ValueError(f"groups={norm.groups} does not divide width {width}; choose a divisor of {width}")
+
+
+class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A norm layer without affine part and without running statistics: always the statistics of this batch.
+
+    ``batch`` normalises each channel over the batch and the pixels, ``instance`` each channel of each sample
+    over the pixels, ``layer`` each sample over everything, ``group`` each sample over each of ``groups`` sets
+    of adjacent channels. ``eps`` is added to the variance; with 0 the layer is exactly scale-invariant.
+    """
+
+    kind: NormKind = "batch"
+    groups: int = 1
+    eps: float = 0.0
+
+    def __post_init__(self) -> None:
+        _one_of("norm kind", self.kind, get_args(NormKind))
+        _integer("groups", self.groups, 1, MAX_WIDTH)
+        if self.groups != 1 and self.kind != "group":
+            raise ValueError(
+                f"groups={self.groups} with kind={self.kind!r}: only kind='group' splits; leave groups=1"
+            )
+        low, high = EPS_RANGE
+        if not (self.eps == 0 or low <= self.eps <= high):
+            raise ValueError(
+                f"eps={self.eps!r}: must be 0 (exactly scale-invariant) or within [{low:g}, {high:g}]"
+            )
+
+
+class MLPSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mlp"
+):
+    """Hidden layers linear -> norm -> activation of sizes ``widths``, then the fixed random head."""
+
+    inputs: int
+    widths: tuple[int, ...]
+    classes: int
+    norm: NormSpec = NormSpec()
+    activation: Activation = "relu"
+    bias: bool = False
+    head_seed: int = 0
+    head_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _integer("inputs", self.inputs, 1, MAX_WIDTH**2)
+        _integers("widths", self.widths, 1, MAX_WIDTH)
+        _ends(self.classes, self.activation, self.head_seed, self.head_scale)
+        _flat_norm(self.norm)
+        for width in self.widths:
+            _divides(self.norm, width)
+
+
+class CNNSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="cnn"
+):
+    """Hidden layers convolution -> norm -> activation, then the fixed head on all remaining pixels.
+
+    ``image`` is (channels, height, width); the net takes flat rows and reshapes them itself. ``strides`` has
+    one entry per layer, or none for all ones. Padding is kernel // 2, so that a stride s leaves ceil(size /
+    s) pixels.
+    """
+
+    image: tuple[int, int, int]
+    channels: tuple[int, ...]
+    classes: int
+    kernel: int = 3
+    strides: tuple[int, ...] = ()
+    norm: NormSpec = NormSpec()
+    activation: Activation = "relu"
+    bias: bool = False
+    head_seed: int = 0
+    head_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _image(self.image, self.kernel)
+        _integers("channels", self.channels, 1, MAX_WIDTH)
+        if self.strides:
+            _integers("strides", self.strides, 1, 64)
+            if len(self.strides) != len(self.channels):
+                raise ValueError(
+                    f"strides={self.strides!r}: need one per layer ({len(self.channels)}), or () for all ones"
+                )
+        _ends(self.classes, self.activation, self.head_seed, self.head_scale)
+        for width in self.channels:
+            _divides(self.norm, width)
+
+    @property
+    def inputs(self) -> int:
+        """Length of an input row."""
+        channels, height, width = self.image
+        return channels * height * width
+
+
+class ResNetSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="resnet"
+):
+    """A stem and ``blocks`` residual blocks of two layers each, all of one width, then the fixed head.
+
+    ``post`` (He et al. 2015): h <- act(h + norm(W2 act(norm(W1 h)))); every weight is scale-invariant alone.
+    ``pre`` (He et al. 2016): h <- h + W2 act(norm(W1 act(norm(h)))), and act(norm(h)) before the head; each
+    W1 is scale-invariant alone, the stem and all W2 only jointly. ``shape`` is (features,) for a net of
+    linear layers or (channels, height, width) for convolutions with stride 1.
+    """
+
+    shape: tuple[int, ...]
+    width: int
+    blocks: int
+    classes: int
+    residual: Residual = "pre"
+    kernel: int = 3
+    norm: NormSpec = NormSpec()
+    activation: Activation = "relu"
+    bias: bool = False
+    head_seed: int = 0
+    head_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.shape, tuple) and len(self.shape) == 3:
+            _image(self.shape, self.kernel)
+        elif isinstance(self.shape, tuple) and len(self.shape) == 1:
+            _integer("shape[0]", self.shape[0], 1, MAX_WIDTH**2)
+            _flat_norm(self.norm)
+            if self.kernel != 3:
+                raise ValueError(
+                    f"kernel={self.kernel!r} in a flat net: it has no convolution; leave kernel=3"
+                )
+        else:
+            raise ValueError(f"shape={self.shape!r}: must be (features,) or (channels, height, width)")
+        _integer("width", self.width, 1, MAX_WIDTH)
+        _integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
+        _one_of("residual", self.residual, get_args(Residual))
+        _ends(self.classes, self.activation, self.head_seed, self.head_scale)
+        _divides(self.norm, self.width)
+
+    @property
+    def inputs(self) -> int:
+        """Length of an input row."""
+        product = 1
+        for size in self.shape:
+            product *= size
+        return product
+
+
+NetSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec
+
+
+def depth(spec: NetSpec) -> int:
+    """Return the number of trainable layers on the longest path from input to head."""
+    if isinstance(spec, MLPSpec):
+        return len(spec.widths)
+    if isinstance(spec, CNNSpec):
+        return len(spec.channels)
+    return 1 + 2 * spec.blocks
+
+
+def to_json(spec: NetSpec) -> str:
+    """Return the spec as one line of JSON; ``net_from_json`` is its inverse."""
+    return msgspec.json.encode(spec).decode()
+
+
+def net_from_json(text: str | bytes) -> NetSpec:
+    """Read a spec back; raises ``ValueError`` that names the bad field."""
+    try:
+        spec: NetSpec = msgspec.json.decode(text, type=NetSpec)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a net spec: {error}") from error
+    return spec
+
+
+def to_dict(spec: NetSpec) -> dict[str, Any]:
+    """Return the spec as plain JSON values, as a record's ``subject`` holds it."""
+    built: dict[str, Any] = msgspec.to_builtins(spec)
+    return built
+
+
+def net_from_dict(values: Mapping[str, Any]) -> NetSpec:
+    """Read back what ``to_dict`` gave; raises ``ValueError`` that names the bad field."""
+    try:
+        spec: NetSpec = msgspec.convert(dict(values), type=NetSpec)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a net spec: {error}") from error
+    return spec
