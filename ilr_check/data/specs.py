@@ -1,0 +1,57 @@
+"""What a net is trained on, as frozen specs."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DigitsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="digits"):
+    """scikit-learn's handwritten digits: 1797 real images of 8x8 pixels, 10 classes.
+
+    ``redrawn`` is the probability with which a label is redrawn uniformly each time it is used, so that the
+    gradient noise keeps a positive trace however long one trains.
+    """
+
+    redrawn: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_probability("redrawn", self.redrawn)
+
+
+class TeacherStudentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="teacher-student"):
+    """Gaussian inputs, labelled by the largest output of a random linear teacher."""
+
+    inputs: int
+    classes: int
+    examples: int = 256
+    redrawn: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "classes", "examples"):
+            value = getattr(self, name)
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        _check_probability("redrawn", self.redrawn)
+
+
+DataSpec = DigitsSpec | TeacherStudentSpec
+
+
+class TangentNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Noise added to the gradient of each tensor: isotropic, tangent to the sphere, of constant trace.
+
+    At weights of norm r it has length exactly ``size`` / r, so that on the unit sphere its squared length is
+    ``size**2`` at every step: the premise under which the raw sqrt(10) of the paper is a theorem.
+    """
+
+    size: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.size < float("inf"):
+            raise ValueError(f"size={self.size} must be positive and finite")
+
+
+def _check_probability(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name}={value} must lie in [0, 1]; it is a probability")

@@ -1,0 +1,75 @@
+"""How the norm forgets its start: equilibrium, relaxation rate, and the recovery after a drop of the LR."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def gamma(r2: ArrayLike, eta: ArrayLike) -> Array:
+    """gamma = r^4 / eta^2; the effective learning rate is gamma^(-1/2) (LLA20, Theorem 5.1)."""
+    return np.asarray((np.asarray(r2) / np.asarray(eta)) ** 2)
+
+
+def equilibrium_gamma(lambda_e: ArrayLike, G2: ArrayLike) -> Array:
+    """gamma* = G^2 / (1 - a^2), the fixed point of the discrete recursion; G^2/(2 lambda_e) as lambda_e -> 0."""
+    a2 = (1.0 - np.asarray(lambda_e, dtype=np.float64)) ** 2
+    return np.asarray(np.asarray(G2) / (1.0 - a2))
+
+
+def equilibrium_effective_lr(lambda_e: ArrayLike, G2: ArrayLike) -> Array:
+    """eta / r^2 at equilibrium: sqrt((1 - a^2) / G^2), about sqrt(2 lambda_e / G^2) (LLA20, section 5)."""
+    return np.asarray(equilibrium_gamma(lambda_e, G2) ** -0.5)
+
+
+def memory_rate(lambda_e: ArrayLike) -> Array:
+    """-4 log a per step: the rate at which gamma forgets its start far above equilibrium (4 lambda_e)."""
+    return np.asarray(-4.0 * np.log1p(-np.asarray(lambda_e, dtype=np.float64)))
+
+
+def relaxation_rate(lambda_e: ArrayLike) -> Array:
+    """-log(2 a^2 - 1) per step, the rate near equilibrium: 4 lambda_e + 6 lambda_e^2 + ...
+
+    Linearising gamma' = a^4 gamma + 2 a^2 G^2 + G^4/gamma at its fixed point gives the factor 2 a^2 - 1.
+    """
+    a2 = (1.0 - np.asarray(lambda_e, dtype=np.float64)) ** 2
+    return np.asarray(-np.log(2.0 * a2 - 1.0))
+
+
+def lr_drop_curve(k: float, lambda_e_after: float, t: ArrayLike) -> Array:
+    """Effective LR over its value before the drop, t steps after eta -> eta/k at fixed lam and fixed noise.
+
+    [k + (k^2 - k) exp(-4 lambda_e' t)]^(-1/2): 1/k at once, 1/sqrt(k) in the end (LLA20, section 5).
+    """
+    decay = np.exp(-4.0 * lambda_e_after * np.asarray(t, dtype=np.float64))
+    return np.asarray((k + (k * k - k) * decay) ** -0.5)
+
+
+def lr_drop_curve_discrete(k: float, lambda_e: float, steps: int) -> Array:
+    """The same curve from the recursion itself, start at the exact equilibrium of ``lambda_e``; [steps + 1].
+
+    Free of the O(lambda_e) error of the differential equation; constant noise, G^2 = 1.
+    """
+    lambda_after = lambda_e / k
+    a2 = (1.0 - lambda_after) ** 2
+    start = float(equilibrium_gamma(lambda_e, 1.0))
+    path = np.empty(steps + 1)
+    path[0] = start * k * k
+    for t in range(steps):
+        path[t + 1] = (a2 * path[t] + 1.0) ** 2 / path[t]
+    return np.asarray((path / start) ** -0.5)
+
+
+def time_to_within(lambda_e: ArrayLike, gamma_ratio: ArrayLike, tolerance: float = 0.1) -> Array:
+    """Steps until the effective LR is within ``tolerance`` of its final value, from gamma_0/gamma* (LLA20).
+
+    T = log(|gamma_0/gamma* - 1| / delta) / (4 lambda_e), with delta = (1 - tol)^-2 - 1 from above and
+    1 - (1 + tol)^-2 from below. The logarithm is why a raw plot of T against 1/lambda_e at fixed
+    initialisation has slope below 1: gamma* itself moves with lambda_e.
+    """
+    ratio = np.asarray(gamma_ratio, dtype=np.float64)
+    delta = np.where(ratio > 1.0, (1.0 - tolerance) ** -2 - 1.0, 1.0 - (1.0 + tolerance) ** -2)
+    distance = np.maximum(np.abs(ratio - 1.0) / delta, 1.0)
+    return np.asarray(np.log(distance) / (4.0 * np.asarray(lambda_e, dtype=np.float64)))
