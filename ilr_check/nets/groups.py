@@ -1,0 +1,215 @@
+"""Invariant groups of any module, found by probing its function, never by the names of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ilr_check.nets.build import build, stream
+from ilr_check.nets.joint import candidates
+from ilr_check.nets.probing import Batches, Parameters, Probe
+from ilr_check.nets.specs import NetSpec
+
+GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
+
+SMALL_COSINE = 0.1
+"""Above this, eps dominates the variance and calling the tensor invariant would mislead."""
+EPS_PROBE = ((1, 4, 0.5), (4, 16, 0.1))
+"""Pairs of scales of the weights, and how far <g, w> may be from falling by their ratio squared.
+
+eps breaks the invariance by <g, w> = -2 eps dL/d(eps), which is proportional to 1/s^2 once eps is small
+against the variance; the relative correction is eps / (s^2 var), hence the wider limit at s = 1. Other
+tensors fall too when they are scaled up, but not like this: one that writes into a residual stream comes to
+dominate it and falls by 1/s, one in front of a softmax saturates it and falls exponentially.
+"""
+ROUNDING = 2.0**10
+"""A cosine up to this many u is taken for zero: rounding is some u, and three digits go to conditioning."""
+DIRECTIONS = 4
+"""Random directions of the outputs per point when rows for the null space are collected."""
+TOLERANCES = (1e-7, 1e-5, 1e-3)
+"""Singular values taken for zero, one after the other, when an eps blurs the null space."""
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Tensors that can be scaled together without changing the outputs (or cannot, if ``kind`` says so).
+
+    ``exact``: a single tensor, bit for bit under powers of two (dead tensors set to zero). ``joint``: several
+    tensors, only together, tensor i by s**exponents[i]. ``up to eps``: only as far as the eps of a norm layer
+    is small (one tensor or several). ``dead``: the outputs do not depend on it. ``not invariant``: a single
+    tensor. ``size`` is the largest violation seen: the cosine |<g, w>| / (|g||w|) over the group, except for
+    exact and joint groups, where g itself may be rounding, the smaller of it and |<g, w>| / (|v||outputs|)
+    for a random direction v of the outputs, and for dead ones the relative change of the outputs when the
+    tensor is replaced. Joint groups may share tensors (two layers with biases in front of one norm do).
+    """
+
+    names: tuple[str, ...]
+    kind: GroupKind
+    size: float
+    exponents: tuple[int, ...]
+
+    @property
+    def invariant(self) -> bool:
+        """Whether uniform scaling of the group leaves the function unchanged, so that <g, w> = 0 over it."""
+        return self.kind != "not invariant" and len(set(self.exponents)) == 1
+
+
+def invariant_groups(
+    module: nn.Module,
+    batches: Batches,
+    *,
+    points: int = 3,
+    seed: int = 0,
+    dtype: torch.dtype | None = torch.float64,
+) -> tuple[Group, ...]:
+    """Return the invariant groups of a module's trainable tensors, in the order of its parameters.
+
+    A batch is a tensor, a tuple whose first entry is the input, or a mapping of keyword arguments;
+    ``batches`` is a list of them or a function that returns one. ``points`` random points near the module's
+    own are probed.
+
+    A tensor is exact if the outputs do not change by a single bit when it is scaled by 2 and by 1/8, and <g,
+    w> (zero by Euler's theorem) is rounding. Insensitivity is not invariance: at default init a doubled
+    tensor often changes the loss by less than 1e-3, so small changes count for nothing here. Joint groups
+    come from the null space of the <g_i, w_i> and are confirmed by scaling the group.
+
+    The module is used in its own mode and left as it is. In eval mode a BatchNorm divides by stored
+    statistics and nothing in front of it is scale-invariant: call ``module.train()`` first. Batches of fewer
+    than four rows make gradients under batch norm pure rounding. Raises ``ValueError`` where the outputs are
+    not finite.
+    """
+    probe = Probe(module, batches, dtype=dtype, seed=seed)
+    unit = max(torch.finfo(p.dtype).eps for p in probe.points(1)[0][0].values())
+    base = [(parameters, batch, _run(probe, parameters, batch)) for parameters, batch in probe.points(points)]
+    if not all(bool(out.isfinite().all()) for _, _, out in base):
+        raise ValueError("the outputs are not finite at a random point near the module's parameters")
+    samples = [s for parameters, batch, _ in base for s in probe.samples(parameters, batch, directions=2)]
+    cosines = torch.stack([s.cosines for s in samples])
+    elasticities = torch.stack([s.elasticities for s in samples])
+    changes = {name: _change_when_replaced(probe, name, base) for name in probe.names}
+    base = _without_dead(probe, base, [n for n, change in changes.items() if change <= unit**0.5])
+    groups: dict[str, Group] = {}
+    for i, name in enumerate(probe.names):
+        change = changes[name]
+        rounding = float(torch.minimum(cosines[:, i], elasticities[:, i]).max())
+        kind: GroupKind = "not invariant"
+        size = float(cosines[:, i].max())
+        if change <= unit**0.5:
+            kind, size = "dead", change
+        elif _bitwise(probe, {name: 1}, base) and rounding <= unit**0.5:
+            kind, size = "exact", rounding
+        elif size <= SMALL_COSINE and _falls(probe, {name: 1}, base, unit):
+            kind = "up to eps"
+        groups[name] = Group(names=(name,), kind=kind, size=size, exponents=(1,))
+    return _with_joint(probe, groups, base, unit)
+
+
+@lru_cache(maxsize=1024)
+def net_groups(spec: NetSpec) -> tuple[Group, ...]:
+    """Return the invariant groups of a net of ours, probed once per spec on eight random rows in float64."""
+    rows = torch.randn(8, spec.inputs, generator=stream("probing rows", 0), dtype=torch.float64)
+    return invariant_groups(build(spec), [rows])
+
+
+Base = list[tuple[Parameters, object, Tensor]]
+
+
+def _run(probe: Probe, parameters: Parameters, batch: object) -> Tensor:
+    with torch.no_grad():
+        return probe.outputs(parameters, batch)
+
+
+def _scaled(parameters: Parameters, exponents: Mapping[str, int], power: int) -> Parameters:
+    """Return the parameters with each named tensor multiplied by 2 ** (power * exponent)."""
+    return parameters | {n: parameters[n] * 2.0 ** (power * e) for n, e in exponents.items()}
+
+
+def _bitwise(probe: Probe, exponents: Mapping[str, int], base: Base) -> bool:
+    return all(
+        torch.equal(_run(probe, _scaled(parameters, exponents, power), batch), out)
+        for parameters, batch, out in base
+        for power in (1, -3)
+    )
+
+
+def _change_when_replaced(probe: Probe, name: str, base: Base) -> float:
+    """Return the largest relative change of the outputs when the tensor takes other random values."""
+    worst = 0.0
+    for parameters, batch, out in base:
+        other = _run(probe, parameters | {name: probe.noise(parameters[name])}, batch)
+        worst = max(worst, float((other - out).norm() / out.norm().clamp_min(1e-300)))
+    return worst
+
+
+def _without_dead(probe: Probe, base: Base, dead: list[str]) -> Base:
+    """Return the points with dead tensors set to zero.
+
+    A bias in front of batch norm changes the outputs by rounding only, but that rounding would hide the
+    bitwise invariance of the weight beside it.
+    """
+    if not dead:
+        return base
+    zeroed = [(p | {n: torch.zeros_like(p[n]) for n in dead}, batch) for p, batch, _ in base]
+    return [(parameters, batch, _run(probe, parameters, batch)) for parameters, batch in zeroed]
+
+
+def _falls(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float) -> bool:
+    """Return whether <g, w> falls with growing weights as an eps makes it fall; see EPS_PROBE."""
+    for small, large, limit in EPS_PROBE:
+        (before, size), (after, _) = (
+            _products(probe, exponents, base, int(np.log2(scale))) for scale in (small, large)
+        )
+        excess = (before - (large / small) ** 2 * after).norm()
+        if float(excess) > limit * float(before.norm()) + ROUNDING * unit * float(size.norm()):
+            return False
+    return True
+
+
+def _products(probe: Probe, exponents: Mapping[str, int], base: Base, power: int) -> tuple[Tensor, Tensor]:
+    """Return sum c_i <g_i, w_i> and sum c_i |g_i||w_i| at all points, weights scaled by 2**(power c_i)."""
+    weights = torch.tensor([float(exponents.get(n, 0)) for n in probe.names], dtype=torch.float64)
+    samples = [s for p, b, _ in base for s in probe.samples(_scaled(p, exponents, power), b, directions=2)]
+    pairs = [((weights * s.products).sum(), (weights * s.norms).sum()) for s in samples]
+    return torch.stack([product for product, _ in pairs]), torch.stack([norm for _, norm in pairs])
+
+
+def _with_joint(probe: Probe, groups: dict[str, Group], base: Base, unit: float) -> tuple[Group, ...]:
+    """Return all groups, with the tensors that are not invariant alone merged where they are together."""
+    rest = [n for n, g in groups.items() if g.kind == "not invariant"]
+    joint: dict[frozenset[str], Group] = {}
+    if len(rest) > 1:
+        columns = [probe.names.index(n) for n in rest]
+        points = -(-(2 * len(rest) + 8) // DIRECTIONS)
+        samples = [s for p, b in probe.points(points) for s in probe.samples(p, b, DIRECTIONS)]
+        products = torch.stack([s.products for s in samples])[:, columns].numpy()
+        norms = torch.stack([s.norms for s in samples])[:, columns].numpy()
+        for tolerance in (2.0**20 * unit, *TOLERANCES):
+            if set(rest) == {n for names in joint for n in names}:
+                break
+            for exponents in candidates(products, norms, tolerance):
+                named = {n: e for n, e in zip(rest, exponents, strict=True) if e}
+                if frozenset(named) not in joint and (group := _confirmed(probe, named, base, unit)):
+                    joint[frozenset(named)] = group
+    covered = {name for names in joint for name in names}
+    found = [group for name, group in groups.items() if name not in covered] + list(joint.values())
+    order = {name: i for i, name in enumerate(probe.names)}
+    return tuple(sorted(found, key=lambda group: [order[n] for n in group.names]))
+
+
+def _confirmed(probe: Probe, exponents: dict[str, int], base: Base, unit: float) -> Group | None:
+    """Return the joint group if finite scaling agrees with the null vector, else None."""
+    product, norm = _products(probe, exponents, base, 0)
+    cosine = float((product.abs() / norm.clamp_min(1e-300)).max())
+    kind: GroupKind
+    if cosine <= unit**0.5 and _bitwise(probe, exponents, base):
+        kind = "joint"
+    elif cosine <= SMALL_COSINE and _falls(probe, exponents, base, unit):
+        kind = "up to eps"
+    else:
+        return None
+    return Group(names=tuple(exponents), kind=kind, size=cosine, exponents=tuple(exponents.values()))
