@@ -1,0 +1,83 @@
+"""Equality of two means within a fraction of a control's effect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
+from ilr_check.stats.design import Reading
+from ilr_check.stats.intervals import Array
+from ilr_check.stats.looks import Rates
+from ilr_check.stats.robust import summarise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastEquivalence(ControlledDesign):
+    """|mean a - mean b| <= theta |mean control - mean of a and b|, a ratio that is never estimated as one.
+
+    Two linear contrasts, U = (a - b) + theta D and V = (a - b) - theta D with D = control - (a + b)/2: the
+    claim is true where U and V have opposite signs, false where they have the same. Each sign is established
+    by a Welch interval: ``holds`` when they are opposite and D differs from 0 with that sign, ``violated``
+    when they are the same. Of the false-pass rate a tenth goes to the sign of D. Data: three samples (a, b,
+    control), one number per run.
+    """
+
+    def check_data(self, data: Any) -> tuple[tuple[Array, Array, Array], int]:
+        """Return the samples and the size of the smallest."""
+        return self.check_samples(data, ndim=1)
+
+    def read(self, data: Sequence[Array], rates: Rates) -> Reading:
+        """Return the intervals of the excess |a - b| - theta |D| for samples [..., n]."""
+        theta = self.theta
+        control = np.array([-0.5, -0.5, 1.0])
+        gap = np.array([1.0, -1.0, 0.0])
+        summary = summarise(data, np.stack([gap + theta * control, gap - theta * control, control]))
+        low, high = _excess(*summary.interval((1 - SIGN_SHARE) * rates.false_pass))
+        fail_low, fail_high = _excess(*summary.interval(rates.false_fail / 2))
+        d_low, d_high = (end[..., 2] for end in summary.interval(SIGN_SHARE * rates.false_pass))
+        powered = (d_low > 0) | (d_high < 0)
+        plain = summary.plain
+        u, v, d = (plain.estimate[..., k] for k in range(3))
+        alone = data[0].ndim == 1
+        distance = float(theta * abs(d)) if alone else 0.0
+        notes = () if not alone or bool(powered) else ("the control is not powered: it does not differ",)
+        return Reading(
+            np.abs((u + v) / 2) - theta * np.abs(d),
+            np.maximum(plain.error[..., 0], plain.error[..., 1]),
+            low,
+            high,
+            fail_low,
+            fail_high,
+            (high < 0) & powered,
+            fail_low > 0,
+            summary.caution,
+            notes=notes,
+            expected=-distance,
+            room=distance,
+            margin=(None, 0.0),
+        )
+
+    def standard_error(self, sd: float, runs: int) -> float:
+        """Return the standard error of either contrast with equal ``sd`` in all samples."""
+        return sd * math.sqrt((2 + 1.5 * self.theta**2) / runs)
+
+    def freedom(self, runs: int) -> float:
+        """Return Welch's degrees of freedom with equal standard deviations."""
+        w = np.array([1 - self.theta / 2, 1 + self.theta / 2, self.theta]) ** 2
+        return float(w.sum() ** 2 / (w**2).sum() * (runs - 1))
+
+
+def _excess(low: Array, high: Array) -> tuple[Array, Array]:
+    """Return the interval of |a - b| - theta |D| from those of U and V, [..., >= 2].
+
+    |g| - |h| = max(min(u, v), min(-u, -v)) for u = g + h, v = g - h: monotone in each of the two terms.
+    """
+    u_low, v_low, u_high, v_high = low[..., 0], low[..., 1], high[..., 0], high[..., 1]
+    lower = np.maximum(np.minimum(u_low, v_low), np.minimum(-u_high, -v_high))
+    upper = np.maximum(np.minimum(u_high, v_high), np.minimum(-u_low, -v_low))
+    return lower, upper

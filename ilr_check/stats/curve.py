@@ -1,0 +1,181 @@
+"""Equivalence of a whole curve with its prediction: a simultaneous band, not a pointwise one.
+
+The band is max-|t|: each point has its own Student interval, all with one critical value c. For n runs of a
+Gaussian curve, T(s) along the curve is a Student field, and
+
+    P(max |T| > c) <= 2 P(t > c) + (kappa/pi) (1 + c^2/df)^(-(df - 1)/2),        df = n - 1,
+
+the chance at one end plus the expected number of crossings (Rice's formula for Student fields: Worsley 1994,
+Adv. Appl. Prob. 26, 13). kappa is the length of the path of the standardised curve on the unit sphere;
+joining the measured points by great circles it is the sum of arccos |corr| of neighbours, and the bound holds
+for the points. c is the smaller one of this and Bonferroni's, so it is right at any rate, deep tails
+included, and gains from smoothness where there is some.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ilr_check.stats.design import Design, Reading, finite
+from ilr_check.stats.intervals import Array, student_quantile, student_tail
+from ilr_check.stats.looks import Rates
+from ilr_check.stats.robust import summarise
+from ilr_check.stats.verdicts import Band, Rival
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveEquivalence(Design):
+    """The mean deviation of a curve from its prediction lies within the margin at every point.
+
+    Data: [n_runs, points] of deviations from theory, such as log(measured) - log(predicted). ``margins``
+    gives one (low, high) per point where the margin is not the same everywhere. A rival is its curve of
+    deviations from theory and is excluded when it leaves the band somewhere. ``nuisance="level"`` takes each
+    run's mean over the points out first (and each rival's), so that only the shape is judged. It is violated
+    when the band of the false-fail rate lies outside the margin at some point.
+    """
+
+    points: int
+    margins: tuple[tuple[float, float], ...] = ()
+    nuisance: Literal["none", "level"] = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.theory != 0:
+            raise ValueError("a curve is judged by its deviations from theory, whose theory value is 0")
+        if self.points < 2:
+            raise ValueError(f"a curve has at least 2 points, got {self.points}; for one use MeanEquivalence")
+        if self.margins and len(self.margins) != self.points:
+            raise ValueError(
+                f"margins needs one pair per point: {len(self.margins)} for {self.points} points"
+            )
+        if any(not low < 0 < high for low, high in self.margins):
+            raise ValueError("each of margins must contain 0, the deviation of theory from itself")
+        for rival in self.rivals:
+            if np.shape(rival.expected) != (self.points,):
+                raise ValueError(
+                    f"rival {rival.name!r} needs {self.points} points, got {np.shape(rival.expected)}"
+                )
+
+    def check_data(self, data: Any) -> tuple[Array, int]:
+        """Return the sample and the number of runs."""
+        sample = finite("the curves", data, ndim=2)
+        if sample.shape[1] != self.points:
+            raise ValueError(f"the design has {self.points} points, the data {sample.shape[1]}")
+        return sample, sample.shape[0]
+
+    def read(self, data: Array, rates: Rates) -> Reading:
+        """Return the bands of samples [..., n_runs, points], reported at the worst placed point."""
+        curves = np.ascontiguousarray(np.moveaxis(self._shape(data), -1, -2))
+        summary = summarise([curves], [1.0])
+        n = curves.shape[-1]
+        length = path_length(curves)[..., None, None]
+
+        def band(tail: float) -> tuple[Array, Array]:
+            low, high = summary.interval(simultaneous_tail(2 * tail, n - 1, self.points, length))
+            return low[..., 0], high[..., 0]
+
+        low, high = band(rates.false_pass)
+        fail_low, fail_high = band(rates.false_fail / 2)
+        bottom, top = self.bounds()
+        inside = np.asarray(((low > bottom) & (high < top)).all(axis=-1))
+        outside = np.asarray(((fail_low > top) | (fail_high < bottom)).any(axis=-1))
+        beyond = np.maximum((high - top) / top, (bottom - low) / -bottom)
+        fails = np.maximum((fail_low - top) / top, (bottom - fail_high) / -bottom)
+        worst = np.where(outside, np.argmax(fails, axis=-1), np.argmax(beyond, axis=-1))
+        estimate, error = summary.plain.estimate[..., 0], summary.plain.error[..., 0]
+
+        def at(part: Array) -> Array:
+            return np.asarray(np.take_along_axis(part, worst[..., None], axis=-1)[..., 0])
+
+        alone = data.ndim == 2
+        return Reading(
+            at(estimate),
+            at(error),
+            at(low),
+            at(high),
+            at(fail_low),
+            at(fail_high),
+            inside,
+            outside,
+            summary.caution.max(axis=-1),
+            band=_band(estimate, low, high, fail_low, fail_high, bottom, top) if alone else None,
+            notes=(f"reported at point {int(worst)} of {self.points}",) if alone else (),
+            room=float(max(top[worst], -bottom[worst])) if alone else None,
+            margin=(float(bottom[worst]), float(top[worst])) if alone else None,
+        )
+
+    def bounds(self) -> tuple[Array, Array]:
+        """Return the lower and upper margin of each point."""
+        pairs = np.array(self.margins or (self.margin,) * self.points)
+        return pairs[:, 0], pairs[:, 1]
+
+    def room(self) -> tuple[float, float]:
+        """Return the smallest distances from theory to the ends of the margin, over the points."""
+        bottom, top = self.bounds()
+        return float(-bottom.max()), float(top.min())
+
+    def comparisons(self) -> int:
+        """Return the number of points: planning is by Bonferroni, the band itself is no wider."""
+        return self.points
+
+    def rival_distance(self, rival: Rival) -> float:
+        """Return the largest deviation of ``rival`` from theory over the points."""
+        return float(np.max(np.abs(self._shape(np.asarray(rival.expected, float)))))
+
+    def excludes(self, rival: Rival, reading: Reading) -> bool:
+        """Return whether ``rival`` leaves the band somewhere."""
+        if reading.band is None:
+            return False
+        expected = self._shape(np.asarray(rival.expected, float))
+        return bool(
+            np.any((expected < np.array(reading.band.low)) | (expected > np.array(reading.band.high)))
+        )
+
+    def _shape(self, curves: Array) -> Array:
+        return curves - curves.mean(axis=-1, keepdims=True) if self.nuisance == "level" else curves
+
+
+def path_length(curves: Array) -> Array:
+    """Return sum arccos |corr| over neighbouring points of curves [..., points, n_runs]."""
+    centred = curves - curves.mean(axis=-1, keepdims=True)
+    norm = np.sqrt((centred * centred).sum(axis=-1))
+    products = (centred[..., 1:, :] * centred[..., :-1, :]).sum(axis=-1)
+    scale = norm[..., 1:] * norm[..., :-1]
+    correlation = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
+    return np.asarray(np.arccos(np.minimum(np.abs(correlation), 1.0)).sum(axis=-1))
+
+
+def simultaneous_tail(level: float, freedom: int, points: int, length: Array) -> Array:
+    """Return the tail on either side of each point such that P(max |T| > c) <= ``level``.
+
+    The bound of this module's head gives the path length as a function of c in closed form; it is tabulated
+    between the critical values of one point and of ``points`` independent ones, and inverted.
+    """
+    if level <= 0:
+        return np.zeros_like(length)
+    one = float(student_quantile(level / 2, freedom))
+    all_points = float(student_quantile(level / (2 * points), freedom))
+    c = np.linspace(one, all_points, 512)
+    crossings = (1 + c * c / freedom) ** (-(freedom - 1) / 2) / np.pi
+    reach = np.maximum(level - 2 * student_tail(c, freedom), 0.0) / crossings
+    return student_tail(np.interp(length, reach, c), freedom)
+
+
+def _band(
+    estimate: Array, low: Array, high: Array, fail_low: Array, fail_high: Array, bottom: Array, top: Array
+) -> Band:
+    def numbers(array: Array) -> tuple[float, ...]:
+        return tuple(float(value) for value in array)
+
+    return Band(
+        estimate=numbers(estimate),
+        low=numbers(low),
+        high=numbers(high),
+        fail_low=numbers(fail_low),
+        fail_high=numbers(fail_high),
+        margin_low=numbers(bottom),
+        margin_high=numbers(top),
+    )

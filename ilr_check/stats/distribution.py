@@ -1,0 +1,161 @@
+"""Equality of two distributions of vectors, within a fraction of a control's distance.
+
+The distance is the energy distance 2 E|A - B| - E|A - A'| - E|B - B'| as an unbiased U-statistic: 0 on
+average for equal distributions, whatever the sample sizes. With the Hamming distance on labels it is, summed
+over the inputs, the squared distance of the label distributions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
+from ilr_check.stats.design import Reading
+from ilr_check.stats.intervals import Array, contrast, hall, moments, student, union
+from ilr_check.stats.looks import Rates
+from ilr_check.stats.permutation import permutation_p_value
+from ilr_check.stats.robust import NORMAL
+
+Metric = Literal["euclidean", "hamming"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistributionEquivalence(ControlledDesign):
+    """E(a, b) <= theta E(control): two populations are equal up to a fraction of the distance to a control.
+
+    E(control) is the mean of E(a, control) and E(b, control). Data: samples (a, b, control), [n, d], one
+    vector per run (predictions on fixed inputs; labels with ``metric="hamming"``, one per input). The
+    interval of the excess E(a, b) - theta E(control) is by jackknife over the runs of all three samples.
+    Where a and b are equal, E(a, b) is degenerate and no jackknife is exact; so ``violated`` also needs an
+    exact permutation test of a against b, at the same rate, and ``holds`` one that tells the control from
+    both, at a tenth of the false-pass rate. ``sd`` is sqrt(n) times the planned standard error of the excess.
+    ``seed`` is that of the permutations.
+    """
+
+    metric: Metric = "euclidean"
+    seed: int = 0
+
+    def check_data(self, data: Any) -> tuple[tuple[Array, Array, Array], int]:
+        """Return the samples and the size of the smallest."""
+        samples, runs = self.check_samples(data, ndim=2)
+        if len({sample.shape[1] for sample in samples}) != 1:
+            raise ValueError(f"vectors must have one length, got {[sample.shape[1] for sample in samples]}")
+        return samples, runs
+
+    def read(self, data: Sequence[Array], rates: Rates) -> Reading:
+        """Return the intervals of the excess; no replicate axes, as permutations are drawn one by one."""
+        sizes = [sample.shape[0] for sample in data]
+        distances = pairwise_distances(np.concatenate(data), metric=self.metric)
+        between, control, influence = energies(distances, sizes, self.theta)
+        excess = between - self.theta * control
+        value = contrast(moments(influence), [1.0, 1.0, 1.0])._replace(estimate=np.asarray(excess))
+
+        def interval(tail: float) -> tuple[Array, Array]:
+            return union(student(value, tail), hall(value, tail))
+
+        low, high = interval((1 - SIGN_SHARE) * rates.false_pass)
+        fail_low, fail_high = interval(rates.false_fail / 2)
+        inside, outside, notes = bool(high < 0), bool(fail_low > 0), []
+        if inside:
+            rate = SIGN_SHARE * rates.false_pass
+            p = permutation_p_value(distances, sizes[0] + sizes[1], seed=self.seed, smallest=rate)
+            inside = p <= rate
+            notes.append(f"permutation test of the control: p = {p:.2g}")
+        if not inside and not outside and control <= 2 * float(value.error) / self.theta:
+            notes.append("the control is not powered: its distance is within the noise")
+        if outside:
+            ab = distances[: sizes[0] + sizes[1], : sizes[0] + sizes[1]]
+            p = permutation_p_value(ab, sizes[0], seed=self.seed, smallest=rates.false_fail)
+            outside = p <= rates.false_fail
+            notes.append(f"permutation test of a against b: p = {p:.2g}")
+        distance = self.theta * max(control, 0.0)
+        return Reading(
+            np.asarray(excess),
+            value.error,
+            low,
+            high,
+            fail_low,
+            fail_high,
+            np.asarray(inside),
+            np.asarray(outside),
+            NORMAL,
+            notes=tuple(notes),
+            expected=-distance,
+            room=distance,
+            margin=(None, 0.0),
+        )
+
+    def freedom(self, runs: int) -> float:
+        """Return the degrees of freedom, those of the smallest sample to be safe."""
+        return runs - 1.0
+
+
+def pairwise_distances(vectors: Array, *, metric: Metric = "euclidean") -> Array:
+    """Return the matrix [n, n] of distances between rows [n, d]; Hamming counts the entries that differ."""
+    from scipy.spatial.distance import cdist
+
+    scale = vectors.shape[1] if metric == "hamming" else 1
+    return np.asarray(cdist(vectors, vectors, metric)) * scale
+
+
+def energies(
+    distances: Array, sizes: Sequence[int], theta: float
+) -> tuple[float, float, tuple[Array, Array, Array]]:
+    """Return E(a, b), the mean of E(a, c) and E(b, c), and each run's jackknife influence on the excess.
+
+    The influence of run i of a sample of n is (n - 1)(mean of delete-one values - delete-one value without
+    i), so that its variance over n is the jackknife variance. Delete-one values come from row sums, in one
+    pass.
+    """
+    edges = np.cumsum([0, *sizes])
+    spans = [slice(low, high) for low, high in pairwise(edges)]
+    rows = np.stack([distances[:, span].sum(axis=1) for span in spans], axis=1)
+    sums = np.stack([rows[span].sum(axis=0) for span in spans])
+    # excess = sum of cross_kl * mean distance across samples + own_k * mean distance within a sample
+    cross = np.array([[0.0, 2.0, -theta], [2.0, 0.0, -theta], [-theta, -theta, 0.0]])
+    own = np.array([-1 + theta / 2, -1 + theta / 2, theta])
+    influence = []
+    for k, span in enumerate(spans):
+        n = sizes[k]
+        values = own[k] * (sums[k, k] - 2 * rows[span, k]) / ((n - 1) * (n - 2))
+        for other in range(3):
+            if other != k:
+                values = values + cross[k, other] * (sums[k, other] - rows[span, other]) / (
+                    (n - 1) * sizes[other]
+                )
+        influence.append((n - 1) * (values.mean() - values))
+    mean = sums / np.outer(sizes, sizes)
+    for k, n in enumerate(sizes):
+        mean[k, k] = sums[k, k] / (n * (n - 1))
+    between = 2 * mean[0, 1] - mean[0, 0] - mean[1, 1]
+    control = mean[0, 2] + mean[1, 2] - mean[0, 0] / 2 - mean[1, 1] / 2 - mean[2, 2]
+    return float(between), float(control), (influence[0], influence[1], influence[2])
+
+
+def label_distribution_distance(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
+    """Return the unbiased estimate of sum_k (p_k - q_k)^2 for counts [..., n_labels] of labels over runs.
+
+    sum_k [(p^2 - p/n) n/(n-1) + (q^2 - q/m) m/(m-1) - 2 p q] with p, q the observed shares of n and m runs.
+    """
+    a, b = np.asarray(first, float), np.asarray(second, float)
+    n, m = a.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)
+    if n.min() < 2 or m.min() < 2:
+        raise ValueError("label distributions need at least 2 runs each")
+    p, q = a / n, b / m
+    terms = (p * p - p / n) * n / (n - 1) + (q * q - q / m) * m / (m - 1) - 2 * p * q
+    return np.asarray(terms.sum(axis=-1))
+
+
+def planned_sd(pilot: Sequence[npt.ArrayLike], *, theta: float, metric: Metric = "euclidean") -> float:
+    """Return the ``sd`` to plan a ``DistributionEquivalence`` with, from pilot samples (a, b, control)."""
+    samples = [np.asarray(sample, float) for sample in pilot]
+    sizes = [sample.shape[0] for sample in samples]
+    _, _, influence = energies(pairwise_distances(np.concatenate(samples), metric=metric), sizes, theta)
+    return math.sqrt(sum(float(part.var(ddof=1)) for part in influence))

@@ -1,0 +1,57 @@
+"""Equivalence of a mean over independent runs; of a log-ratio; of a paired difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ilr_check.stats.design import Design, Reading, finite
+from ilr_check.stats.intervals import Array
+from ilr_check.stats.looks import Rates
+from ilr_check.stats.robust import summarise
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanEquivalence(Design):
+    """The mean of one number per run equals ``theory``, up to ``margin``.
+
+    Data: one number per run, [n_runs]. A run is the unit: average over time inside each run first. For ratios
+    decide on ``log_ratios(measured, predicted)`` with theory 0, for paired runs on ``paired_differences(a,
+    b)``.
+    """
+
+    def check_data(self, data: Any) -> tuple[Array, int]:
+        """Return the sample and its size."""
+        sample = finite("the sample", data, ndim=1)
+        return sample, sample.size
+
+    def read(self, data: Array, rates: Rates) -> Reading:
+        """Return the intervals of samples [..., n_runs]."""
+        summary = summarise([data], [1.0])
+        low, high = summary.interval(rates.false_pass)
+        fail_low, fail_high = summary.interval(rates.false_fail / 2)
+        ends = low[..., 0], high[..., 0], fail_low[..., 0], fail_high[..., 0]
+        inside, outside = self.relation(*ends)
+        plain = summary.plain
+        return Reading(plain.estimate[..., 0], plain.error[..., 0], *ends, inside, outside, summary.caution)
+
+
+def log_ratios(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> Array:
+    """Return log(measured/predicted) per run; both must be positive."""
+    top, bottom = np.asarray(measured, float), np.asarray(predicted, float)
+    if not (np.all(top > 0) and np.all(bottom > 0)):
+        raise ValueError(
+            "a log-ratio needs positive numbers; drop the runs where measured or predicted is not"
+        )
+    return np.asarray(np.log(top) - np.log(bottom))
+
+
+def paired_differences(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
+    """Return the difference per pair of runs that share their seed (data, initialisation or noise)."""
+    a, b = np.asarray(first, float), np.asarray(second, float)
+    if a.shape != b.shape:
+        raise ValueError(f"paired runs come in equal numbers, got shapes {a.shape} and {b.shape}")
+    return np.asarray(a - b)

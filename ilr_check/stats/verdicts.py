@@ -1,0 +1,119 @@
+"""The decision: what a judgement says, and the one place where it is said.
+
+``holds``: the interval of level 1 - 2 false_pass lies inside the margin and every rival is excluded.
+``violated``: the interval of level 1 - false_fail lies outside the margin. Otherwise ``inconclusive``.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+VerdictWord = Literal["holds", "violated", "inconclusive"]
+
+
+class SearchError(RuntimeError):
+    """A p-value, interval or verdict was asked for inside a Hypothesis search."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """A near-miss theory that the same data must exclude.
+
+    ``expected`` is what it predicts of the estimand: one number, or one per point where the estimand is a
+    curve.
+    """
+
+    name: str
+    expected: float | tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RivalResult:
+    """Whether the data exclude a rival; ``expected`` is ``None`` where the rival is a curve."""
+
+    name: str
+    expected: float | None
+    excluded: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """A simultaneous band over the points of a curve, everything a figure of it needs."""
+
+    estimate: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    fail_low: tuple[float, ...]
+    fail_high: tuple[float, ...]
+    margin_low: tuple[float, ...]
+    margin_high: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One verdict and all that it rests on.
+
+    ``low`` and ``high`` bound the interval that decides ``holds``, the one to report; ``fail_low`` and
+    ``fail_high`` the wider one that decides ``violated``. For a curve these are taken at the point that lies
+    worst in its margin, and ``band`` has the rest. ``detectable`` is the smallest deviation from theory that
+    would be found violated with probability 0.95, at the observed standard deviation. ``false_fail`` and
+    ``false_pass`` are the promise of the whole design, over all its looks. A margin without a bound on one
+    side has ``None`` there.
+    """
+
+    verdict: VerdictWord
+    estimand: str
+    estimate: float
+    low: float
+    high: float
+    fail_low: float
+    fail_high: float
+    expected: float
+    margin_low: float | None
+    margin_high: float | None
+    margin_reason: str
+    detectable: float
+    false_fail: float
+    false_pass: float
+    rivals: tuple[RivalResult, ...]
+    n_runs: int
+    look: int
+    notes: tuple[str, ...]
+    band: Band | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the decision as plain data for JSON."""
+        return asdict(self)
+
+
+def confirmation_only(what: str) -> None:
+    """Refuse to compute ``what`` inside a Hypothesis search.
+
+    A search looks for inputs that fail, so whatever error rate is computed inside it belongs to a selected
+    input and means nothing. Every decision and every p-value of this package passes through here.
+
+    Raises:
+        SearchError: if the caller runs inside a test decorated with ``@given``.
+    """
+    hypothesis = sys.modules.get("hypothesis")
+    if hypothesis is not None and hypothesis.currently_in_test_context():
+        raise SearchError(
+            f"{what} was asked for inside a Hypothesis search, which selects the inputs that fail, so its "
+            "error rate would mean nothing. Draw a fixed number of specs first, parametrise over them, and "
+            "decide each one once; inside @given assert exact claims only."
+        )
+
+
+def word(
+    *, inside: bool, outside: bool, rivals: tuple[RivalResult, ...], weakness: str | None
+) -> VerdictWord:
+    """Return the verdict; a design too weak for its promise is never more than inconclusive."""
+    if weakness is not None:
+        return "inconclusive"
+    if outside:
+        return "violated"
+    if inside and all(rival.excluded for rival in rivals):
+        return "holds"
+    return "inconclusive"
