@@ -1,0 +1,155 @@
+"""The HTML report: one self-contained file, rebuilt from a run folder alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ilr_check.evidence import RunFolder
+from ilr_check.evidence.run_folder import REPORT, RunFolderError
+from ilr_check.reporting import numbers, page, verdicts
+
+MAX_CALIBRATION_ROWS = 60
+
+
+def write_report(folder: RunFolder, target: Path | None = None) -> Path:
+    """Write the report of a run, by default to ``report.html`` in its folder; returns the path.
+
+    The file appears in one step. Raises ``RunFolderError`` if the folder is damaged or the target cannot be
+    written.
+    """
+    target = folder.path / REPORT if target is None else target
+    text = render(folder)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, target)
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot write the report to {target} ({error.strerror or error}); "
+            "choose a writable file with --out"
+        ) from error
+    return target
+
+
+def render(folder: RunFolder) -> str:
+    """The report as text; raises ``RunFolderError`` if the folder is damaged."""
+    plotly = plotly_script()
+    content = page.build(folder.manifest(), folder.records(), folder.figures(), draw=plotly is not None)
+    css, script = _asset("report.css"), _asset("report.js")
+    scripts = [script] if plotly is None else [plotly, script]
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        page=content,
+        css=Markup(css),
+        js=Markup(script),
+        plotly=None if plotly is None else Markup(plotly),
+        policy=_policy(scripts),
+        calibration=_calibration(),
+        anchor=anchor,
+        symbols=verdicts.SYMBOLS,
+        failed=verdicts.FAILED,
+        form_notes=verdicts.FORM_NOTES,
+    )
+
+
+def plotly_script() -> str | None:
+    """Plotly's JavaScript, or ``None`` where plotly is not installed."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        return None
+    return _inline(get_plotlyjs())
+
+
+def anchor(name: str) -> str:
+    """A name as part of an HTML id: letters, digits, dashes, and a hash where that loses something."""
+    clean = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    return clean if clean == name else f"{clean}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _policy(scripts: list[str]) -> str:
+    """A content security policy: nothing is fetched from anywhere, and no script runs but our own.
+
+    A hostile name that got through the escaping would still not run, since its hash is not listed.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        number=numbers.number,
+        measured=numbers.measured,
+        margin=numbers.margin,
+        rate=numbers.rate,
+        duration=numbers.duration,
+        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str),
+        plain=_plain,
+    )
+    return environment
+
+
+def _asset(name: str) -> str:
+    return _inline((resources.files("ilr_check.reporting") / "templates" / name).read_text("utf-8"))
+
+
+def _inline(text: str) -> str:
+    """The same line ends that an HTML parser sees, else the hash in the policy would not match."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return numbers.number(value)
+    if isinstance(value, str | int):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _calibration() -> dict[str, Any] | None:
+    """Measured error rates of the decision rules, where the installed package ships them."""
+    try:
+        raw = (resources.files("ilr_check.stats") / "calibration.json").read_text("utf-8")
+        stored = json.loads(raw)
+    except (OSError, ModuleNotFoundError, ValueError):
+        return None
+    if isinstance(stored, list):
+        stored = {"cells": stored}
+    if not isinstance(stored, dict):
+        return None
+    tables = []
+    for title, rows in stored.items():
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
+            columns = list(dict.fromkeys(key for row in rows for key in row))
+            body = [[row.get(column, "") for column in columns] for row in rows[:MAX_CALIBRATION_ROWS]]
+            tables.append({"title": title, "columns": columns, "rows": body})
+    scalars = {key: value for key, value in stored.items() if not isinstance(value, list)}
+    return {"scalars": scalars, "tables": tables}

@@ -1,0 +1,252 @@
+"""Figures as Plotly JSON: one drawing rule per series kind, colours as tokens that the page resolves.
+
+Nothing here imports plotly: its JSON is plain data, and only the page needs the script that draws it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.evidence import Figure, Series
+
+POINT_BUDGET = 60_000
+"""Points of a whole page: about 1.5 MB of JSON, next to 4.8 MB of Plotly."""
+MAX_POINTS, MIN_POINTS = 600, 100
+"""Limits per series: a figure is about 800 pixels wide."""
+HISTOGRAM_BINS = 40
+SHADES = 3
+"""Colours per role; further series of a role repeat them with another dash and marker."""
+
+_LAYER = {"margin": 0, "reference": 1, "rival": 2, "control": 3, "measured": 4, "predicted": 5}
+_DASHES = {
+    "measured": ("solid", "longdash", "dot"),
+    "predicted": ("solid", "dash", "dot"),
+    "rival": ("dash", "dot", "longdashdot", "longdash"),
+    "margin": ("dot",),
+    "control": ("dashdot", "dot"),
+    "reference": ("dot", "dash"),
+}
+_SVG_DASHES = {
+    "solid": "",
+    "dash": "6 4",
+    "dot": "2 3",
+    "longdash": "10 4",
+    "dashdot": "7 3 2 3",
+    "longdashdot": "10 3 2 3",
+}
+_MARKERS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """One line of the legend, which the page writes as HTML beside the drawing."""
+
+    name: str
+    role: str
+    shade: int
+    kind: str
+    dash: str
+    traces: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawable figure: Plotly traces and layout, the legend, and what could not be drawn."""
+
+    name: str
+    payload: dict[str, Any]
+    legend: tuple[LegendEntry, ...]
+    notes: tuple[str, ...]
+
+    def json(self) -> str:
+        """The payload as JSON that is inert inside a ``<script>`` element, whatever the names say."""
+        text = json.dumps(self.payload, allow_nan=False, separators=(",", ":"))
+        return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def draw(figure: Figure, max_points: int = MAX_POINTS) -> Plot:
+    """Turn a figure into Plotly JSON; values that are not finite become gaps and are counted."""
+    traces: list[dict[str, Any]] = []
+    legend: list[LegendEntry] = []
+    notes: list[str] = []
+    seen: dict[str, int] = {}
+    bins = _bins(figure)
+    for series in sorted(figure.series, key=lambda s: _LAYER.get(s.role, 9) + 10 * (s.kind != "band")):
+        # A role that this version does not know comes from a newer or an edited file.
+        role = series.role if series.role in _DASHES else "reference"
+        nth = seen.get(role, 0)
+        seen[role] = nth + 1
+        dash = _DASHES[role][nth % len(_DASHES[role])]
+        drawn = _trace(figure, _thinned(series, max_points), role, nth, dash, bins)
+        if drawn is None:
+            notes.append(f"“{series.name}” has nothing that can be drawn.")
+            continue
+        legend.append(
+            LegendEntry(series.name, role, nth % SHADES, series.kind, _SVG_DASHES[dash], (len(traces),))
+        )
+        traces.append(drawn)
+        missing = _missing(figure, series)
+        if missing:
+            what = "zero, negative or not a number" if figure.x_log or figure.y_log else "not finite"
+            notes.append(f"{missing} value{'s' * (missing > 1)} of “{series.name}”: {what}, not drawn.")
+        size = max((len(v) for v in (series.x, series.y) if v is not None), default=0)
+        if size > max_points and series.kind != "histogram":
+            notes.append(f"“{series.name}” shows {max_points} of its {size} points.")
+    layout = {
+        "xaxis": _axis(figure.x_label, figure.x_log),
+        "yaxis": _axis(figure.y_label, figure.y_log),
+        "barmode": "overlay",
+    }
+    return Plot(figure.name, {"data": traces, "layout": layout}, tuple(legend), tuple(notes))
+
+
+def points_per_series(figures: list[Figure]) -> int:
+    """Points each series may keep, so that a page of many figures stays small."""
+    count = sum(len(figure.series) for figure in figures)
+    return max(MIN_POINTS, min(MAX_POINTS, POINT_BUDGET // max(count, 1)))
+
+
+def _axis(label: str, log: bool) -> dict[str, Any]:
+    axis: dict[str, Any] = {"title": {"text": _plain(label)}}
+    if log:
+        # Whole powers and 1-2-5 in between as plain numbers: "0.02" needs no decoding, "20m" does.
+        axis |= {"type": "log", "exponentformat": "power", "dtick": None}
+    return axis
+
+
+def _plain(text: str) -> str:
+    """Plotly reads a little HTML in labels; a name is a name, whatever it contains."""
+    return html.escape(text, quote=False)
+
+
+def _trace(
+    figure: Figure, series: Series, role: str, nth: int, dash: str, bins: Array | None
+) -> dict[str, Any] | None:
+    colour = f"{role}-{nth % SHADES}"
+    base: dict[str, Any] = {"type": "scatter", "name": _plain(series.name), "showlegend": False}
+    if series.kind == "histogram":
+        return _histogram(base, series, colour, dash, bins)
+    if series.kind == "band":
+        return _band(base, figure, series, colour)
+    if series.x is None or series.y is None or len(series.x) != len(series.y):
+        return None
+    x, y = _drawable(series.x, figure.x_log), _drawable(series.y, figure.y_log)
+    if not np.any(np.isfinite(x) & np.isfinite(y)):
+        return None
+    trace = base | {"x": _numbers(x), "y": _numbers(y), "mode": "lines"}
+    if series.kind == "line":
+        width = {"predicted": 2.5, "measured": 2.5, "reference": 1.2}.get(role, 1.8)
+        return trace | {"line": {"color": colour, "width": width, "dash": dash}}
+    marker = {"color": colour, "size": 7, "symbol": _MARKERS[nth % len(_MARKERS)]}
+    trace |= {"mode": "markers", "marker": marker}
+    if series.kind == "interval" and series.low is not None and series.high is not None:
+        trace["error_y"] = {
+            "type": "data",
+            "symmetric": False,
+            "array": _numbers(_drawable(series.high, False) - y),
+            "arrayminus": _numbers(y - _drawable(series.low, False)),
+            "color": colour,
+            "thickness": 2,
+            "width": 5,
+        }
+    return trace
+
+
+def _band(base: dict[str, Any], figure: Figure, series: Series, colour: str) -> dict[str, Any] | None:
+    """One closed polygon: two curves with a fill between them break at the first gap."""
+    if series.x is None or series.low is None or series.high is None:
+        return None
+    if not len(series.x) == len(series.low) == len(series.high):
+        return None
+    low, high = series.low, series.high
+    if figure.y_log:
+        positive = np.concatenate([low[low > 0], high[high > 0]])
+        low = np.where(low <= 0, positive.min() if len(positive) else np.nan, low)
+    x, high = _drawable(series.x, figure.x_log), _drawable(high, figure.y_log)
+    keep = np.isfinite(x) & np.isfinite(low) & np.isfinite(high)
+    if not keep.any():
+        return None
+    return base | {
+        "x": _numbers(np.concatenate([x[keep], x[keep][::-1]])),
+        "y": _numbers(np.concatenate([high[keep], low[keep][::-1]])),
+        "mode": "lines",
+        "line": {"width": 0, "color": colour},
+        "fill": "toself",
+        "fillcolor": f"{colour}/band",
+        "hoverinfo": "skip",
+    }
+
+
+def _histogram(
+    base: dict[str, Any], series: Series, colour: str, dash: str, bins: Array | None
+) -> dict[str, Any] | None:
+    """Counted here rather than in the page, as a filled staircase: small, and right on a log axis too."""
+    if bins is None or series.y is None:
+        return None
+    counts, _ = np.histogram(series.y[np.isfinite(series.y)], bins)
+    if not counts.any():
+        return None
+    heights = np.append(counts, counts[-1]).astype(np.float64)
+    return base | {
+        "x": _numbers(bins),
+        "y": _numbers(heights),
+        "mode": "lines",
+        "line": {"shape": "hv", "color": colour, "width": 1.5, "dash": dash},
+        "fill": "tozeroy",
+        "fillcolor": f"{colour}/fill",
+    }
+
+
+def _bins(figure: Figure) -> Array | None:
+    """Common bins of all histograms of a figure."""
+    samples = [s.y for s in figure.series if s.kind == "histogram" and s.y is not None]
+    values = (
+        np.concatenate([_drawable(sample, figure.x_log) for sample in samples]) if samples else np.empty(0)
+    )
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    low, high = float(values.min()), float(values.max())
+    if figure.x_log:
+        return np.geomspace(low, high if high > low else 2 * low, HISTOGRAM_BINS + 1)
+    pad = 0.5 if high == low else 0.0
+    return np.linspace(low - pad, high + pad, HISTOGRAM_BINS + 1)
+
+
+def _missing(figure: Figure, series: Series) -> int:
+    log = figure.x_log if series.kind == "histogram" else figure.y_log
+    values = [v for v in (series.y, series.low, series.high) if v is not None and series.kind != "interval"]
+    if series.kind == "interval" and series.y is not None:
+        values = [series.y]
+    lost = [~np.isfinite(_drawable(v, log and series.kind != "band")) for v in values]
+    return int(sum(mask.sum() for mask in lost))
+
+
+def _drawable(values: Array, log: bool) -> Array:
+    with np.errstate(invalid="ignore"):
+        kept = np.isfinite(values) & ((values > 0) | (not log))
+    return np.where(kept, values, np.nan)
+
+
+def _thinned(series: Series, most: int) -> Series:
+    if series.kind == "histogram":
+        return series
+    fields = {name: getattr(series, name) for name in ("x", "y", "low", "high")}
+    size = max((len(v) for v in fields.values() if v is not None), default=0)
+    if size > most:
+        keep = np.unique(np.linspace(0, size - 1, most).round().astype(int))
+        fields = {k: v[keep] if v is not None and len(v) == size else v for k, v in fields.items()}
+    return Series(name=series.name, kind=series.kind, role=series.role, **fields)
+
+
+def _numbers(values: Array) -> list[float | None]:
+    """Six digits are finer than a pixel; ``null`` is Plotly's gap."""
+    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]

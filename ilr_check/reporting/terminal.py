@@ -1,0 +1,202 @@
+"""The terminal reporter: progress, the verdict table, and every failure in full.
+
+On a terminal it draws a bar and a table; anywhere else (CI logs, files) it writes one stable line a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ilr_check.evidence import Record
+from ilr_check.reporting import numbers, verdicts
+
+STYLES = {
+    "holds": "green",
+    "expected_failure": "green",
+    "violated": "bold red",
+    "unexpected_pass": "bold red",
+    "error": "bold magenta",
+    "inconclusive": "yellow",
+    "skipped": "dim",
+}
+FORM_ORIGINS = {
+    "exact": "the rounding bound of this computation",
+    "identity": "finite-size corrections, with the noise of the same run",
+    "transfer": "finite-size corrections and a stated tolerance, with noise from other runs",
+    "raw": "the paper's wording; reported, not judged",
+}
+
+
+class TerminalReporter:
+    """Consumes what an engine tells while it runs, and prints it.
+
+    ``live`` forces the progress bar on or off; by default it is shown only on a terminal.
+    """
+
+    def __init__(self, console: Console | None = None, *, live: bool | None = None) -> None:
+        self.console = Console() if console is None else console
+        self.live = self.console.is_interactive and self.console.is_terminal if live is None else live
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._place = (0, 0)
+
+    def unit_started(self, title: str, number: int, total: int) -> None:
+        """A piece of work begins; ``number`` counts from 1."""
+        self._place = (number, total)
+        if not self.live:
+            return
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("[{task.fields[place]}]", markup=False),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[note]}", style="dim", markup=False),
+                TimeElapsedColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(_clean(title), total=1.0, place=f"{number}/{total}", note="")
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """How far the current piece of work is, between 0 and 1."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=min(max(fraction, 0.0), 1.0), note=_clean(text))
+
+    def unit_finished(self, title: str, records: Iterable[Record], seconds: float) -> None:
+        """A piece of work ended with these records."""
+        records = tuple(records)
+        if self.live:
+            worst = verdicts.worst(records)
+            line = Text.assemble(
+                (f"{self._symbol(worst)} {verdicts.words(worst):<12}", STYLES.get(worst, "")),
+                f" {_clean(title)} ",
+                (numbers.duration(seconds), "dim"),
+            )
+            self.console.print(line, highlight=False)
+            return
+        number, total = self._place
+        self._line(f"unit {number}/{total} {_clean(title)}: {len(records)} records in {seconds:.1f} s")
+        for record in records:
+            self._line(record_line(record))
+
+    def finished(self, records: Iterable[Record], exit_code: int, report_path: Path | None = None) -> None:
+        """The run is over: the table, the failures in full, the exit code and where the report is."""
+        self.close()
+        found = tuple(records)
+        if self.live and found:
+            self.console.print(verdict_table(found, symbol=self._symbol))
+        for record in sorted(found, key=lambda r: verdicts.rank(r.verdict)):
+            if record.verdict in verdicts.FAILED and record.counts:
+                self._failure(record)
+        counted = verdicts.tally(record.verdict for record in found if record.counts)
+        summary = ", ".join(f"{count} {verdicts.words(word)}" for word, count in counted.items())
+        unjudged = sum(not record.counts for record in found)
+        if unjudged:
+            summary += f"; {unjudged} reported, not judged"
+        self._line(f"verdicts: {summary or 'none'}")
+        meaning = verdicts.EXIT_MEANINGS.get(exit_code, "unknown")
+        self._line(f"exit code {exit_code}: {meaning}", style="bold red" if exit_code in (1, 2) else "bold")
+        if report_path is not None:
+            self._line(f"report: {report_path}")
+
+    def close(self) -> None:
+        """Take the bar away; safe to call at any time, also after an interrupt."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._task = None
+
+    def _failure(self, record: Record) -> None:
+        self.console.print()
+        self._line(
+            f"{self._symbol(record.verdict)} {verdicts.words(record.verdict).upper()}: "
+            f"{_clean(record.claim)} ({record.form}, {_clean(record.group)})",
+            style=STYLES.get(record.verdict, ""),
+        )
+        for line in failure_lines(record):
+            self._line("  " + line)
+
+    def _line(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style=style), soft_wrap=True, highlight=False)
+
+    def _symbol(self, verdict: str) -> str:
+        plain = not self.console.encoding.lower().startswith("utf")
+        return (verdicts.ASCII_SYMBOLS if plain else verdicts.SYMBOLS).get(verdict, "?")
+
+
+def verdict_table(records: Sequence[Record], *, symbol: object = None) -> Table:
+    """Worst first: claim, form, group, measured [low, high], expected, margin, verdict."""
+    mark = symbol if callable(symbol) else verdicts.SYMBOLS.get
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("claim", no_wrap=True)
+    table.add_column("form")
+    table.add_column("group", overflow="fold")
+    table.add_column("measured [low, high]", justify="right")
+    table.add_column("expected", justify="right")
+    table.add_column("margin", justify="right")
+    table.add_column("verdict", no_wrap=True)
+    previous = None
+    for record in sorted(records, key=lambda r: (verdicts.rank(r.verdict), not r.counts)):
+        word = verdicts.words(record.verdict) if record.counts else "not judged"
+        style = STYLES.get(record.verdict, "") if record.counts else "dim"
+        table.add_row(
+            Text("" if record.claim == previous else _clean(record.claim)),
+            Text(record.form),
+            Text(_clean(record.group)),
+            Text(numbers.measured(record.measured)),
+            Text(numbers.number(record.expected)),
+            Text(numbers.margin(record.margin)),
+            Text(f"{mark(record.verdict)} {word}", style=style),
+        )
+        previous = record.claim
+    return table
+
+
+def record_line(record: Record) -> str:
+    """One line, the same words in the same order in every version: made for ``grep``."""
+    judged = "" if record.counts else " judged=no"
+    return _clean(
+        f"{record.verdict} {record.claim} form={record.form} group={record.group} "
+        f"measured={numbers.measured(record.measured)} expected={numbers.number(record.expected)} "
+        f"margin={numbers.margin(record.margin)}{judged} id={record.id}"
+    )
+
+
+def failure_lines(record: Record) -> list[str]:
+    """Everything a reader needs to act: numbers, where the margin comes from, subject, replay."""
+    lines = [_clean(line) for line in record.message.splitlines()]
+    quantity = f" ({_clean(record.quantity)})" if record.quantity else ""
+    origin = FORM_ORIGINS.get(record.form, "")
+    lines += [
+        f"measured  {numbers.measured(record.measured)}{quantity}",
+        f"expected  {numbers.number(record.expected)}",
+        f"margin    {numbers.margin(record.margin)}, from {origin}",
+    ]
+    if record.kind != "exact":
+        lines.append(
+            f"design    {record.n_runs} runs, detects a deviation of {numbers.number(record.detectable)}; "
+            f"false violated {numbers.rate(record.false_fail)}, false holds {numbers.rate(record.false_pass)}"
+        )
+    lines += [
+        f"rival     {_clean(rival.name)} ({numbers.number(rival.expected)}) is not excluded"
+        for rival in record.rivals
+        if not rival.excluded
+    ]
+    lines.append(f"subject   {_clean(str(record.subject))}")
+    if record.replay:
+        lines.append(f"replay    {_clean(record.replay)}")
+    return lines
+
+
+def _clean(text: str) -> str:
+    """One line without control characters: a name must not move the cursor or forge a line."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

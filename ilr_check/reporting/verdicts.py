@@ -1,0 +1,96 @@
+"""Verdict words as a reader meets them: symbol, order, roll-up to a claim, and the exit code they lead to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ilr_check.evidence import Record
+
+SYMBOLS = {
+    "violated": "✗",
+    "error": "!",
+    "unexpected_pass": "‼",
+    "inconclusive": "?",
+    "skipped": "–",
+    "expected_failure": "≈",
+    "holds": "✓",
+    "not run": "…",
+}
+"""A shape per word, so that no verdict is told by colour alone."""
+
+ASCII_SYMBOLS = {
+    "violated": "X",
+    "error": "!",
+    "unexpected_pass": "!!",
+    "inconclusive": "?",
+    "skipped": "-",
+    "expected_failure": "~",
+    "holds": "+",
+    "not run": ".",
+}
+
+ORDER = (
+    "violated",
+    "error",
+    "unexpected_pass",
+    "inconclusive",
+    "not run",
+    "expected_failure",
+    "holds",
+    "skipped",
+)
+"""Worst first: the order of the verdict table, and of a claim's roll-up."""
+
+FAILED = ("violated", "error", "unexpected_pass", "inconclusive")
+"""Verdicts that somebody has to act on; reports open them."""
+
+EXIT_MEANINGS = {
+    0: "every claim that was run holds",
+    1: "at least one claim is violated",
+    2: "an error, or nothing was run at all",
+    3: "nothing is violated, but something stayed inconclusive",
+    130: "interrupted; what was finished is kept",
+}
+
+FORM_NOTES = {
+    "exact": "holds step by step, up to rounding",
+    "identity": "noise of the same run: judges the trainer, not the theory",
+    "transfer": "noise from other, independent runs: judges the law",
+    "raw": "the paper's wording as it stands",
+}
+
+
+def words(verdict: str) -> str:
+    """The verdict as prose: ``expected failure`` for ``expected_failure``."""
+    return verdict.replace("_", " ")
+
+
+def rank(verdict: str) -> int:
+    """Place of a verdict in ``ORDER``; unknown words come first, because nobody vouched for them."""
+    return ORDER.index(verdict) if verdict in ORDER else -1
+
+
+def worst(records: Iterable[Record]) -> str:
+    """The verdict of a claim: the worst of those that count; ``not run`` where there is none."""
+    found = list(records)
+    counting = [record for record in found if record.counts] or found
+    return min((record.verdict for record in counting), key=rank, default="not run")
+
+
+def tally(verdicts: Iterable[str]) -> dict[str, int]:
+    """How often each verdict occurs, worst first, words that do not occur left out."""
+    counts = Counter(verdicts)
+    return {word: counts[word] for word in sorted(counts, key=rank)}
+
+
+def exit_code(records: Iterable[Record], *, allow_inconclusive: bool = False) -> int:
+    """The exit code that these records lead to, with the precedence 1, 2, 3, 0."""
+    found = {record.verdict for record in records if record.counts}
+    if found & {"violated", "unexpected_pass"}:
+        return 1
+    if "error" in found or found <= {"skipped"}:
+        return 2
+    if "inconclusive" in found and not allow_inconclusive:
+        return 3
+    return 0
