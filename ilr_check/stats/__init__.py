@@ -24,6 +24,9 @@ Data of the other designs (runs first; independent groups as tuples; names of ex
     CurveEquivalence(points=40, nuisance="level", ...).decide(deviations)    # [n_runs, points]
     SlopeEquivalence(levels=(1e-3, 2e-3, 4e-3, 8e-3), theory=1.0, margin=(0.9, 1.1), ...).decide(groups)
     ContrastEquivalence(theta=0.25, effect=0.4, ...).decide((a, b, control))          # [n] each
+    RelaxationRate(rate=4e-3, times=times, level=None, ...).decide(curves)            # [n_runs, n_times]
+    CollapseOnOne(x=(-6.2, -5.5, -6.2, -5.5), groups=("lr 0.1", ...), degree=1, ...).decide(cells)
+    TailIndex(alpha=1.5, top=0.05, ...).decide(magnitudes)                   # [n_runs, n_magnitudes]
     DistributionEquivalence(theta=0.25, metric="euclidean", seed=1, ...).decide((a, b, control))  # [n, d]
     each
 
@@ -33,6 +36,7 @@ called inside ``@given``: it raises ``SearchError``.
 """
 
 from ilr_check.stats.budget import FLOOR, ErrorBudget
+from ilr_check.stats.collapse import CollapseOnOne
 from ilr_check.stats.contrast import ContrastEquivalence
 from ilr_check.stats.curve import CurveEquivalence
 from ilr_check.stats.design import Design
@@ -45,12 +49,15 @@ from ilr_check.stats.distribution import (
 from ilr_check.stats.looks import Examination, Rates, examine, spend
 from ilr_check.stats.mean import MeanEquivalence, log_ratios, paired_differences
 from ilr_check.stats.permutation import permutation_p_value
+from ilr_check.stats.relaxation import RelaxationRate
 from ilr_check.stats.slope import SlopeEquivalence
+from ilr_check.stats.tails import TailIndex, hill
 from ilr_check.stats.verdicts import Band, Decision, Rival, RivalResult, SearchError, VerdictWord
 
 __all__ = [
     "FLOOR",
     "Band",
+    "CollapseOnOne",
     "ContrastEquivalence",
     "CurveEquivalence",
     "Decision",
@@ -60,12 +67,15 @@ __all__ = [
     "Examination",
     "MeanEquivalence",
     "Rates",
+    "RelaxationRate",
     "Rival",
     "RivalResult",
     "SearchError",
     "SlopeEquivalence",
+    "TailIndex",
     "VerdictWord",
     "examine",
+    "hill",
     "label_distribution_distance",
     "log_ratios",
     "paired_differences",

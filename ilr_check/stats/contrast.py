@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
-from ilr_check.stats.design import Reading
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
-from ilr_check.stats.robust import summarise
+from ilr_check.stats.reading import Reading
+from ilr_check.stats.robust import Summary, summarise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +31,23 @@ class ContrastEquivalence(ControlledDesign):
         """Return the samples and the size of the smallest."""
         return self.check_samples(data, ndim=1)
 
-    def read(self, data: Sequence[Array], rates: Rates) -> Reading:
-        """Return the intervals of the excess |a - b| - theta |D| for samples [..., n]."""
-        theta = self.theta
+    def summary(self, data: Sequence[Array]) -> Summary:
+        """Summarise samples [..., n] for the contrasts U, V and D."""
         control = np.array([-0.5, -0.5, 1.0])
         gap = np.array([1.0, -1.0, 0.0])
-        summary = summarise(data, np.stack([gap + theta * control, gap - theta * control, control]))
+        theta = self.theta
+        return summarise(data, np.stack([gap + theta * control, gap - theta * control, control]))
+
+    def read(self, summary: Summary, rates: Rates) -> Reading:
+        """Return both intervals of the excess |a - b| - theta |D|."""
+        theta = self.theta
         low, high = _excess(*summary.interval((1 - SIGN_SHARE) * rates.false_pass))
         fail_low, fail_high = _excess(*summary.interval(rates.false_fail / 2))
         d_low, d_high = (end[..., 2] for end in summary.interval(SIGN_SHARE * rates.false_pass))
         powered = (d_low > 0) | (d_high < 0)
         plain = summary.plain
         u, v, d = (plain.estimate[..., k] for k in range(3))
-        alone = data[0].ndim == 1
+        alone = plain.estimate.ndim == 1
         distance = float(theta * abs(d)) if alone else 0.0
         notes = () if not alone or bool(powered) else ("the control is not powered: it does not differ",)
         return Reading(

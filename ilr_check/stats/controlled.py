@@ -1,8 +1,8 @@
 """Equality by a margin that is a fraction of a known difference: the positive control.
 
-"These two are equal" needs a scale: the effect of a control that theory says must differ. The
-difference of interest may be at most ``theta`` times that effect. If the control itself can not be told from the
-others, the data could not have seen a difference, and the verdict is inconclusive.
+"These two are equal" needs a scale: the effect of a control that must differ. The difference of
+interest may be at most ``theta`` times that effect. If the control itself can not be told from the others,
+the data could not have seen a difference, and the verdict is inconclusive.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ilr_check.stats.design import Design, finite
+from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array
+from ilr_check.stats.reading import finite
 
 SIGN_SHARE = 0.1
 """Share of the false-pass rate spent on the control, the rest on the equality."""

@@ -19,11 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ilr_check.stats.design import Design, Reading, finite
+from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array, student_quantile, student_tail
 from ilr_check.stats.looks import Rates
-from ilr_check.stats.robust import summarise
-from ilr_check.stats.verdicts import Band, Rival
+from ilr_check.stats.reading import Reading, finite, outside_band, read_points
+from ilr_check.stats.robust import Summary, summarise
+from ilr_check.stats.verdicts import Rival
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,45 +67,27 @@ class CurveEquivalence(Design):
             raise ValueError(f"the design has {self.points} points, the data {sample.shape[1]}")
         return sample, sample.shape[0]
 
-    def read(self, data: Array, rates: Rates) -> Reading:
-        """Return the bands of samples [..., n_runs, points], reported at the worst placed point."""
+    def summary(self, data: Array) -> tuple[Summary, Array, int]:
+        """Return summaries of the points, path lengths and the number of runs of [..., n_runs, points]."""
         curves = np.ascontiguousarray(np.moveaxis(self._shape(data), -1, -2))
-        summary = summarise([curves], [1.0])
-        n = curves.shape[-1]
-        length = path_length(curves)[..., None, None]
+        return summarise([curves], [1.0]), path_length(curves)[..., None, None], curves.shape[-1]
+
+    def read(self, summary: tuple[Summary, Array, int], rates: Rates) -> Reading:
+        """Return both bands, reported at the point worst placed in its margin."""
+        points, length, n = summary
 
         def band(tail: float) -> tuple[Array, Array]:
-            low, high = summary.interval(simultaneous_tail(2 * tail, n - 1, self.points, length))
+            low, high = points.interval(simultaneous_tail(2 * tail, n - 1, self.points, length))
             return low[..., 0], high[..., 0]
 
-        low, high = band(rates.false_pass)
-        fail_low, fail_high = band(rates.false_fail / 2)
-        bottom, top = self.bounds()
-        inside = np.asarray(((low > bottom) & (high < top)).all(axis=-1))
-        outside = np.asarray(((fail_low > top) | (fail_high < bottom)).any(axis=-1))
-        beyond = np.maximum((high - top) / top, (bottom - low) / -bottom)
-        fails = np.maximum((fail_low - top) / top, (bottom - fail_high) / -bottom)
-        worst = np.where(outside, np.argmax(fails, axis=-1), np.argmax(beyond, axis=-1))
-        estimate, error = summary.plain.estimate[..., 0], summary.plain.error[..., 0]
-
-        def at(part: Array) -> Array:
-            return np.asarray(np.take_along_axis(part, worst[..., None], axis=-1)[..., 0])
-
-        alone = data.ndim == 2
-        return Reading(
-            at(estimate),
-            at(error),
-            at(low),
-            at(high),
-            at(fail_low),
-            at(fail_high),
-            inside,
-            outside,
-            summary.caution.max(axis=-1),
-            band=_band(estimate, low, high, fail_low, fail_high, bottom, top) if alone else None,
-            notes=(f"reported at point {int(worst)} of {self.points}",) if alone else (),
-            room=float(max(top[worst], -bottom[worst])) if alone else None,
-            margin=(float(bottom[worst]), float(top[worst])) if alone else None,
+        return read_points(
+            points.plain.estimate[..., 0],
+            points.plain.error[..., 0],
+            band(rates.false_pass),
+            band(rates.false_fail / 2),
+            self.bounds(),
+            points.caution.max(axis=-1),
+            what="point",
         )
 
     def bounds(self) -> tuple[Array, Array]:
@@ -127,12 +110,7 @@ class CurveEquivalence(Design):
 
     def excludes(self, rival: Rival, reading: Reading) -> bool:
         """Return whether ``rival`` leaves the band somewhere."""
-        if reading.band is None:
-            return False
-        expected = self._shape(np.asarray(rival.expected, float))
-        return bool(
-            np.any((expected < np.array(reading.band.low)) | (expected > np.array(reading.band.high)))
-        )
+        return outside_band(self._shape(np.asarray(rival.expected, float)), reading.band)
 
     def _shape(self, curves: Array) -> Array:
         return curves - curves.mean(axis=-1, keepdims=True) if self.nuisance == "level" else curves
@@ -162,20 +140,3 @@ def simultaneous_tail(level: float, freedom: int, points: int, length: Array) ->
     crossings = (1 + c * c / freedom) ** (-(freedom - 1) / 2) / np.pi
     reach = np.maximum(level - 2 * student_tail(c, freedom), 0.0) / crossings
     return student_tail(np.interp(length, reach, c), freedom)
-
-
-def _band(
-    estimate: Array, low: Array, high: Array, fail_low: Array, fail_high: Array, bottom: Array, top: Array
-) -> Band:
-    def numbers(array: Array) -> tuple[float, ...]:
-        return tuple(float(value) for value in array)
-
-    return Band(
-        estimate=numbers(estimate),
-        low=numbers(low),
-        high=numbers(high),
-        fail_low=numbers(fail_low),
-        fail_high=numbers(fail_high),
-        margin_low=numbers(bottom),
-        margin_high=numbers(top),
-    )

@@ -8,42 +8,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ilr_check.stats import robust
 from ilr_check.stats.budget import FLOOR
-from ilr_check.stats.intervals import Array, Bools
 from ilr_check.stats.looks import Rates, rates_of_look
 from ilr_check.stats.power import chance_of_reaching, needed_shift
-from ilr_check.stats.verdicts import Band, Decision, Rival, RivalResult, confirmation_only, word
+from ilr_check.stats.reading import Reading
+from ilr_check.stats.verdicts import Decision, Rival, RivalResult, confirmation_only, word
 
 TOLERATED_LOSS = 1.0 / 8.0
 """The share of the planned runs that may be missing (diverged, interrupted) before nothing is decided."""
-
-
-class Reading(NamedTuple):
-    """What a kernel reads off data, with any leading replicate axes: two intervals and where they lie.
-
-    ``expected``, ``room`` (distance from theory to the end of the margin) and ``margin`` stand in for those
-    of the design where they depend on the data: on the control, or on the point of a curve.
-    """
-
-    estimate: Array
-    error: Array
-    low: Array
-    high: Array
-    fail_low: Array
-    fail_high: Array
-    inside: Bools
-    outside: Bools
-    caution: Any
-    band: Band | None = None
-    notes: tuple[str, ...] = ()
-    expected: float | None = None
-    room: float | None = None
-    margin: tuple[float | None, float | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +67,12 @@ class Design:
 
     # What a design has to say about itself ------------------------------------------------------------------
 
-    def read(self, data: Any, rates: Rates) -> Reading:
-        """Return both intervals for ``data``, which may have leading replicate axes; no verdict."""
+    def summary(self, data: Any) -> Any:
+        """Return what the data say whatever the rates; data may have leading replicate axes."""
+        raise NotImplementedError
+
+    def read(self, summary: Any, rates: Rates) -> Reading:
+        """Return both intervals at these rates, and where they lie; no verdict."""
         raise NotImplementedError
 
     def check_data(self, data: Any) -> tuple[Any, int]:
@@ -140,7 +121,7 @@ class Design:
         confirmation_only(f"a verdict on {self.estimand!r}")
         index = len(self.looks) - 1 if look is None else range(len(self.looks))[look]
         sample, runs = self.check_data(data)
-        reading = self.read(sample, self.rates(index))
+        reading = self.read(self.summary(sample), self.rates(index))
         weak = self.weakness() or self._shortfall(runs, self.looks[index])
         rivals = tuple(
             RivalResult(
@@ -267,12 +248,6 @@ class Design:
 
     # Shared pieces ------------------------------------------------------------------------------------------
 
-    def relation(self, low: Array, high: Array, fail_low: Array, fail_high: Array) -> tuple[Bools, Bools]:
-        """Return whether the first interval is inside the margin and the second one outside."""
-        inside = (low > self.margin[0]) & (high < self.margin[1])
-        outside = (fail_low > self.margin[1]) | (fail_high < self.margin[0])
-        return inside, outside
-
     def _tail(self, rate: float) -> float:
         """Return the tail on either side of a simultaneous interval, by Bonferroni over the points."""
         return rate / self.comparisons()
@@ -310,18 +285,3 @@ def _fewest(enough: Any, start: int, *, what: str) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return max(high, start)
-
-
-def finite(name: str, data: Any, *, ndim: int) -> Array:
-    """Return ``data`` as a float array; refuse another number of axes, NaN and infinities."""
-    array = np.asarray(data, float)
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} axes with runs first, got shape {array.shape}")
-    if array.shape[0] < 4:
-        raise ValueError(f"{name} has {array.shape[0]} runs; nothing is estimated from fewer than 4")
-    bad = int(np.sum(~np.isfinite(array.reshape(array.shape[0], -1)).all(axis=1)))
-    if bad:
-        raise ValueError(
-            f"{name}: {bad} of {array.shape[0]} runs are not finite; drop diverged runs first, and say so"
-        )
-    return array

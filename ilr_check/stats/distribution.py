@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
-from ilr_check.stats.design import Reading
 from ilr_check.stats.intervals import Array, contrast, hall, moments, student, union
 from ilr_check.stats.looks import Rates
 from ilr_check.stats.permutation import permutation_p_value
+from ilr_check.stats.reading import Reading
 from ilr_check.stats.robust import NORMAL
 
 Metric = Literal["euclidean", "hamming"]
@@ -49,10 +49,13 @@ class DistributionEquivalence(ControlledDesign):
             raise ValueError(f"vectors must have one length, got {[sample.shape[1] for sample in samples]}")
         return samples, runs
 
-    def read(self, data: Sequence[Array], rates: Rates) -> Reading:
-        """Return the intervals of the excess; no replicate axes, as permutations are drawn one by one."""
-        sizes = [sample.shape[0] for sample in data]
-        distances = pairwise_distances(np.concatenate(data), metric=self.metric)
+    def summary(self, data: Sequence[Array]) -> tuple[Array, list[int]]:
+        """Return the distances between all runs and the sizes of the samples; no replicate axes."""
+        return pairwise_distances(np.concatenate(data), metric=self.metric), [len(part) for part in data]
+
+    def read(self, summary: tuple[Array, list[int]], rates: Rates) -> Reading:
+        """Return both intervals of the excess, and the permutation tests they call for."""
+        distances, sizes = summary
         between, control, influence = energies(distances, sizes, self.theta)
         excess = between - self.theta * control
         value = contrast(moments(influence), [1.0, 1.0, 1.0])._replace(estimate=np.asarray(excess))

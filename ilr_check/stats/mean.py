@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ilr_check.stats.design import Design, Reading, finite
+from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
-from ilr_check.stats.robust import summarise
+from ilr_check.stats.reading import Reading, finite, read_one
+from ilr_check.stats.robust import Summary, summarise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +29,14 @@ class MeanEquivalence(Design):
         sample = finite("the sample", data, ndim=1)
         return sample, sample.size
 
-    def read(self, data: Array, rates: Rates) -> Reading:
-        """Return the intervals of samples [..., n_runs]."""
-        summary = summarise([data], [1.0])
-        low, high = summary.interval(rates.false_pass)
-        fail_low, fail_high = summary.interval(rates.false_fail / 2)
-        ends = low[..., 0], high[..., 0], fail_low[..., 0], fail_high[..., 0]
-        inside, outside = self.relation(*ends)
-        plain = summary.plain
-        return Reading(plain.estimate[..., 0], plain.error[..., 0], *ends, inside, outside, summary.caution)
+    def summary(self, data: Array) -> Summary:
+        """Summarise samples [..., n_runs]."""
+        return summarise([data], [1.0])
+
+    def read(self, summary: Summary, rates: Rates) -> Reading:
+        """Return both intervals of the mean."""
+        interval = summary.interval(rates.false_pass)
+        return read_one(summary, interval, summary.interval(rates.false_fail / 2), self.margin)
 
 
 def log_ratios(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> Array:

@@ -6,9 +6,8 @@ Three cases, decided by the data of each judgement, and measured as one rule by 
 * ``OUTLIERS``: at most one run in twenty lies more than 5 robust standard deviations out, and the others look
   normal. The verdict then speaks about the others: 10 % trimmed mean, united with the sign-test interval of
   the median where there is a single sample.
-* ``HEAVY``: skewed or heavy-tailed throughout. The interval must convince for the mean, the trimmed mean and
-  the
-  median at once: the union of all of these.
+* ``HEAVY``: skewed or heavy-tailed throughout. The interval must convince for the mean (with twice the
+  allowance for misjudged skewness), the trimmed mean and the median at once: the union of all of these.
 """
 
 from __future__ import annotations
@@ -139,7 +138,7 @@ class Summary(NamedTuple):
     def interval(self, tail: npt.ArrayLike) -> tuple[Array, Array]:
         """Return the interval with ``tail`` on either side, by the case each replicate belongs to."""
         tails = np.broadcast_to(np.asarray(tail, float), self.plain.estimate.shape)
-        low, high = union(student(self.plain, tails), hall(self.plain, tails))
+        low, high = union(student(self.plain, tail), hall(self.plain, tail))
         marked = self.caution > NORMAL
         if not marked.any():
             return low, high
@@ -147,7 +146,8 @@ class Summary(NamedTuple):
         if self.runs is not None:
             ends = sign_interval(self.runs, tails[marked][..., 0])
             honest = union(honest, (ends[0][..., None], ends[1][..., None]))
-        wide = union(honest, (low[marked], high[marked]))
+        plain = Contrast(*(part[marked] for part in self.plain))
+        wide = union(honest, (low[marked], high[marked]), hall(plain, tails[marked], doubts=3.0))
         outliers = (self.caution[marked] == OUTLIERS)[..., None]
         low[marked] = np.where(outliers, honest[0], wide[0])
         high[marked] = np.where(outliers, honest[1], wide[1])

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ilr_check.stats.design import Design, Reading, finite
+from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
-from ilr_check.stats.robust import summarise
+from ilr_check.stats.reading import Reading, finite, read_one
+from ilr_check.stats.robust import Summary, summarise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +58,14 @@ class SlopeEquivalence(Design):
             groups = [np.log(group) for group in groups]
         return groups, min(group.size for group in groups)
 
-    def read(self, data: Sequence[Array], rates: Rates) -> Reading:
-        """Return the intervals for groups [..., n_k] of log y."""
-        summary = summarise(data, self.coefficients())
-        low, high = summary.interval(rates.false_pass)
-        fail_low, fail_high = summary.interval(rates.false_fail / 2)
-        ends = low[..., 0], high[..., 0], fail_low[..., 0], fail_high[..., 0]
-        inside, outside = self.relation(*ends)
-        plain = summary.plain
-        return Reading(plain.estimate[..., 0], plain.error[..., 0], *ends, inside, outside, summary.caution)
+    def summary(self, data: Sequence[Array]) -> Summary:
+        """Summarise groups [..., n_k] of log y."""
+        return summarise(data, self.coefficients())
+
+    def read(self, summary: Summary, rates: Rates) -> Reading:
+        """Return both intervals of the slope."""
+        interval = summary.interval(rates.false_pass)
+        return read_one(summary, interval, summary.interval(rates.false_fail / 2), self.margin)
 
     def standard_error(self, sd: float, runs: int) -> float:
         """Return the standard error of the slope with equal ``sd`` of log y at all levels."""

@@ -1,0 +1,104 @@
+"""Rate of an exponential relaxation, from an ensemble of runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ilr_check.stats.design import Design
+from ilr_check.stats.intervals import Array, Bools
+from ilr_check.stats.looks import Rates
+from ilr_check.stats.reading import Reading, finite, read_one
+from ilr_check.stats.robust import Summary, summarise
+
+FURTHEST = 3.0
+"""A fitted rate more than e^3 = 20 times off the theory's means that the curve does not determine one."""
+STEPS, REFINING_STEPS = 20, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaxationRate(Design):
+    """log(rate/``rate``) is 0 up to ``margin``, for runs that relax as level + amplitude exp(-rate t).
+
+    Data: [n_runs, n_times], one curve per run at ``times``. The exponential is fitted to the mean curve (a
+    single run may be too noisy for one), with a free level unless ``level`` is given, and the interval is by
+    jackknife over runs: each run's pseudo-value n fit - (n - 1) fit without it is treated as its own number.
+    Noise within a run may be correlated in any way. Rivals expect a log-ratio: log 2 for twice the rate.
+    """
+
+    rate: float
+    times: tuple[float, ...]
+    level: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.theory != 0 or self.rate <= 0:
+            raise ValueError(
+                "the estimand is log(rate/theory's rate): theory is 0, and rate, positive, is its rate"
+            )
+        if len(self.times) < 4 or any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
+            raise ValueError(f"times needs at least 4 growing times, got {self.times}")
+
+    def check_data(self, data: Any) -> tuple[Array, int]:
+        """Return the curves and the number of runs."""
+        curves = finite("the curves", data, ndim=2)
+        if curves.shape[1] != len(self.times):
+            raise ValueError(f"the design has {len(self.times)} times, the data {curves.shape[1]}")
+        return curves, curves.shape[0]
+
+    def summary(self, data: Array) -> tuple[Summary, Bools]:
+        """Summarise the pseudo-values of curves [..., n_runs, n_times]; and say where the fit was lost."""
+        n = data.shape[-2]
+        mean = data.mean(axis=-2)
+        whole = self.fit(mean, np.zeros(mean.shape[:-1]), STEPS)
+        without = (n * mean[..., None, :] - data) / (n - 1)
+        parts = self.fit(without, np.broadcast_to(whole[..., None], without.shape[:-1]), REFINING_STEPS)
+        lost = ~((np.abs(whole) < FURTHEST) & (np.abs(parts) < FURTHEST).all(axis=-1))
+        pseudo = n * whole[..., None] - (n - 1) * parts
+        return summarise([np.where(lost[..., None], 0.0, pseudo)], [1.0]), lost
+
+    def read(self, summary: tuple[Summary, Bools], rates: Rates) -> Reading:
+        """Return both intervals of the log-ratio."""
+        values, lost = summary
+        interval = values.interval(rates.false_pass)
+        reading = read_one(values, interval, values.interval(rates.false_fail / 2), self.margin)
+        lost_all = bool(np.all(lost))
+        return reading._replace(
+            inside=np.asarray(reading.inside & ~lost),
+            outside=np.asarray(reading.outside & ~lost),
+            error=np.where(lost, np.inf, reading.error),
+            notes=("the curves do not determine a rate within a factor of 20 of theory's",)
+            if lost_all
+            else (),
+        )
+
+    def fit(self, curves: Array, start: Array, steps: int) -> Array:
+        """Return log(rate/theory) by least squares for curves [..., n_times].
+
+        Variable projection (Kaufman 1975): level and amplitude are linear and solved for at each step, so
+        that Gauss and Newton act on the log-rate alone.
+        """
+        times = np.asarray(self.times)
+        y = curves - (curves.mean(axis=-1, keepdims=True) if self.level is None else self.level)
+        log_rate = np.array(start, float)
+        for _ in range(steps):
+            rate = self.rate * np.exp(log_rate)
+            decay = np.exp(-rate[..., None] * times)
+            slope = -rate[..., None] * times * decay
+            if self.level is None:
+                decay = decay - decay.mean(axis=-1, keepdims=True)
+                slope = slope - slope.mean(axis=-1, keepdims=True)
+            size = _dot(decay, decay)
+            amplitude = _dot(decay, y) / size
+            along = slope - (_dot(slope, decay) / size)[..., None] * decay
+            residual = y - amplitude[..., None] * decay
+            with np.errstate(divide="ignore", invalid="ignore"):
+                step = _dot(residual, along) / (amplitude * _dot(along, along))
+            log_rate = np.clip(log_rate + np.clip(np.nan_to_num(step), -0.5, 0.5), -FURTHEST, FURTHEST)
+        return log_rate
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return np.asarray(np.einsum("...t,...t->...", a, b))
