@@ -1,6 +1,13 @@
 """Scale-invariant nets: specs, modules, their invariant groups, and how well conditioned they are."""
 
 from ilr_check.nets.build import build, count_parameters, initial_parameters, parameter_shapes
+from ilr_check.nets.conditioning import (
+    gradient_orthogonality_bound,
+    inner_product,
+    orthogonality_bounds,
+    orthogonality_scale,
+)
+from ilr_check.nets.corners import degenerate, set_sizes
 from ilr_check.nets.groups import Group, invariant_groups, net_groups
 from ilr_check.nets.norms import Norm, normalise
 from ilr_check.nets.specs import (
@@ -26,14 +33,20 @@ __all__ = [
     "ResNetSpec",
     "build",
     "count_parameters",
+    "degenerate",
     "depth",
+    "gradient_orthogonality_bound",
     "initial_parameters",
+    "inner_product",
     "invariant_groups",
     "net_from_dict",
     "net_from_json",
     "net_groups",
     "normalise",
+    "orthogonality_bounds",
+    "orthogonality_scale",
     "parameter_shapes",
+    "set_sizes",
     "to_dict",
     "to_json",
 ]

@@ -93,15 +93,25 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [batch, inputs(, height, width)] to [batch, outputs(, height', width')]."""
+        return self._map(x, self.weight, self.bias)
+
+    def magnitude(self, x: Tensor) -> Tensor:
+        """Return |W||x| + |b|, the terms of the map before they cancel: what its rounding is relative to."""
+        bias = None if self.bias is None else self.bias.detach().abs()
+        return self._map(x.detach().abs(), self.weight.detach().abs(), bias)
+
+    def _map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.kernel:
-            return functional.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.kernel // 2)
-        return functional.linear(x, self.weight, self.bias)
+            return functional.conv2d(x, weight, bias, stride=self.stride, padding=self.kernel // 2)
+        return functional.linear(x, weight, bias)
 
 
 class _Net(nn.Module):
     """What all nets share: reshaping of the rows, the activation, the fixed head."""
 
     head: Tensor
+    writers: tuple[tuple[str, ...], ...]
+    """For each norm layer, in order of execution, the names of the layers whose outputs it reads as a sum."""
 
     def __init__(self, spec: NetSpec, shape: tuple[int, ...], features: int) -> None:
         super().__init__()
@@ -138,6 +148,7 @@ class _Plain(_Net):
             for n, m, stride in zip(sizes[:-1], sizes[1:], strides, strict=True)
         )
         self.norms = nn.ModuleList(Norm(spec.norm) for _ in self.layers)
+        self.writers = tuple((f"layers.{i}",) for i in range(len(self.layers)))
 
     def body(self, h: Tensor) -> Tensor:
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -160,6 +171,11 @@ class _Residual(_Net):
         )
         self.norms = nn.ModuleList(Norm(spec.norm) for _ in range(1 + 2 * spec.blocks))
         self.pre = spec.residual == "pre"
+        reads: list[tuple[str, ...]] = [("stem",)]
+        for i in range(spec.blocks):
+            stream = reads[-1] if self.pre else ()
+            reads += [(f"inner.{i}",), (*stream, f"outer.{i}")]
+        self.writers = tuple(reads)
 
     def body(self, h: Tensor) -> Tensor:
         act, norms = self.activation, iter(self.norms)

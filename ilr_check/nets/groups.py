@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ilr_check.nets.build import build, stream
 from ilr_check.nets.joint import candidates
-from ilr_check.nets.probing import Batches, Parameters, Probe
+from ilr_check.nets.probing import Batches, Parameters, Probe, Sample
 from ilr_check.nets.specs import NetSpec
 
 GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
@@ -28,6 +28,8 @@ against the variance; the relative correction is eps / (s^2 var), hence the wide
 tensors fall too when they are scaled up, but not like this: one that writes into a residual stream comes to
 dominate it and falls by 1/s, one in front of a softmax saturates it and falls exponentially.
 """
+POWERS = (1, -3, -10, 10)
+"""Scales of the bitwise test, as powers of two; the extreme ones bring out a small bias beside the weight."""
 ROUNDING = 2.0**10
 """A cosine up to this many u is taken for zero: rounding is some u, and three digits go to conditioning."""
 DIRECTIONS = 4
@@ -66,6 +68,7 @@ def invariant_groups(
     points: int = 3,
     seed: int = 0,
     dtype: torch.dtype | None = torch.float64,
+    proposals: Iterable[Iterable[str]] = (),
 ) -> tuple[Group, ...]:
     """Return the invariant groups of a module's trainable tensors, in the order of its parameters.
 
@@ -73,8 +76,8 @@ def invariant_groups(
     ``batches`` is a list of them or a function that returns one. ``points`` random points near the module's
     own are probed.
 
-    A tensor is exact if the outputs do not change by a single bit when it is scaled by 2 and by 1/8, and <g,
-    w> (zero by Euler's theorem) is rounding. Insensitivity is not invariance: at default init a doubled
+    A tensor is exact if the outputs do not change by a single bit under powers of two from 2^-10 to 2^10, and
+    <g, w> (zero by Euler's theorem) is rounding. Insensitivity is not invariance: at default init a doubled
     tensor often changes the loss by less than 1e-3, so small changes count for nothing here. Joint groups
     come from the null space of the <g_i, w_i> and are confirmed by scaling the group.
 
@@ -85,38 +88,47 @@ def invariant_groups(
     """
     probe = Probe(module, batches, dtype=dtype, seed=seed)
     unit = max(torch.finfo(p.dtype).eps for p in probe.points(1)[0][0].values())
-    base = [(parameters, batch, _run(probe, parameters, batch)) for parameters, batch in probe.points(points)]
-    if not all(bool(out.isfinite().all()) for _, _, out in base):
+    base = _base(probe, probe.points(points))
+    if not all(bool(out.isfinite().all()) for _, _, out in base.points):
         raise ValueError("the outputs are not finite at a random point near the module's parameters")
-    samples = [s for parameters, batch, _ in base for s in probe.samples(parameters, batch, directions=2)]
-    cosines = torch.stack([s.cosines for s in samples])
-    elasticities = torch.stack([s.elasticities for s in samples])
     changes = {name: _change_when_replaced(probe, name, base) for name in probe.names}
     base = _without_dead(probe, base, [n for n, change in changes.items() if change <= unit**0.5])
     groups: dict[str, Group] = {}
-    for i, name in enumerate(probe.names):
-        change = changes[name]
-        rounding = float(torch.minimum(cosines[:, i], elasticities[:, i]).max())
-        kind: GroupKind = "not invariant"
-        size = float(cosines[:, i].max())
+    for name, change in changes.items():
         if change <= unit**0.5:
-            kind, size = "dead", change
-        elif _bitwise(probe, {name: 1}, base) and rounding <= unit**0.5:
-            kind, size = "exact", rounding
-        elif size <= SMALL_COSINE and _falls(probe, {name: 1}, base, unit):
-            kind = "up to eps"
-        groups[name] = Group(names=(name,), kind=kind, size=size, exponents=(1,))
-    return _with_joint(probe, groups, base, unit)
+            groups[name] = Group(names=(name,), kind="dead", size=change, exponents=(1,))
+        else:
+            groups[name] = _judged(probe, {name: 1}, base, unit)
+    return _with_joint(probe, groups, base, unit, proposals)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def net_groups(spec: NetSpec) -> tuple[Group, ...]:
-    """Return the invariant groups of a net of ours, probed once per spec on eight random rows in float64."""
+    """Return the invariant groups of a net of ours, probed once per spec on eight random rows in float64.
+
+    The layers that write into one norm layer are proposed as joint groups, which spares the search; what is
+    returned has been confirmed by probing all the same. Nets whose gradients are pure rounding have no null
+    space to search in, and for them the proposals matter.
+    """
+    module = build(spec)
+    writers: tuple[tuple[str, ...], ...] = module.writers  # type: ignore[assignment]
+    proposals = [[n for n, _ in module.named_parameters() if n.rpartition(".")[0] in w] for w in writers]
+    proposals.sort(key=len, reverse=True)
     rows = torch.randn(8, spec.inputs, generator=stream("probing rows", 0), dtype=torch.float64)
-    return invariant_groups(build(spec), [rows])
+    return invariant_groups(module, [rows], proposals=proposals)
 
 
-Base = list[tuple[Parameters, object, Tensor]]
+class Base(msgspec.Struct, frozen=True, eq=False):
+    """The probed points, each with its batch and outputs, and the gradient products there."""
+
+    points: list[tuple[Parameters, object, Tensor]]
+    samples: list[Sample]
+
+
+def _base(probe: Probe, points: Iterable[tuple[Parameters, object]]) -> Base:
+    pairs = list(points)
+    samples = [s for parameters, batch in pairs for s in probe.samples(parameters, batch, directions=2)]
+    return Base([(parameters, batch, _run(probe, parameters, batch)) for parameters, batch in pairs], samples)
 
 
 def _run(probe: Probe, parameters: Parameters, batch: object) -> Tensor:
@@ -132,15 +144,15 @@ def _scaled(parameters: Parameters, exponents: Mapping[str, int], power: int) ->
 def _bitwise(probe: Probe, exponents: Mapping[str, int], base: Base) -> bool:
     return all(
         torch.equal(_run(probe, _scaled(parameters, exponents, power), batch), out)
-        for parameters, batch, out in base
-        for power in (1, -3)
+        for parameters, batch, out in base.points
+        for power in POWERS
     )
 
 
 def _change_when_replaced(probe: Probe, name: str, base: Base) -> float:
     """Return the largest relative change of the outputs when the tensor takes other random values."""
     worst = 0.0
-    for parameters, batch, out in base:
+    for parameters, batch, out in base.points:
         other = _run(probe, parameters | {name: probe.noise(parameters[name])}, batch)
         worst = max(worst, float((other - out).norm() / out.norm().clamp_min(1e-300)))
     return worst
@@ -154,14 +166,13 @@ def _without_dead(probe: Probe, base: Base, dead: list[str]) -> Base:
     """
     if not dead:
         return base
-    zeroed = [(p | {n: torch.zeros_like(p[n]) for n in dead}, batch) for p, batch, _ in base]
-    return [(parameters, batch, _run(probe, parameters, batch)) for parameters, batch in zeroed]
+    return _base(probe, [(p | {n: torch.zeros_like(p[n]) for n in dead}, b) for p, b, _ in base.points])
 
 
 def _falls(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float) -> bool:
     """Return whether <g, w> falls with growing weights as an eps makes it fall; see EPS_PROBE."""
     for small, large, limit in EPS_PROBE:
-        (before, size), (after, _) = (
+        (before, size, _), (after, _, _) = (
             _products(probe, exponents, base, int(np.log2(scale))) for scale in (small, large)
         )
         excess = (before - (large / small) ** 2 * after).norm()
@@ -170,46 +181,69 @@ def _falls(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float) 
     return True
 
 
-def _products(probe: Probe, exponents: Mapping[str, int], base: Base, power: int) -> tuple[Tensor, Tensor]:
-    """Return sum c_i <g_i, w_i> and sum c_i |g_i||w_i| at all points, weights scaled by 2**(power c_i)."""
+def _products(
+    probe: Probe, exponents: Mapping[str, int], base: Base, power: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return sum c_i <g_i, w_i>, sum c_i |g_i||w_i| and |v||outputs|, weights scaled by 2**(power c_i)."""
     weights = torch.tensor([float(exponents.get(n, 0)) for n in probe.names], dtype=torch.float64)
-    samples = [s for p, b, _ in base for s in probe.samples(_scaled(p, exponents, power), b, directions=2)]
-    pairs = [((weights * s.products).sum(), (weights * s.norms).sum()) for s in samples]
-    return torch.stack([product for product, _ in pairs]), torch.stack([norm for _, norm in pairs])
+    samples = base.samples
+    if power:
+        scaled = [(_scaled(p, exponents, power), b) for p, b, _ in base.points]
+        samples = [s for p, b in scaled for s in probe.samples(p, b, directions=2)]
+    rows = [((weights * s.products).sum(), (weights * s.norms).sum(), torch.tensor(s.scale)) for s in samples]
+    product, norm, scale = (torch.stack(column) for column in zip(*rows, strict=True))
+    return product, norm, scale
 
 
-def _with_joint(probe: Probe, groups: dict[str, Group], base: Base, unit: float) -> tuple[Group, ...]:
+def _judged(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float) -> Group:
+    """Return the group with the kind and size that finite scaling and <g, w> give it."""
+    product, norm, scale = _products(probe, exponents, base, 0)
+    cosines = product.abs() / norm.clamp_min(1e-300)
+    rounding = float(torch.minimum(cosines, product.abs() / scale).max())
+    size, kind = float(cosines.max()), "not invariant"
+    if rounding <= unit**0.5 and _bitwise(probe, exponents, base):
+        size, kind = rounding, "exact" if len(exponents) == 1 else "joint"
+    elif size <= SMALL_COSINE and _falls(probe, exponents, base, unit):
+        kind = "up to eps"
+    return Group(
+        names=tuple(exponents),
+        kind=cast(GroupKind, kind),
+        size=size,
+        exponents=tuple(exponents.values()),
+    )
+
+
+def _with_joint(
+    probe: Probe, groups: dict[str, Group], base: Base, unit: float, proposals: Iterable[Iterable[str]]
+) -> tuple[Group, ...]:
     """Return all groups, with the tensors that are not invariant alone merged where they are together."""
     rest = [n for n, g in groups.items() if g.kind == "not invariant"]
     joint: dict[frozenset[str], Group] = {}
-    if len(rest) > 1:
+
+    def try_out(exponents: Mapping[str, int]) -> None:
+        names = frozenset(exponents)
+        if len(names) > 1 and names not in joint:
+            group = _judged(probe, exponents, base, unit)
+            if group.kind != "not invariant":
+                joint[names] = group
+
+    for names in proposals:
+        left = [n for n in names if n in rest]
+        if not any(set(left) <= found for found in joint):
+            try_out(dict.fromkeys(left, 1))
+    open_names = set(rest) - {n for names in joint for n in names}
+    if open_names and len(rest) > 1:
         columns = [probe.names.index(n) for n in rest]
         points = -(-(2 * len(rest) + 8) // DIRECTIONS)
         samples = [s for p, b in probe.points(points) for s in probe.samples(p, b, DIRECTIONS)]
         products = torch.stack([s.products for s in samples])[:, columns].numpy()
         norms = torch.stack([s.norms for s in samples])[:, columns].numpy()
         for tolerance in (2.0**20 * unit, *TOLERANCES):
+            for exponents in candidates(products, norms, tolerance):
+                try_out({n: e for n, e in zip(rest, exponents, strict=True) if e})
             if set(rest) == {n for names in joint for n in names}:
                 break
-            for exponents in candidates(products, norms, tolerance):
-                named = {n: e for n, e in zip(rest, exponents, strict=True) if e}
-                if frozenset(named) not in joint and (group := _confirmed(probe, named, base, unit)):
-                    joint[frozenset(named)] = group
     covered = {name for names in joint for name in names}
     found = [group for name, group in groups.items() if name not in covered] + list(joint.values())
     order = {name: i for i, name in enumerate(probe.names)}
     return tuple(sorted(found, key=lambda group: [order[n] for n in group.names]))
-
-
-def _confirmed(probe: Probe, exponents: dict[str, int], base: Base, unit: float) -> Group | None:
-    """Return the joint group if finite scaling agrees with the null vector, else None."""
-    product, norm = _products(probe, exponents, base, 0)
-    cosine = float((product.abs() / norm.clamp_min(1e-300)).max())
-    kind: GroupKind
-    if cosine <= unit**0.5 and _bitwise(probe, exponents, base):
-        kind = "joint"
-    elif cosine <= SMALL_COSINE and _falls(probe, exponents, base, unit):
-        kind = "up to eps"
-    else:
-        return None
-    return Group(names=tuple(exponents), kind=kind, size=cosine, exponents=tuple(exponents.values()))

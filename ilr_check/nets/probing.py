@@ -23,18 +23,16 @@ At the model's own point zero biases and unit gains would make scaling look harm
 """
 
 
-class Sample(msgspec.Struct, frozen=True, eq=False):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Gradient products of one point and one random direction v of the outputs, one entry per tensor.
 
-    ``products`` are <g_i, w_i> with g = d<v, outputs>/dw; ``cosines`` their absolute values over |g_i||w_i|
-    (0 where g_i = 0); ``elasticities`` over |v||outputs|, the change of the outputs per relative change of
-    the tensor.
+    ``products`` are <g_i, w_i> with g = d<v, outputs>/dw, ``norms`` the |g_i||w_i|, and ``scale`` is
+    |v||outputs|: a product over it is the change of the outputs per relative change of the tensor.
     """
 
     products: Tensor
     norms: Tensor
-    cosines: Tensor
-    elasticities: Tensor
+    scale: float
 
 
 class Probe:
@@ -96,7 +94,7 @@ class Probe:
         out = self.outputs(leaves, batch)
         if not out.requires_grad:
             zero = torch.zeros(len(leaves), dtype=torch.float64)
-            return [Sample(zero, zero, zero, zero)] * directions
+            return [Sample(products=zero, norms=zero, scale=1.0)] * directions
         found = []
         for number in range(directions):
             v = _normal(out, stream("probing directions", number))
@@ -116,14 +114,7 @@ class Probe:
             products = torch.stack([(g * w).sum() for g, w in pairs]).cpu()
             norms = torch.stack([g.norm() * w.norm() for g, w in pairs]).cpu()
             scale = float(v.double().norm() * out.detach().double().norm())
-            found.append(
-                Sample(
-                    products=products,
-                    norms=norms,
-                    cosines=torch.where(norms > 0, products.abs() / norms.clamp_min(1e-300), 0.0),
-                    elasticities=products.abs() / max(scale, 1e-300),
-                )
-            )
+            found.append(Sample(products=products, norms=norms, scale=max(scale, 1e-300)))
         return found
 
     def _cast(self, value: Tensor) -> Tensor:

@@ -1,0 +1,94 @@
+"""Learning-rate schedules as values: each gives the factors that multiply the base rate, one per step."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import msgspec
+
+
+class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="constant"):
+    """The factor 1 at every step."""
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        """Return ``steps`` ones."""
+        return (1.0,) * steps
+
+
+class Drops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="drops"):
+    """factor ** (t // period): one multiplication every ``period`` steps."""
+
+    period: int
+    factor: float
+
+    def __post_init__(self) -> None:
+        _period(self.period)
+        _factor("factor", self.factor)
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        """Return the factors of steps 0 to steps - 1."""
+        return tuple(self.factor ** (t // self.period) for t in range(steps))
+
+
+class WarmUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="warm-up"):
+    """min(1, (t + 1) / period): linear growth over ``period`` steps, then 1."""
+
+    period: int
+
+    def __post_init__(self) -> None:
+        _period(self.period)
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        """Return the factors of steps 0 to steps - 1."""
+        return tuple(min(1.0, (t + 1) / self.period) for t in range(steps))
+
+
+class Cosine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="cosine"):
+    """(1 + cos(pi t / steps)) / 2: from 1 down towards 0 over the whole run."""
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        """Return the factors of steps 0 to steps - 1."""
+        return tuple(0.5 * (1.0 + math.cos(math.pi * t / steps)) for t in range(steps))
+
+
+class Pauses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pauses"):
+    """0 at every ``period``-th step, else 1; with period 1 the rate is always 0 and nothing may move."""
+
+    period: int
+
+    def __post_init__(self) -> None:
+        _period(self.period)
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        """Return the factors of steps 0 to steps - 1."""
+        return tuple(float((t + 1) % self.period != 0) for t in range(steps))
+
+
+class Sequence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sequence"):
+    """Any factors; after the last one they start again."""
+
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple) or not self.values:
+            raise ValueError(f"values={self.values!r}: must be a tuple of at least one factor")
+        for index, value in enumerate(self.values):
+            _factor(f"values[{index}]", value)
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        """Return the factors of steps 0 to steps - 1."""
+        return tuple(self.values[t % len(self.values)] for t in range(steps))
+
+
+ScheduleSpec: TypeAlias = Constant | Drops | WarmUp | Cosine | Pauses | Sequence
+
+
+def _period(value: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"period={value!r}: must be a whole number of steps, at least 1")
+
+
+def _factor(name: str, value: float) -> None:
+    if not (0 <= value < math.inf):
+        raise ValueError(f"{name}={value!r}: must be finite and not negative; 1 leaves the rate as it is")
