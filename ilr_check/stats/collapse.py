@@ -11,6 +11,7 @@ import numpy as np
 from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
+from ilr_check.stats.power import welch_freedom
 from ilr_check.stats.reading import Reading, finite, outside_band, read_points
 from ilr_check.stats.robust import Summary, summarise
 from ilr_check.stats.verdicts import Rival
@@ -91,8 +92,7 @@ class CollapseOnOne(Design):
 
     def freedom(self, runs: int) -> float:
         """Return the smallest of Welch's degrees of freedom with equal standard deviations."""
-        square = self.residual_contrasts() ** 2
-        return float(np.min(square.sum(axis=1) ** 2 / (square**2).sum(axis=1)) * (runs - 1))
+        return welch_freedom(self.residual_contrasts(), runs)
 
     def comparisons(self) -> int:
         """Return the number of cells."""

@@ -12,6 +12,7 @@ import numpy as np
 from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
+from ilr_check.stats.power import welch_freedom
 from ilr_check.stats.reading import Reading
 from ilr_check.stats.robust import Summary, summarise
 
@@ -72,8 +73,7 @@ class ContrastEquivalence(ControlledDesign):
 
     def freedom(self, runs: int) -> float:
         """Return Welch's degrees of freedom with equal standard deviations."""
-        w = np.array([1 - self.theta / 2, 1 + self.theta / 2, self.theta]) ** 2
-        return float(w.sum() ** 2 / (w**2).sum() * (runs - 1))
+        return welch_freedom(np.array([1 - self.theta / 2, 1 + self.theta / 2, self.theta]), runs)
 
 
 def _excess(low: Array, high: Array) -> tuple[Array, Array]:

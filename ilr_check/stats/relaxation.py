@@ -66,9 +66,14 @@ class RelaxationRate(Design):
         reading = read_one(values, interval, values.interval(rates.false_fail / 2), self.margin)
         lost_all = bool(np.all(lost))
         return reading._replace(
+            estimate=np.where(lost, np.nan, reading.estimate),
+            error=np.where(lost, np.inf, reading.error),
+            low=np.where(lost, -np.inf, reading.low),
+            high=np.where(lost, np.inf, reading.high),
+            fail_low=np.where(lost, -np.inf, reading.fail_low),
+            fail_high=np.where(lost, np.inf, reading.fail_high),
             inside=np.asarray(reading.inside & ~lost),
             outside=np.asarray(reading.outside & ~lost),
-            error=np.where(lost, np.inf, reading.error),
             notes=("the curves do not determine a rate within a factor of 20 of theory's",)
             if lost_all
             else (),

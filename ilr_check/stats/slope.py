@@ -12,6 +12,7 @@ import numpy as np
 from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
+from ilr_check.stats.power import welch_freedom
 from ilr_check.stats.reading import Reading, finite, read_one
 from ilr_check.stats.robust import Summary, summarise
 
@@ -73,5 +74,4 @@ class SlopeEquivalence(Design):
 
     def freedom(self, runs: int) -> float:
         """Return Welch's degrees of freedom with equal standard deviations."""
-        square = self.coefficients() ** 2
-        return float(square.sum() ** 2 / (square**2).sum() * (runs - 1))
+        return welch_freedom(self.coefficients(), runs)

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -27,6 +29,11 @@ class Rival:
 
     name: str
     expected: float | tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        values = self.expected
+        plain = tuple(map(float, values)) if isinstance(values, Iterable) else float(values)
+        object.__setattr__(self, "expected", plain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +67,7 @@ class Decision:
     worst in its margin, and ``band`` has the rest. ``detectable`` is the smallest deviation from theory that
     would be found violated with probability 0.95, at the observed standard deviation. ``false_fail`` and
     ``false_pass`` are the promise of the whole design, over all its looks. A margin without a bound on one
-    side has ``None`` there.
+    side has ``None`` there. Where the data determine no estimate it is NaN, its interval infinite.
     """
 
     verdict: VerdictWord
@@ -84,8 +91,17 @@ class Decision:
     band: Band | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the decision as plain data for JSON."""
-        return asdict(self)
+        """Return the decision as plain data for JSON, with ``None`` for what is not finite."""
+        plain: dict[str, Any] = _json_numbers(asdict(self))
+        return plain
+
+
+def _json_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_numbers(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def confirmation_only(what: str) -> None:

@@ -1,0 +1,10 @@
+"""The judge judged: every decision rule on data with known truth, measured against its promise.
+
+``python -m ilr_check.stats.calibration`` measures the whole catalogue and writes the table. ``catalogue``
+lists what is measured, ``situations`` makes the data, ``measure`` counts, ``table`` writes.
+"""
+
+from ilr_check.stats.calibration.catalogue import CORE, FULL
+from ilr_check.stats.calibration.measure import Cell, Study, failing, measure
+
+__all__ = ["CORE", "FULL", "Cell", "Study", "failing", "measure"]

@@ -1,0 +1,187 @@
+"""Counting how often a rule does what it must not, with exact binomial limits over all cells at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from ilr_check.stats.design import Design
+from ilr_check.stats.looks import Rates
+
+What = Literal["false fail", "false pass", "power"]
+LEVELS = (0.05, 0.01, 0.001)
+CHUNK = 10_000
+CONFIDENCE = 0.95
+"""Probability that no cell at all is blamed by chance (Bonferroni over the cells of a table)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A decision in a situation whose truth is known.
+
+    ``draw(generator, replicates, deviation)`` returns data with a leading replicate axis whose true deviation
+    from theory is ``deviation``. ``within`` are deviations at which the claim is true (up to the margin) and
+    P(violated) is bounded by the false-fail rate; ``beyond`` those at which it is false (from the margin on)
+    and P(holds) is bounded by the false-pass rate. ``power`` asks whether ``detectable`` of a planned ``sd``
+    is detected. ``outside`` says why a situation is not covered by the promise: it is measured and shown all
+    the same, and the rule has to notice it.
+    """
+
+    decision: str
+    situation: str
+    design: Design
+    draw: Callable[[np.random.Generator, int, float], Any]
+    within: tuple[float, ...] = ()
+    beyond: tuple[float, ...] = ()
+    power: bool = False
+    sd: float | None = None
+    levels: tuple[float, ...] = LEVELS
+    replicates: int | None = None
+    outside: str = ""
+    judge: Callable[[Design, Any, Rates], tuple[Any, Any]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One measured rate beside its promise; ``inflation`` above 1 is on the wrong side of it."""
+
+    decision: str
+    situation: str
+    what: What
+    at: float
+    nominal: float
+    promised: float
+    count: int
+    replicates: int
+    noticed: float
+    outside: str = ""
+    low: float = field(default=0.0)
+    high: float = field(default=1.0)
+
+    @property
+    def measured(self) -> float:
+        """The measured rate."""
+        return self.count / self.replicates
+
+    @property
+    def inflation(self) -> float:
+        """Measured over promised; for power, misses over permitted misses."""
+        if self.what == "power":
+            return (1 - self.measured) / (1 - self.promised)
+        return self.measured / self.promised
+
+    @property
+    def fails(self) -> bool:
+        """Whether the simultaneous limit on the promise's side breaks it, in a situation it covers."""
+        if self.outside:
+            return False
+        return self.high < self.promised if self.what == "power" else self.low > self.promised
+
+
+def clopper_pearson(count: int, replicates: int, error: float) -> tuple[float, float]:
+    """Return the exact one-sided limits, each wrong with probability at most ``error``."""
+    from scipy.special import betaincinv
+
+    low = 0.0 if count == 0 else float(betaincinv(count, replicates - count + 1, error))
+    high = 1.0 if count == replicates else float(betaincinv(count + 1, replicates - count, 1 - error))
+    return low, high
+
+
+def judge(design: Design, data: Any, rates: Rates) -> tuple[Any, Any]:
+    """Return where the rule says ``holds`` and where ``violated``, for data with a replicate axis."""
+    reading = design.read(design.summary(data), rates)
+    return reading.inside, reading.outside
+
+
+def tally(study: Study, replicates: int, seed: int) -> Iterator[Cell]:
+    """Measure one study; each chunk of replicates has its own seed, derived from the study's name."""
+    name = f"{study.decision}/{study.situation}"
+    points = dict.fromkeys((*study.within, *study.beyond))
+    for deviation in points:
+        passes = dict.fromkeys(study.levels, 0)
+        fails = dict.fromkeys(study.levels, 0)
+        noticed = done = 0
+        while done < replicates:
+            now = min(CHUNK, replicates - done)
+            generator = np.random.default_rng([seed, done, *name.encode()])
+            data = study.draw(generator, now, deviation)
+            summary = None if study.judge else study.design.summary(data)
+            for level in study.levels:
+                rates = Rates(level, level)
+                if study.judge:
+                    inside, outside = study.judge(study.design, data, rates)
+                else:
+                    reading = study.design.read(summary, rates)
+                    inside, outside = reading.inside, reading.outside
+                    if level == study.levels[0]:
+                        noticed += int(np.sum(np.asarray(reading.caution) > 0))
+                passes[level] += int(np.sum(inside))
+                fails[level] += int(np.sum(outside))
+            done += now
+        for level in study.levels:
+            if deviation in study.within:
+                yield _cell(study, "false fail", deviation, level, level, fails[level], replicates, noticed)
+            if deviation in study.beyond:
+                yield _cell(study, "false pass", deviation, level, level, passes[level], replicates, noticed)
+    if study.power:
+        yield from _power(study, replicates, seed, name)
+
+
+def _power(study: Study, replicates: int, seed: int, name: str) -> Iterator[Cell]:
+    """Measure P(violated) at the design's own ``smallest_detectable``."""
+    assert study.sd is not None
+    for level in study.levels:
+        design = replace(study.design, false_fail=level)
+        deviation = design.smallest_detectable(sd=study.sd)
+        count = done = 0
+        while done < replicates:
+            now = min(CHUNK, replicates - done)
+            generator = np.random.default_rng([seed, 1, done, *name.encode()])
+            data = study.draw(generator, now, deviation)
+            reading = design.read(design.summary(data), Rates(level, level))
+            count += int(np.sum(reading.outside))
+            done += now
+        yield _cell(study, "power", deviation, level, 0.95, count, replicates, 0)
+
+
+def _cell(
+    study: Study,
+    what: What,
+    at: float,
+    nominal: float,
+    promised: float,
+    count: int,
+    replicates: int,
+    noticed: int,
+) -> Cell:
+    return Cell(
+        decision=study.decision,
+        situation=study.situation,
+        what=what,
+        at=at,
+        nominal=nominal,
+        promised=promised,
+        count=count,
+        replicates=replicates,
+        noticed=noticed / replicates,
+        outside=study.outside,
+    )
+
+
+def measure(studies: Sequence[Study], *, replicates: int = 200_000, seed: int = 0) -> list[Cell]:
+    """Measure all ``studies``; the limits of the cells hold for all of them at once."""
+    cells = [cell for study in studies for cell in tally(study, study.replicates or replicates, seed)]
+    error = (1 - CONFIDENCE) / max(len(cells), 1)
+    return [
+        replace(cell, low=limits[0], high=limits[1])
+        for cell in cells
+        for limits in [clopper_pearson(cell.count, cell.replicates, error)]
+    ]
+
+
+def failing(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells that break their promise, worst first."""
+    return sorted((cell for cell in cells if cell.fails), key=lambda cell: -cell.inflation)
