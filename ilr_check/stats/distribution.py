@@ -59,8 +59,8 @@ class DistributionEquivalence(ControlledDesign):
         between, control, influence, curvature = energies(distances, sizes, self.theta)
         excess = between - self.theta * control
         value = contrast(moments(influence), [1.0, 1.0, 1.0])
-        # In a studentised U-statistic (Helmers 1991, Ann. Statist. 19, 470) the third cumulant of the runs counts
-        # (2t^2 + 1)/6, and that of the pairs (t^2 + 1)/6, half as much.
+        # In a studentised U-statistic (Helmers 1991, Ann. Statist. 19, 470) the third cumulant of the runs
+        # counts (2t^2 + 1)/6, and that of the pairs (t^2 + 1)/6, half as much.
         skewness = value.skewness + curvature / 2 / value.error**3
         value = value._replace(estimate=np.asarray(excess), skewness=skewness)
 

@@ -19,8 +19,8 @@ Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 DOUBTS = 1.5
-"""Standard errors of the sample skewness that Hall's interval allows for. With 0 the tail at 0.001 was up to 3
-times too large for runs as skewed as gamma(2) or exponential, as measured; with 1.5 it is right."""
+"""Standard errors of the sample skewness that Hall's interval allows for. With 0 the tail at 0.001 was up to
+3 times too large for runs as skewed as gamma(2) or exponential, as measured; with 1.5 it is right."""
 FURTHEST = 0.875
 
 

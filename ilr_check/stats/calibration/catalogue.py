@@ -12,9 +12,10 @@ from ilr_check.stats.collapse import CollapseOnOne
 from ilr_check.stats.contrast import ContrastEquivalence
 from ilr_check.stats.curve import CurveEquivalence
 from ilr_check.stats.design import Design
-from ilr_check.stats.distribution import DistributionEquivalence
+from ilr_check.stats.distribution import DistributionEquivalence, energies, pairwise_distances
 from ilr_check.stats.looks import Rates, spend
 from ilr_check.stats.mean import MeanEquivalence
+from ilr_check.stats.power import needed_shift
 from ilr_check.stats.relaxation import RelaxationRate
 from ilr_check.stats.slope import SlopeEquivalence
 from ilr_check.stats.tails import TailIndex
@@ -152,7 +153,7 @@ THETA, EFFECT = 0.25, 6.0
 
 
 def contrast(situation: str, laws: list[tuple[have.Draw, float]], *, runs: int = 32, **rest: Any) -> Study:
-    """Return a study of equality beside a control; the deviation is |a - b|, the control's effect is fixed."""
+    """Return a study of equality beside a control; the deviation is a - b, the control's effect fixed."""
     draw_groups = have.groups(laws, runs)
     effect = rest.pop("effect", EFFECT)
 
@@ -200,8 +201,8 @@ def distribution(situation: str, *, effect: float, runs: int = 32, dimensions: i
 def shift_at_margin(effect: float, dimensions: int = 3) -> float:
     """Return the shift of b for which E(a, b) = theta (E(a, c) + E(b, c))/2, all standard normal otherwise.
 
-    A - B is normal with variance 2, so E|A - B| is sqrt(2) times the mean of a non-central chi, and the energy
-    distance at a shift s is 2 (E|A - B| at s - E|A - B| at 0).
+    A - B is normal with variance 2, so E|A - B| is sqrt(2) times the mean of a non-central chi, and the
+    energy distance at a shift s is 2 (E|A - B| at s - E|A - B| at 0).
     """
     from scipy.optimize import brentq
     from scipy.special import gammaln, hyp1f1
@@ -215,6 +216,27 @@ def shift_at_margin(effect: float, dimensions: int = 3) -> float:
         return energy(s) - THETA * (energy(effect) + energy(float(np.hypot(effect, s)))) / 2
 
     return float(brentq(excess, 1e-3, 4 * effect))
+
+
+def detectable_shift(effect: float, level: float, *, runs: int, dimensions: int = 3) -> float:
+    """Return the shift of b whose excess is as far above 0 as the design calls detectable.
+
+    The standard error is that of the shifted populations, from a pilot of 400 runs each with its own seed.
+    """
+    from scipy.optimize import brentq
+
+    draw = np.random.default_rng(17).standard_normal((3, 400, dimensions))
+    needed = needed_shift(level / 2, runs - 1.0) / np.sqrt(runs)
+
+    def short(s: float) -> float:
+        a, b, control = draw.copy()
+        b[:, 0] += s
+        control[:, 1] += effect
+        parts = energies(pairwise_distances(np.concatenate([a, b, control])), [400] * 3, THETA)
+        sd = np.sqrt(sum(float(part.var()) for part in parts.influence))
+        return float(parts.between - THETA * parts.control - needed * sd)
+
+    return float(brentq(short, 0.1, 20))
 
 
 def collapse(situation: str, laws: list[tuple[have.Draw, float]], *, runs: int = 16, **rest: Any) -> Study:
@@ -296,7 +318,13 @@ CORE: tuple[Study, ...] = (
     ),
     contrast("equal sd", [(have.normal, 1.0)] * 3, within=(LIMIT,), beyond=(LIMIT,), power=True, sd=1.0),
     contrast("control without effect", [(have.normal, 1.0)] * 3, effect=0.0, within=(0.0,), beyond=(0.0,)),
-    distribution("normal, equal", effect=1.5, within=(0.0,)),
+    distribution(
+        "normal, equal",
+        effect=1.5,
+        within=(0.0,),
+        power=True,
+        detectable=lambda level: detectable_shift(1.5, level, runs=32),
+    ),
     distribution(
         "normal, at the margin", effect=1.5, within=(shift_at_margin(1.5),), beyond=(shift_at_margin(1.5),)
     ),

@@ -10,6 +10,7 @@ import numpy as np
 
 from ilr_check.stats.design import Design
 from ilr_check.stats.looks import Rates
+from ilr_check.stats.power import POWER
 
 What = Literal["false fail", "false pass", "power"]
 LEVELS = (0.05, 0.01, 0.001)
@@ -38,6 +39,7 @@ class Study:
     beyond: tuple[float, ...] = ()
     power: bool = False
     sd: float | None = None
+    detectable: Callable[[float], float] | None = None
     levels: tuple[float, ...] = LEVELS
     replicates: int | None = None
     outside: str = ""
@@ -131,20 +133,21 @@ def tally(study: Study, replicates: int, seed: int) -> Iterator[Cell]:
 
 
 def _power(study: Study, replicates: int, seed: int, name: str) -> Iterator[Cell]:
-    """Measure P(violated) at the design's own ``smallest_detectable``."""
-    assert study.sd is not None
+    """Measure P(violated) at the deviation that the design calls detectable."""
     for level in study.levels:
-        design = replace(study.design, false_fail=level)
-        deviation = design.smallest_detectable(sd=study.sd)
+        rates = Rates(level, level)
+        if study.detectable is not None:
+            deviation = study.detectable(level)
+        else:
+            deviation = replace(study.design, false_fail=level).smallest_detectable(sd=study.sd)
         count = done = 0
         while done < replicates:
             now = min(CHUNK, replicates - done)
             generator = np.random.default_rng([seed, 1, done, *name.encode()])
-            data = study.draw(generator, now, deviation)
-            reading = design.read(design.summary(data), Rates(level, level))
-            count += int(np.sum(reading.outside))
+            _, outside = (study.judge or judge)(study.design, study.draw(generator, now, deviation), rates)
+            count += int(np.sum(outside))
             done += now
-        yield _cell(study, "power", deviation, level, 0.95, count, replicates, 0)
+        yield _cell(study, "power", deviation, level, POWER, count, replicates, 0)
 
 
 def _cell(
@@ -171,15 +174,17 @@ def _cell(
     )
 
 
+def limited(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells with exact limits that hold for all of them at once."""
+    error = (1 - CONFIDENCE) / max(len(cells), 1)
+    limits = [clopper_pearson(cell.count, cell.replicates, error) for cell in cells]
+    return [replace(cell, low=low, high=high) for cell, (low, high) in zip(cells, limits, strict=True)]
+
+
 def measure(studies: Sequence[Study], *, replicates: int = 200_000, seed: int = 0) -> list[Cell]:
     """Measure all ``studies``; the limits of the cells hold for all of them at once."""
     cells = [cell for study in studies for cell in tally(study, study.replicates or replicates, seed)]
-    error = (1 - CONFIDENCE) / max(len(cells), 1)
-    return [
-        replace(cell, low=limits[0], high=limits[1])
-        for cell in cells
-        for limits in [clopper_pearson(cell.count, cell.replicates, error)]
-    ]
+    return limited(cells)
 
 
 def failing(cells: Sequence[Cell]) -> list[Cell]:
