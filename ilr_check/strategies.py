@@ -53,6 +53,7 @@ def net_specs(
     min_width: int = 1,
     max_width: int = 64,
     max_inputs: int = 16,
+    min_classes: int = 2,
     max_classes: int = 10,
     nets: Sequence[str] = NETS,
     norms: Sequence[NormKind] = NORMS,
@@ -62,12 +63,15 @@ def net_specs(
 ) -> NetSpec:
     """Draw the spec of an MLP, a CNN or a residual net, flat or on images.
 
-    Depth counts trainable layers; ``eps`` and ``biases`` are the values to choose from, the first being the
-    simplest. Degenerate corners (sets of one or two numbers, width 1) are drawn on purpose; count them with
-    ``hypothesis.event`` and ``ilr_check.nets.degenerate``.
+    Depth counts trainable layers; with one class the cross-entropy is constant, hence two at least by
+    default. ``eps`` and ``biases`` are the values to choose from, the first being the simplest. Degenerate
+    corners (sets of one or two numbers, width 1) are drawn on purpose; count them with ``hypothesis.event``
+    and ``ilr_check.nets.degenerate``.
     """
     _bounds("depth", min_depth, max_depth, 256)
     _bounds("width", min_width, max_width, MAX_WIDTH)
+    _bounds("inputs", 1, max_inputs, MAX_WIDTH**2)
+    _bounds("classes", min_classes, max_classes, MAX_WIDTH)
     _known("nets", nets, NETS)
     _known("norms", norms, NORMS)
     _known("activations", activations, ACTIVATIONS)
@@ -90,7 +94,7 @@ def net_specs(
         "norm": norm,
         "activation": draw(st.sampled_from(activations)),
         "bias": draw(st.sampled_from(biases)),
-        "classes": draw(st.integers(1, max_classes)),
+        "classes": draw(st.integers(min_classes, max_classes)),
         "head_seed": draw(st.integers(0, 99)),
     }
     widths = st.integers(-(-min_width // norm.groups), max_width // norm.groups).map(
@@ -112,10 +116,15 @@ def net_specs(
             **shared,
         )
     depth = draw(st.integers(min_depth, max_depth))
-    sizes = tuple(draw(st.lists(widths, min_size=depth, max_size=depth)))
+    # One width for all layers is the simpler choice, also to Hypothesis, which prefers few decisions: without
+    # it a deep MLP would shrink to a residual net.
+    if draw(st.booleans()):
+        sizes = tuple(draw(st.lists(widths, min_size=depth, max_size=depth)))
+    else:
+        sizes = (draw(widths),) * depth
     if len(shape) == 1:
         return MLPSpec(inputs=shape[0], widths=sizes, **shared)
-    strides = draw(st.lists(st.integers(1, 2), min_size=depth, max_size=depth).map(tuple) | st.just(()))
+    strides = draw(st.just(()) | st.lists(st.integers(1, 2), min_size=depth, max_size=depth).map(tuple))
     return CNNSpec(
         image=shape, channels=sizes, kernel=draw(st.sampled_from([1, 3, 5])), strides=strides, **shared
     )
@@ -161,7 +170,7 @@ def hyper_params(
         lr = 2.0**power if min_lr <= 2.0**power <= max_lr else lr
     speed = draw(_momenta(max_momentum)) if momentum else 0.0
     nesterov = speed > 0 and draw(st.booleans())
-    dampening = 0.0 if nesterov or speed == 0 else draw(st.just(0.0) | st.floats(0, 1).map(_short))
+    dampening = 0.0 if nesterov or speed == 0 else draw(st.just(0.0) | _thousandths(0, 1))
     return HyperParams(
         lr=lr,
         weight_decay=intrinsic / lr,
@@ -236,33 +245,39 @@ def _norm_specs(draw: st.DrawFn, kinds: Sequence[NormKind], eps: Sequence[float]
 
 
 def _log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
-    """Draw numbers spread evenly over the decades, three digits long; shrinks towards 1."""
-    exponents = st.floats(math.log10(low), math.log10(high))
-    return exponents.map(lambda e: min(max(float(f"{10**e:.3g}"), low), high))
+    """Draw numbers over all decades of the range, three digits long; shrinks towards 1.
+
+    The decade is a draw of its own: one number for the whole exponent would lie near 0 nine times out of ten.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high)) - 1
+    parts = st.tuples(st.integers(first, max(first, last)), st.integers(0, 99))
+    return parts.map(lambda p: min(max(float(f"{10 ** (p[0] + p[1] / 100):.3g}"), low), high))
+
+
+def _thousandths(low: float, high: float) -> st.SearchStrategy[float]:
+    """Draw whole thousandths; spread evenly, where ``st.floats`` prefers the ends."""
+    return st.integers(math.ceil(1000 * low), math.floor(1000 * high)).map(lambda n: n / 1000)
 
 
 def _intrinsic_lrs(largest: float) -> st.SearchStrategy[float]:
     choices = [st.just(0.0)]
     if largest > 0:
-        choices.append(_log_uniform(min(1e-6, largest), min(largest, 1.0)))
+        choices.append(_log_uniform(min(1e-6, largest), min(largest, 0.999)))
     if largest >= 1:
-        choices += [st.just(1.0), st.floats(1, largest).map(_short)]
+        choices.append(st.just(1.0))
+    if largest >= 1.001:
+        choices.append(_thousandths(1.001, largest))
     return st.one_of(choices)
 
 
 def _momenta(largest: float) -> st.SearchStrategy[float]:
     usual = [m for m in (0.5, 0.9, 0.99) if m <= largest]
     choices = [st.just(0.0)]
-    if largest > 0:
-        choices.append(st.floats(0, largest).map(_short))
+    if largest >= 0.001:
+        choices.append(_thousandths(0.001, largest))
     if usual:
         choices.append(st.sampled_from(usual))
     return st.one_of(choices)
-
-
-def _short(value: float) -> float:
-    """Cut to three digits after the point, never upwards, so that specs stay readable."""
-    return math.floor(value * 1000) / 1000
 
 
 def _reachable(kind: str, norms: Sequence[NormKind], min_depth: int, max_depth: int, min_width: int) -> bool:

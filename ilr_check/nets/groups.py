@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ilr_check.nets.build import build, stream
 from ilr_check.nets.joint import candidates
 from ilr_check.nets.probing import Batches, Parameters, Probe, Sample
-from ilr_check.nets.specs import NetSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec
 
 GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
 
@@ -102,20 +102,39 @@ def invariant_groups(
     return _with_joint(probe, groups, base, unit, proposals)
 
 
-@lru_cache(maxsize=4096)
 def net_groups(spec: NetSpec) -> tuple[Group, ...]:
-    """Return the invariant groups of a net of ours, probed once per spec on eight random rows in float64.
+    """Return the invariant groups of a net of ours, by probing a sibling of generic sizes; cached.
 
-    The layers that write into one norm layer are proposed as joint groups, which spares the search; what is
-    returned has been confirmed by probing all the same. Nets whose gradients are pure rounding have no null
-    space to search in, and for them the proposals matter.
+    Which tensors are invariant is decided by layers, norm, activation and skips, not by widths or pixels. But
+    in a net with, say, sets of two every gradient is rounding and probing it could tell nothing; so a sibling
+    with the same layers and harmless sizes is probed, once for all specs that share it. The layers that write
+    into one norm layer are proposed as joint groups, which spares the search; what is returned has been
+    confirmed by probing. ``size`` belongs to the sibling.
     """
+    return _probed(_sibling(spec))
+
+
+@lru_cache(maxsize=4096)
+def _probed(spec: NetSpec) -> tuple[Group, ...]:
     module = build(spec)
     writers: tuple[tuple[str, ...], ...] = module.writers  # type: ignore[assignment]
     proposals = [[n for n, _ in module.named_parameters() if n.rpartition(".")[0] in w] for w in writers]
     proposals.sort(key=len, reverse=True)
-    rows = torch.randn(8, spec.inputs, generator=stream("probing rows", 0), dtype=torch.float64)
+    rows = torch.randn(16, spec.inputs, generator=stream("probing rows", 0), dtype=torch.float64)
     return invariant_groups(module, [rows], proposals=proposals)
+
+
+def _sibling(spec: NetSpec) -> NetSpec:
+    """Return the net with the same layers in which no normalisation set and no fan-in is small."""
+    width, replace = 8 * spec.norm.groups, msgspec.structs.replace
+    spec = replace(spec, classes=4, head_seed=0, head_scale=1.0)
+    if isinstance(spec, MLPSpec):
+        return replace(spec, inputs=5, widths=(width,) * len(spec.widths))
+    if isinstance(spec, CNNSpec):
+        channels = (width,) * len(spec.channels)
+        return replace(spec, image=(2, 3, 3), channels=channels, kernel=3, strides=())
+    shape = (5,) if len(spec.shape) == 1 else (2, 3, 3)
+    return replace(spec, shape=shape, width=width, kernel=3)
 
 
 class Base(msgspec.Struct, frozen=True, eq=False):

@@ -1,0 +1,56 @@
+"""Degenerate corners, by name; each is checked against what the gradient really is."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from ilr_check.nets import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec, build, degenerate, set_sizes
+
+LAYER, INSTANCE = NormSpec(kind="layer"), NormSpec(kind="instance")
+
+
+@pytest.mark.parametrize(
+    ("spec", "batch", "word"),
+    [
+        (MLPSpec(inputs=5, widths=(4,), classes=3), 2, "set of two"),
+        (MLPSpec(inputs=5, widths=(4,), classes=3), 1, "set of one"),
+        (MLPSpec(inputs=1, widths=(4,), classes=3), 8, "fan-in of one"),
+        (MLPSpec(inputs=5, widths=(6, 1), classes=3, norm=LAYER), 8, "set of one"),
+        (MLPSpec(inputs=5, widths=(8,), classes=3, norm=NormSpec(kind="group", groups=4)), 8, "set of two"),
+        (
+            CNNSpec(image=(1, 3, 3), channels=(2, 2), classes=3, strides=(2, 2), norm=INSTANCE),
+            8,
+            "set of one",
+        ),
+        (ResNetSpec(shape=(5,), width=1, blocks=1, classes=3, norm=LAYER), 8, "set of one"),
+    ],
+)
+def test_corner_is_named_and_its_gradient_is_rounding(spec: NetSpec, batch: int, word: str) -> None:
+    assert word in (degenerate(spec, batch) or "")
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, spec.inputs, generator=generator, dtype=torch.float64)
+    module = build(spec)
+    cross_entropy(module(x), torch.arange(batch) % spec.classes).backward()
+    first = next(iter(module.parameters()))
+    # rounding: some u = 1e-16, times a conditioning that four orders of magnitude allow for
+    assert float(first.grad.norm() * first.detach().norm()) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("spec", "batch"),
+    [
+        (MLPSpec(inputs=5, widths=(4,), classes=3), 3),
+        (MLPSpec(inputs=5, widths=(1,), classes=3), 8),
+        (MLPSpec(inputs=1, widths=(4,), classes=3, norm=LAYER), 8),
+        (CNNSpec(image=(1, 2, 2), channels=(2,), classes=3, norm=INSTANCE), 2),
+    ],
+)
+def test_ordinary_nets_are_not_called_degenerate(spec: NetSpec, batch: int) -> None:
+    assert degenerate(spec, batch) is None
+
+
+def test_set_sizes_count_what_shares_one_mean() -> None:
+    strided = CNNSpec(image=(1, 5, 5), channels=(4, 6), classes=3, strides=(2, 2))
+    assert set_sizes(strided, 10) == (90, 40)
+    grouped = MLPSpec(inputs=5, widths=(8, 4), classes=3, norm=NormSpec(kind="group", groups=2))
+    assert set_sizes(grouped, 10) == (4, 2)
