@@ -52,7 +52,8 @@ def student_quantile(tail: npt.ArrayLike, freedom: npt.ArrayLike) -> Array:
     freedom = np.asarray(freedom, float)
     if freedom.size > 1 and freedom.min() == freedom.max():
         freedom = freedom.flat[0]  # one inversion instead of one per replicate
-    return np.asarray(-stdtrit(freedom, np.asarray(tail, float)))
+    tail = np.asarray(tail, float)
+    return np.where(tail > 0, -stdtrit(freedom, tail), np.inf)  # stdtrit(df, 0) is +inf, the wrong end
 
 
 def student_tail(value: npt.ArrayLike, freedom: npt.ArrayLike) -> Array:

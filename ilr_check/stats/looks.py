@@ -41,7 +41,7 @@ def spend(rate: float, looks: int, *, floor: float = 0.0) -> tuple[float, ...]:
     able = looks if floor == 0 else max(1, min(looks, int(rate / floor * (1 + 1e-9))))
     weights = [2.0**k / (2.0**able - 1) for k in range(able)]
     raised = [max(floor, rate * weight) for weight in weights]
-    spare = rate - floor * able
+    spare = max(0.0, rate - floor * able)
     excess = sum(raised) - floor * able
     shares = [floor + (share - floor) * (spare / excess if excess > 0 else 1.0) for share in raised]
     if able == 1:

@@ -5,6 +5,6 @@ lists what is measured, ``situations`` makes the data, ``measure`` counts, ``tab
 """
 
 from ilr_check.stats.calibration.catalogue import CORE, FULL
-from ilr_check.stats.calibration.measure import Cell, Study, failing, measure
+from ilr_check.stats.calibration.measure import Cell, Study, cell_count, failing, limited, measure, tally
 
-__all__ = ["CORE", "FULL", "Cell", "Study", "failing", "measure"]
+__all__ = ["CORE", "FULL", "Cell", "Study", "cell_count", "failing", "limited", "measure", "tally"]

@@ -174,9 +174,14 @@ def _cell(
     )
 
 
-def limited(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells with exact limits that hold for all of them at once."""
-    error = (1 - CONFIDENCE) / max(len(cells), 1)
+def cell_count(studies: Sequence[Study]) -> int:
+    """Return how many cells ``studies`` have."""
+    return sum(len(study.levels) * (len(study.within) + len(study.beyond) + study.power) for study in studies)
+
+
+def limited(cells: Sequence[Cell], *, among: int = 0) -> list[Cell]:
+    """Return the cells with exact limits that hold for all of them, or for all ``among``, at once."""
+    error = (1 - CONFIDENCE) / max(len(cells), among, 1)
     limits = [clopper_pearson(cell.count, cell.replicates, error) for cell in cells]
     return [replace(cell, low=low, high=high) for cell, (low, high) in zip(cells, limits, strict=True)]
 

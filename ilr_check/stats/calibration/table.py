@@ -18,16 +18,17 @@ HEAD = """# Calibration: the judge, judged
 Made by `{command} --replicates {replicates} --seed {seed}`; do not edit.
 
 Every decision rule of `ilr_check.stats` on data with known truth. *False fail*: how often the rule says
-`violated` though the truth lies within the margin, here at its end, where that is most frequent. *False pass*:
-how often it says `holds` though the truth is at the end of the margin. *Power*: how often a deviation of the size
-that the design calls `detectable` is found `violated`. The promise is the nominal rate, and 0.95 for power. `at`
-is the true deviation from theory. *Inflation* is the measured rate over the promised one (for power: misses over
-permitted misses); above 1 is on the wrong side. *Noticed* is how often the rule said that runs are not normal.
+`violated` though the truth lies within the margin, here at its end, where that is most frequent. *False
+pass*: how often it says `holds` though the truth is at the end of the margin. *Power*: how often a
+deviation of the size that the design calls `detectable` is found `violated`. The promise is the nominal
+rate, and 0.95 for power. `at` is the true deviation from theory. *Inflation* is the measured rate over
+the promised one (for power: misses over permitted misses); above 1 is on the wrong side. *Noticed* is
+how often the rule said that runs are not normal.
 
-A cell breaks its promise when its exact binomial limit does, at {confidence:.0%} over all {cells} cells at once
-(Clopper and Pearson, Bonferroni): **{failing} of {covered} covered cells do**. The worst inflation of a covered
-cell is **{worst:.2f}**, of its lower limit {worst_low:.2f}. {outside} cells are situations that the promise does
-not cover; they are shown at the end, with the reason.
+A cell breaks its promise when its exact binomial limit does, at {confidence:.0%} over all {cells} cells
+at once (Clopper and Pearson, Bonferroni): **{failing} of {covered} covered cells do**. The worst
+inflation of a covered cell is **{worst:.2f}**, of its lower limit {worst_low:.2f}. {outside} cells are
+situations that the promise does not cover; they are shown at the end, with the reason.
 """
 
 
@@ -78,7 +79,8 @@ def _plain(cell: Cell) -> dict[str, Any]:
 def _row(cell: Cell) -> str:
     return (
         f"| {cell.decision} | {cell.situation} | {cell.what} | {cell.at:.3g} | {cell.nominal:g} "
-        f"| {cell.promised:g} | {cell.measured:.3g} | {cell.low:.2g} to {cell.high:.2g} | {cell.inflation:.2f} "
+        f"| {cell.promised:g} | {cell.measured:.3g} "
+        f"| {cell.low:.2g} to {cell.high:.2g} | {cell.inflation:.2f} "
         f"| {'' if cell.what == 'power' else f'{cell.noticed:.1%}'} |"
     )
 
