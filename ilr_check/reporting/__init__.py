@@ -2,6 +2,5 @@
 
 from ilr_check.reporting.html import write_report
 from ilr_check.reporting.terminal import TerminalReporter
-from ilr_check.reporting.verdicts import exit_code
 
-__all__ = ["TerminalReporter", "exit_code", "write_report"]
+__all__ = ["TerminalReporter", "write_report"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ilr_check.evidence import Record
-from ilr_check.reporting import numbers
+from ilr_check.reporting import numbers, ticks
 
 MIN_CORE = 0.12
 """Share of the axis that the decision (margin, theory, measured) has to fill; rivals that would squeeze it
@@ -20,6 +20,7 @@ CORE_SHARE = 0.6
 """Share it gets once rivals are moved to the edge."""
 LOG_SPAN = 8.0
 """From this ratio between the outermost values on, the axis is logarithmic."""
+SMALLEST = 1 / numbers.LARGEST
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,13 @@ class RivalMark:
 
 @dataclass(frozen=True)
 class Row:
-    """One record on the axis."""
+    """One record on the axis; ``beyond`` says on which side the measured number lies off it."""
 
     record: Record
     margin: Span | None
     measured: Span | None
     point: float | None
+    beyond: str
     theory: float | None
     rivals: tuple[RivalMark, ...]
 
@@ -83,11 +85,12 @@ class Axis:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Percent from the left; beyond 0 and 100 for numbers outside, not finite only where value is."""
+        """Percent from the left; below 0 or above 100 for numbers outside the axis."""
         if self.log:
             if value <= 0:
                 return -math.inf
-            return 100 * math.log(value / self.low) / math.log(self.high / self.low)
+            start = math.log(self.low)
+            return 100 * (math.log(value) - start) / (math.log(self.high) - start)
         return 100 * (value - self.low) / (self.high - self.low)
 
     def span(self, low: float | None, high: float | None) -> Span | None:
@@ -104,7 +107,7 @@ def panels(records: Iterable[Record]) -> tuple[Panel, ...]:
     """One panel per group and quantity of the records that have something to draw."""
     grouped: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        if numbers.finite(record.measured.value) or _ends(record):
+        if numbers.drawable(record.measured.value) or _ends(record):
             grouped.setdefault((record.group, record.quantity), []).append(record)
     return tuple(_panel(group, quantity, rows) for (group, quantity), rows in grouped.items())
 
@@ -115,13 +118,11 @@ def strip(record: Record) -> Row | None:
     An exact claim measures a residual: its margin starts at 0 and takes three quarters instead.
     """
     low, high = record.margin.low, record.margin.high
-    if record.kind == "exact" and low in (None, 0.0) and high is not None and 0 < high < math.inf:
-        return _row(record, Axis(0.0, high * 4 / 3)) if numbers.finite(record.measured.value) else None
-    if not (numbers.finite(low) and numbers.finite(high) and numbers.finite(record.measured.value)):
+    if record.kind == "exact" and low in (None, 0.0) and numbers.drawable(high) and high > SMALLEST:
+        return _row(record, Axis(0.0, high * 4 / 3)) if numbers.drawable(record.measured.value) else None
+    if not (numbers.drawable(low) and numbers.drawable(high) and numbers.drawable(record.measured.value)):
         return None
-    assert low is not None
-    assert high is not None
-    if high <= low:
+    if high - low <= SMALLEST:
         return None
     return _row(record, Axis(low - (high - low) / 2, high + (high - low) / 2))
 
@@ -129,19 +130,21 @@ def strip(record: Record) -> Row | None:
 def _panel(group: str, quantity: str, records: Sequence[Record]) -> Panel:
     core = [value for record in records for value in _core(record)]
     rivals = [r.expected for record in records for r in record.rivals if r.expected is not None]
-    axis = _axis(core or [0.0, 1.0], [value for value in rivals if math.isfinite(value)])
+    axis = _axis(core or [0.0, 1.0], [value for value in rivals if numbers.drawable(value)])
     return Panel(group, quantity, tuple(_row(record, axis) for record in records), _ticks(axis), axis.log)
 
 
 def _axis(core: list[float], rivals: list[float]) -> Axis:
     everything = core + rivals
-    log = min(everything) > 0 and max(everything) / min(everything) > LOG_SPAN
+    log = min(everything) > SMALLEST and max(everything) / min(everything) > LOG_SPAN
 
     def scale(value: float) -> float:
         return math.log(value) if log else value
 
     low, high = scale(min(core)), scale(max(core))
-    extent = high - low or abs(high) or 1.0
+    extent = high - low
+    if extent <= max(1e-9 * max(abs(low), abs(high)), SMALLEST):  # one value, as far as a picture goes
+        extent = abs(high) if abs(high) > SMALLEST else 1.0
     # Nearest rivals first: each is let in while the decision itself stays visible.
     edges = sorted((scale(value) for value in rivals), key=lambda v: max(low - v, v - high, 0.0))
     left, right = low, high
@@ -149,11 +152,14 @@ def _axis(core: list[float], rivals: list[float]) -> Axis:
         if extent / (max(right, edge) - min(left, edge) or extent) >= MIN_CORE:
             left, right = min(left, edge), max(right, edge)
     kept_out = any(edge < left or edge > right for edge in edges)
-    pad = (right - left or extent) * 0.08
+    pad = max(right - left, extent) * 0.08
     if kept_out and right - left <= extent:
         pad = extent * (1 / CORE_SHARE - 1) / 2
     left, right = left - pad, right + pad
-    return Axis(math.exp(left), math.exp(right), True) if log else Axis(left, right)
+    if log:
+        widest = 2 * math.log(numbers.LARGEST)  # still inside the range of exp
+        return Axis(math.exp(max(left, -widest)), math.exp(min(right, widest)), True)
+    return Axis(left, right)
 
 
 def _row(record: Record, axis: Axis) -> Row:
@@ -163,6 +169,7 @@ def _row(record: Record, axis: Axis) -> Row:
         margin=axis.span(record.margin.low, record.margin.high),
         measured=axis.span(measured.low, measured.high) if _ends(record) else None,
         point=_inside(axis, value),
+        beyond=_beyond(axis, value),
         theory=_inside(axis, record.expected),
         rivals=tuple(_rival(axis, r.name, r.expected, r.excluded) for r in record.rivals),
     )
@@ -170,7 +177,7 @@ def _row(record: Record, axis: Axis) -> Row:
 
 def _rival(axis: Axis, name: str, expected: float | None, excluded: bool) -> RivalMark:
     text = numbers.number(expected)
-    if expected is None or not math.isfinite(expected):
+    if not numbers.drawable(expected):
         return RivalMark(name, text, excluded, None)
     place = axis.place(expected)
     if 0 <= place <= 100:
@@ -179,13 +186,20 @@ def _rival(axis: Axis, name: str, expected: float | None, excluded: bool) -> Riv
 
 
 def _inside(axis: Axis, value: float | None) -> float | None:
-    if value is None or not math.isfinite(value):
+    if not numbers.drawable(value):
         return None
     return round(min(max(axis.place(value), 0.0), 100.0), 3)
 
 
+def _beyond(axis: Axis, value: float | None) -> str:
+    if not numbers.drawable(value):
+        return ""
+    place = axis.place(value)
+    return "left" if place < 0 else "right" if place > 100 else ""
+
+
 def _ends(record: Record) -> bool:
-    return numbers.finite(record.measured.low) and numbers.finite(record.measured.high)
+    return numbers.drawable(record.measured.low) and numbers.drawable(record.measured.high)
 
 
 def _core(record: Record) -> list[float]:
@@ -197,23 +211,9 @@ def _core(record: Record) -> list[float]:
         record.margin.low,
         record.margin.high,
     )
-    return [value for value in found if value is not None and math.isfinite(value)]
+    return [value for value in found if numbers.drawable(value)]
 
 
 def _ticks(axis: Axis) -> tuple[Tick, ...]:
-    """Three to seven round numbers: 1-2-5 steps, or 1-2-5 multiples of powers on a log axis."""
-    if axis.log:
-        decades = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
-        for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-            values = [f * 10.0**d for d in decades for f in factors]
-            values = [v for v in values if axis.low <= v <= axis.high]
-            if len(values) >= 3:
-                break
-        values = values[:: max(1, math.ceil(len(values) / 7))]
-    else:
-        raw = (axis.high - axis.low) / 4
-        power = 10.0 ** math.floor(math.log10(raw))
-        step = next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= raw * 0.999)
-        first = math.ceil(axis.low / step)
-        values = [round(n * step, 12) for n in range(first, math.floor(axis.high / step) + 1)]
-    return tuple(Tick(round(axis.place(v), 3), numbers.number(v)) for v in values)
+    values = ticks.round_numbers(axis.low, axis.high, log=axis.log)
+    return tuple(Tick(round(axis.place(value), 3), numbers.number(value)) for value in values)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import TypeGuard
 
 from ilr_check.evidence import Margin, Measured
 
 NONE = "–"
 
 
-def finite(value: float | None) -> bool:
-    """Whether there is a number that can be drawn."""
-    return value is not None and math.isfinite(value)
+LARGEST = 1e150
+"""Beyond this the arithmetic of axes overflows, and no picture has a use for it."""
+
+
+def drawable(value: float | None) -> TypeGuard[float]:
+    """Whether there is a number that can be drawn: not NaN, not infinite, not absurdly large."""
+    return value is not None and abs(value) < LARGEST
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -24,7 +30,8 @@ def number(value: float | None, digits: int = 4) -> str:
         return "∞" if value > 0 else "-∞"
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
-    return f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    return re.sub(r"e([+-])0*(\d+)$", lambda m: f"e{m[1].replace('+', '')}{m[2]}", text)
 
 
 def measured(result: Measured) -> str:
@@ -50,7 +57,7 @@ def rate(value: float | None) -> str:
     """An error rate: ``0.1 %``, ``1e-05``, or ``0``."""
     if value is None or not math.isfinite(value) or value == 0:
         return number(value)
-    return f"{100 * value:.3g} %" if value >= 1e-4 else f"{value:.2g}"
+    return f"{100 * value:.3g} %" if value >= 1e-4 else number(value, 2)
 
 
 def duration(seconds: float) -> str:
@@ -73,7 +80,7 @@ def _bracket(low: float | None, high: float | None, digits: int) -> str:
 
 def _digits(value: float | None, low: float | None, high: float | None) -> int:
     """Two digits more than needed to tell the ends apart, between 3 and 8."""
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or high <= low:
+    if not (drawable(low) and drawable(high)) or high <= low:
         return 4
-    size = max(abs(low), abs(high), abs(value) if value is not None and math.isfinite(value) else 0.0)
-    return min(8, max(3, math.ceil(math.log10(size / (high - low))) + 2))
+    size = max(abs(low), abs(high), abs(value) if drawable(value) else 0.0)
+    return min(8, max(3, math.ceil(math.log10(size) - math.log10(high - low)) + 2))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ilr_check.evidence import ClaimText, Figure, Manifest, PlannedUnit, Record
+from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.reporting import plots, verdicts
 from ilr_check.reporting.intervals import Panel, Row, panels, strip
+from ilr_check.reporting.numbers import rate
 from ilr_check.reporting.plots import Plot
 
 CHAPTERS = {
@@ -73,6 +76,14 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class BudgetView:
+    """The error budget: sums first, then each planned decision with its share and what became of it."""
+
+    totals: dict[str, Any]
+    rows: tuple[tuple[str, float, str], ...]
+
+
+@dataclass(frozen=True)
 class Page:
     """The whole report."""
 
@@ -85,8 +96,7 @@ class Page:
     unfinished: tuple[PlannedUnit, ...]
     loose_figures: tuple[PageFigure, ...]
     statistical: tuple[Record, ...]
-    n_records: int
-    n_judged: int
+    budget: BudgetView
     titles: dict[str, str] = field(default_factory=dict)
 
 
@@ -110,12 +120,11 @@ def build(
         tally=verdicts.tally(part.verdict for part in parts),
         worst_first=tuple(sorted(parts, key=lambda part: verdicts.rank(part.verdict))),
         chapters=_chapters(parts),
-        skipped=tuple(record for record in records if record.verdict == "skipped"),
+        skipped=tuple(record for record in records if record.verdict == "skipped" and record.counts),
         unfinished=unfinished,
         loose_figures=tuple(shown for name, shown in drawn.items() if shown.figure.name not in used),
         statistical=tuple(r for r in records if r.kind != "exact" and r.counts and r.verdict != "skipped"),
-        n_records=len(records),
-        n_judged=sum(record.counts for record in records),
+        budget=_budget(manifest.budget),
         titles={text.id: text.title for text in texts},
     )
 
@@ -147,8 +156,8 @@ def _part(
     unfinished: Iterable[PlannedUnit],
 ) -> ClaimPart:
     own = sorted((r for r in records if r.claim == text.id), key=lambda r: verdicts.rank(r.verdict))
-    failed = [r for r in own if r.verdict in verdicts.FAILED]
-    passed = [r for r in own if r.verdict not in verdicts.FAILED]
+    failed = [r for r in own if r.verdict in verdicts.FAILED and r.counts]
+    passed = [r for r in own if r not in failed]
     names = dict.fromkeys(record.figure for record in own if record.figure in drawn)
     counting = [r for r in own if r.counts and r.verdict != "skipped"]
     deciding = min(counting, key=_closeness, default=None)
@@ -178,6 +187,23 @@ def _closeness(record: Record) -> tuple[int, float]:
     return verdicts.rank(record.verdict), room
 
 
+def _budget(stored: dict[str, Any]) -> BudgetView:
+    """Shares by decision become rows; whatever else the budget holds is shown as it stands."""
+    planned, spent, skipped = (stored.get(key, {}) for key in ("planned", "spent", "skipped"))
+    if not all(isinstance(part, dict) for part in (planned, spent, skipped)):
+        return BudgetView(stored, ())
+    totals = {key: value for key, value in stored.items() if not isinstance(value, dict)}
+    if planned:
+        totals |= {"planned": f"{rate(sum(planned.values()))} over {len(planned)} decisions"}
+        totals |= {"spent": f"{rate(sum(spent.values()))} on {len(spent)} decisions", "skipped": len(skipped)}
+        totals.pop("spent_total", None)
+    rows = tuple(
+        (name, share, "spent" if name in spent else str(skipped.get(name, "not decided")))
+        for name, share in planned.items()
+    )
+    return BudgetView(totals, rows)
+
+
 def _chapters(parts: Sequence[ClaimPart]) -> tuple[Chapter, ...]:
     found = dict.fromkeys([*CHAPTERS, *(part.text.chapter for part in parts)])
     chapters = []
@@ -196,13 +222,13 @@ def _headline(
     unfinished: Sequence[PlannedUnit],
 ) -> Headline:
     allow = bool(manifest.settings.get("allow_inconclusive", False))
-    code = verdicts.exit_code(records, allow_inconclusive=allow)
+    code = exit_code(records, allow_inconclusive=allow)
     if manifest.status == "interrupted":
         code = 130
     verdict = min((part.verdict for part in parts), key=verdicts.rank, default="not run")
     if verdict == "not run" and records and not unfinished:
         verdict = verdicts.worst(records)
-    gate = manifest.command.startswith("gate")
+    gate = "gate" in manifest.command.split()[:2]
     subject = "The optimizer keeps its laws" if gate else "The theory holds here"
     denied = "The optimizer breaks its laws" if gate else "The theory does not hold here"
     answer = {
@@ -240,5 +266,6 @@ def _sentence(
         start = "No claim was judged"
     text = f"{start}. {agreeing} of {len(judged)} judged statements came out as the theory says."
     if unfinished:
-        text += f" {len(unfinished)} planned pieces of work did not finish."
+        pieces = "piece" if len(unfinished) == 1 else "pieces"
+        text += f" {len(unfinished)} planned {pieces} of work did not finish."
     return text

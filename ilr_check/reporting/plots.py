@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ilr_check.evidence import Figure, Series
+from ilr_check.reporting import ticks
+from ilr_check.reporting.histograms import Array, common_bins, drawable, tallest_bar, upright
 
 POINT_BUDGET = 60_000
 """Points of a whole page: about 1.5 MB of JSON, next to 4.8 MB of Plotly."""
 MAX_POINTS, MIN_POINTS = 600, 100
 """Limits per series: a figure is about 800 pixels wide."""
-HISTOGRAM_BINS = 40
 SHADES = 3
 """Colours per role; further series of a role repeat them with another dash and marker."""
 
 _LAYER = {"margin": 0, "reference": 1, "rival": 2, "control": 3, "measured": 4, "predicted": 5}
+_LEGEND_ORDER = ("measured", "predicted", "margin", "rival", "control", "reference")
 _DASHES = {
     "measured": ("solid", "longdash", "dot"),
     "predicted": ("solid", "dash", "dot"),
@@ -40,9 +41,7 @@ _SVG_DASHES = {
     "dashdot": "7 3 2 3",
     "longdashdot": "10 3 2 3",
 }
-_MARKERS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
-
-Array = NDArray[np.float64]
+_MARKERS = {"measured": "circle", "rival": "diamond", "control": "square", "predicted": "triangle-up"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ class LegendEntry:
     shade: int
     kind: str
     dash: str
-    traces: tuple[int, ...]
+    marker: str
+    trace: int
 
 
 @dataclass(frozen=True)
@@ -77,34 +77,49 @@ def draw(figure: Figure, max_points: int = MAX_POINTS) -> Plot:
     traces: list[dict[str, Any]] = []
     legend: list[LegendEntry] = []
     notes: list[str] = []
-    seen: dict[str, int] = {}
-    bins = _bins(figure)
+    seen: dict[tuple[str, bool], int] = {}
+    bins = common_bins(figure)
+    tallest = tallest_bar(figure, bins)
+    thinned = 0
     for series in sorted(figure.series, key=lambda s: _LAYER.get(s.role, 9) + 10 * (s.kind != "band")):
         # A role that this version does not know comes from a newer or an edited file.
         role = series.role if series.role in _DASHES else "reference"
-        nth = seen.get(role, 0)
-        seen[role] = nth + 1
-        dash = _DASHES[role][nth % len(_DASHES[role])]
-        drawn = _trace(figure, _thinned(series, max_points), role, nth, dash, bins)
+        # Bands are counted apart: a mean curve has the colour of the band around it.
+        area = series.kind in ("band", "histogram")
+        nth = seen.get((role, area), 0)
+        seen[role, area] = nth + 1
+        dash = "solid" if area else _DASHES[role][nth % len(_DASHES[role])]
+        drawn = _trace(figure, upright(_thinned(series, max_points), tallest), role, nth, dash, bins)
         if drawn is None:
             notes.append(f"“{series.name}” has nothing that can be drawn.")
             continue
         legend.append(
-            LegendEntry(series.name, role, nth % SHADES, series.kind, _SVG_DASHES[dash], (len(traces),))
+            LegendEntry(
+                name=series.name,
+                role=role,
+                shade=nth % SHADES,
+                kind=series.kind,
+                dash=_SVG_DASHES[dash],
+                marker=_MARKERS.get(role, "cross"),
+                trace=len(traces),
+            )
         )
         traces.append(drawn)
         missing = _missing(figure, series)
         if missing:
             what = "zero, negative or not a number" if figure.x_log or figure.y_log else "not finite"
             notes.append(f"{missing} value{'s' * (missing > 1)} of “{series.name}”: {what}, not drawn.")
-        size = max((len(v) for v in (series.x, series.y) if v is not None), default=0)
-        if size > max_points and series.kind != "histogram":
-            notes.append(f"“{series.name}” shows {max_points} of its {size} points.")
+        if series.kind != "histogram" and series.x is not None and len(series.x) > max_points:
+            thinned = max(thinned, len(series.x))
+    if thinned:
+        notes.append(f"Drawn with {max_points} of up to {thinned} points a curve.")
     layout = {
-        "xaxis": _axis(figure.x_label, figure.x_log),
-        "yaxis": _axis(figure.y_label, figure.y_log),
-        "barmode": "overlay",
+        "xaxis": _axis(figure.x_label, figure.x_log, [trace["x"] for trace in traces]),
+        "yaxis": _axis(figure.y_label, figure.y_log, [trace["y"] for trace in traces]),
     }
+    if tallest:
+        layout["yaxis"]["rangemode"] = "tozero"
+    legend.sort(key=lambda entry: _LEGEND_ORDER.index(entry.role))
     return Plot(figure.name, {"data": traces, "layout": layout}, tuple(legend), tuple(notes))
 
 
@@ -114,11 +129,18 @@ def points_per_series(figures: list[Figure]) -> int:
     return max(MIN_POINTS, min(MAX_POINTS, POINT_BUDGET // max(count, 1)))
 
 
-def _axis(label: str, log: bool) -> dict[str, Any]:
+def _axis(label: str, log: bool, data: list[list[float | None]]) -> dict[str, Any]:
     axis: dict[str, Any] = {"title": {"text": _plain(label)}}
     if log:
-        # Whole powers and 1-2-5 in between as plain numbers: "0.02" needs no decoding, "20m" does.
-        axis |= {"type": "log", "exponentformat": "power", "dtick": None}
+        axis["type"] = "log"
+        values = [value for series in data for value in series if value is not None and value > 0]
+        if values:
+            marks = ticks.decades(min(values), max(values))
+            axis |= {
+                "tickmode": "array",
+                "tickvals": marks,
+                "ticktext": [ticks.power(mark) for mark in marks],
+            }
     return axis
 
 
@@ -138,21 +160,21 @@ def _trace(
         return _band(base, figure, series, colour)
     if series.x is None or series.y is None or len(series.x) != len(series.y):
         return None
-    x, y = _drawable(series.x, figure.x_log), _drawable(series.y, figure.y_log)
+    x, y = drawable(series.x, figure.x_log), drawable(series.y, figure.y_log)
     if not np.any(np.isfinite(x) & np.isfinite(y)):
         return None
     trace = base | {"x": _numbers(x), "y": _numbers(y), "mode": "lines"}
     if series.kind == "line":
         width = {"predicted": 2.5, "measured": 2.5, "reference": 1.2}.get(role, 1.8)
         return trace | {"line": {"color": colour, "width": width, "dash": dash}}
-    marker = {"color": colour, "size": 7, "symbol": _MARKERS[nth % len(_MARKERS)]}
-    trace |= {"mode": "markers", "marker": marker}
+    marker = {"color": colour, "size": 7, "symbol": _MARKERS.get(role, "cross")}
+    trace |= {"mode": "markers", "marker": marker, "cliponaxis": False}
     if series.kind == "interval" and series.low is not None and series.high is not None:
         trace["error_y"] = {
             "type": "data",
             "symmetric": False,
-            "array": _numbers(_drawable(series.high, False) - y),
-            "arrayminus": _numbers(y - _drawable(series.low, False)),
+            "array": _numbers(drawable(series.high, False) - y),
+            "arrayminus": _numbers(y - drawable(series.low, False)),
             "color": colour,
             "thickness": 2,
             "width": 5,
@@ -170,7 +192,7 @@ def _band(base: dict[str, Any], figure: Figure, series: Series, colour: str) -> 
     if figure.y_log:
         positive = np.concatenate([low[low > 0], high[high > 0]])
         low = np.where(low <= 0, positive.min() if len(positive) else np.nan, low)
-    x, high = _drawable(series.x, figure.x_log), _drawable(high, figure.y_log)
+    x, high = drawable(series.x, figure.x_log), drawable(high, figure.y_log)
     keep = np.isfinite(x) & np.isfinite(low) & np.isfinite(high)
     if not keep.any():
         return None
@@ -205,35 +227,13 @@ def _histogram(
     }
 
 
-def _bins(figure: Figure) -> Array | None:
-    """Common bins of all histograms of a figure."""
-    samples = [s.y for s in figure.series if s.kind == "histogram" and s.y is not None]
-    values = (
-        np.concatenate([_drawable(sample, figure.x_log) for sample in samples]) if samples else np.empty(0)
-    )
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return None
-    low, high = float(values.min()), float(values.max())
-    if figure.x_log:
-        return np.geomspace(low, high if high > low else 2 * low, HISTOGRAM_BINS + 1)
-    pad = 0.5 if high == low else 0.0
-    return np.linspace(low - pad, high + pad, HISTOGRAM_BINS + 1)
-
-
 def _missing(figure: Figure, series: Series) -> int:
     log = figure.x_log if series.kind == "histogram" else figure.y_log
     values = [v for v in (series.y, series.low, series.high) if v is not None and series.kind != "interval"]
     if series.kind == "interval" and series.y is not None:
         values = [series.y]
-    lost = [~np.isfinite(_drawable(v, log and series.kind != "band")) for v in values]
+    lost = [~np.isfinite(drawable(v, log and series.kind != "band")) for v in values]
     return int(sum(mask.sum() for mask in lost))
-
-
-def _drawable(values: Array, log: bool) -> Array:
-    with np.errstate(invalid="ignore"):
-        kept = np.isfinite(values) & ((values > 0) | (not log))
-    return np.where(kept, values, np.nan)
 
 
 def _thinned(series: Series, most: int) -> Series:

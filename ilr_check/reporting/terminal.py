@@ -5,7 +5,7 @@ On a terminal it draws a bar and a table; anywhere else (CI logs, files) it writ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich import box
@@ -14,9 +14,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from ilr_check.evidence import Record
+from ilr_check.evidence import Margin, Record
 from ilr_check.reporting import numbers, verdicts
 
+WIDE = 140
+"""Columns that the table needs to keep each record on one line."""
 STYLES = {
     "holds": "green",
     "expected_failure": "green",
@@ -26,7 +28,7 @@ STYLES = {
     "inconclusive": "yellow",
     "skipped": "dim",
 }
-FORM_ORIGINS = {
+MARGIN_ORIGINS = {
     "exact": "the rounding bound of this computation",
     "identity": "finite-size corrections, with the noise of the same run",
     "transfer": "finite-size corrections and a stated tolerance, with noise from other runs",
@@ -94,16 +96,15 @@ class TerminalReporter:
         self.close()
         found = tuple(records)
         if self.live and found:
-            self.console.print(verdict_table(found, symbol=self._symbol))
+            self.console.print(verdict_table(found, width=self.console.width, symbol=self._symbol))
         for record in sorted(found, key=lambda r: verdicts.rank(r.verdict)):
             if record.verdict in verdicts.FAILED and record.counts:
                 self._failure(record)
         counted = verdicts.tally(record.verdict for record in found if record.counts)
         summary = ", ".join(f"{count} {verdicts.words(word)}" for word, count in counted.items())
         unjudged = sum(not record.counts for record in found)
-        if unjudged:
-            summary += f"; {unjudged} reported, not judged"
-        self._line(f"verdicts: {summary or 'none'}")
+        aside = f"; {unjudged} reported, not judged" if unjudged else ""
+        self._line(f"verdicts: {summary or 'none'}{aside}")
         meaning = verdicts.EXIT_MEANINGS.get(exit_code, "unknown")
         self._line(f"exit code {exit_code}: {meaning}", style="bold red" if exit_code in (1, 2) else "bold")
         if report_path is not None:
@@ -133,32 +134,54 @@ class TerminalReporter:
         return (verdicts.ASCII_SYMBOLS if plain else verdicts.SYMBOLS).get(verdict, "?")
 
 
-def verdict_table(records: Sequence[Record], *, symbol: object = None) -> Table:
-    """Worst first: claim, form, group, measured [low, high], expected, margin, verdict."""
-    mark = symbol if callable(symbol) else verdicts.SYMBOLS.get
+def verdict_table(
+    records: Sequence[Record], *, width: int = WIDE, symbol: Callable[[str], str] | None = None
+) -> Table:
+    """Claims with the worst verdict first: claim, form, group, measured, expected, margin, verdict.
+
+    Below ``WIDE`` columns the numbers of a record stand in two lines instead of being cut.
+    """
+    mark = symbol or (lambda verdict: verdicts.SYMBOLS.get(verdict, "?"))
+    wide = width >= WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("claim", no_wrap=True)
-    table.add_column("form")
-    table.add_column("group", overflow="fold")
-    table.add_column("measured [low, high]", justify="right")
-    table.add_column("expected", justify="right")
-    table.add_column("margin", justify="right")
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("claim", min_width=24, max_width=32, overflow="ellipsis", no_wrap=wide)
+    if wide:
+        table.add_column("form", no_wrap=True)
+        table.add_column("group", max_width=28, overflow="fold")
+        heads = ["measured [low, high]", "expected", "margin"]
+    else:
+        heads = ["measured\n[low, high]", "expected\nmargin"]
+    for head in heads:
+        table.add_column(Text(head), justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True, min_width=14)
     previous = None
-    for record in sorted(records, key=lambda r: (verdicts.rank(r.verdict), not r.counts)):
-        word = verdicts.words(record.verdict) if record.counts else "not judged"
-        style = STYLES.get(record.verdict, "") if record.counts else "dim"
-        table.add_row(
-            Text("" if record.claim == previous else _clean(record.claim)),
-            Text(record.form),
-            Text(_clean(record.group)),
-            Text(numbers.measured(record.measured)),
-            Text(numbers.number(record.expected)),
-            Text(numbers.margin(record.margin)),
-            Text(f"{mark(record.verdict)} {word}", style=style),
-        )
+    for record in _by_claim(records):
+        claim = "" if record.claim == previous else _clean(record.claim)
         previous = record.claim
+        kind, group = record.form, _clean(record.group)
+        result, expected = numbers.measured(record.measured), numbers.number(record.expected)
+        limits = numbers.margin(record.margin)
+        if wide:
+            cells = [claim, kind, group, result, expected, limits]
+        else:
+            name = f"{claim}\n  {kind}, {group}" if claim else f"  {kind}, {group}"
+            lead = "\n" if claim else ""
+            cells = [name, lead + result.replace(" ", "\n", 1), f"{lead}{expected}\n{limits}"]
+        word = f"{mark(record.verdict)} {verdicts.words(record.verdict)}" if record.counts else "  not judged"
+        style = STYLES.get(record.verdict, "") if record.counts else "dim"
+        below = "" if wide or not claim else "\n"
+        table.add_row(*map(Text, cells), Text(below + word, style=style))
     return table
+
+
+def _by_claim(records: Sequence[Record]) -> list[Record]:
+    own: dict[str, list[Record]] = {}
+    for record in records:
+        own.setdefault(record.claim, []).append(record)
+    claims = sorted(own.values(), key=lambda found: verdicts.rank(verdicts.worst(found)))
+    return [
+        r for found in claims for r in sorted(found, key=lambda r: (not r.counts, verdicts.rank(r.verdict)))
+    ]
 
 
 def record_line(record: Record) -> str:
@@ -175,11 +198,13 @@ def failure_lines(record: Record) -> list[str]:
     """Everything a reader needs to act: numbers, where the margin comes from, subject, replay."""
     lines = [_clean(line) for line in record.message.splitlines()]
     quantity = f" ({_clean(record.quantity)})" if record.quantity else ""
-    origin = FORM_ORIGINS.get(record.form, "")
+    # A claim that knows how its margin was derived says so in its message.
+    told = "margin" in record.message or record.margin == Margin()
+    origin = "" if told else f", from {MARGIN_ORIGINS.get(record.form, 'the claim')}"
     lines += [
         f"measured  {numbers.measured(record.measured)}{quantity}",
         f"expected  {numbers.number(record.expected)}",
-        f"margin    {numbers.margin(record.margin)}, from {origin}",
+        f"margin    {numbers.margin(record.margin)}{origin}",
     ]
     if record.kind != "exact":
         lines.append(

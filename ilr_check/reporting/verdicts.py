@@ -1,4 +1,4 @@
-"""Verdict words as a reader meets them: symbol, order, roll-up to a claim, and the exit code they lead to."""
+"""Verdict words as a reader meets them: symbol, order, and roll-up to a claim."""
 
 from __future__ import annotations
 
@@ -73,24 +73,10 @@ def rank(verdict: str) -> int:
 
 def worst(records: Iterable[Record]) -> str:
     """The verdict of a claim: the worst of those that count; ``not run`` where there is none."""
-    found = list(records)
-    counting = [record for record in found if record.counts] or found
-    return min((record.verdict for record in counting), key=rank, default="not run")
+    return min((record.verdict for record in records if record.counts), key=rank, default="not run")
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:
     """How often each verdict occurs, worst first, words that do not occur left out."""
     counts = Counter(verdicts)
     return {word: counts[word] for word in sorted(counts, key=rank)}
-
-
-def exit_code(records: Iterable[Record], *, allow_inconclusive: bool = False) -> int:
-    """The exit code that these records lead to, with the precedence 1, 2, 3, 0."""
-    found = {record.verdict for record in records if record.counts}
-    if found & {"violated", "unexpected_pass"}:
-        return 1
-    if "error" in found or found <= {"skipped"}:
-        return 2
-    if "inconclusive" in found and not allow_inconclusive:
-        return 3
-    return 0

@@ -32,12 +32,17 @@
     return {
       ...own, xaxis: merged(own.xaxis), yaxis: merged(own.yaxis),
       autosize: true, margin: { l: narrow ? 44 : 60, r: 12, t: 8, b: 46 }, hovermode: "closest", dragmode: narrow ? false : "zoom",
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("reference-0"), activecolor: colour("ink") },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12.5, color: colour("ink") },
       hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("rule"), font: { color: colour("ink") }, namelength: -1 },
     };
   }
-  const OPTIONS = { responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  // Only what works offline: a picture, zoom, pan, back.
+  const BUTTONS = [["toImage"], ["zoom2d", "pan2d", "resetScale2d"]];
+  const options = (width) => ({
+    responsive: true, displaylogo: false, displayModeBar: width < 520 ? false : "hover", modeBarButtons: BUTTONS,
+  });
   const drawings = window.Plotly ? all("figure.plot").filter((figure) => figure.querySelector(".drawing")).map((figure) => ({
     figure, canvas: figure.querySelector(".canvas"), drawn: false, source: JSON.parse(figure.querySelector(".drawing").textContent),
   })) : [];
@@ -46,9 +51,9 @@
     const data = source.data.map(coloured);
     all(".series", figure).forEach((button) => {
       const shown = button.getAttribute("aria-pressed") === "true";
-      button.dataset.traces.split(",").forEach((i) => { data[i].visible = shown; });
+      data[button.dataset.trace].visible = shown;
     });
-    Plotly[drawing.drawn ? "react" : "newPlot"](canvas, data, layout(source.layout, canvas.clientWidth), OPTIONS);
+    Plotly[drawing.drawn ? "react" : "newPlot"](canvas, data, layout(source.layout, canvas.clientWidth), options(canvas.clientWidth));
     drawing.drawn = true;
   }
   // First what is in view; the rest one by one, so that sixty figures do not freeze the page.

@@ -1,0 +1,42 @@
+"""Round numbers on an axis."""
+
+from __future__ import annotations
+
+import math
+
+
+def decades(low: float, high: float) -> list[float]:
+    """1-2-5 over a few decades, else whole powers: Plotly's own lone digits need decoding."""
+    span = math.log10(high) - math.log10(low)
+    whole = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    steps = (1, 2, 5) if span < 3 else (1,)
+    every = max(1, math.ceil(span / 8))
+    return [float(f"{f}e{d}") for d in whole if d % every == 0 for f in steps]
+
+
+def power(value: float) -> str:
+    """A tick of a log axis as Plotly text: plain near 1, else a power of ten."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    if -3 <= exponent <= 4:
+        return f"{value:g}"
+    factor = round(value / 10.0**exponent)
+    return ("" if factor == 1 else f"{factor}·") + f"10<sup>{exponent}</sup>"
+
+
+def round_numbers(low: float, high: float, *, log: bool) -> list[float]:
+    """Three to seven round numbers in the range: 1-2-5 steps, or 1-2-5 times powers on a log axis."""
+    if log:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for factors in ((1,), (1, 3), (1, 2, 5)):
+            values = [float(f"{f}e{d}") for d in decades for f in factors]
+            values = [v for v in values if low <= v <= high]
+            if len(values) >= 3:
+                break
+        values = values[:: max(1, math.ceil(len(values) / 7))]
+    if not log or len(values) < 3:
+        raw = (high - low) / 4
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= raw * 0.999)
+        first = math.ceil(low / step)
+        values = [float(f"{n * step:.10g}") for n in range(first, math.floor(high / step) + 1)]
+    return values
