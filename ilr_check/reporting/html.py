@@ -8,6 +8,7 @@ import json
 import os
 import re
 from functools import cache
+from html import escape as escape_text
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def _environment() -> jinja2.Environment:
         margin=numbers.margin,
         rate=numbers.rate,
         duration=numbers.duration,
-        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str),
+        pretty=_pretty,
         plain=_plain,
     )
     return environment
@@ -120,6 +121,12 @@ def _asset(name: str) -> str:
 def _inline(text: str) -> str:
     """The same line ends that an HTML parser sees, else the hash in the policy would not match."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _pretty(value: Any) -> Markup:
+    """JSON as element content: there a quotation mark needs no escape, and a spec has many."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+    return Markup(escape_text(text, quote=False))
 
 
 def _plain(value: Any) -> str:

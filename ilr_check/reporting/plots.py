@@ -16,8 +16,8 @@ from ilr_check.evidence import Figure, Series
 from ilr_check.reporting import ticks
 from ilr_check.reporting.histograms import Array, common_bins, drawable, tallest_bar, upright
 
-POINT_BUDGET = 60_000
-"""Points of a whole page: about 1.5 MB of JSON, next to 4.8 MB of Plotly."""
+POINT_BUDGET = 48_000
+"""Points of a whole page: about 1 MB of JSON, next to 4.8 MB of Plotly."""
 MAX_POINTS, MIN_POINTS = 600, 100
 """Limits per series: a figure is about 800 pixels wide."""
 SHADES = 3

@@ -127,7 +127,7 @@
     area.remove();
   }
   all(".copy").forEach((button) => button.addEventListener("click", async () => {
-    await copy(button.dataset.copy);
+    await copy(button.parentElement.querySelector("code").textContent);
     button.textContent = "Copied";
     say("Copied the replay line");
     setTimeout(() => { button.textContent = "Copy"; }, 1600);
