@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ilr_check.stats import robust
-from ilr_check.stats.budget import FLOOR
 from ilr_check.stats.looks import Rates, rates_of_look
-from ilr_check.stats.power import chance_of_reaching, needed_shift
+from ilr_check.stats.planning import fewest_runs, weakness_of
+from ilr_check.stats.power import needed_shift
 from ilr_check.stats.reading import Reading
 from ilr_check.stats.verdicts import Decision, Rival, RivalResult, confirmation_only, word
 
@@ -193,46 +193,11 @@ class Design:
             design = self._with_last_look(runs)
             return design.smallest_detectable(sd=spread) <= discrepancy and design.weakness(sd=spread) is None
 
-        return _fewest(enough, self.min_runs, what=f"{discrepancy:g} at sd {spread:g}")
+        return fewest_runs(enough, self.min_runs, what=f"{discrepancy:g} at sd {spread:g}")
 
     def weakness(self, *, sd: float | None = None) -> str | None:
         """Say in one sentence why this design can not keep its promise; ``None`` if it can."""
-        if self.looks[0] < self.min_runs:
-            return f"too weak: {self.looks[0]} runs, and this design needs {self.min_runs}"
-        if self.false_fail < FLOOR * (1 - 1e-9):
-            return (
-                f"too weak: a false-fail share of {self.false_fail:.2g} is below {FLOOR:g}, where no "
-                "interval is known to be right"
-            )
-        spread = self.sd if sd is None else sd
-        if spread is None:
-            return None
-        runs, last = self.looks[-1], len(self.looks) - 1
-        error, freedom = self.standard_error(spread, runs), self.freedom(runs)
-        tail = self._tail(self.rates(last).false_pass)
-        missed = (
-            sum(chance_of_reaching(room / error, tail, freedom) for room in self.room()) * self.comparisons()
-        )
-        if missed > self.inconclusive:
-            return (
-                f"too weak: with {runs} runs of sd {spread:g} an exact theory stays inconclusive with "
-                f"probability up to {min(missed, 1.0):.2g}, and {self.inconclusive:.2g} is allowed"
-            )
-        for rival in self.rivals:
-            distance = self.rival_distance(rival)
-            if chance_of_reaching(distance / error, tail, freedom) > self.inconclusive:
-                return (
-                    f"too weak: rival {rival.name!r} is {distance:g} from theory and {runs} runs of sd "
-                    f"{spread:g} do not exclude it with probability {1 - self.inconclusive:.3g}"
-                )
-        if self.must_detect is not None:
-            seen = self.smallest_detectable(sd=spread)
-            if seen > self.must_detect:
-                return (
-                    f"too weak: {runs} runs of sd {spread:g} detect a deviation of {seen:.3g}, and "
-                    f"{self.must_detect:g} has to be detected"
-                )
-        return None
+        return weakness_of(self, self.sd if sd is None else sd)
 
     def fixed_runs(self) -> int | None:
         """Return the runs of a single-look design with the same promise; ``None`` without ``sd``."""
@@ -244,17 +209,17 @@ class Design:
             design = replace(self, looks=(runs,))
             return design.weakness() is None and design.smallest_detectable() <= wanted
 
-        return _fewest(enough, self.min_runs, what="the same promise")
+        return fewest_runs(enough, self.min_runs, what="the same promise")
 
     # Shared pieces ------------------------------------------------------------------------------------------
 
-    def _tail(self, rate: float) -> float:
+    def tail(self, rate: float) -> float:
         """Return the tail on either side of a simultaneous interval, by Bonferroni over the points."""
         return rate / self.comparisons()
 
     def _detectable(self, error: float, freedom: float, rates: Rates, room: float | None = None) -> float:
         distance = max(self.room()) if room is None else room
-        return distance + error * needed_shift(self._tail(rates.false_fail / 2), freedom)
+        return distance + error * needed_shift(self.tail(rates.false_fail / 2), freedom)
 
     def _planned(self, sd: float | None) -> float:
         spread = self.sd if sd is None else sd
@@ -271,17 +236,3 @@ class Design:
         if runs < planned * (1 - TOLERATED_LOSS):
             return f"too weak: {runs} runs of {planned} planned; at most one in eight may be missing"
         return None
-
-
-def _fewest(enough: Any, start: int, *, what: str) -> int:
-    """Return the smallest count from ``start`` on that is enough, by doubling and bisection."""
-    high = start
-    while not enough(high):
-        high *= 2
-        if high > 10**7:
-            raise ValueError(f"not even 10^7 runs are enough for {what}")
-    low = high // 2
-    while high - low > 1 and high > start:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return max(high, start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,11 @@ def mean(situation: str, law: have.Draw, *, runs: int = 32, both: bool = True, *
         beyond=edges,
         **rest,
     )
+
+
+def deep(study: Study) -> Study:
+    """Return a study of the false-fail rate at the levels that shares of a budget have."""
+    return replace(study, beyond=(), power=False, levels=(1e-4, 3e-5), replicates=1_000_000)
 
 
 def looks(situation: str, law: have.Draw, *, counts: tuple[int, ...] = (32, 64, 128)) -> Study:
@@ -284,7 +290,7 @@ BOTH = (MARGIN, -MARGIN)
 ONE = (-MARGIN,)
 """A curve that is at the end of its margin at one point only: the hardest one to hold back from ``holds``."""
 LIMIT = THETA * EFFECT
-SKEWED = "a skewness of 6: the mean of 32 runs says little about the mean"
+SKEWED = "runs too skewed for 32 of them: a skewness of 1.8 or more, or of 1.4 at the smallest rates"
 STRAYS = "the rule decides on the runs without the strays, and says so"
 
 CORE: tuple[Study, ...] = (
@@ -355,6 +361,13 @@ FULL: tuple[Study, ...] = (
         outside=STRAYS,
     ),
     mean("lognormal(1), skewness 6", have.lognormal(1.0), outside=SKEWED),
+    mean("lognormal(0.5), skewness 1.8", have.lognormal(0.5), outside=SKEWED),
+    mean("exponential, skewness 2", have.gamma(1), outside=SKEWED),
+    deep(mean("gamma(2), skewness 1.4", have.gamma(2), outside=SKEWED)),
+    deep(mean("normal", have.normal, both=False)),
+    deep(mean("gamma(8), skewness 0.7", have.gamma(8))),
+    deep(mean("lognormal(0.25), skewness 0.8", have.lognormal(0.25))),
+    deep(mean("Student t3", have.student(3), both=False)),
     looks("gamma(8), skewness 0.7", have.gamma(8)),
     looks("Student t3", have.student(3)),
     curve("independent points", points=6, correlation=0.0, runs=64, power=True, sd=1.0),

@@ -36,7 +36,7 @@ def test_budget_shares_add_up_and_are_recorded() -> None:
 
 def test_budget_says_when_there_are_too_many_decisions() -> None:
     names = [str(k) for k in range(101)]
-    with pytest.raises(ValueError, match="below the floor of 1e-05: .* enough for 100 decisions, and 101"):
+    with pytest.raises(ValueError, match=r"below the floor of 1e-05: .* enough for 100 decisions, and 101"):
         ErrorBudget().plan(names)
     assert len(ErrorBudget().plan(names[:100])) == 100
 

@@ -46,8 +46,7 @@ def designs() -> dict[str, tuple[Design, Any]]:
     z = law.standard_normal
 
     def vectors(at: float) -> Any:
-        b = z((64, 3)) + [at, 0, 0]
-        return z((64, 3)), b, z((64, 3)) + [0, 6, 0]
+        return z((64, 3)), z((64, 3)) + np.array([at, 0, 0]), z((64, 3)) + np.array([0, 6, 0])
 
     return {
         "mean": (mean(), lambda at: at + z(64) / 2),
