@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def weakness_of(design: Design, sd: float | None) -> str | None:
     """Say in one sentence why ``design`` can not keep its promise at run-to-run ``sd``; ``None`` if it can.
 
-    Without ``sd`` only the number of runs and the rate are checked. Chances add up over the ends of the margin
-    and over the points judged at once, so they err on the side of more runs.
+    Without ``sd`` only the number of runs and the rate are checked. Chances add up over both ends of the
+    margin and over the points judged at once, so they err on the side of more runs.
     """
     if design.looks[0] < design.min_runs:
         return f"too weak: {design.looks[0]} runs, and this design needs {design.min_runs}"
