@@ -1,0 +1,40 @@
+"""The catalogue: one module a claim, found by being here."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from functools import lru_cache
+
+from ilr_check.claims.claim import Claim
+
+GROUPS = ("core", "exact", "mean-field", "function-space", "all")
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> dict[str, Claim]:
+    """Every claim by id, in the order of the report: exact, mean-field, function-space."""
+    found: list[Claim] = []
+    for module in pkgutil.iter_modules(__path__):
+        claim = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CLAIM", None)
+        if isinstance(claim, Claim):
+            found.append(claim)
+    found.sort(key=lambda claim: (GROUPS.index(claim.text.chapter), claim.id))
+    return {claim.id: claim for claim in found}
+
+
+def select(wanted: str) -> tuple[Claim, ...]:
+    """The claims named by a comma-separated list of ids and groups; raises ``ValueError`` for a stranger."""
+    every = catalogue()
+    chosen: dict[str, Claim] = {}
+    for word in (part.strip() for part in wanted.split(",")):
+        members = [c for c in every.values() if word in ("all", c.id, c.text.chapter, *c.text.groups)]
+        if not members:
+            filled = {c.text.chapter for c in every.values()} | {"core", "all"}
+            known = [*(group for group in GROUPS if group in filled), *every]
+            close = difflib.get_close_matches(word, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ValueError(f"unknown claim {word!r}; {hint}known are {', '.join(known)}")
+        chosen.update((claim.id, claim) for claim in members)
+    return tuple(claim for claim in every.values() if claim.id in chosen)

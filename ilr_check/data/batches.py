@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ilr_check.seeds import derive
 
+
 @dataclass(frozen=True)
 class Batches:
     """Draws minibatches with replacement, independently for each run.
@@ -26,9 +27,7 @@ class Batches:
 
     def generators(self, seeds: Sequence[int]) -> list[torch.Generator]:
         """One generator a run, on the device."""
-        return [
-            torch.Generator(device=self.device).manual_seed(derive("batches", seed)) for seed in seeds
-        ]
+        return [torch.Generator(device=self.device).manual_seed(derive("batches", seed)) for seed in seeds]
 
     def draw(self, generators: Sequence[torch.Generator], steps: int) -> tuple[Tensor, Tensor]:
         """Indices [steps, runs, batch] and labels to use instead [steps, runs, batch], -1 for "keep"."""

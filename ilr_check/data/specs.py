@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 
-class DigitsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="digits"):
+class DigitsSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="digits"
+):
     """scikit-learn's handwritten digits: 1797 real images of 8x8 pixels, 10 classes.
 
     ``redrawn`` is the probability with which a label is redrawn uniformly each time it is used, so that the
@@ -18,7 +20,14 @@ class DigitsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         _check_probability("redrawn", self.redrawn)
 
 
-class TeacherStudentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="teacher-student"):
+class TeacherStudentSpec(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="teacher-student",
+):
     """Gaussian inputs, labelled by the largest output of a random linear teacher."""
 
     inputs: int

@@ -100,4 +100,4 @@ def _thin(values: NDArray[np.float64], kind: SeriesKind) -> NDArray[np.float64]:
     if len(values) <= MAX_POINTS or kind == "histogram":
         return values[:MAX_POINTS] if kind == "histogram" else values
     keep = np.unique(np.linspace(0, len(values) - 1, MAX_POINTS).round().astype(int))
-    return values[keep]
+    return np.asarray(values[keep])

@@ -37,9 +37,7 @@ def heavy_ball(
     return weights - h.lr * buffer, buffer
 
 
-def nesterov(
-    weights: Tensor, gradient: Tensor, buffer: Tensor | None, h: StepHyper
-) -> tuple[Tensor, Tensor]:
+def nesterov(weights: Tensor, gradient: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
     """b' = mu b + (1 - dampening) (g + wd w);  w' = w - lr (g + wd w + mu b')."""
     assert buffer is not None
     direction = gradient + h.weight_decay * weights

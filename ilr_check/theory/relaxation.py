@@ -14,7 +14,7 @@ def gamma(r2: ArrayLike, eta: ArrayLike) -> Array:
 
 
 def equilibrium_gamma(lambda_e: ArrayLike, G2: ArrayLike) -> Array:
-    """gamma* = G^2 / (1 - a^2), the fixed point of the discrete recursion; G^2/(2 lambda_e) as lambda_e -> 0."""
+    """gamma* = G^2 / (1 - a^2), the fixed point of the recursion; G^2/(2 lambda_e) as lambda_e -> 0."""
     a2 = (1.0 - np.asarray(lambda_e, dtype=np.float64)) ** 2
     return np.asarray(np.asarray(G2) / (1.0 - a2))
 
@@ -73,3 +73,17 @@ def time_to_within(lambda_e: ArrayLike, gamma_ratio: ArrayLike, tolerance: float
     delta = np.where(ratio > 1.0, (1.0 - tolerance) ** -2 - 1.0, 1.0 - (1.0 + tolerance) ** -2)
     distance = np.maximum(np.abs(ratio - 1.0) / delta, 1.0)
     return np.asarray(np.log(distance) / (4.0 * np.asarray(lambda_e, dtype=np.float64)))
+
+
+def gamma_path(gamma_start: ArrayLike, G2: Array, a2: ArrayLike) -> Array:
+    """gamma_0 .. gamma_{T-1} of gamma' = (a^2 gamma + G^2)^2 / gamma for a path of noise ``G2`` [T, ...].
+
+    The discrete form of d gamma/dt = -4 lambda_e gamma + 2 G^2 (LLA20, Theorem 5.1) at constant eta.
+    """
+    now = np.broadcast_to(np.asarray(gamma_start, dtype=np.float64), G2.shape[1:])
+    shrink = np.asarray(a2, dtype=np.float64)
+    path = np.empty_like(G2)
+    for t in range(G2.shape[0]):
+        path[t] = now
+        now = (shrink * now + G2[t]) ** 2 / now
+    return path

@@ -34,14 +34,15 @@ def norm_recursion_bound(
 ) -> Array:
     """How far |r'^2 - a^2 r^2 - eta^2 ||g||^2| can be from zero when SGD and the algebra are exact.
 
-    The step computes w' = w - eta (g + lam w) with at most 4 roundings an entry, each relative to the terms
-    as they stand before anything cancels: |e_i| <= 4u (|w_i| + eta |g_i| + eta lam |w_i|). Hence
-    ||w'||^2 errs by at most 2 ||w'|| ||e|| + ||e||^2 <= 10u S^2 with S = r (1 + |eta lam|) + eta ||g||.
+    The step computes w' = w - eta (g + lam w) with at most 6 roundings an entry (eta and lam to the dtype of
+    the weights, two products, two sums), each relative to the terms
+    as they stand before anything cancels: |e_i| <= 6u (|w_i| + eta |g_i| + eta lam |w_i|). Hence
+    ||w'||^2 errs by at most 2 ||w'|| ||e|| + ||e||^2 <= 13u S^2 with S = r (1 + |eta lam|) + eta ||g||.
     The three squared norms are taken in float64 and add 3 gamma_count S^2. Exactness of Pythagoras needs
     <g, w> = 0; its own rounding enters as 2 eta |a| times ``inner_product_bound``.
     """
     r, g, eta, lam = (np.asarray(v, dtype=np.float64) for v in (r, g, eta, lam))
     size = r * (1.0 + np.abs(eta * lam)) + np.abs(eta) * g
-    rounding = (10.0 * UNIT_ROUNDOFF[dtype] + 3.0 * accumulated(count + 4, "float64")) * size**2
+    rounding = (13.0 * UNIT_ROUNDOFF[dtype] + 3.0 * accumulated(count + 4, "float64")) * size**2
     a = 1.0 - eta * lam
     return np.asarray(rounding + 2.0 * np.abs(eta * a) * np.asarray(inner_product_bound))

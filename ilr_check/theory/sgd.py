@@ -23,7 +23,7 @@ def next_squared_norm(r2: ArrayLike, g2: ArrayLike, eta: ArrayLike, lam: ArrayLi
 
 
 def next_squared_norm_on_sphere(r2: ArrayLike, G2: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
-    """r'^2 = a^2 r^2 + eta^2 G^2 / r^2, with G^2 the squared gradient at unit norm (gradients scale as 1/r)."""
+    """r'^2 = a^2 r^2 + eta^2 G^2 / r^2, G^2 the squared gradient at unit norm (gradients scale as 1/r)."""
     return next_squared_norm(r2, np.asarray(G2) / np.asarray(r2), eta, lam)
 
 

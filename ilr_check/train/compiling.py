@@ -40,8 +40,8 @@ def compiled_or_eager(step: Callable[..., Any], wanted: bool) -> Callable[..., A
 
 @contextmanager
 def room_for_programs() -> Iterator[None]:
-    """Let one piece of code have many compiled variants: every net is one, and torch stops at 8 by default."""
+    """Let one piece of code have many compiled variants: every net is one, and torch stops at 8."""
     import torch._dynamo
 
-    with torch._dynamo.config.patch(recompile_limit=256, accumulated_recompile_limit=4096):  # type: ignore[no-untyped-call]
+    with torch._dynamo.config.patch(recompile_limit=256, accumulated_recompile_limit=4096):
         yield

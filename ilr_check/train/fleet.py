@@ -26,7 +26,7 @@ from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 from ilr_check.seeds import derive
 from ilr_check.train.compiling import compile_pays, compiled_or_eager, room_for_programs
-from ilr_check.train.trace import Trace
+from ilr_check.train.trace import PER_RUN, Trace
 
 BLOCK = 32
 """Steps whose batches and noise are drawn at once: long enough that the draws cost little, short enough that
@@ -58,6 +58,8 @@ class _Measured(NamedTuple):
     grad2: Tensor
     next_norm2: Tensor
     inner: Tensor
+    turned2: Tensor
+    radial: Tensor
 
 
 class Fleet:
@@ -111,7 +113,7 @@ class Fleet:
         return _joined(traces)
 
     def logits(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Outputs [R, examples, classes] of every run on the same inputs, batch statistics of these inputs."""
+        """Outputs [R, examples, classes] of every run on the same inputs, with their batch statistics."""
 
         def one(parameters: dict[str, Tensor]) -> Tensor:
             out: Tensor = functional_call(self.module, parameters, (x,))
@@ -151,7 +153,7 @@ class Fleet:
                 new_weights[name] = new
                 if buffer is not None:
                     new_buffers[name] = buffer
-                columns.append((_dot(w, w), _dot(g, g), _dot(new, new), _dot(w, new)))
+                columns.append(_measure(w, g, new))
             measured = (torch.stack(column, dim=-1) for column in zip(*columns, strict=True))
             return new_weights, new_buffers, _Measured(loss, *measured)
 
@@ -205,9 +207,7 @@ class Fleet:
                 if progress:
                     progress(min(1.0, (start + BLOCK) / steps))
         used = chunk.stop - chunk.start
-        arrays = [
-            torch.stack(column)[:, :used].double().cpu().numpy() for column in zip(*kept, strict=True)
-        ]
+        arrays = [torch.stack(column)[:, :used].double().cpu().numpy() for column in zip(*kept, strict=True)]
         survived = alive[:used].cpu().numpy()
         return Trace(
             names=self.names,
@@ -217,6 +217,8 @@ class Fleet:
             grad2=arrays[2],
             next_norm2=arrays[3],
             inner=arrays[4],
+            turned2=arrays[5],
+            radial=arrays[6],
             lr=columns["lr"][recorded, :used],
             weight_decay=columns["weight_decay"][recorded, :used],
             first_bad=np.where(survived < steps, survived, -1),
@@ -235,7 +237,9 @@ class Fleet:
             lanes = (-1, *[1] * (w.dim() - 1))
             w = w * scale.reshape(lanes)
             if runs.init_norm is not None:
-                norm = torch.tensor(np.broadcast_to(np.asarray(runs.init_norm, float), (total,))[lane_of].copy())
+                norm = torch.tensor(
+                    np.broadcast_to(np.asarray(runs.init_norm, float), (total,))[lane_of].copy()
+                )
                 w = w * (norm / _dot(w, w).sqrt()).reshape(lanes)
             stacked[name] = w.to(self.dtype).to(self.device)
         return stacked
@@ -256,13 +260,21 @@ class Fleet:
         for row in block:
             parts = row.split(sizes, dim=-1)
             yield {
-                name: part.reshape(w.shape)
-                for (name, w), part in zip(weights.items(), parts, strict=True)
+                name: part.reshape(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)
             }
 
 
+def _measure(w: Tensor, g: Tensor, new: Tensor) -> tuple[Tensor, ...]:
+    """What is recorded of one tensor's step, each [lanes]; see ``Trace``."""
+    norm2, inner = _dot(w, w), _dot(w, new)
+    # Taken entry by entry: 1 - cos^2 would lose all digits of a small rotation.
+    turned = new - w * (inner / norm2).reshape(-1, *[1] * (w.dim() - 1))
+    return norm2, _dot(g, g), _dot(new, new), inner, _dot(turned, turned), _dot(g, w)
+
+
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).flatten(1).sum(dim=1)
+    """<a, b> of each lane, summed in two stages, so that the rounding bound has n + m terms and not n m."""
+    return (a * b).flatten(2).sum(dim=2).sum(dim=1) if a.dim() > 2 else (a * b).sum(dim=1)
 
 
 def _tangent(w: Tensor, noise: Tensor, size: float) -> Tensor:
@@ -290,7 +302,7 @@ def _joined(traces: list[Trace]) -> Trace:
     return Trace(
         names=first.names,
         steps=first.steps,
-        **{f: side_by_side(f) for f in ("norm2", "grad2", "next_norm2", "inner", "loss", "lr", "weight_decay")},
+        **{field: side_by_side(field) for field in PER_RUN},
         first_bad=np.concatenate([t.first_bad for t in traces]),
         final={name: torch.cat([t.final[name] for t in traces]) for name in first.names},
         run_steps=sum(t.run_steps for t in traces),

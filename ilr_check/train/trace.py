@@ -10,14 +10,18 @@ from torch import Tensor
 
 Array = NDArray[np.float64]
 
+PER_TENSOR = ("norm2", "grad2", "next_norm2", "inner", "turned2", "radial")
+PER_RUN = (*PER_TENSOR, "loss", "lr", "weight_decay")
+"""Fields with runs on the second axis."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """Measurements of a fleet, on the host, in float64.
 
     Shapes: S recorded steps, R runs, P parameter tensors (``names``). Everything at index s is taken at the
-    step ``steps[s]``: ``norm2`` and ``grad2`` before the update, ``next_norm2`` and ``inner`` = <w, w'> after
-    it. ``lr`` and ``weight_decay`` [S, R] are what that step used; ``loss`` [S, R] is of its minibatch.
+    step ``steps[s]``: ``norm2``, ``grad2`` and ``radial`` = <g, w> before the update, ``next_norm2``,
+    ``inner`` = <w, w'> and ``turned2`` (squared length of the part of w' orthogonal to w) after it. ``lr`` and ``weight_decay`` [S, R] are what that step used; ``loss`` [S, R] is of its minibatch.
     ``first_bad`` [R] is the first step with a loss that is not finite, or -1. ``final`` are the weights after
     the last step, on the training device, stacked over runs.
     """
@@ -28,6 +32,8 @@ class Trace:
     grad2: Array
     next_norm2: Array
     inner: Array
+    turned2: Array
+    radial: Array
     loss: Array
     lr: Array
     weight_decay: Array
@@ -38,31 +44,21 @@ class Trace:
     def group(self, names: tuple[str, ...]) -> GroupTrace:
         """The same of one invariant group: tensors of a group add up."""
         columns = [self.names.index(name) for name in names]
-
-        def total(values: Array) -> Array:
-            return np.asarray(values[..., columns].sum(axis=-1))
-
-        return GroupTrace(
-            names=names,
-            norm2=total(self.norm2),
-            grad2=total(self.grad2),
-            next_norm2=total(self.next_norm2),
-            inner=total(self.inner),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-        )
+        totals = {field: getattr(self, field)[..., columns].sum(axis=-1) for field in PER_TENSOR}
+        if len(columns) > 1:
+            # The joint vector also turns where its tensors grow unequally.
+            growth = self.inner[..., columns] / self.norm2[..., columns]
+            mean = (totals["inner"] / totals["norm2"])[..., None]
+            totals["turned2"] = totals["turned2"] + ((growth - mean) ** 2 * self.norm2[..., columns]).sum(
+                axis=-1
+            )
+        return GroupTrace(names=names, lr=self.lr, weight_decay=self.weight_decay, **totals)
 
     def runs(self, keep: slice | NDArray[np.intp]) -> Trace:
         """The trace of some of the runs."""
         return replace(
             self,
-            norm2=self.norm2[:, keep],
-            grad2=self.grad2[:, keep],
-            next_norm2=self.next_norm2[:, keep],
-            inner=self.inner[:, keep],
-            loss=self.loss[:, keep],
-            lr=self.lr[:, keep],
-            weight_decay=self.weight_decay[:, keep],
+            **{field: getattr(self, field)[:, keep] for field in PER_RUN},
             first_bad=self.first_bad[keep],
             final={name: value[keep] for name, value in self.final.items()},
         )
@@ -77,6 +73,8 @@ class GroupTrace:
     grad2: Array
     next_norm2: Array
     inner: Array
+    turned2: Array
+    radial: Array
     lr: Array
     weight_decay: Array
 
@@ -91,6 +89,6 @@ class GroupTrace:
         return self.lr / self.norm2
 
     @property
-    def cosine(self) -> Array:
-        """cos of the rotation made by the step."""
-        return self.inner / np.sqrt(self.norm2 * self.next_norm2)
+    def tangent(self) -> Array:
+        """tan of the rotation made by the step."""
+        return np.asarray(np.sqrt(self.turned2 * self.norm2) / self.inner)

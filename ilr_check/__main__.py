@@ -1,0 +1,5 @@
+"""``python -m ilr_check``."""
+
+from ilr_check.cli import main
+
+main()

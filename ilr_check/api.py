@@ -1,0 +1,96 @@
+"""The Python face of the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ilr_check import engine
+from ilr_check.claims.claim import Profile
+from ilr_check.engine import Executor, Listener, Settings
+from ilr_check.evidence import Record, RunFolder
+from ilr_check.evidence.exit_codes import exit_code
+from ilr_check.reporting import write_report
+from ilr_check.train.threads import threads
+
+PROFILES = ("quick", "standard")
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished verification: its folder and what it says."""
+
+    folder: RunFolder
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All verdicts, in the order they fell."""
+        return self.folder.records()
+
+    @property
+    def exit_code(self) -> int:
+        """0 all hold, 1 something is violated, 2 an error, 3 something is inconclusive."""
+        return exit_code(self.records)
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+
+def verify(
+    *,
+    profile: str = "quick",
+    claims: str = "core",
+    seed: int = 0,
+    device: str = "auto",
+    out: Path | str | None = None,
+    resume: Path | str | None = None,
+    executor: Executor | None = None,
+    listener: Listener = lambda event: None,
+) -> Run:
+    """Judge claims of the paper on generated nets and on real data; returns the run with its report written.
+
+    ``executor`` is anything with ``submit(fn, *args)``, to which work units are handed as plain values.
+    Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
+    """
+    settings = checked(profile=profile, claims=claims, seed=seed, device=device)
+    with threads():
+        folder = engine.run(
+            settings,
+            out=None if out is None else Path(out),
+            resume=None if resume is None else Path(resume),
+            listener=listener,
+            executor=executor,
+        )
+    write_report(folder)
+    return Run(folder)
+
+
+def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
+    """Settings after validation; each error names the value, what is allowed, and the mend."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile {profile!r} is not known; choose one of {', '.join(PROFILES)}")
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed {seed} is out of range; give a whole number from 0 to {MAX_SEED}")
+    known: dict[str, Profile] = {"quick": "quick", "standard": "standard"}
+    return Settings(profile=known[profile], claims=claims, seed=seed, device=checked_device(device))
+
+
+def checked_device(device: str) -> str:
+    """``auto`` made definite; raises ``ValueError`` where the device is not there."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not known; choose auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' is not available here: torch sees no GPU; use --device cpu or auto")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device

@@ -1,0 +1,93 @@
+"""What a claim is: its text, the work it plans, and how one piece of that work is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
+from ilr_check.evidence.records import Form, VerdictWord
+
+Profile = Literal["quick", "standard", "paper", "nightly"]
+Progress = Callable[[float], None]
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of work, as plain values: it can be sent to another process and is finished or not.
+
+    ``decisions`` names the verdicts that may err at random; each gets its share of the error budget.
+    """
+
+    claim: str
+    title: str
+    subject: dict[str, Any]
+    decisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a unit needs besides its subject."""
+
+    seed: int
+    profile: Profile
+    device: str = "cpu"
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Decision name to its share of the false-fail budget."""
+    default_share: float = 1e-5
+    """For a decision that was not planned: a replay, or a test that judges one unit by hand."""
+    progress: Progress = lambda fraction: None
+
+    def share(self, decision: str) -> float:
+        """The false-fail rate that a decision may spend."""
+        return self.shares.get(decision, self.default_share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One verdict as a claim gives it; the engine adds who, when and where to make a record."""
+
+    form: Form
+    group: str
+    subject: dict[str, Any]
+    verdict: VerdictWord
+    quantity: str
+    measured: Measured
+    expected: float | None
+    margin: Margin
+    message: str
+    detectable: float | None = None
+    false_fail: float = 0.0
+    false_pass: float = 0.0
+    rivals: tuple[RivalOutcome, ...] = ()
+    n_runs: int = 1
+    n_steps: int = 0
+    dtype: str = "float64"
+    counts: bool = True
+    events: dict[str, int] = field(default_factory=dict)
+    figure: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judging a unit gives."""
+
+    findings: tuple[Finding, ...]
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A statement of the theory and the way to test it; one module of ``ilr_check.claims`` each."""
+
+    text: ClaimText
+    plan: Callable[[Profile, int], tuple[Unit, ...]]
+    """(profile, seed) -> the units to judge; cheap and deterministic."""
+    judge: Callable[[dict[str, Any], Context], Judged]
+    """(subject, context) -> verdicts; a deterministic function of both."""
+
+    @property
+    def id(self) -> str:
+        return self.text.id

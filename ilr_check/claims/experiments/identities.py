@@ -1,0 +1,151 @@
+"""The algebra that every run of a fleet must obey, whatever its noise: judges the trainer, not the theory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Finding
+from ilr_check.evidence import Margin, Measured, RivalOutcome
+from ilr_check.nets.build import parameter_shapes
+from ilr_check.nets.specs import NetSpec
+from ilr_check.theory.rounding import UNIT_ROUNDOFF, accumulated
+from ilr_check.train.trace import GroupTrace
+
+Array = NDArray[np.float64]
+
+
+def longest_sum(net: NetSpec, tensors: tuple[str, ...]) -> int:
+    """Additions that a number passes through in the fleet's two-stage sums: fan-in plus number of rows."""
+    shapes = parameter_shapes(net)
+    return sum(shapes[name][0] + math.prod(shapes[name][1:]) for name in tensors)
+
+
+def immediate_drop(
+    traces: Sequence[GroupTrace],
+    *,
+    step: int,
+    factor: float,
+    terms: int,
+    group: str,
+    subject: dict[str, Any],
+    figure: str,
+) -> Finding:
+    """tan(rotation) / ||g|| r is lr / (a r^2), seen without knowing lr; at the drop it falls by exactly k.
+
+    Rounding: w' carries an error of u ||w'||, the rotation moves w by tan * ||w||, so tan is known to
+    u / tan; the five measured sums carry gamma_terms each; a gradient that is not quite orthogonal adds its
+    cosine. In a group of several tensors the growth of each, known to 2 gamma_terms, enters too.
+    """
+    u, worst, bound, runs = UNIT_ROUNDOFF["float32"], 0.0, 1.0, 0
+    for trace in traces:
+        lr = trace.tangent * (1.0 - trace.lr * trace.weight_decay) / np.sqrt(trace.grad2 / trace.norm2)
+        ratio = lr[step] / lr[step - 1]
+        cosine = np.abs(trace.radial) / np.sqrt(trace.norm2 * trace.grad2)
+        smallest = np.minimum(trace.tangent[step], trace.tangent[step - 1])
+        limit = (
+            (8.0 * u + (4.0 * accumulated(terms, "float32") if len(trace.names) > 1 else 0.0)) / smallest
+            + 10.0 * accumulated(terms, "float32")
+            + 4.0 * cosine[step - 1 : step + 1].max(axis=0)
+        )
+        share = np.abs(np.log(ratio * factor)) / limit
+        runs += share.size
+        if share.max() >= worst:
+            worst, bound = float(share.max()), float(limit[int(share.argmax())])
+    rivals = (("sqrt(k) at once", 0.5 * math.log(factor)), ("no drop", math.log(factor)))
+    return _finding(
+        worst,
+        "|log(fall of the effective LR / k)| at the drop / rounding bound",
+        form="exact",
+        rivals={name: value / bound for name, value in rivals},
+        message=f"the effective LR falls by {factor:g} in the very step of the drop, in each of {runs} runs",
+        runs=runs,
+        steps=1,
+        group=group,
+        subject=subject,
+        figure=figure,
+    )
+
+
+def norm_identity(
+    traces: Sequence[GroupTrace],
+    *,
+    terms: int,
+    group: str,
+    subject: dict[str, Any],
+    figure: str,
+) -> Finding:
+    """r'^2 = a^2 r^2 + lr^2 ||g||^2 - 2 lr a <g, w>, each run with its own gradients, at every step.
+
+    With the measured <g, w> this is algebra about the update, at the precision of the fleet; that <g, w>
+    vanishes is the claim gradient-orthogonality. The bound is that of the norm recursion, with sums in the
+    fleet's own precision.
+    """
+    worst, where, runs = 0.0, (0, 0), 0
+    rivals = {"a instead of a^2": 0.0, "decay after the step": 0.0}
+    for trace in traces:
+        a = 1.0 - trace.lr * trace.weight_decay
+        kick = trace.lr**2 * trace.grad2
+        size = np.sqrt(trace.norm2) * (1.0 + trace.lr * trace.weight_decay) + np.sqrt(kick)
+        bound = (13.0 * UNIT_ROUNDOFF["float32"] + 4.0 * accumulated(terms, "float32")) * size**2
+        residual = trace.next_norm2 - (a**2 * trace.norm2 + kick - 2.0 * trace.lr * a * trace.radial)
+        ratio = np.abs(residual) / bound
+        for name, shift in (
+            ("a instead of a^2", (a**2 - a) * trace.norm2),
+            ("decay after the step", (1.0 - a**2) * kick),
+        ):
+            rivals[name] = max(rivals[name], float((np.abs(residual + shift) / bound).max()))
+        if ratio.max() > worst:
+            worst = float(ratio.max())
+            step, run = np.unravel_index(int(ratio.argmax()), ratio.shape)
+            where = (int(step), runs + int(run))
+        runs += trace.norm2.shape[1]
+    return _finding(
+        worst,
+        "|norm residual| / rounding bound",
+        form="identity",
+        rivals=rivals,
+        message=f"the recursion with each run's own gradients; largest in run {where[1]}, step {where[0]}",
+        runs=runs,
+        steps=traces[0].norm2.shape[0],
+        group=group,
+        subject=subject,
+        figure=figure,
+    )
+
+
+def _finding(
+    worst: float,
+    quantity: str,
+    *,
+    form: Any,
+    rivals: dict[str, float],
+    message: str,
+    runs: int,
+    steps: int,
+    group: str,
+    subject: dict[str, Any],
+    figure: str,
+) -> Finding:
+    missed = [name for name, ratio in rivals.items() if not ratio > 1.0]
+    return Finding(
+        form=form,
+        group=group,
+        subject=subject,
+        verdict="violated" if not worst <= 1.0 else "inconclusive" if missed else "holds",
+        quantity=quantity,
+        measured=Measured(value=worst),
+        expected=0.0,
+        margin=Margin(low=0.0, high=1.0),
+        detectable=1.0,
+        rivals=tuple(RivalOutcome(name=n, expected=r, excluded=r > 1.0) for n, r in rivals.items()),
+        n_runs=runs,
+        n_steps=steps,
+        dtype="float32",
+        figure=figure,
+        message=message,
+    )

@@ -1,0 +1,87 @@
+"""The nets that every claim is also judged on: fixed ones on real data, and generated ones drawn up front."""
+
+from __future__ import annotations
+
+from ilr_check.claims.claim import Profile
+from ilr_check.data import DataSpec, DigitsSpec, TeacherStudentSpec
+from ilr_check.nets import degenerate
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
+from ilr_check.optim.hyper import HyperParams
+from ilr_check.optim.schedules import Cosine, Drops
+from ilr_check.seeds import derive
+from ilr_check.train.loop import Setting
+
+REFERENCE = MLPSpec(inputs=64, widths=(64, 64), classes=10)
+"""The BatchNorm MLP 64-64-64 on digits: the net of the benchmarks and of the statistical claims."""
+
+NARROW = MLPSpec(inputs=64, widths=(24, 24), classes=10)
+"""A narrower one, for the control whose noise has to be drawn for every weight."""
+
+_SMALL_CNN = CNNSpec(image=(1, 8, 8), channels=(8, 16), strides=(1, 2), classes=10)
+_PRE_RESIDUAL = ResNetSpec(shape=(64,), width=32, blocks=2, classes=10, norm=NormSpec(kind="layer"))
+
+
+def digits_settings(
+    profile: Profile, *, momentum: float, nesterov: bool = False
+) -> tuple[tuple[str, Setting], ...]:
+    """Whole trainings on digits with a time-varying lr and weight decay, each with a title."""
+    nets: dict[str, NetSpec] = {"BatchNorm MLP": REFERENCE, "BatchNorm CNN": _SMALL_CNN}
+    if profile != "quick":
+        nets["pre-residual LayerNorm net"] = _PRE_RESIDUAL
+    steps = 120 if profile == "quick" else 1000
+    hyper = HyperParams(
+        lr=0.5 * (1.0 - momentum),
+        weight_decay=0.02,
+        momentum=momentum,
+        nesterov=nesterov,
+        batch_size=32,
+        steps=steps,
+        seed=1,
+    )
+    return tuple(
+        (
+            f"{name} on digits",
+            Setting(
+                net=net,
+                data=DigitsSpec(redrawn=0.1),
+                hyper=hyper,
+                lr_schedule=Cosine(),
+                decay_schedule=Drops(period=steps // 3, factor=2.0),
+            ),
+        )
+        for name, net in nets.items()
+    )
+
+
+def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[NetSpec, DataSpec], ...]:
+    """Generated nets for a statistical claim: a fixed number, drawn up front, each decided once.
+
+    Large enough to learn and to have noise that averages: with few classes or very few weights the noise
+    differs so much from run to run that hundreds of runs would be needed. Biases are left out because in
+    front of a norm layer they are dead, and convolutions, which cost ten times more, wait for ``standard``.
+    Half of the labels are redrawn, so that the noise does not vanish.
+    """
+    from ilr_check.strategies import drawn, net_specs
+
+    quick = profile == "quick"
+    count = 1 if quick else 4
+    strategy = net_specs(
+        min_depth=1,
+        max_depth=3,
+        min_width=16,
+        max_width=40,
+        max_inputs=32,
+        min_classes=10,
+        max_classes=10,
+        biases=(False,),
+    ).filter(lambda net: net.inputs >= 16 and degenerate(net, 32) is None and not (quick and _on_images(net)))
+    # Hypothesis tries the smallest example first, whatever the seed; it would be the same net each time.
+    nets = drawn(strategy, count + 1, derive(claim, "nets", seed))[1:]
+    return tuple(
+        (net, TeacherStudentSpec(inputs=net.inputs, classes=net.classes, examples=512, redrawn=0.5))
+        for net in nets
+    )
+
+
+def _on_images(net: NetSpec) -> bool:
+    return isinstance(net, CNNSpec) or (isinstance(net, ResNetSpec) and len(net.shape) == 3)

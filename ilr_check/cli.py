@@ -1,0 +1,209 @@
+"""The command line: thin; every command is a call of the Python interface and a reporter."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
+
+if TYPE_CHECKING:
+    from ilr_check.engine import Listener
+    from ilr_check.reporting import TerminalReporter
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ilr-check")
+def app() -> None:
+    """Verify the theory of the intrinsic learning rate, and guard optimizers with its laws."""
+
+
+def _env(name: str) -> str:
+    return f"ILR_CHECK_{name.upper()}"
+
+
+_debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+_folder = click.Path(path_type=Path)
+
+
+@app.command(
+    epilog="Example: ilr-check verify --claims core --seed 1, or ilr-check verify --resume reports/runs/NAME"
+)
+@click.option(
+    "--profile", default="quick", envvar=_env("profile"), show_default=True, help="quick or standard"
+)
+@click.option(
+    "--claims",
+    default="core",
+    envvar=_env("claims"),
+    show_default=True,
+    help="Ids and groups, separated by commas.",
+)
+@click.option(
+    "--seed", type=int, default=0, envvar=_env("seed"), show_default=True, help="Decides every random number."
+)
+@click.option("--device", default="auto", envvar=_env("device"), show_default=True, help="auto, cpu or cuda")
+@click.option("--out", type=_folder, envvar=_env("out"), help="Run folder [reports/runs/<time>-<profile>].")
+@click.option("--resume", type=_folder, help="Go on with this run folder, with its settings.")
+@click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
+@_debug
+def verify(
+    profile: str,
+    claims: str,
+    seed: int,
+    device: str,
+    out: Path | None,
+    resume: Path | None,
+    allow_inconclusive: bool,
+    debug: bool,
+) -> None:
+    """Judge claims of the paper on generated nets and on real data, and write a report."""
+    from ilr_check.api import verify as run_verify
+    from ilr_check.reporting import TerminalReporter
+
+    if resume is not None and out is not None:
+        raise ValueError(f"--resume {resume} and --out {out} exclude each other; give one of them")
+    reporter = TerminalReporter()
+    try:
+        run = run_verify(
+            profile=profile,
+            claims=claims,
+            seed=seed,
+            device=device,
+            out=out,
+            resume=resume,
+            listener=_listener(reporter),
+        )
+    finally:
+        reporter.close()
+    code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
+    reporter.finished(run.records, code, run.report)
+    raise click.exceptions.Exit(code)
+
+
+@app.command(epilog="Example: ilr-check report reports/runs/NAME --out report.html")
+@click.argument("run", type=_folder)
+@click.option("--out", type=_folder, help="Where to write [RUN/report.html].")
+@_debug
+def report(run: Path, out: Path | None, debug: bool) -> None:
+    """Rebuild the HTML report of a run from its files alone."""
+    from ilr_check.evidence import RunFolder
+    from ilr_check.reporting import write_report
+
+    click.echo(write_report(RunFolder.open(run), out))
+
+
+@app.command(epilog="Example: ilr-check replay 'reports/runs/NAME#norm-recursion.1a2b3c4d.0'")
+@click.argument("target", metavar="RUN#ID")
+@click.option("--device", help="Another device than the recorded one.")
+@_debug
+def replay(target: str, device: str | None, debug: bool) -> None:
+    """Run one recorded verdict again, without Hypothesis: RUN#ID, or a record or a spec as JSON."""
+    from ilr_check.api import checked_device
+    from ilr_check.replaying import replay as run_replay
+    from ilr_check.reporting import TerminalReporter
+
+    replayed = run_replay(target, device=None if device is None else checked_device(device))
+    found = replayed.as_records()
+    code = exit_code(found)
+    TerminalReporter().finished(found, code)
+    if replayed.agrees is not None:
+        click.echo("the same verdict as recorded" if replayed.agrees else "NOT the verdict that was recorded")
+    raise click.exceptions.Exit(code if replayed.agrees is not False else max(code, VIOLATED))
+
+
+@app.command(epilog="Example: ilr-check claims sqrt-recovery")
+@click.argument("name", metavar="[ID]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+@_debug
+def claims(name: str | None, as_json: bool, debug: bool) -> None:
+    """List the catalogue of claims, or show the page of one."""
+    import msgspec
+
+    from ilr_check.claims import catalogue, select
+
+    chosen = list(catalogue().values()) if name is None else list(select(name))
+    if as_json:
+        built = [msgspec.to_builtins(claim.text) for claim in chosen]
+        click.echo(json.dumps(built if name is None else built[0], indent=2))
+        return
+    for claim in chosen:
+        text = claim.text
+        if name is None:
+            click.echo(f"{text.id:24} {text.kind:12} {text.title}")
+            continue
+        click.echo(f"{text.id}: {text.title}\n\n{text.statement}\n\n    {text.equation}\n")
+        click.echo(f"source:  {text.source}\nkind:    {text.kind}   groups: {', '.join(text.groups)}")
+        click.echo(f"rivals:  {'; '.join(text.rivals)}\n\nIf it is violated: {text.meaning}")
+
+
+@app.command(epilog="Example: ilr-check doctor")
+@_debug
+def doctor(debug: bool) -> None:
+    """Show versions, device, threads, compiler and extras, and what each missing one costs."""
+    from ilr_check.doctor import diagnose
+
+    for what, state, follows in diagnose():
+        click.echo(f"{what:28} {state:24} {follows}".rstrip())
+
+
+def _listener(reporter: TerminalReporter) -> Listener:
+    from ilr_check import engine
+
+    def listen(event: engine.Event) -> None:
+        if isinstance(event, engine.RunStarted):
+            what = f"going on after {event.done} of" if event.done else "judging"
+            reporter.console.print(f"{what} {event.total} units in {event.folder.path}", highlight=False)
+        elif isinstance(event, engine.UnitStarted):
+            reporter.unit_started(event.title, event.number, event.total)
+        elif isinstance(event, engine.UnitProgress):
+            reporter.progress(event.fraction)
+        else:
+            reporter.unit_finished(event.title, list(event.records), event.seconds)
+
+    return listen
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code; an error is one line, never a traceback (``--debug`` shows it)."""
+    words = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_run(words))
+
+
+def _run(words: list[str]) -> int:
+    from ilr_check import settings
+
+    try:
+        settings.check_environment()
+        table: dict[str, Any] = settings.from_toml()
+        if "threads" in table:
+            os.environ.setdefault("ILR_CHECK_THREADS", str(table.pop("threads")))
+        result = app(words, prog_name="ilr-check", standalone_mode=False, default_map={"verify": table})
+        return result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        print("interrupted; what was finished is kept, --resume goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return COULD_NOT_RUN
+    except click.ClickException as error:
+        print(f"ilr-check: {error.format_message()}", file=sys.stderr)
+        return COULD_NOT_RUN
+    except BrokenPipeError:
+        # The reader has gone (a pager, head); nothing is wrong with the run.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        print(f"ilr-check: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        return COULD_NOT_RUN
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""What this machine has, and what each missing part costs."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ilr_check.evidence.manifest import current_hardware, current_versions
+from ilr_check.train.compiling import RUN_STEPS_THAT_PAY, has_compiler
+from ilr_check.train.threads import VARIABLE, threads
+
+EXTRAS = {
+    "plotly": "the report has tables and no figures; pip install 'ilr-check[report]'",
+    "sklearn": "no digits, so no claim is judged on real data; pip install scikit-learn",
+    "xdist": "pytest runs in one process; pip install pytest-xdist",
+    "pytest_benchmark": "benchmarks cannot run; pip install pytest-benchmark",
+}
+
+
+def diagnose() -> list[tuple[str, str, str]]:
+    """Rows of (what, state, what follows)."""
+    with threads() as count:
+        hardware = current_hardware()
+    rows = [(f"version of {name}", version, "") for name, version in current_versions().items()]
+    rows.append(("cores", str(hardware["cores"]), ""))
+    rows.append(("threads", str(count), f"set {VARIABLE} to change it; two busy pools slow each other down"))
+    gpu = hardware["gpu"]
+    rows.append(("gpu", str(gpu or "none"), "" if gpu else "fleets train on the CPU"))
+    compiler = has_compiler()
+    rows.append(
+        (
+            "compiler",
+            "found" if compiler else "none",
+            f"fleets of {RUN_STEPS_THAT_PAY} run-steps and more are compiled"
+            if compiler
+            else "training runs some 5 times slower; install g++",
+        )
+    )
+    for module, cost in EXTRAS.items():
+        here = find_spec(module) is not None
+        rows.append((f"extra {module}", "found" if here else "absent", "" if here else cost))
+    return rows

@@ -1,0 +1,273 @@
+"""The engine: plans claims, judges their units, writes the evidence, tells a listener; knows no reporter."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from ilr_check.claims import catalogue, select
+from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.evidence import Manifest, Margin, Measured, PlannedUnit, Record, RunFolder
+from ilr_check.evidence.manifest import (
+    command_line,
+    current_commit,
+    current_hardware,
+    current_versions,
+)
+from ilr_check.seeds import derive
+from ilr_check.stats import ErrorBudget
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A run begins, or goes on; ``done`` of its ``total`` units are finished already."""
+
+    folder: RunFolder
+    manifest: Manifest
+    total: int
+    done: int
+
+
+@dataclass(frozen=True)
+class UnitStarted:
+    """Unit ``number`` (from 1) of ``total`` begins."""
+
+    title: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class UnitProgress:
+    """The unit under way is this far, in [0, 1]."""
+
+    fraction: float
+
+
+@dataclass(frozen=True)
+class UnitFinished:
+    """A unit is judged and its records are on the disk."""
+
+    title: str
+    records: tuple[Record, ...]
+    seconds: float
+
+
+Event = RunStarted | UnitStarted | UnitProgress | UnitFinished
+Listener = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Anything that can run a function elsewhere, such as a pool of ``concurrent.futures``."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Start ``fn(*args)`` and return its future."""
+        ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run's verdicts."""
+
+    profile: Profile = "quick"
+    claims: str = "core"
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A planned unit with its key, seed and error shares: plain values, ready to be sent elsewhere."""
+
+    key: str
+    unit: Unit
+    seed: int
+    settings: Settings
+    shares: dict[str, float]
+
+
+def plan(settings: Settings) -> tuple[tuple[Claim, ...], tuple[Work, ...], ErrorBudget]:
+    """All work of a run in its order, and the error budget over all its decisions."""
+    claims = select(settings.claims)
+    units = [unit for claim in claims for unit in claim.plan(settings.profile, settings.seed)]
+    budget = ErrorBudget()
+    names = [decision for unit in units for decision in unit.decisions]
+    shares = budget.plan(names) if names else {}
+    work = []
+    for unit in units:
+        seed = unit_seed(unit, settings.seed)
+        work.append(
+            Work(
+                key=f"{unit.claim}-{seed:016x}",
+                unit=unit,
+                seed=seed,
+                settings=settings,
+                shares={name: shares[name] for name in unit.decisions},
+            )
+        )
+    return claims, tuple(work), budget
+
+
+def unit_seed(unit: Unit, seed: int) -> int:
+    """A unit's own seed: a hash of the claim, the full spec and the run's seed."""
+    return derive(unit.claim, msgspec.json.encode(unit.subject, order="sorted").decode(), seed)
+
+
+def perform(work: Work, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Judged, float]:
+    """Judge one unit; a claim that raises gives an ``error`` verdict, never an end of the run."""
+    started = time.perf_counter()
+    context = Context(
+        seed=work.seed,
+        profile=work.settings.profile,
+        device=work.settings.device,
+        shares=work.shares,
+        progress=progress,
+    )
+    try:
+        judged = catalogue()[work.unit.claim].judge(work.unit.subject, context)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        judged = Judged(
+            (
+                Finding(
+                    form="exact",
+                    group=work.unit.title,
+                    subject=work.unit.subject,
+                    verdict="error",
+                    quantity="",
+                    measured=Measured(value=None),
+                    expected=None,
+                    margin=Margin(),
+                    message=f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})",
+                ),
+            )
+        )
+    return judged, time.perf_counter() - started
+
+
+def records_of(work: Work, judged: Judged, seconds: float, run: str) -> tuple[Record, ...]:
+    """The records of a judged unit; their ids are the same in every run with the same settings."""
+    claim = catalogue()[work.unit.claim]
+    found = []
+    for number, finding in enumerate(judged.findings):
+        name = f"{work.unit.claim}.{work.key[-16:-8]}.{number}"
+        found.append(
+            Record(
+                id=name,
+                claim=work.unit.claim,
+                kind=claim.text.kind,  # type: ignore[arg-type]
+                seed=work.settings.seed,
+                device=work.settings.device,
+                seconds=round(seconds, 3),
+                replay=f"ilr-check replay {run}#{name}",
+                unit=work.key,
+                unit_size=len(judged.findings),
+                **{field: getattr(finding, field) for field in Finding.__dataclass_fields__},
+            )
+        )
+    return tuple(found)
+
+
+def run(
+    settings: Settings,
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    listener: Listener = lambda event: None,
+    executor: Executor | None = None,
+) -> RunFolder:
+    """Run, or go on with, a verification; returns its folder.
+
+    Whatever was judged is on the disk when this returns or raises, ``KeyboardInterrupt`` included. Raises
+    ``RunFolderError`` for a folder that cannot be used and ``ValueError`` for settings that make no sense.
+    """
+    started = time.perf_counter()
+    if resume is not None:
+        folder = RunFolder.open(resume)
+        manifest = folder.manifest()
+        settings = msgspec.convert(manifest.settings, type=Settings)
+    claims, works, budget = plan(settings)
+    if resume is None:
+        manifest = _manifest(settings, claims, works, budget)
+        folder = RunFolder.create(out or default_folder(manifest), manifest)
+        kept: tuple[Record, ...] = ()
+    else:
+        kept = folder.repair()
+        manifest.status = "running"
+        folder.write_manifest(manifest)
+    finished = {record.unit for record in kept}
+    listener(RunStarted(folder, manifest, len(works), len(finished)))
+    elapsed_before = manifest.seconds
+    status = "interrupted"
+    try:
+        todo = [(n, work) for n, work in enumerate(works, start=1) if work.key not in finished]
+        futures = {work.key: executor.submit(perform, work) for _, work in todo} if executor else {}
+        for number, work in todo:
+            listener(UnitStarted(work.unit.title, number, len(works)))
+            if executor:
+                judged, seconds = futures[work.key].result()
+            else:
+                judged, seconds = perform(work, lambda fraction: listener(UnitProgress(fraction)))
+            for figure in judged.figures:
+                folder.save_figure(figure)
+            new = records_of(work, judged, seconds, str(folder.path))
+            folder.append(new)
+            listener(UnitFinished(work.unit.title, new, seconds))
+        status = "complete"
+    finally:
+        manifest.status = status
+        manifest.seconds = elapsed_before + time.perf_counter() - started
+        manifest.budget = _spent(budget, works, folder.records())
+        folder.write_manifest(manifest)
+    return folder
+
+
+def default_folder(manifest: Manifest) -> Path:
+    """reports/runs/<time>-<profile>-<seed>, below the working folder."""
+    stamp = manifest.created.replace(":", "").replace("-", "").partition(".")[0].partition("+")[0]
+    name = f"{stamp}-{manifest.profile}-seed{manifest.seed}"
+    parent = Path("reports") / "runs"
+    candidate, number = parent / name, 2
+    while candidate.exists():
+        candidate, number = parent / f"{name}-{number}", number + 1
+    return candidate
+
+
+def _manifest(
+    settings: Settings, claims: tuple[Claim, ...], works: tuple[Work, ...], budget: ErrorBudget
+) -> Manifest:
+    return Manifest(
+        command=command_line(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        profile=settings.profile,
+        device=settings.device,
+        settings=msgspec.to_builtins(settings),
+        versions=current_versions(),
+        hardware=current_hardware(),
+        git=current_commit(),
+        claims=tuple(claim.text for claim in claims),
+        units=tuple(PlannedUnit(key=w.key, claim=w.unit.claim, title=w.unit.title) for w in works),
+        budget=budget.as_dict(),
+    )
+
+
+def _spent(budget: ErrorBudget, works: tuple[Work, ...], kept: tuple[Record, ...]) -> dict[str, Any]:
+    """The budget with what finished units spent; decisions a unit planned but did not take are skipped."""
+    finished = {record.unit for record in kept}
+    taken = {record.unit for record in kept if record.false_fail > 0}
+    for work in works:
+        for name in work.unit.decisions:
+            if work.key in taken:
+                budget.spend(name)
+            elif work.key in finished:
+                budget.skip(name, "its unit ended without a statistical verdict")
+    return budget.as_dict()

@@ -1,0 +1,124 @@
+"""One recorded verdict again: the same spec and seeds, without Hypothesis and without a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ilr_check.claims import catalogue
+from ilr_check.claims.claim import Context, Finding, Judged, Progress
+from ilr_check.engine import Settings, Work
+from ilr_check.evidence import Record, RunFolder, records
+from ilr_check.train.threads import threads
+
+
+class ReplayError(ValueError):
+    """What was to be replayed cannot be found or read."""
+
+
+def replay(target: str, *, device: str | None = None, progress: Progress = lambda fraction: None) -> Replayed:
+    """Judge again what ``target`` names: RUN#ID, or a record or a spec as JSON."""
+    recorded = _from_run(target) if not target.lstrip().startswith("{") else _from_json(target)
+    claim = recorded.claim
+    if claim not in catalogue():
+        raise ReplayError(f"claim {claim!r} is not known here; known are {', '.join(catalogue())}")
+    context = Context(
+        seed=recorded.unit_seed,
+        profile="quick",
+        device=device or recorded.device,
+        default_share=recorded.false_fail or 1e-5,
+        progress=progress,
+    )
+    with threads():
+        judged = catalogue()[claim].judge(recorded.subject, context)
+    return Replayed(recorded=recorded, judged=judged)
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """What is needed to judge again."""
+
+    claim: str
+    subject: dict[str, Any]
+    unit_seed: int = 0
+    device: str = "cpu"
+    false_fail: float = 0.0
+    record: Record | None = None
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """A second judgement beside the first."""
+
+    recorded: Recorded
+    judged: Judged
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The verdicts that answer what was asked: the recorded one's, or all of the unit."""
+        record = self.recorded.record
+        if record is None or "example" in self.recorded.subject:
+            return self.judged.findings
+        wanted = (record.form, record.group, record.quantity)
+        return tuple(f for f in self.judged.findings if (f.form, f.group, f.quantity) == wanted)
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the verdict is the recorded one; ``None`` where none was recorded."""
+        record = self.recorded.record
+        return None if record is None else {f.verdict for f in self.findings} == {record.verdict}
+
+    def as_records(self) -> tuple[Record, ...]:
+        """The findings as records, for the reporters."""
+        from ilr_check.claims.claim import Unit
+        from ilr_check.engine import records_of
+
+        unit = Unit(claim=self.recorded.claim, title="replay", subject=self.recorded.subject)
+        work = Work(
+            key=f"{self.recorded.claim}-{self.recorded.unit_seed:016x}",
+            unit=unit,
+            seed=self.recorded.unit_seed,
+            settings=Settings(device=self.recorded.device),
+            shares={},
+        )
+        return records_of(work, Judged(self.findings), 0.0, "replay")
+
+
+def _from_run(target: str) -> Recorded:
+    folder, sign, name = target.rpartition("#")
+    if not sign or not folder or not name:
+        raise ReplayError(
+            f"{target!r} names no verdict; give RUN#ID as the report prints it, or a record as JSON"
+        )
+    found = {record.id: record for record in RunFolder.open(Path(folder)).records()}
+    if name not in found:
+        raise ReplayError(
+            f"{folder} has no verdict {name!r}; it has {len(found)}, such as {next(iter(found), '-')}"
+        )
+    return _of_record(found[name])
+
+
+def _from_json(text: str) -> Recorded:
+    try:
+        values = json.loads(text)
+        if "verdict" in values:
+            return _of_record(records.decode(text))
+        subject = {"example": values["example"]} if "example" in values else values["subject"]
+        return Recorded(claim=values["claim"], subject=subject, unit_seed=int(values.get("unit_seed", 0)))
+    except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+        raise ReplayError(
+            f"not a record or a spec ({type(error).__name__}: {error}); it needs "
+            '{"claim": ..., "example": ...} or {"claim": ..., "subject": ..., "unit_seed": ...}'
+        ) from error
+
+
+def _of_record(record: Record) -> Recorded:
+    return Recorded(
+        claim=record.claim,
+        subject=record.subject,
+        unit_seed=int(record.unit[-16:], 16),
+        device=record.device,
+        false_fail=record.false_fail,
+        record=record,
+    )

@@ -1,0 +1,51 @@
+"""Settings outside the command line: [tool.ilr_check] in pyproject.toml, and ILR_CHECK_* in the environment."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+PREFIX = "ILR_CHECK_"
+KEYS = {"profile": str, "claims": str, "seed": int, "device": str, "out": str, "threads": int}
+"""Setting to its type. The command line is over the environment, the environment over the file."""
+
+
+def from_toml(start: Path | None = None) -> dict[str, Any]:
+    """The table [tool.ilr_check] of the nearest pyproject.toml; raises ``ValueError`` for a stranger in it."""
+    for folder in (here := (start or Path.cwd()).resolve(), *here.parents):
+        candidate = folder / "pyproject.toml"
+        if candidate.is_file():
+            return _table(candidate)
+    return {}
+
+
+def check_environment() -> None:
+    """Refuse ILR_CHECK_* variables that nothing reads: they are typing errors."""
+    for name in os.environ:
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in KEYS:
+            _refuse("environment variable", name, [PREFIX + key.upper() for key in KEYS])
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid TOML: {error}") from error
+    table = found.get("tool", {}).get("ilr_check", {})
+    for key, value in table.items():
+        if key not in KEYS:
+            _refuse(f"[tool.ilr_check] in {path}: key", key, list(KEYS))
+        if not isinstance(value, KEYS[key]) or isinstance(value, bool):
+            raise ValueError(
+                f"[tool.ilr_check] in {path}: {key}={value!r} must be of type {KEYS[key].__name__}"
+            )
+    return dict(table)
+
+
+def _refuse(where: str, name: str, known: list[str]) -> None:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ValueError(f"{where} {name!r} is not known{hint} Known are {', '.join(known)}")
