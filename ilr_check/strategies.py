@@ -87,9 +87,9 @@ def net_specs(
     image = kind == "cnn"
     if kind == "resnet" and min_depth <= IMAGE_DEPTH and min_width <= IMAGE_WIDTH:
         image = draw(st.booleans()) if flat else True
-    norm = draw(_norm_specs([n for n in norms if image or n != "instance"], eps, max_width))
     if image:
         max_depth, max_width = min(max_depth, IMAGE_DEPTH), min(max_width, IMAGE_WIDTH)
+    norm = draw(_norm_specs([n for n in norms if image or n != "instance"], eps, min_width, max_width))
     shared: dict[str, Any] = {
         "norm": norm,
         "activation": draw(st.sampled_from(activations)),
@@ -238,9 +238,13 @@ _RESIDUALS: tuple[Residual, ...] = ("post", "pre")
 
 
 @st.composite
-def _norm_specs(draw: st.DrawFn, kinds: Sequence[NormKind], eps: Sequence[float], max_width: int) -> NormSpec:
+def _norm_specs(
+    draw: st.DrawFn, kinds: Sequence[NormKind], eps: Sequence[float], min_width: int, max_width: int
+) -> NormSpec:
     kind = draw(st.sampled_from(kinds))
-    groups = draw(st.integers(1, min(MAX_GROUPS, max_width))) if kind == "group" else 1
+    # Only as many groups as divide some allowed width.
+    fitting = [g for g in range(1, MAX_GROUPS + 1) if max_width // g * g >= min_width]
+    groups = draw(st.sampled_from(fitting)) if kind == "group" else 1
     return NormSpec(kind=kind, groups=groups, eps=draw(st.sampled_from(eps)))
 
 
