@@ -170,7 +170,7 @@ def _listener(reporter: TerminalReporter) -> Listener:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command and exit with its code; an error is one line, never a traceback (``--debug`` shows it)."""
+    """Run a command and exit with its code; an error is one line, and ``--debug`` shows its traceback."""
     words = sys.argv[1:] if arguments is None else arguments
     sys.exit(_run(words))
 

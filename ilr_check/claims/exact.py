@@ -7,10 +7,13 @@ so searching is safe, and what it finds is shrunk. A rival must be refuted by th
 
 from __future__ import annotations
 
+import inspect
 import math
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -22,6 +25,8 @@ from ilr_check.seeds import derive
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
+    from ilr_check.train.loop import OptimizerFactory
 
 Example = TypeVar("Example", bound=msgspec.Struct)
 
@@ -91,6 +96,18 @@ class ExactLaw(Generic[Example]):
     real: Callable[[Profile], tuple[tuple[str, Example], ...]]
     """Examples on real data, each with a title."""
     quantity: str
+    judged_with: Mapping[str, Any] = field(default_factory=dict)
+    """What a replay needs beside the example, where another optimizer than torch's SGD is judged."""
+
+    @property
+    def takes_optimizer(self) -> bool:
+        """Whether this law speaks about the optimizer, so that another one may be judged by it."""
+        return "optimizer" in inspect.signature(self.check).parameters
+
+    def of(self, optimizer: OptimizerFactory, judged_with: Mapping[str, Any]) -> ExactLaw[Example]:
+        """The same law about another optimizer; ``judged_with`` goes into the line that replays a failure."""
+        check = partial(self.check, optimizer=optimizer)  # type: ignore[call-arg]
+        return replace(self, check=check, judged_with=judged_with)
 
     def assert_holds(self, example: Example) -> Outcome:
         """Check one example; raises ``LawBroken`` with everything needed to understand and repeat it."""
@@ -101,14 +118,14 @@ class ExactLaw(Generic[Example]):
 
     def failure(self, example: Example, outcome: Outcome) -> str:
         """Claim, measured, expected, margin, spec, and the line that replays it."""
-        spec = msgspec.json.encode({"claim": self.text.id, "example": example}).decode()
+        spec = msgspec.json.encode({"claim": self.text.id, "example": example, **self.judged_with}).decode()
         return (
             f"{self.text.id} is violated: {self.text.statement}\n"
             f"  measured: {self.quantity} = {outcome.ratio:.3g} in group {outcome.group!r}, "
             f"step {outcome.step}\n"
             f"  expected: 0, margin: 1 (the derived rounding bound)\n"
             f"  meaning: {self.text.meaning}\n"
-            f"  replay: ilr-check replay '{spec}'"
+            f"  replay: ilr-check replay {shlex.quote(spec)}"
         )
 
     def claim(self) -> Claim:
@@ -135,14 +152,14 @@ class ExactLaw(Generic[Example]):
         example = msgspec.convert(subject["example"], type=self.example_type)
         outcome = self.check(example)
         events = dict(Counter(outcome.events))
-        tally = _Tally(1, outcome, example, dict(outcome.rivals), events, [outcome.ratio], outcome.steps)
-        demand_rivals = bool(subject.get("title"))
-        return self._verdict(tally, subject, subject.get("title", "one example"), demand_rivals)
+        tally = Tally(1, outcome, example, dict(outcome.rivals), events, [outcome.ratio], outcome.steps)
+        title = subject.get("title", "one example")
+        return Judged((self.judged(tally, subject, title, demand_rivals="title" in subject),))
 
     def _judge_generated(self, plan: dict[str, int], context: Context) -> Judged:
         from ilr_check.claims.search import search
 
-        tally = _Tally()
+        tally = Tally()
 
         def attempt(example: Example) -> None:
             outcome = self.check(example)
@@ -158,16 +175,20 @@ class ExactLaw(Generic[Example]):
         if broken is not None:
             tally.accept_only(broken, self.check(broken))
         subject = {"example": msgspec.to_builtins(tally.example)}
-        return self._verdict(tally, subject, "generated nets", True)
+        figure = _histogram(self.text.id, tally, self.quantity)
+        finding = self.judged(tally, subject, "generated nets", demand_rivals=True, figure=figure.name)
+        return Judged((finding,), (figure,))
 
-    def _verdict(self, tally: _Tally, subject: dict[str, Any], title: str, demand_rivals: bool) -> Judged:
+    def judged(
+        self, tally: Tally, subject: dict[str, Any], title: str, *, demand_rivals: bool, figure: str = ""
+    ) -> Finding:
+        """The verdict on the examples of a tally; without ``demand_rivals`` it may hold with rivals left."""
         worst = tally.worst
         rivals = tuple(
             RivalOutcome(name=name, expected=_finite(tally.rivals.get(name)), excluded=_refuted(tally, name))
             for name in self.text.rivals
         )
         missed = [rival.name for rival in rivals if not rival.excluded]
-        figure = _histogram(self.text.id, title, tally, self.quantity)
         if worst.skipped and tally.judged == 0:
             verdict, message = "skipped", worst.skipped
         elif worst.ratio > 1.0:
@@ -181,7 +202,7 @@ class ExactLaw(Generic[Example]):
         else:
             verdict = "holds"
             message = f"the worst of {tally.count} examples stays at {worst.ratio:.2g} of its rounding bound"
-        finding = Finding(
+        return Finding(
             form="exact",
             group=title,
             subject=subject,
@@ -199,13 +220,14 @@ class ExactLaw(Generic[Example]):
                 subject["example"].get("dtype") or subject["example"].get("setting", {}).get("dtype", "")
             ),
             events=tally.events,
-            figure=figure.name,
+            figure=figure,
         )
-        return Judged((finding,), (figure,))
 
 
 @dataclass
-class _Tally:
+class Tally:
+    """What the examples of a search have said so far."""
+
     count: int = 0
     worst: Outcome = field(default_factory=Outcome)
     example: Any = None
@@ -217,13 +239,16 @@ class _Tally:
 
     @property
     def judged(self) -> int:
+        """Examples that said something."""
         return self.count - self.skipped
 
     @property
     def last_ratio(self) -> float:
+        """The residual of the latest example, in bounds."""
         return self.ratios[-1] if self.ratios else 0.0
 
     def add(self, example: Any, outcome: Outcome) -> None:
+        """Take in one example and what it says."""
         self.count += 1
         self.steps += outcome.steps
         self.ratios.append(outcome.ratio)
@@ -242,7 +267,7 @@ class _Tally:
         self.worst, self.example = outcome, example
 
 
-def _refuted(tally: _Tally, name: str) -> bool:
+def _refuted(tally: Tally, name: str) -> bool:
     return tally.rivals.get(name, 0.0) >= REFUTED
 
 
@@ -250,7 +275,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _histogram(claim: str, title: str, tally: _Tally, quantity: str) -> Figure:
+def _histogram(claim: str, tally: Tally, quantity: str) -> Figure:
     """Residuals in units of the bound, on a log scale; exact zeros are put at the left edge."""
     positive = [r for r in tally.ratios if 0 < r < math.inf]
     floor = -6.0
@@ -272,8 +297,8 @@ def _histogram(claim: str, title: str, tally: _Tally, quantity: str) -> Figure:
     )
     exact = len(tally.ratios) - len(positive)
     return Figure(
-        name=f"{claim}--{title}".replace(" ", "-").replace("/", "-"),
-        title=title,
+        name=f"{claim}--generated-nets",
+        title="generated nets",
         x_label=f"log10({quantity})",
         y_label="examples",
         series=tuple(series),

@@ -48,6 +48,8 @@ TEXT = ClaimText(
 TOLERANCE = 0.05
 """What we tolerate in log(rate) and in the slope; the rivals are 0.69 and 0.5 away."""
 
+_RATE_RIVALS = {"rate 2 lambda_e": 0.5, "rate 8 lambda_e": 2.0}
+
 THETA = 0.25
 """Two populations count as equal when they differ by less than this share of what the control's intrinsic LR
 makes: as the response is near linear in log lambda_e, less than a factor 8^(1/4) = 1.7 in lambda_e does."""
@@ -103,7 +105,10 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
         }
         reach = max(sweep.levels) / min(sweep.levels)
         words = f"{len(sweep.levels)} levels of lambda_e, {reach:g}-fold range"
-        findings += [finding_of(e, form="transfer", message=words, **about) for e in (slope, rate)]
+        rivals = {name: math.log(factor) for name, factor in _RATE_RIVALS.items()}
+        findings += [
+            finding_of(e, form="transfer", message=words, rival_values=rivals, **about) for e in (slope, rate)
+        ]
         findings.append(_raw(sweep, meeting, **about))
     if _compares(sweep):
         new, figure = _judge_functions(runs, context, subject)
@@ -135,7 +140,7 @@ def examine_rate(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Exa
         margin_reason=f"tolerance {TOLERANCE}; the fit uses the discrete recursion, which leaves nothing out",
         rivals=tuple(
             Rival(name=name, expected=(math.log(factor),) * len(levels))
-            for name, factor in (("rate 2 lambda_e", 0.5), ("rate 8 lambda_e", 2.0))
+            for name, factor in _RATE_RIVALS.items()
         ),
         looks=runs.sweep.looks,
         false_fail=share,
@@ -281,8 +286,8 @@ def _norm_figure(
             "Time to equilibrium against 1/lambda_e on logarithmic axes: proportional means slope 1. "
             "Circles: the fitted relaxation time of the norm. Squares: the time until two populations with "
             "equal lambda_e and different lr agree. Every level starts at the same multiple of its "
-            "equilibrium; from one fixed initial scale, its distance from equilibrium would change with lambda_e, which adds a "
-            "logarithm and pulls the raw slope below 1."
+            "equilibrium; from one fixed initial scale, its distance from equilibrium would change with "
+            "lambda_e, which adds a logarithm and pulls the raw slope below 1."
         ),
     )
 

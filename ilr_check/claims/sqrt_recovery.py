@@ -110,6 +110,7 @@ def judge(
                 form="raw" if drop.noise else "transfer",
                 n_steps=drop.steps,
                 message=_words(readings, n),
+                rival_values=_at_the_end(drop),
                 **about,
             ),
         ]
@@ -130,8 +131,9 @@ def examine_transfer(readings: DropReadings, share: float) -> Examination:
         estimand="effective LR / prediction from other runs' noise, less 1 (half the deviation of gamma)",
         points=len(grid),
         margin=(-TOLERANCE - corrections, TOLERANCE + corrections),
-        # gamma' = a^4 gamma + 2 a^2 G^2 + G^4/gamma: the last term alone is not linear in the noise, and makes
-        # gamma* off by lambda_e/2 Var(G^2)/E(G^2)^2 relatively; so 2 lambda_e allows a variance of 8 E(G^2)^2.
+        # gamma' = a^4 gamma + 2 a^2 G^2 + G^4/gamma: only the last term is not linear in the noise. It moves
+        # gamma* by lambda_e V, V = Var(G^2)/E(G^2)^2, and the effective LR by half of that. Steps of these
+        # nets have V = 0.05 to 0.5; 2 lambda_e allows for V = 4.
         margin_reason=f"finite lambda_e {corrections:.3f} (2 lambda_e) + tolerance {TOLERANCE}",
         rivals=_rivals(drop, grid - drop.before, of_gamma=True),
         looks=drop.looks,
@@ -183,6 +185,12 @@ def _rivals(drop: Drop, t: NDArray[np.intp], *, of_gamma: bool = False) -> tuple
     )
 
 
+def _at_the_end(drop: Drop) -> dict[str, float]:
+    """Where each rival stands at the end of training, on the scale of the judged deviation."""
+    last = drop.grid()[-1:] - drop.before
+    return {r.name: np.asarray(r.expected).item() for r in _rivals(drop, last, of_gamma=not drop.noise)}
+
+
 def _ends(k: float) -> tuple[float, float, float]:
     """Where each rival says the effective LR ends, relative to its old value."""
     return (1.0 / k, 1.0, k ** (-1.0 / 3.0))
@@ -192,8 +200,8 @@ def _words(readings: DropReadings, n: int) -> str:
     k = readings.drop.factor
     ratio = math.exp(float((readings.log_before(n) - readings.log_end(n)).mean()))
     return (
-        f"effective LR before / after the drop is {ratio:.3f}, where sqrt({k:g}) = {math.sqrt(k):.3f} and with "
-        f"the measured change of the noise {math.sqrt(k * readings.noise_change(n)):.3f}"
+        f"effective LR before / after the drop is {ratio:.3f}, where sqrt({k:g}) = {math.sqrt(k):.3f} "
+        f"and with the measured change of the noise {math.sqrt(k * readings.noise_change(n)):.3f}"
     )
 
 

@@ -104,6 +104,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         number=numbers.number,
+        place=verdicts.place,
         measured=numbers.measured,
         margin=numbers.margin,
         rate=numbers.rate,

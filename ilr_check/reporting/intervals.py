@@ -67,9 +67,8 @@ class Tick:
 
 @dataclass(frozen=True)
 class Panel:
-    """Rows that share one axis: the forms of one quantity side by side."""
+    """Rows that share one axis: one quantity, on every subject and group, its forms side by side."""
 
-    group: str
     quantity: str
     rows: tuple[Row, ...]
     ticks: tuple[Tick, ...]
@@ -104,12 +103,16 @@ class Axis:
 
 
 def panels(records: Iterable[Record]) -> tuple[Panel, ...]:
-    """One panel per group and quantity of the records that have something to draw."""
-    grouped: dict[tuple[str, str], list[Record]] = {}
+    """One panel per quantity of the statistical records that have something to draw.
+
+    Residuals in units of a rounding bound are left to the table: there is nothing to see on their axis.
+    """
+    grouped: dict[str, list[Record]] = {}
     for record in records:
-        if numbers.drawable(record.measured.value) or _ends(record):
-            grouped.setdefault((record.group, record.quantity), []).append(record)
-    return tuple(_panel(group, quantity, rows) for (group, quantity), rows in grouped.items())
+        rounding = record.form in ("exact", "identity") and record.margin.low == 0
+        if not rounding and (numbers.drawable(record.measured.value) or _ends(record)):
+            grouped.setdefault(record.quantity, []).append(record)
+    return tuple(_panel(quantity, rows) for quantity, rows in grouped.items())
 
 
 def strip(record: Record) -> Row | None:
@@ -127,11 +130,11 @@ def strip(record: Record) -> Row | None:
     return _row(record, Axis(low - (high - low) / 2, high + (high - low) / 2))
 
 
-def _panel(group: str, quantity: str, records: Sequence[Record]) -> Panel:
+def _panel(quantity: str, records: Sequence[Record]) -> Panel:
     core = [value for record in records for value in _core(record)]
     rivals = [r.expected for record in records for r in record.rivals if r.expected is not None]
     axis = _axis(core or [0.0, 1.0], [value for value in rivals if numbers.drawable(value)])
-    return Panel(group, quantity, tuple(_row(record, axis) for record in records), _ticks(axis), axis.log)
+    return Panel(quantity, tuple(_row(record, axis) for record in records), _ticks(axis), axis.log)
 
 
 def _axis(core: list[float], rivals: list[float]) -> Axis:

@@ -175,8 +175,12 @@ def _part(
     )
 
 
-def _closeness(record: Record) -> tuple[int, float]:
-    """Sorts the record that decides first: the worst verdict, then the one nearest to its margin."""
+def _closeness(record: Record) -> tuple[int, bool, float]:
+    """Sorts the record that decides first: the worst verdict, then the one nearest to its margin.
+
+    In a statistical claim what rests on algebra alone comes last: it judges the trainer, not the theory.
+    """
+    algebra = record.kind != "exact" and record.form in ("exact", "identity")
     low, high, value = record.margin.low, record.margin.high, record.measured.value
     room = float("inf")
     if record.kind == "exact" and value is not None and high:
@@ -184,7 +188,7 @@ def _closeness(record: Record) -> tuple[int, float]:
     elif low is not None and high is not None and value is not None and high > low:
         ends = [v for v in (value, record.measured.low, record.measured.high) if v is not None]
         room = min(min(v - low, high - v) for v in ends) / (high - low)
-    return verdicts.rank(record.verdict), room
+    return verdicts.rank(record.verdict), algebra, room
 
 
 def _budget(stored: dict[str, Any]) -> BudgetView:

@@ -120,7 +120,7 @@ class TerminalReporter:
         self.console.print()
         self._line(
             f"{self._symbol(record.verdict)} {verdicts.words(record.verdict).upper()}: "
-            f"{_clean(record.claim)} ({record.form}, {_clean(record.group)})",
+            f"{_clean(record.claim)} ({record.form}, {_clean(verdicts.place(record))})",
             style=STYLES.get(record.verdict, ""),
         )
         for line in failure_lines(record):
@@ -147,7 +147,7 @@ def verdict_table(
     table.add_column("claim", min_width=24, max_width=32, overflow="ellipsis", no_wrap=wide)
     if wide:
         table.add_column("form", no_wrap=True)
-        table.add_column("group", max_width=28, overflow="fold")
+        table.add_column("group", max_width=40, overflow="fold")
         heads = ["measured [low, high]", "expected", "margin"]
     else:
         heads = ["measured\n[low, high]", "expected\nmargin"]
@@ -158,7 +158,7 @@ def verdict_table(
     for record in _by_claim(records):
         claim = "" if record.claim == previous else _clean(record.claim)
         previous = record.claim
-        kind, group = record.form, _clean(record.group)
+        kind, group = record.form, _clean(verdicts.place(record))
         result, expected = numbers.measured(record.measured), numbers.number(record.expected)
         limits = numbers.margin(record.margin)
         if wide:
@@ -188,7 +188,7 @@ def record_line(record: Record) -> str:
     """One line, the same words in the same order in every version: made for ``grep``."""
     judged = "" if record.counts else " judged=no"
     return _clean(
-        f"{record.verdict} {record.claim} form={record.form} group={record.group} "
+        f"{record.verdict} {record.claim} form={record.form} group={verdicts.place(record)} "
         f"measured={numbers.measured(record.measured)} expected={numbers.number(record.expected)} "
         f"margin={numbers.margin(record.margin)}{judged} id={record.id}"
     )

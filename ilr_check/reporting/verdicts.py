@@ -66,6 +66,12 @@ def words(verdict: str) -> str:
     return verdict.replace("_", " ")
 
 
+def place(record: Record) -> str:
+    """Which subject and which group of it a record speaks about."""
+    title = record.subject.get("title")
+    return f"{title}: {record.group}" if isinstance(title, str) and title != record.group else record.group
+
+
 def rank(verdict: str) -> int:
     """Place of a verdict in ``ORDER``; unknown words come first, because nobody vouched for them."""
     return ORDER.index(verdict) if verdict in ORDER else -1

@@ -58,8 +58,10 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return np.where(np.arange(self.steps) < self.before, self.lr, self.lr / self.factor)
 
     def grid(self) -> NDArray[np.intp]:
-        """Steps at which curves are compared: two before the drop, the drop itself, then ever sparser."""
-        spread = np.geomspace(1.0, self.after, 17).round().astype(np.intp) - 1
+        """Steps at which curves are compared: two before the drop, then densely after it, and evenly on."""
+        early = np.geomspace(1.0, self.after / 8.0, 8) - 1.0
+        late = np.linspace(self.after / 8.0, self.after - 1.0, 12)
+        spread = np.concatenate([early, late]).round().astype(np.intp)
         return np.unique(np.concatenate([[self.before // 2, self.before - 1], self.before + spread]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,12 @@ def finding_of(
     n_steps: int,
     figure: str,
     message: str = "",
+    rival_values: Mapping[str, float] | None = None,
 ) -> Finding:
-    """The finding that a sequential examination ends in."""
+    """The finding that a sequential examination ends in.
+
+    ``rival_values`` gives a rival that is a curve one number to be drawn beside the measured one.
+    """
     d = examination.decision
     looks = f"{examination.runs_used} runs a population in {examination.looks_used} look(s)"
     words = (message, f"margin: {d.margin_reason}", *d.notes, looks)
@@ -98,7 +102,12 @@ def finding_of(
         detectable=d.detectable,
         false_fail=d.false_fail,
         false_pass=d.false_pass,
-        rivals=tuple(RivalOutcome(name=r.name, expected=r.expected, excluded=r.excluded) for r in d.rivals),
+        rivals=tuple(
+            RivalOutcome(
+                name=r.name, expected=(rival_values or {}).get(r.name, r.expected), excluded=r.excluded
+            )
+            for r in d.rivals
+        ),
         n_runs=d.n_runs,
         n_steps=n_steps,
         dtype="float32",
