@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ilr_check.claims import catalogue
+from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Finding, Judged, Progress
 from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Record, RunFolder, records
+from ilr_check.optim.target import load_target
 from ilr_check.train.threads import threads
 
 
@@ -32,8 +34,9 @@ def replay(target: str, *, device: str | None = None, progress: Progress = lambd
         default_share=recorded.false_fail or 1e-5,
         progress=progress,
     )
+    judge = catalogue()[claim].judge if not recorded.optimizer else _judge_with(recorded)
     with threads():
-        judged = catalogue()[claim].judge(recorded.subject, context)
+        judged = judge(recorded.subject, context)
     return Replayed(recorded=recorded, judged=judged)
 
 
@@ -46,6 +49,9 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "cpu"
     false_fail: float = 0.0
     record: Record | None = None
+    optimizer: str = ""
+    """The TARGET that was judged instead of torch's SGD."""
+    args: dict[str, Any] = {}
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,12 +111,29 @@ def _from_json(text: str) -> Recorded:
         if "verdict" in values:
             return _of_record(records.decode(text))
         subject = {"example": values["example"]} if "example" in values else values["subject"]
-        return Recorded(claim=values["claim"], subject=subject, unit_seed=int(values.get("unit_seed", 0)))
+        return Recorded(
+            claim=values["claim"],
+            subject=subject,
+            unit_seed=int(values.get("unit_seed", 0)),
+            device=str(values.get("device", "cpu")),
+            false_fail=float(values.get("false_fail", 0.0)),
+            optimizer=str(values.get("optimizer", "")),
+            args=dict(values.get("args", {})),
+        )
     except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
         raise ReplayError(
             f"not a record or a spec ({type(error).__name__}: {error}); it needs "
             '{"claim": ..., "example": ...} or {"claim": ..., "subject": ..., "unit_seed": ...}'
         ) from error
+
+
+def _judge_with(recorded: Recorded) -> Callable[[dict[str, Any], Context], Judged]:
+    law = laws().get(recorded.claim)
+    if law is None or not law.takes_optimizer:
+        able = ", ".join(name for name, law in laws().items() if law.takes_optimizer)
+        raise ReplayError(f"claim {recorded.claim!r} does not judge an optimizer; those that do are {able}")
+    named = {"optimizer": recorded.optimizer, **({"args": recorded.args} if recorded.args else {})}
+    return law.of(load_target(recorded.optimizer, recorded.args), named).claim().judge
 
 
 def _of_record(record: Record) -> Recorded:

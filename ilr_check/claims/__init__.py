@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from ilr_check.claims.claim import Claim
+from ilr_check.claims.exact import ExactLaw
 
 GROUPS = ("core", "exact", "mean-field", "function-space", "all")
 
@@ -15,13 +18,20 @@ GROUPS = ("core", "exact", "mean-field", "function-space", "all")
 @lru_cache(maxsize=1)
 def catalogue() -> dict[str, Claim]:
     """Every claim by id, in the order of the report: exact, mean-field, function-space."""
-    found: list[Claim] = []
-    for module in pkgutil.iter_modules(__path__):
-        claim = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CLAIM", None)
-        if isinstance(claim, Claim):
-            found.append(claim)
+    found = [claim for claim in _attributes("CLAIM") if isinstance(claim, Claim)]
     found.sort(key=lambda claim: (GROUPS.index(claim.text.chapter), claim.id))
     return {claim.id: claim for claim in found}
+
+
+def laws() -> dict[str, ExactLaw[Any]]:
+    """The exact claims of the catalogue as laws, which check one example at a time, by id."""
+    found = {law.text.id: law for law in _attributes("LAW") if isinstance(law, ExactLaw)}
+    return {name: found[name] for name in catalogue() if name in found}
+
+
+def _attributes(name: str) -> Iterator[Any]:
+    for module in pkgutil.iter_modules(__path__):
+        yield getattr(importlib.import_module(f"{__name__}.{module.name}"), name, None)
 
 
 def select(wanted: str) -> tuple[Claim, ...]:

@@ -1,0 +1,145 @@
+"""Loading an optimizer TARGET, and calling it with the hyper-parameters of a setting."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from ilr_check.optim.hyper import HyperParams
+from ilr_check.seeds import derive
+
+FORMS = "package.module:Name or path/to/file.py:Name"
+HYPER = ("lr", "weight_decay", "momentum", "dampening", "nesterov")
+"""What a target is given of a setting, as far as its signature takes it."""
+EDITED = ("lr", "weight_decay")
+"""What is set in ``param_groups`` before every step; all that a target must let us vary."""
+
+
+class TargetError(ValueError):
+    """A TARGET that cannot be loaded or called; one line with the value and the mend."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An optimizer of the user's: a class or a factory ``factory(params, **hyper)``, and arguments for it."""
+
+    name: str
+    factory: Callable[..., Any]
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.optim.Optimizer:
+        """The optimizer for these parameters; ``args`` come before the setting's own values."""
+        taken = _taken(self.factory)
+        values = {name: getattr(hyper, name) for name in HYPER if taken is None or name in taken}
+        built = self.factory(parameters, **{**values, **self.args})
+        assert isinstance(built, torch.optim.Optimizer)
+        return built
+
+
+def load_target(text: str, args: Mapping[str, Any] | None = None) -> Target:
+    """Import a TARGET and build it once for a small tensor; raises ``TargetError`` if anything is amiss."""
+    where, colon, name = text.rpartition(":")
+    if not colon or not where or not name.isidentifier():
+        raise TargetError(f"optimizer {text!r} is not a target; write it as {FORMS}")
+    module = _from_file(text, Path(where)) if where.endswith(".py") else _from_module(text, where)
+    factory = getattr(module, name, None)
+    if factory is None:
+        offered = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_") or "nothing"
+        raise TargetError(f"optimizer {text!r}: {where} has no {name!r}; what it has: {offered}")
+    if not callable(factory):
+        raise TargetError(f"optimizer {text!r} is {type(factory).__name__}, not a class or a function")
+    target = Target(text, factory, dict(args or {}))
+    _try(target)
+    return target
+
+
+def parse_argument(text: str) -> tuple[str, Any]:
+    """``k=v`` as a name and a Python literal, or else a string; raises ``ValueError``."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"{text!r} is not an argument; write name=value, such as eps=1e-8")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _from_file(text: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TargetError(f"optimizer {text!r}: there is no file {path} below {Path.cwd()}")
+    # Dataclasses and pickles look their module up by name, so it needs one that no other module has.
+    name = f"ilr_check_target_{derive(path.resolve()):x}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise TargetError(f"optimizer {text!r}: {path} fails on import with {_short(error)}") from error
+    return module
+
+
+def _from_module(text: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise TargetError(
+            f"optimizer {text!r}: cannot import {name!r} ({_short(error)}); install it, or write {FORMS}"
+        ) from error
+
+
+def _try(target: Target) -> None:
+    probe = nn.Parameter(torch.zeros(2, 2))
+    try:
+        built = target.factory([probe], **{**_defaults(target), **target.args})
+    except Exception as error:
+        raise TargetError(
+            f"optimizer {target.name!r} cannot be built: {_short(error)}; "
+            "it is called as factory(params, **hyper), and --ilr-arg adds arguments"
+        ) from error
+    if not isinstance(built, torch.optim.Optimizer):
+        raise TargetError(
+            f"optimizer {target.name!r} gave {type(built).__name__}, not a torch.optim.Optimizer; "
+            "name a class or a factory of one"
+        )
+    fixed = [name for name in EDITED if any(name not in group for group in built.param_groups)]
+    if fixed:
+        raise TargetError(
+            f"optimizer {target.name!r} keeps no {' and no '.join(fixed)} in its param_groups, "
+            "so that the laws cannot vary it"
+        )
+
+
+def _defaults(target: Target) -> dict[str, Any]:
+    taken = _taken(target.factory)
+    plain = HyperParams(lr=0.1, weight_decay=0.01)
+    return {name: getattr(plain, name) for name in HYPER if taken is None or name in taken}
+
+
+def _taken(factory: Callable[..., Any]) -> frozenset[str] | None:
+    """Names of the arguments that a factory takes; ``None`` for all."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return frozenset(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
