@@ -1,0 +1,80 @@
+"""Batch streams: each run has its own, decided by its seed, uniform, with labels redrawn as promised."""
+
+import math
+
+import torch
+
+from ilr_check.data.batches import Batches
+
+EXAMPLES, CLASSES, STEPS = 50, 5, 2000
+
+
+def batches(redrawn: float = 0.0) -> Batches:
+    return Batches(examples=EXAMPLES, classes=CLASSES, batch_size=16, redrawn=redrawn, device="cpu")
+
+
+def test_a_runs_batches_do_not_depend_on_the_other_runs() -> None:
+    source = batches(0.3)
+    alone, own = source.draw(source.generators([7]), 20)
+    beside, labels = source.draw(source.generators([1, 7, 3]), 20)
+    assert torch.equal(beside[:, 1], alone[:, 0])
+    assert torch.equal(labels[:, 1], own[:, 0])
+
+
+def test_equal_seeds_give_equal_batches_and_unequal_ones_do_not() -> None:
+    source = batches()
+    index, _ = source.draw(source.generators([7, 7, 8]), 20)
+    assert torch.equal(index[:, 0], index[:, 1])
+    assert not torch.equal(index[:, 0], index[:, 2])
+
+
+def test_two_runs_meet_as_often_as_chance_has_it() -> None:
+    source = batches()
+    index, _ = source.draw(source.generators([1, 2]), STEPS)
+    trials = STEPS * 16
+    meetings = int((index[:, 0] == index[:, 1]).sum())
+    expected = trials / EXAMPLES
+    # Binomial; six standard deviations. Neighbouring seeds of a poor generator would correlate.
+    assert abs(meetings - expected) < 6 * math.sqrt(expected * (1 - 1 / EXAMPLES))
+
+
+def test_every_example_is_drawn_alike() -> None:
+    source = batches()
+    index, _ = source.draw(source.generators([3]), STEPS)
+    counts = torch.bincount(index.flatten(), minlength=EXAMPLES).double()
+    expected = STEPS * 16 / EXAMPLES
+    assert counts.shape == (EXAMPLES,)
+    # chi^2 with 49 degrees of freedom exceeds 49 + 6 sqrt(98) with probability below 1e-5.
+    assert float(((counts - expected) ** 2 / expected).sum()) < (EXAMPLES - 1) + 6 * math.sqrt(
+        2 * (EXAMPLES - 1)
+    )
+
+
+def test_labels_are_redrawn_as_often_as_asked_and_uniformly() -> None:
+    source = batches(0.25)
+    _, label = source.draw(source.generators([11]), STEPS)
+    redrawn = label[label >= 0]
+    trials = label.numel()
+    assert abs(redrawn.numel() - 0.25 * trials) < 6 * math.sqrt(trials * 0.25 * 0.75)
+    shares = torch.bincount(redrawn, minlength=CLASSES).double() / redrawn.numel()
+    assert shares.shape == (CLASSES,)
+    assert float((shares - 1 / CLASSES).abs().max()) < 6 * math.sqrt(0.2 * 0.8 / redrawn.numel())
+
+
+def test_without_redrawing_every_label_is_kept() -> None:
+    source = batches()
+    _, label = source.draw(source.generators([11, 12]), 10)
+    assert bool((label == -1).all())
+
+
+def test_always_redrawing_keeps_none() -> None:
+    source = batches(1.0)
+    _, label = source.draw(source.generators([11, 12]), 10)
+    assert bool((label >= 0).all())
+
+
+def test_no_global_random_state_is_touched() -> None:
+    before = torch.random.get_rng_state()
+    source = batches(0.5)
+    source.draw(source.generators([1]), 5)
+    assert torch.equal(torch.random.get_rng_state(), before)

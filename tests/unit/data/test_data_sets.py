@@ -1,0 +1,63 @@
+"""Data sets: real pixels as they come, teachers that decide their labels, specs that refuse nonsense."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from ilr_check.data import DataSpec, DigitsSpec, TangentNoise, TeacherStudentSpec
+from ilr_check.data.sets import load
+
+BAD: list[tuple[type, dict[str, Any], str]] = [
+    (DigitsSpec, {"redrawn": 1.5}, "redrawn=1.5"),
+    (TeacherStudentSpec, {"inputs": 0, "classes": 2}, "inputs=0"),
+    (TeacherStudentSpec, {"inputs": 2, "classes": 0}, "classes=0"),
+    (TeacherStudentSpec, {"inputs": 2, "classes": 2, "examples": 0}, "examples=0"),
+    (TeacherStudentSpec, {"inputs": 2, "classes": 2, "redrawn": float("nan")}, "redrawn=nan"),
+    (TangentNoise, {"size": 0.0}, "size=0.0"),
+    (TangentNoise, {"size": float("inf")}, "size=inf"),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_digits_are_scikit_learns_pixels_exactly_in_every_dtype(dtype: torch.dtype) -> None:
+    dataset, bunch = load(DigitsSpec(), dtype=dtype), load_digits()
+    assert dataset.x.dtype == dtype
+    assert torch.equal(dataset.x.double() * 16, torch.tensor(bunch.data, dtype=torch.float64))
+    assert dataset.y.tolist() == bunch.target.tolist()
+    assert (len(dataset), dataset.classes) == (1797, 10)
+
+
+def test_a_teacher_uses_its_classes_and_its_seed_decides_everything() -> None:
+    spec = TeacherStudentSpec(inputs=6, classes=3, examples=200, seed=4)
+    first, again = load(spec), load(spec)
+    other = load(msgspec.structs.replace(spec, seed=5))
+    assert torch.equal(first.x, again.x)
+    assert torch.equal(first.y, again.y)
+    assert not torch.equal(first.x, other.x)
+    assert set(first.y.tolist()) == {0, 1, 2}
+    assert first.x.shape == (200, 6)
+
+
+def test_a_linear_student_can_learn_the_teacher() -> None:
+    dataset = load(TeacherStudentSpec(inputs=4, classes=2, examples=500))
+    solution = torch.linalg.lstsq(dataset.x, dataset.y.double()[:, None] - 0.5).solution
+    guessed = (dataset.x @ solution)[:, 0] > 0
+    assert float((guessed == (dataset.y > 0)).double().mean()) > 0.9
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [DigitsSpec(redrawn=0.25), TeacherStudentSpec(inputs=2, classes=3)],
+    ids=lambda s: type(s).__name__,
+)
+def test_a_data_spec_survives_json(spec: DataSpec) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(spec), type=DataSpec) == spec
+
+
+@pytest.mark.parametrize(("kind", "values", "words"), BAD, ids=lambda v: str(v))
+def test_a_bad_spec_is_named_with_its_value(kind: type, values: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        kind(**values)
