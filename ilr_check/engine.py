@@ -24,6 +24,7 @@ from ilr_check.evidence.manifest import (
 )
 from ilr_check.seeds import derive
 from ilr_check.stats import ErrorBudget
+from ilr_check.train.determinism import reproducible
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
         progress=progress,
     )
     try:
-        judged = catalogue()[work.unit.claim].judge(work.unit.subject, context)
+        with reproducible(context.device):
+            judged = catalogue()[work.unit.claim].judge(work.unit.subject, context)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         judged = Judged(

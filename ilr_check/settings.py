@@ -1,4 +1,4 @@
-"""Settings outside the command line: [tool.ilr_check] in pyproject.toml, and ILR_CHECK_* in the environment."""
+"""Settings outside the command line: [tool.ilr_check] in pyproject.toml, ILR_CHECK_* in the environment."""
 
 from __future__ import annotations
 

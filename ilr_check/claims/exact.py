@@ -22,6 +22,7 @@ import numpy as np
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome, Series
 from ilr_check.seeds import derive
+from ilr_check.train.loop import Setting
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -149,7 +150,7 @@ class ExactLaw(Generic[Example]):
     def _judge(self, subject: dict[str, Any], context: Context) -> Judged:
         if "generated" in subject:
             return self._judge_generated(subject["generated"], context)
-        example = msgspec.convert(subject["example"], type=self.example_type)
+        example = on_device(msgspec.convert(subject["example"], type=self.example_type), context.device)
         outcome = self.check(example)
         events = dict(Counter(outcome.events))
         tally = Tally(1, outcome, example, dict(outcome.rivals), events, [outcome.ratio], outcome.steps)
@@ -161,7 +162,8 @@ class ExactLaw(Generic[Example]):
 
         tally = Tally()
 
-        def attempt(example: Example) -> None:
+        def attempt(drawn: Example) -> None:
+            example = on_device(drawn, context.device)
             outcome = self.check(example)
             tally.add(example, outcome)
             context.progress(min(1.0, tally.count / plan["examples"]))
@@ -173,6 +175,7 @@ class ExactLaw(Generic[Example]):
             self.examples(), attempt, examples=plan["examples"], seed=plan["search_seed"], target=hunt
         )
         if broken is not None:
+            broken = on_device(broken, context.device)
             tally.accept_only(broken, self.check(broken))
         subject = {"example": msgspec.to_builtins(tally.example)}
         figure = _histogram(self.text.id, tally, self.quantity)
@@ -265,6 +268,16 @@ class Tally:
     def accept_only(self, example: Any, outcome: Outcome) -> None:
         """Speak about the shrunk counter-example from here on."""
         self.worst, self.example = outcome, example
+
+
+def on_device(example: Example, device: str) -> Example:
+    """The same example on a device; its spec says so, so that a replay goes there too."""
+    if isinstance(example, Setting):
+        return msgspec.structs.replace(example, device=device)
+    inner = getattr(example, "setting", None)
+    if isinstance(inner, Setting):
+        return msgspec.structs.replace(example, setting=on_device(inner, device))
+    return example
 
 
 def _refuted(tally: Tally, name: str) -> bool:

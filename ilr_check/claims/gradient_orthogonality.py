@@ -33,7 +33,7 @@ TEXT = ClaimText(
 def check(setting: Setting) -> Outcome:
     """Residual |<g, w>| of every group at every step, in units of its rounding bound."""
     worst, steps = Worst(), 0
-    module = build(setting.net, dtype=DTYPES[setting.dtype])
+    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     groups = net_groups(setting.net)
     for step in steps_of(setting):
         if not _finite(step):
@@ -52,7 +52,7 @@ def _rivals(setting: Setting, step: Step, worst: Worst) -> None:
     """The same residual where invariance fails: with a large eps, and for the head."""
     dtype = DTYPES[setting.dtype]
     with_eps = msgspec.structs.replace(setting.net, norm=msgspec.structs.replace(setting.net.norm, eps=1e-3))
-    module = build(with_eps, dtype=dtype)
+    module = build(with_eps, dtype=dtype, device=setting.device)
     weights = {name: w.clone().requires_grad_() for name, w in step.before.items()}
     head = module.get_buffer("head").clone().requires_grad_()
     logits = functional_call(module, {**weights, "head": head}, (step.x,))

@@ -36,7 +36,7 @@ TEXT = ClaimText(
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
     """Residual of the recursion for every group and step, in units of its rounding bound."""
     worst, steps = Worst(), 0
-    module = build(setting.net, dtype=DTYPES[setting.dtype])
+    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     groups = net_groups(setting.net)
     for step in steps_of(setting, optimizer):
         state = (step.before, step.gradient, step.after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from ilr_check.nets.norms import Norm
 from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, ResNetSpec
+from ilr_check.seeds import derive
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -77,8 +77,7 @@ def count_parameters(spec: NetSpec) -> int:
 
 def stream(purpose: str, seed: int) -> torch.Generator:
     """Return a CPU generator for one purpose, so that equal seeds for different purposes share no numbers."""
-    digest = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return torch.Generator().manual_seed(derive(purpose, seed))
 
 
 class Layer(nn.Module):

@@ -33,6 +33,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     decay_schedule: ScheduleSpec
     """Factor on ``hyper.weight_decay`` at each step."""
     dtype: Dtype = "float64"
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 OptimizerFactory = Callable[[Sequence[nn.Parameter], HyperParams], torch.optim.Optimizer]
@@ -73,8 +74,9 @@ def steps_of(
     ``weight_factor`` multiplies the initial weights; a power of two does so exactly.
     """
     hyper, dtype = setting.hyper, DTYPES[setting.dtype]
-    dataset = load(setting.data, dtype=dtype)
-    module = build(setting.net, dtype=dtype)
+    device = setting.device
+    dataset = load(setting.data, dtype=dtype, device=device)
+    module = build(setting.net, dtype=dtype, device=device)
     start = initial_parameters(setting.net, hyper.seed, scale=hyper.init_scale * weight_factor, dtype=dtype)
     module.load_state_dict(start, strict=False)
     parameters = dict(module.named_parameters())
@@ -84,7 +86,7 @@ def steps_of(
         classes=dataset.classes,
         batch_size=hyper.batch_size,
         redrawn=setting.data.redrawn,
-        device="cpu",
+        device=device,
     )
     index, label = batches.draw(batches.generators([hyper.seed]), hyper.steps)
     lr_factors = setting.lr_schedule.factors(hyper.steps)
