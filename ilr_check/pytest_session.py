@@ -1,0 +1,177 @@
+"""What the property files need of a session: the planned work, and judging it under the session's settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import msgspec
+import pytest
+from hypothesis import HealthCheck
+
+from ilr_check import engine
+from ilr_check.api import checked_device
+from ilr_check.claims import catalogue, laws
+from ilr_check.claims.claim import Context, Judged, Unit
+from ilr_check.claims.exact import EXAMPLES, ExactLaw, LawBroken, Tally
+from ilr_check.engine import Settings, Work
+from ilr_check.evidence import Record
+from ilr_check.optim.target import load_target
+from ilr_check.pytest_verdicts import FAILING, failure_text, keep, properties, replay_line
+from ilr_check.seeds import derive
+from ilr_check.train.threads import threads
+
+if TYPE_CHECKING:
+    from ilr_check.pytest_plugin import PluginSettings
+
+RecordProperty = Callable[[str, object], None]
+"""pytest's ``record_property``."""
+
+
+class VerdictSession:
+    """Judges claims under a session's settings; every verdict becomes properties of its test, and is kept."""
+
+    def __init__(self, settings: PluginSettings, *, verdicts: Path | None, worker: str) -> None:
+        self.settings = settings
+        self.engine_settings = Settings(
+            profile=settings.profile,
+            claims="core",
+            seed=settings.seed,
+            device=checked_device(settings.device),
+        )
+        self._folder = None if verdicts is None else verdicts / worker
+        self._optimizer = load_target(settings.optimizer, dict(settings.args)) if settings.optimizer else None
+
+    @cached_property
+    def laws(self) -> tuple[ExactLaw[Any], ...]:
+        """The exact laws, about the session's optimizer as far as they speak about one."""
+        return tuple(self._about(law) for law in laws().values())
+
+    @cached_property
+    def works(self) -> tuple[Work, ...]:
+        """All planned work in its order; the error budget is one over its decisions."""
+        return engine.plan(self.engine_settings)[1]
+
+    def units_of(self, chapter: str) -> tuple[Work, ...]:
+        """The planned units of a chapter's claims."""
+        return tuple(w for w in self.works if catalogue()[w.unit.claim].text.chapter == chapter)
+
+    def hunt(self, law: ExactLaw[Any], record_property: RecordProperty) -> None:
+        """Let Hypothesis look for a counter-example; fails with the shrunk one.
+
+        Fails too where no example could tell the law from its rivals: then the search says nothing.
+        """
+        tally, started = Tally(), time.perf_counter()
+        nightly = self.settings.profile == "nightly"
+
+        def holds(example: Any) -> None:
+            outcome = law.check(example)
+            for label in outcome.events:
+                hypothesis.event(label)
+            if nightly:
+                hypothesis.target(min(outcome.ratio, 1e300), label="residual / bound")
+            if outcome.ratio > 1.0:
+                tally.accept_only(example, outcome)
+                raise LawBroken(law.failure(example, outcome))
+            tally.add(example, outcome)
+
+        # Hypothesis files examples under the name of the function, and each law has its own.
+        holds.__name__ = holds.__qualname__ = law.text.id.replace("-", "_")
+        test = hypothesis.settings(hypothesis_profile(self.settings.profile))(
+            hypothesis.given(law.examples())(holds)
+        )
+        if not nightly:
+            test = hypothesis.seed(derive(law.text.id, self.settings.seed))(test)
+        notes: list[str] = []
+        try:
+            with threads(1):  # single steps of small nets: a second thread only waits for the first
+                test()
+        except LawBroken as broken:
+            # Hypothesis has tried the shrunk example last, and notes how it was called.
+            notes = list(getattr(broken, "__notes__", ()))
+        subject = {"example": msgspec.to_builtins(tally.example)}
+        finding = law.judged(tally, subject, "generated nets", demand_rivals=True)
+        work = self._work(law, "generated nets", subject)
+        self._settle(work, Judged((finding,)), time.perf_counter() - started, record_property, notes)
+
+    def check(self, law: ExactLaw[Any], title: str, example: Any, record_property: RecordProperty) -> None:
+        """Check one example; fails if it breaks the law or cannot tell it from its rivals."""
+        started = time.perf_counter()
+        subject = {"example": msgspec.to_builtins(example), "title": title}
+        context = Context(seed=self.settings.seed, profile=self.settings.profile)
+        with threads(1):
+            judged = law.claim().judge(subject, context)
+        self._settle(self._work(law, title, subject), judged, time.perf_counter() - started, record_property)
+
+    def judge(self, work: Work, record_property: RecordProperty) -> None:
+        """Judge one planned unit, once; fails unless every verdict that counts holds."""
+        with threads():
+            judged, seconds = engine.perform(work)
+        self._settle(work, judged, seconds, record_property)
+
+    def _about(self, law: ExactLaw[Any]) -> ExactLaw[Any]:
+        if self._optimizer is None or not law.takes_optimizer:
+            return law
+        args = {"args": dict(self.settings.args)} if self.settings.args else {}
+        return law.of(self._optimizer, {"optimizer": self.settings.optimizer, **args})
+
+    def _work(self, law: ExactLaw[Any], title: str, subject: dict[str, Any]) -> Work:
+        unit = Unit(claim=law.text.id, title=f"{law.text.id}: {title}", subject=subject)
+        seed = derive(law.text.id, title, self.settings.seed)
+        return Work(
+            key=f"{law.text.id}-{seed:016x}", unit=unit, seed=seed, settings=self.engine_settings, shares={}
+        )
+
+    def _settle(
+        self,
+        work: Work,
+        judged: Judged,
+        seconds: float,
+        record_property: RecordProperty,
+        notes: list[str] | None = None,
+    ) -> None:
+        law = next((law for law in self.laws if law.text.id == work.unit.claim), None)
+        line = replay_line(work, law.judged_with if law else {})
+        found = tuple(
+            msgspec.structs.replace(record, replay=line)
+            for record in engine.records_of(work, judged, seconds, "pytest")
+        )
+        for name, value in properties(found, line):
+            record_property(name, value)
+        if self._folder is not None:
+            keep(self._folder, found, judged.figures, self.engine_settings)
+        self._demand(found, notes or [])
+
+    def _demand(self, found: tuple[Record, ...], notes: list[str]) -> None:
+        counting = [record for record in found if record.counts]
+        failing = FAILING - ({"inconclusive"} if self.settings.allow_inconclusive else set())
+        bad = [record for record in counting if record.verdict in failing]
+        if bad:
+            texts = [failure_text(record, catalogue()[record.claim].text.statement) for record in bad]
+            pytest.fail("\n\n".join([*texts, *notes]), pytrace=False)
+        if all(record.verdict == "skipped" for record in counting):
+            pytest.skip("; ".join(dict.fromkeys(record.message for record in counting)))
+
+
+def hypothesis_profile(profile: str) -> hypothesis.settings:
+    """Register ``ilr-<profile>`` as a child of the profile in force, and return it.
+
+    ``quick`` and ``standard`` are decided by --ilr-seed; ``nightly`` is random, and its database remembers.
+    """
+    options: dict[str, Any] = {} if profile == "nightly" else {"derandomize": True, "database": None}
+    name = f"ilr-{profile}"
+    hypothesis.settings.register_profile(
+        name,
+        parent=hypothesis.settings(),
+        max_examples=EXAMPLES[profile],  # type: ignore[index]
+        deadline=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        **options,
+    )
+    return hypothesis.settings.get_profile(name)
