@@ -47,12 +47,15 @@ def as_sets(x: Tensor, spec: NormSpec) -> tuple[Tensor, tuple[int, ...]]:
 
 
 def is_alive(sets: Tensor, var: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Return whether each set varies by more than rounding: sqrt(var) > 8 u max|x|."""
+    """Return whether each set varies by more than rounding: not sqrt(var) <= 8 u max|x|.
+
+    Put so that NaN counts as alive and is passed on: a run that has diverged must not look like a dead unit.
+    """
     sets, var = sets.detach(), var.detach()
     # torch's eps is the spacing at 1, which is 2u. Roots, not squares, so that the threshold does not
     # underflow.
     threshold = DEAD_FACTOR * 0.5 * torch.finfo(sets.dtype).eps
-    return var.sqrt() > threshold * sets.abs().amax(dims, keepdim=True)
+    return ~(var.sqrt() <= threshold * sets.abs().amax(dims, keepdim=True))
 
 
 class Norm(nn.Module):

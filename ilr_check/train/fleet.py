@@ -86,6 +86,11 @@ class Fleet:
         self.net, self.data, self.rule, self.noise = net, data, rule, noise
         self.dtype, self.device, self.lanes = dtype, device, lanes
         self.dataset = load(data, dtype=dtype, device=device)
+        if net.inputs != self.dataset.x.shape[1] or net.classes < self.dataset.classes:
+            raise ValueError(
+                f"the net has inputs={net.inputs}, classes={net.classes} and the data "
+                f"inputs={self.dataset.x.shape[1]}, classes={self.dataset.classes}; make them fit"
+            )
         self.module = build(net, dtype=dtype, device=device)
         inputs = initial_parameters(net, 0, dtype=dtype, device=device)
         self.names = tuple(inputs)
@@ -200,7 +205,8 @@ class Fleet:
                     weights, buffers, measured = self._step(
                         weights, buffers, examples, index[offset], label[offset], noise, row, size
                     )
-                    finite = finite & torch.isfinite(measured.loss)
+                    # The loss alone would miss weights so large that the norm layers' variance overflows.
+                    finite &= torch.isfinite(measured.loss) & torch.isfinite(measured.next_norm2).all(dim=-1)
                     alive += finite
                     if t % record_every == 0:
                         kept.append(_Measured(*(value.clone() for value in measured)))

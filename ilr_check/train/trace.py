@@ -21,9 +21,10 @@ class Trace:
 
     Shapes: S recorded steps, R runs, P parameter tensors (``names``). Everything at index s is taken at the
     step ``steps[s]``: ``norm2``, ``grad2`` and ``radial`` = <g, w> before the update, ``next_norm2``,
-    ``inner`` = <w, w'> and ``turned2`` (squared length of the part of w' orthogonal to w) after it. ``lr`` and ``weight_decay`` [S, R] are what that step used; ``loss`` [S, R] is of its minibatch.
-    ``first_bad`` [R] is the first step with a loss that is not finite, or -1. ``final`` are the weights after
-    the last step, on the training device, stacked over runs.
+    ``inner`` = <w, w'> and ``turned2`` (squared length of the part of w' orthogonal to w) after it. ``lr``
+    and ``weight_decay`` [S, R] are what that step used; ``loss`` [S, R] is of its minibatch. ``first_bad``
+    [R] is the first step whose loss, or the norm of whose new weights, is not finite, or -1. ``final`` are the
+    weights after the last step, on the training device, stacked over runs.
     """
 
     names: tuple[str, ...]
