@@ -40,8 +40,14 @@ def compiled_or_eager(step: Callable[..., Any], wanted: bool) -> Callable[..., A
 
 @contextmanager
 def room_for_programs() -> Iterator[None]:
-    """Let one piece of code have many compiled variants: every net is one, and torch stops at 8."""
+    """Let one piece of code have many compiled variants: every net is one, and torch stops at 8.
+
+    The compiler's own deprecation warnings are silent here: where warnings are errors, as in many test
+    suites, they would stop it.
+    """
     import torch._dynamo
 
-    with torch._dynamo.config.patch(recompile_limit=256, accumulated_recompile_limit=4096):
+    patch = torch._dynamo.config.patch(recompile_limit=256, accumulated_recompile_limit=4096)
+    with patch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
         yield
