@@ -41,7 +41,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     batch_size: int = 32
     start_norm: float = 2.0
     noise: TangentNoise | None = None
-    looks: tuple[int, ...] = (64, 128)
+    looks: tuple[int, ...] = (64, 128, 256)
 
     @property
     def intrinsic_lr(self) -> float:

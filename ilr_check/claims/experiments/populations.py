@@ -87,7 +87,10 @@ def finding_of(
     ``rival_values`` gives a rival that is a curve one number to be drawn beside the measured one.
     """
     d = examination.decision
-    looks = f"{examination.runs_used} runs a population in {examination.looks_used} look(s)"
+    looks = (
+        f"{examination.runs_used} runs a population in {examination.looks_used} look(s); "
+        f"one look with the same promise would need {examination.fixed_runs}"
+    )
     words = (message, f"margin: {d.margin_reason}", *d.notes, looks)
     return Finding(
         form=form,

@@ -48,7 +48,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     batch_size: int = 32
     compare: tuple[float, float] = (4e-3, 3.2e-2)
     probes: int = 64
-    looks: tuple[int, ...] = (48, 96)
+    looks: tuple[int, ...] = (48, 96, 192)
 
     def steps(self, level: float) -> int:
         """Steps of a training at this intrinsic LR."""
