@@ -79,7 +79,8 @@ def save(figure: Figure, folder: Path) -> Path:
 def load(path: Path) -> Figure:
     """Read a figure back; raises ``ValueError`` if the file is not one of ours."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here, because numpy leaves a damaged file open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             layout = json.loads(str(stored["layout"]))
             series = tuple(
                 Series(

@@ -78,7 +78,7 @@ class RunFolder:
                     "upgrade ilr-check to read it"
                 )
             return msgspec.json.decode(raw, type=Manifest)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise RunFolderError(f"{target} is damaged ({error}); run the command again") from error
 
     def append(self, batch: Iterable[Record]) -> None:

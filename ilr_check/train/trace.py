@@ -23,8 +23,8 @@ class Trace:
     step ``steps[s]``: ``norm2``, ``grad2`` and ``radial`` = <g, w> before the update, ``next_norm2``,
     ``inner`` = <w, w'> and ``turned2`` (squared length of the part of w' orthogonal to w) after it. ``lr``
     and ``weight_decay`` [S, R] are what that step used; ``loss`` [S, R] is of its minibatch. ``first_bad``
-    [R] is the first step whose loss, or the norm of whose new weights, is not finite, or -1. ``final`` are the
-    weights after the last step, on the training device, stacked over runs.
+    [R] is the first step whose loss, or the norm of whose new weights, is not finite, or -1. ``final`` are
+    the weights after the last step, on the training device, stacked over runs.
     """
 
     names: tuple[str, ...]
