@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import traceback
 from collections.abc import Callable
@@ -155,7 +156,7 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
     return judged, time.perf_counter() - started
 
 
-def records_of(work: Work, judged: Judged, seconds: float, run: str) -> tuple[Record, ...]:
+def records_of(work: Work, judged: Judged, seconds: float) -> tuple[Record, ...]:
     """The records of a judged unit; their ids are the same in every run with the same settings."""
     claim = catalogue()[work.unit.claim]
     found = []
@@ -169,13 +170,27 @@ def records_of(work: Work, judged: Judged, seconds: float, run: str) -> tuple[Re
                 seed=work.settings.seed,
                 device=work.settings.device,
                 seconds=round(seconds, 3),
-                replay=f"ilr-check replay {run}#{name}",
+                replay=replay_line(work, finding),
                 unit=work.key,
                 unit_size=len(judged.findings),
                 **{field: getattr(finding, field) for field in Finding.__dataclass_fields__},
             )
         )
     return tuple(found)
+
+
+def replay_line(work: Work, finding: Finding) -> str:
+    """A command that judges this again anywhere, without the run folder: the spec, the seed and the share."""
+    spec: dict[str, Any] = {"claim": work.unit.claim}
+    if "example" in finding.subject:
+        spec["example"] = finding.subject["example"]
+    else:
+        spec |= {"subject": work.unit.subject, "unit_seed": work.seed}
+        if finding.false_fail:
+            spec["false_fail"] = finding.false_fail
+        if work.settings.device != "cpu":
+            spec["device"] = work.settings.device
+    return f"ilr-check replay {shlex.quote(msgspec.json.encode(spec).decode())}"
 
 
 def run(
@@ -220,7 +235,7 @@ def run(
                 judged, seconds = perform(work, lambda fraction: listener(UnitProgress(fraction)))
             for figure in judged.figures:
                 folder.save_figure(figure)
-            new = records_of(work, judged, seconds, str(folder.path))
+            new = records_of(work, judged, seconds)
             folder.append(new)
             listener(UnitFinished(work.unit.title, new, seconds))
         status = "complete"

@@ -138,7 +138,7 @@ class VerdictSession:
         line = replay_line(work, law.judged_with if law else {})
         found = tuple(
             msgspec.structs.replace(record, replay=line)
-            for record in engine.records_of(work, judged, seconds, "pytest")
+            for record in engine.records_of(work, judged, seconds)
         )
         for name, value in properties(found, line):
             record_property(name, value)

@@ -88,14 +88,14 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
             settings=Settings(device=self.recorded.device),
             shares={},
         )
-        return records_of(work, Judged(self.findings), 0.0, "replay")
+        return records_of(work, Judged(self.findings), 0.0)
 
 
 def _from_run(target: str) -> Recorded:
     folder, sign, name = target.rpartition("#")
     if not sign or not folder or not name:
         raise ReplayError(
-            f"{target!r} names no verdict; give RUN#ID as the report prints it, or a record as JSON"
+            f"{target!r} names no verdict; give RUN#ID, or a record or a spec as JSON"
         )
     found = {record.id: record for record in RunFolder.open(Path(folder)).records()}
     if name not in found:
