@@ -50,11 +50,9 @@ TOLERANCE = 0.05
 
 _RATE_RIVALS = {"rate 2 lambda_e": 0.5, "rate 8 lambda_e": 2.0}
 
-PLANNED_SD = 0.08
-"""Run-to-run standard deviation of log(rate) that the designs are planned for; measured: 0.03 to 0.08."""
-
 PLANNED_LOSS, PLANNED_PREDICTIONS = (0.06, 0.3), (0.12, 0.45)
-"""The same of the comparison of functions, and the control's effect; measured on digits."""
+"""Run-to-run standard deviation and control's effect that the comparison of functions is planned for,
+measured on digits."""
 
 THETA = 0.25
 """Two populations count as equal when they differ by less than this share of what the control's intrinsic LR
@@ -99,6 +97,10 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
 
         rate = examine_rate(runs, tensors, share("rate"))
         slope = examine_slope(runs, tensors, share("slope"))
+        if not (rate.runs_used and slope.runs_used):
+            untrained: dict[str, Any] = {"group": group, "subject": subject, "figure": "", "n_steps": 0}
+            findings += [finding_of(e, form="transfer", **untrained) for e in (slope, rate)]
+            continue
         meeting, expected = runs.meeting_times(tensors, sweep.looks[0])
         figures.append(_norm_figure(runs, group, tensors, rate.runs_used, meeting, expected))
         steps = sum(sweep.steps(level) for level in sweep.levels)
@@ -149,7 +151,7 @@ def examine_rate(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Exa
         ),
         looks=runs.sweep.looks,
         false_fail=share,
-        sd=PLANNED_SD,
+        sd=runs.sweep.planned_sd,
     )
     return examine(design, lambda n: np.stack([runs.log_rates(tensors, x, n) for x in levels], axis=1))
 
@@ -167,7 +169,7 @@ def examine_slope(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Ex
         rivals=(Rival(name="slope 1/2", expected=0.5), Rival(name="slope 2", expected=2.0)),
         looks=runs.sweep.looks,
         false_fail=share,
-        sd=PLANNED_SD,
+        sd=runs.sweep.planned_sd,
     )
 
     def log_times(n: int) -> tuple[Any, ...]:

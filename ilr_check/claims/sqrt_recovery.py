@@ -16,6 +16,7 @@ from ilr_check.claims.experiments.nets import NARROW, REFERENCE, statistical_net
 from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
 from ilr_check.data import DigitsSpec, TangentNoise
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome, Series
+from ilr_check.evidence.records import Form
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import CurveEquivalence, Decision, Examination, Rival, examine
 from ilr_check.theory.relaxation import lr_drop_curve_discrete
@@ -41,10 +42,6 @@ TEXT = ClaimText(
     ),
 )
 
-PLANNED_SD, PLANNED_CONTROL_SD = 0.08, 0.02
-"""Run-to-run standard deviations that the designs are planned for, before any training: measured at the worst
-point of the curve, runs of these nets have 0.03 to 0.09, and 0.003 to 0.01 in the control."""
-
 TOLERANCE = 0.04
 """What we tolerate beyond the derived corrections, in log effective LR; the rivals end 0.38 to 1.2 away."""
 
@@ -59,6 +56,7 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
             data=DigitsSpec(),
             noise=TangentNoise(size=10.0),
             start_norm=7.0,
+            planned_sd=0.02,
             looks=(32, 64),
         ),
     ]
@@ -99,6 +97,9 @@ def judge(
         share = context.share(_decision(drop, group))
         examination = examine_control(readings, share) if drop.noise else examine_transfer(readings, share)
         n = examination.runs_used
+        if n == 0:
+            findings.append(_untrained(drop, examination, group, subject))
+            continue
         figures.append(_figure(readings, n, group, examination.decision))
         about: dict[str, Any] = {"group": group, "subject": subject, "figure": figures[-1].name}
         terms = longest_sum(drop.net, tensors)
@@ -120,6 +121,12 @@ def judge(
     return Judged(tuple(findings), tuple(figures))
 
 
+def _untrained(drop: Drop, examination: Examination, group: str, subject: dict[str, Any]) -> Finding:
+    """The finding where the design was too weak to train for."""
+    form: Form = "raw" if drop.noise else "transfer"
+    return finding_of(examination, form=form, group=group, subject=subject, n_steps=0, figure="")
+
+
 def _decision(drop: Drop, group: str) -> str:
     return f"{TEXT.id}/{drop.title}/{'raw' if drop.noise else 'transfer'}/{group}"
 
@@ -139,7 +146,7 @@ def examine_transfer(readings: DropReadings, share: float) -> Examination:
         rivals=_rivals(drop, grid - drop.before, of_gamma=True),
         looks=drop.looks,
         false_fail=share,
-        sd=PLANNED_SD,
+        sd=drop.planned_sd,
     )
     return examine(design, readings.deviations)
 
@@ -161,7 +168,7 @@ def examine_control(readings: DropReadings, share: float) -> Examination:
         rivals=_rivals(drop, t[t >= 0]),
         looks=drop.looks,
         false_fail=share,
-        sd=PLANNED_CONTROL_SD,
+        sd=drop.planned_sd,
     )
     return examine(
         design,

@@ -195,6 +195,30 @@ class Design:
 
         return fewest_runs(enough, self.min_runs, what=f"{discrepancy:g} at sd {spread:g}")
 
+    def undecided(self, reason: str) -> Decision:
+        """Return the decision that none is taken: inconclusive, on no runs, with the reason."""
+        low, high = self.margin
+        return Decision(
+            verdict="inconclusive",
+            estimand=self.estimand,
+            estimate=math.nan,
+            low=math.nan,
+            high=math.nan,
+            fail_low=math.nan,
+            fail_high=math.nan,
+            detectable=math.nan,
+            expected=self.theory,
+            margin_low=low if math.isfinite(low) else None,
+            margin_high=high if math.isfinite(high) else None,
+            margin_reason=self.margin_reason,
+            false_fail=self.false_fail,
+            false_pass=self.false_pass,
+            rivals=tuple(RivalResult(name=r.name, expected=None, excluded=False) for r in self.rivals),
+            n_runs=0,
+            look=0,
+            notes=(reason,),
+        )
+
     def weakness(self, *, sd: float | None = None) -> str | None:
         """Say in one sentence why this design can not keep its promise; ``None`` if it can."""
         return weakness_of(self, self.sd if sd is None else sd)

@@ -82,8 +82,13 @@ def examine(design: Design, draw: Callable[[int], Any]) -> Examination:
     """Take the design's looks in turn and stop at the first verdict that is not inconclusive.
 
     ``draw(n)`` returns the data of the first ``n`` runs (of each group, where the design has groups); it is
-    called with growing ``n``, so it may keep what it has and add the rest.
+    called with growing ``n``, so it may keep what it has and add the rest. It is not called at all where the
+    design, as planned, is too weak for its promise: that is ``inconclusive`` before any run is trained.
     """
+    weak = design.weakness()
+    if weak is not None:
+        decision = design.undecided(weak)
+        return Examination(decision=decision, decisions=(decision,), runs_used=0, fixed_runs=design.looks[-1])
     decisions: list[Decision] = []
     used = 0
     for look, runs in enumerate(design.looks):

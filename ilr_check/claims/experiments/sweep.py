@@ -35,6 +35,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ``start_norm`` is the initial norm of every tensor at lambda_e = 4e-3. It follows the equilibrium norm
     over the levels, so that every level starts at the same multiple of its equilibrium. ``compare`` are
     the levels of the populations compared as functions, and of their control; equal for none.
+    ``planned_sd`` is the run-to-run standard deviation of log(rate) that the design has to cope with, checked
+    before any training; the nets here have 0.03 to 0.08.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     batch_size: int = 32
     compare: tuple[float, float] = (4e-3, 3.2e-2)
     probes: int = 64
+    planned_sd: float | None = 0.08
     looks: tuple[int, ...] = (48, 96, 192)
 
     def steps(self, level: float) -> int:
