@@ -11,7 +11,7 @@ import numpy as np
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.experiments.nets import REFERENCE, statistical_nets
 from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
-from ilr_check.claims.experiments.sweep import Kind, Sweep, SweepRuns
+from ilr_check.claims.experiments.sweep import Kind, MeetingTimes, Sweep, SweepRuns
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, Series
 from ilr_check.optim.sgd import UpdateRule, plain
@@ -101,8 +101,8 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
             untrained: dict[str, Any] = {"group": group, "subject": subject, "figure": "", "n_steps": 0}
             findings += [finding_of(e, form="transfer", **untrained) for e in (slope, rate)]
             continue
-        meeting, expected = runs.meeting_times(tensors, sweep.looks[0])
-        figures.append(_norm_figure(runs, group, tensors, rate.runs_used, meeting, expected))
+        meeting = runs.meeting_times(tensors, sweep.looks[0])
+        figures.append(_norm_figure(runs, group, tensors, rate.runs_used, meeting))
         steps = sum(sweep.steps(level) for level in sweep.levels)
         about: dict[str, Any] = {
             "group": group,
@@ -179,11 +179,14 @@ def examine_slope(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Ex
     return examine(design, log_times)
 
 
-def _raw(sweep: Sweep, meeting: Any, **about: Any) -> Finding:
+def _raw(sweep: Sweep, meeting: MeetingTimes, **about: Any) -> Finding:
     """The plot that the paper's first reviewer asked for, as a number: its log-log slope."""
-    good = np.isfinite(meeting) & (meeting > 0)
-    x, y = -np.log(np.array(sweep.levels)[good]), np.log(meeting[good])
-    times = ", ".join(f"{t * level:.2f}" for t, level in zip(meeting, sweep.levels, strict=True))
+    good = np.isfinite(meeting.measured) & (meeting.measured > 0)
+    x, y = -np.log(np.array(sweep.levels)[good]), np.log(meeting.measured[good])
+
+    def scaled(times: Any) -> str:
+        return ", ".join(f"{t * level:.2f}" for t, level in zip(times, sweep.levels, strict=True))
+
     return Finding(
         form="raw",
         verdict="skipped",
@@ -196,7 +199,8 @@ def _raw(sweep: Sweep, meeting: Any, **about: Any) -> Finding:
         counts=False,
         message=(
             "reported, not judged: the first passage of a mean curve has no run-to-run interval; "
-            f"times x lambda_e at the levels: {times}"
+            f"times x lambda_e at the levels: {scaled(meeting.measured)}; from the noise of other runs: "
+            f"{scaled(meeting.predicted)}; for constant noise: {scaled(meeting.constant_noise)}"
         ),
         **about,
     )
@@ -246,7 +250,7 @@ def _judge_functions(
 
 
 def _norm_figure(
-    runs: SweepRuns, group: str, tensors: tuple[str, ...], n: int, meeting: Any, expected: Any
+    runs: SweepRuns, group: str, tensors: tuple[str, ...], n: int, meeting: MeetingTimes
 ) -> Figure:
     sweep = runs.sweep
     levels = np.array(sweep.levels)
@@ -285,14 +289,14 @@ def _norm_figure(
                 kind="points",
                 role="control",
                 x=inverse,
-                y=meeting,
+                y=meeting.measured,
             ),
             Series(
-                name="the same, predicted for constant noise",
+                name="the same, predicted from other runs' noise",
                 kind="line",
                 role="reference",
                 x=inverse,
-                y=expected,
+                y=meeting.predicted,
             ),
         ),
         caption=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ from ilr_check.claims.experiments.transfer import relaxation_rates
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import UpdateRule
-from ilr_check.theory.relaxation import memory_rate
+from ilr_check.theory.relaxation import gamma_path, memory_rate
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import Trace
 
@@ -66,6 +66,15 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.start_norm * math.sqrt(math.sqrt(4e-3 / level))
 
 
+class MeetingTimes(NamedTuple):
+    """Steps until two populations agree, by level: measured, predicted from the donors' noise, and for
+    constant noise; NaN where they do not within the training."""
+
+    measured: Array
+    predicted: Array
+    constant_noise: Array
+
+
 class SweepRuns:
     """The runs of a sweep, trained as they are asked for; tests plant defects through ``rule``."""
 
@@ -112,26 +121,26 @@ class SweepRuns:
             )
         return self._rates[key]
 
-    def meeting_times(self, tensors: tuple[str, ...], n: int) -> tuple[Array, Array]:
-        """Steps until the mean effective LRs of fast and slow agree within 10 %: measured, predicted.
+    def meeting_times(self, tensors: tuple[str, ...], n: int) -> MeetingTimes:
+        """Steps until the mean effective LRs of fast and slow agree within 10 %, at each level.
 
-        Both forget their start at the same rate, from gammas that differ by lr_ratio^2, so their gammas agree
-        within 1.1^2 after log((ratio^2 - 1) gamma_0 / (0.21 gamma*)) / rate. Not reached is NaN.
+        ``constant_noise``: both forget their start at the same rate, from gammas that differ by lr_ratio^2,
+        so with one constant noise they meet after log((lr_ratio^2 - 1) gamma_0 / (0.21 gamma*)) / rate.
         """
-        measured, predicted = [], []
+        measured, predicted, constant = [], [], []
         for level in self.sweep.levels:
-            fast, slow = (
-                np.log(self.sweep.lr_of(kind) / self.norm2(kind, level, tensors, n)).mean(axis=1)
-                for kind in _PAIR
-            )
-            close = np.flatnonzero(np.abs(fast - slow) <= math.log(1.1))
-            measured.append(float(close[0]) if close.size else math.nan)
-            final = self.norm2("fast", level, tensors, n)[-1]
-            start = (self.sweep.norm_at(level) ** 2 * len(tensors)) ** 2
-            distance = (self.sweep.lr_ratio**2 - 1.0) * start / float((final**2).mean())
-            rate = float(memory_rate(level))
-            predicted.append(math.log(max(1.0, distance / (1.1**2 - 1.0))) / rate)
-        return np.array(measured), np.array(predicted)
+            start2 = self.sweep.norm_at(level) ** 2 * len(tensors)
+            lr, rate = self.sweep.lr_of("slow"), float(memory_rate(level))
+            fast2 = self.norm2("fast", level, tensors, n)
+            noise = self.population("donor", level).gather(n, lambda trace: trace.group(tensors).unit_grad2)
+            path = gamma_path((start2 / lr) ** 2, noise.mean(axis=1), np.exp(-0.5 * rate))
+            fast = np.log(self.sweep.lr_of("fast") / fast2).mean(axis=1)
+            slow = np.log(lr / self.norm2("slow", level, tensors, n)).mean(axis=1)
+            measured.append(_first_within(fast - slow))
+            predicted.append(_first_within(fast + 0.5 * np.log(path)))
+            distance = (self.sweep.lr_ratio**2 - 1.0) * start2**2 / float((fast2[-1] ** 2).mean())
+            constant.append(math.log(max(1.0, distance / (1.1**2 - 1.0))) / rate)
+        return MeetingTimes(np.array(measured), np.array(predicted), np.array(constant))
 
     def mean_loss(self, kind: Kind, level: float, n: int) -> Array:
         """Minibatch loss at every step, mean over runs, [T]."""
@@ -165,4 +174,7 @@ class SweepRuns:
         )
 
 
-_PAIR: tuple[Kind, Kind] = ("fast", "slow")
+def _first_within(difference: Array) -> float:
+    """First step at which a difference of logarithms is at most log(1.1); NaN if never."""
+    close = np.flatnonzero(np.abs(difference) <= math.log(1.1))
+    return float(close[0]) if close.size else math.nan
