@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -180,6 +182,10 @@ def _run(words: list[str]) -> int:
 
     try:
         settings.check_environment()
+        # Hypothesis keeps notes, by default in a folder `.hypothesis` below wherever the command is called.
+        os.environ.setdefault(
+            "HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "ilr-check-hypothesis")
+        )
         table: dict[str, Any] = settings.from_toml()
         if "threads" in table:
             os.environ.setdefault("ILR_CHECK_THREADS", str(table.pop("threads")))
@@ -192,7 +198,7 @@ def _run(words: list[str]) -> int:
         print(error.format_message(), file=sys.stderr)
         return COULD_NOT_RUN
     except click.ClickException as error:
-        print(f"ilr-check: {error.format_message()}", file=sys.stderr)
+        print(f"ilr-check: {error.format_message()} See ilr-check --help", file=sys.stderr)
         return COULD_NOT_RUN
     except BrokenPipeError:
         # The reader has gone (a pager, head); nothing is wrong with the run.
@@ -200,7 +206,7 @@ def _run(words: list[str]) -> int:
         return 0
     except Exception as error:
         if "--debug" in words:
-            raise
+            traceback.print_exc()
         print(f"ilr-check: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return COULD_NOT_RUN
 

@@ -36,7 +36,13 @@ def replay(target: str, *, device: str | None = None, progress: Progress = lambd
     )
     judge = catalogue()[claim].judge if not recorded.optimizer else _judge_with(recorded)
     with threads():
-        judged = judge(recorded.subject, context)
+        try:
+            judged = judge(recorded.subject, context)
+        except (msgspec.MsgspecError, KeyError) as error:
+            raise ReplayError(
+                f"the spec does not fit {claim} ({type(error).__name__}: {error}); give it as a record or a "
+                "failure prints it"
+            ) from error
     return Replayed(recorded=recorded, judged=judged)
 
 
@@ -94,9 +100,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 def _from_run(target: str) -> Recorded:
     folder, sign, name = target.rpartition("#")
     if not sign or not folder or not name:
-        raise ReplayError(
-            f"{target!r} names no verdict; give RUN#ID, or a record or a spec as JSON"
-        )
+        raise ReplayError(f"{target!r} names no verdict; give RUN#ID, or a record or a spec as JSON")
     found = {record.id: record for record in RunFolder.open(Path(folder)).records()}
     if name not in found:
         raise ReplayError(

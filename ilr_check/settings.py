@@ -14,7 +14,7 @@ KEYS = {"profile": str, "claims": str, "seed": int, "device": str, "out": str, "
 
 
 def from_toml(start: Path | None = None) -> dict[str, Any]:
-    """The table [tool.ilr_check] of the nearest pyproject.toml; raises ``ValueError`` for a stranger in it."""
+    """The table [tool.ilr_check] of the nearest pyproject.toml; raises ``ValueError`` for a stranger."""
     for folder in (here := (start or Path.cwd()).resolve(), *here.parents):
         candidate = folder / "pyproject.toml"
         if candidate.is_file():
@@ -35,6 +35,8 @@ def _table(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid TOML: {error}") from error
     table = found.get("tool", {}).get("ilr_check", {})
+    if not isinstance(table, dict):
+        raise ValueError(f"[tool.ilr_check] in {path} is {table!r}; it must be a table")
     for key, value in table.items():
         if key not in KEYS:
             _refuse(f"[tool.ilr_check] in {path}: key", key, list(KEYS))
