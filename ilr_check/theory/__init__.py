@@ -6,5 +6,6 @@ LA20 is Li and Arora, "An Exponential Learning Rate Schedule for Deep Learning" 
 
 Symbols, here and nowhere else: ``eta`` learning rate, ``lam`` weight decay, ``a = 1 - eta lam``,
 ``lambda_e = eta lam`` intrinsic learning rate, ``r = ||w||``, ``G2 = E||g||^2 r^2`` mean squared gradient on
-the unit sphere, ``gamma = r^4 / eta^2``, effective learning rate ``eta / r^2 = gamma^(-1/2)``. Time is in steps.
+the unit sphere, ``gamma = r^4 / eta^2``, effective learning rate ``eta / r^2 = gamma^(-1/2)``.
+Time is in steps.
 """
