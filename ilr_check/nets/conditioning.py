@@ -21,9 +21,11 @@ sum
    sum|delta| <= 2 (G0 + G1) / sigma, at most u (N + fan_in + 2 p + d) 2 kappa' (G0 + G1).
 
 All sums are bounded as if they were added one by one; torch adds in blocks, so that the truth is far below.
-Winograd and FFT convolutions, which no CPU build of torch uses, do not satisfy 5. Underflow adds half a
-subnormal to each number, u times the smallest normal number: |v| is raised by that number over 1 and over
-1/sigma. The terms of second order, and (1 + u)^n - 1 instead of n u, are covered by the factor SAFETY.
+Winograd and FFT convolutions, which no CPU build of torch uses, do not satisfy 5. Underflow adds h, half a
+subnormal, u times the smallest normal number, to each product and quotient of the backward pass. In the
+gradient of the variance it is multiplied by 2 |z - mu| / n again, so that delta errs by h (3 + 2 kappa + 4 M)
+and |v| is raised by that over 1/sigma; each entry of dL/dW has N h of its own, which meets |w|.
+The terms of second order, and (1 + u)^n - 1 instead of n u, are covered by the factor SAFETY.
 """
 
 from __future__ import annotations
@@ -133,6 +135,7 @@ def orthogonality_scale(
                 sum(magnitudes[n] for n in layers),  # type: ignore[arg-type]
                 names=names,
                 length=samples + fan_in + 2 * len(layers),
+                entries=sum(float(leaves[n].detach().double().abs().sum()) for n in names),
             )
         )
     return OrthogonalityScale(
@@ -184,7 +187,15 @@ def inner_product(
 
 
 def _norm_scale(
-    norm: Norm, z: Tensor, y: Tensor, v: Tensor, magnitude: Tensor, *, names: tuple[str, ...], length: int
+    norm: Norm,
+    z: Tensor,
+    y: Tensor,
+    v: Tensor,
+    magnitude: Tensor,
+    *,
+    names: tuple[str, ...],
+    length: int,
+    entries: float,
 ) -> NormScale:
     """Return the terms of one norm layer; float64 throughout, so that they do not overflow in float32."""
     sets, dims = as_sets(z, norm.spec)
@@ -195,16 +206,18 @@ def _norm_scale(
     sigma = (sets.var(dims, unbiased=False, keepdim=True) + norm.spec.eps).sqrt()
     sigma = torch.where(alive > 0, sigma, 1.0)
     smallest = torch.finfo(z.dtype).smallest_normal
-    weight = as_sets(v, norm.spec)[0].double().abs() + smallest * (1 + sigma)
+    largest = sets.abs().amax(dims, keepdim=True)
+    underflow = smallest * (1 + sigma * (3 + 4 * largest) + 2 * largest)
+    weight = as_sets(v, norm.spec)[0].double().abs() + underflow
     g0 = weight.sum(dims, keepdim=True)
     g1 = (weight * as_sets(y, norm.spec)[0].double().abs()).sum(dims, keepdim=True)
-    kappa = sets.abs().amax(dims, keepdim=True) / sigma
+    kappa = largest / sigma
     reach = as_sets(magnitude, norm.spec)[0].double().abs().amax(dims, keepdim=True) / sigma
     unit = 0.5 * torch.finfo(z.dtype).eps
     bracket = (size + 9) * (4 * (1 + kappa) * (g0 + g1) + size * unit * kappa**2 * g1)
     return NormScale(
         names=names,
-        norm_terms=float((alive * bracket).sum()),
+        norm_terms=float((alive * bracket).sum()) + entries * smallest * (length + 2),
         weight_terms=float((alive * 2 * reach * (g0 + g1)).sum()),
         length=length,
         worst_condition=float((alive * kappa).max()),
