@@ -1,4 +1,4 @@
-"""What the property files need of a session: the planned work, and judging it under the session's settings."""
+"""What the property files need of a session: the planned work, judged under its settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import msgspec
 import pytest
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 
 from ilr_check import engine
 from ilr_check.api import checked_device
@@ -171,6 +171,7 @@ def hypothesis_profile(profile: str) -> hypothesis.settings:
         deadline=None,
         print_blob=False,
         report_multiple_bugs=False,
+        phases=[phase for phase in Phase if phase is not Phase.explain],
         suppress_health_check=list(HealthCheck),
         **options,
     )

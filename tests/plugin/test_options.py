@@ -1,0 +1,79 @@
+# ruff: noqa: E501 -- a table, one refusal a line
+"""The plugin's options: what they parse, what they refuse, and what the header says; in processes of their own."""
+
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+ONE = "def test_one(): pass"
+
+
+def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    pytester.makepyfile(ONE)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+
+def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml("[tool.ilr_check]\nseed = 5\nprofile = 'standard'\n")
+    options = ("--ilr-profile=nightly", "--ilr-device=cpu", "--ilr-allow-inconclusive", "--ilr-report=r.html")
+    result = run(pytester, *options)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "ilr-check: profile nightly, device cpu, seed 5, optimizer torch.optim.SGD, "
+            "inconclusive passes, report */r.html",
+            "ilr-check: no report: this session judged no claim",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--ilr-profile=paper"], "*--ilr-profile: 'paper' is not known; choose one of quick, standard, nightly"),
+        (["--ilr-device=tpu"], "*--ilr-device: 'tpu' is not known; choose one of auto, cpu, cuda"),
+        (["--ilr-seed=-1"], "*--ilr-seed: '-1' is out of range; give a whole number from 0 to *"),
+        (["--ilr-seed=x"], "*--ilr-seed: 'x' is out of range; give a whole number from 0 to *"),
+        (["--ilr-report=no/where/r.html"], "*--ilr-report: 'no/where/r.html' cannot be written; name a file in *"),
+        (["--ilr-optimizer=nope"], "ERROR: ilr-check: optimizer 'nope' is not a target; write it as *"),
+        (["--ilr-optimizer=no.such:SGD"], "ERROR: ilr-check: optimizer 'no.such:SGD': cannot import 'no.such' *"),
+        (["--ilr-optimizer=no.py:SGD"], "ERROR: ilr-check: optimizer 'no.py:SGD': there is no file no.py below *"),
+        (["--ilr-optimizer=torch.optim:SDG"], "ERROR: ilr-check: optimizer *: torch.optim has no 'SDG'; *SGD*"),
+        (["--ilr-optimizer=builtins:print"], "ERROR: ilr-check: optimizer * gave NoneType, not a torch.optim.Optimizer; *"),
+        (["--ilr-optimizer=torch.optim:Optimizer"], "ERROR: ilr-check: optimizer * cannot be built: *"),
+        (["--ilr-arg=x=1"], "ERROR: ilr-check: --ilr-arg x has no optimizer to go to; add --ilr-optimizer TARGET"),
+        (["--ilr-optimizer=torch.optim:SGD", "--ilr-arg=x"], "*--ilr-arg: 'x' is not an argument; write name=value*"),
+        (["--ilr-optimizer=torch.optim:SGD", "--ilr-arg=x=1"], "*cannot be built: *unexpected keyword argument 'x'*"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_a_bad_option_is_one_clear_line(pytester: pytest.Pytester, options: list[str], line: str) -> None:
+    result = run(pytester, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([line])
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_a_bad_environment_names_the_variable(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ILR_CHECK_SEED", "many")
+    result = run(pytester)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: ilr-check: seed of ILR_CHECK_SEED: 'many' is out of range; *"])
+
+
+def test_the_markers_are_registered(pytester: pytest.Pytester) -> None:
+    pytester.runpytest_subprocess("--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.claim(id):*", "@pytest.mark.exact:*", "@pytest.mark.statistical:*"]
+    )
+
+
+def test_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
+    code = (
+        "import sys, ilr_check.pytest_plugin;"
+        "print([m for m in ('torch', 'hypothesis', 'scipy', 'numpy', 'plotly') if m in sys.modules])"
+    )
+    assert pytester.run(sys.executable, "-c", code).outlines == ["[]"]
