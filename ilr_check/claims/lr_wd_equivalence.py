@@ -92,18 +92,26 @@ def _deviation(plain: Step, other: Step, factor: float, dtype: str) -> float:
 
 
 def _subnormal(plain: Step, other: Step, factor: float) -> bool:
-    """Whether the gradients differ only where they are so small that rounding is no longer relative."""
+    """Whether rounding is no longer relative: a power of two then does not pass through unchanged.
+
+    So it is where gradients differ only in entries near the smallest normal number, where new weights have
+    such entries, and where a unit's weights are so small or large that the variance of its pre-activation,
+    which goes with their square, leaves the normal numbers.
+    """
+    info = torch.finfo(next(iter(plain.after.values())).dtype)
+    floor = info.tiny / info.eps
+    for w in (*plain.before.values(), *other.before.values()):
+        units = w.abs().flatten(1).amax(dim=1) if w.dim() > 1 else w.abs()
+        units = units[units > 0]
+        if bool(
+            (units.double() ** 2 < floor / info.eps).any() | (units.double() ** 2 > info.max * info.eps).any()
+        ):
+            return True
     for name, g in plain.gradient.items():
-        h = other.gradient[name] * factor
-        floor = torch.finfo(g.dtype).tiny / torch.finfo(g.dtype).eps
-        differs = g != h
+        differs = g != other.gradient[name] * factor
         if bool(differs.any()):
             return bool((g[differs].abs() < floor).all())
-    smallest = min(
-        float(w[w != 0].abs().min()) if bool((w != 0).any()) else 1.0 for w in plain.after.values()
-    )
-    dtype = next(iter(plain.after.values())).dtype
-    return smallest < torch.finfo(dtype).tiny / torch.finfo(dtype).eps
+    return any(bool(((w != 0) & (w.abs() < floor)).any()) for w in plain.after.values())
 
 
 def _rivals(example: Rescaling, optimizer: OptimizerFactory, worst: Worst) -> None:
