@@ -39,7 +39,7 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, value: str) ->
 
 def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(16)), raising=False)
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")
     assert thread_count() == 2
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "100")
