@@ -1,7 +1,7 @@
 """The fleet beside what a user would pick instead: a loop of nets with ``torch.optim``; read the ratios.
 
-``make bench`` runs it. The reference workload: the 64-64-64 BatchNorm MLP on digits, batch 32, plain SGD, and 64
-independent runs. Each benchmark trains all runs for ``STEPS`` steps; extra_info has microseconds a run-step.
+``make bench`` runs it. The reference workload: the 64-64-64 BatchNorm MLP on digits, batch 32, plain SGD, and
+64 independent runs. Each benchmark trains its runs for ``STEPS`` steps; extra_info has us a run-step.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ SWEEP_MUTANTS = {
     "a for a^2": Mutant(root_of_the_factor, words("rate"), words("slope"), words("rate 2 lambda_e")),
     "wd not coupled to lr": Mutant(decay_keeps_the_first_lr, words("rate")),
     "wd squared": Mutant(decay_squared, words("rate", "slope")),
-    # The smaller kick looks like faster forgetting, in proportion to lambda_e: a tenth at lambda_e = 0.128, but
-    # half of the margin at the reference subject's levels (up to 0.032), where this defect would hold.
+    # The smaller kick looks like faster forgetting, in proportion to lambda_e: a tenth at lambda_e = 0.128,
+    # but half of the margin at the reference subject's levels (up to 0.032), where this defect would hold.
     "wd after the step": Mutant(decay_after_the_step, words("rate"), words("slope")),
 }
 
