@@ -38,25 +38,26 @@ def relaxation_rate(lambda_e: ArrayLike) -> Array:
     return np.asarray(-np.log(2.0 * a2 - 1.0))
 
 
-def lr_drop_curve(k: float, lambda_e_after: float, t: ArrayLike) -> Array:
-    """Effective LR over its value before the drop, t steps after eta -> eta/k at fixed lam and fixed noise.
+def change_curve(lr_factor: float, decay_factor: float, lambda_e_after: float, t: ArrayLike) -> Array:
+    """Effective LR over its value before eta -> eta/lr_factor and lam -> lam/decay_factor, t steps after.
 
-    [k + (k^2 - k) exp(-4 lambda_e' t)]^(-1/2): 1/k at once, 1/sqrt(k) in the end (LLA20, section 5).
+    [K + (lr_factor^2 - K) exp(-4 lambda_e' t)]^(-1/2) with K = lr_factor * decay_factor, for fixed noise:
+    1/lr_factor at once, since gamma = r^4/eta^2 and r has not moved; 1/sqrt(K) in the end (LLA20, section 5).
     """
+    end, at_once = lr_factor * decay_factor, lr_factor * lr_factor
     decay = np.exp(-4.0 * lambda_e_after * np.asarray(t, dtype=np.float64))
-    return np.asarray((k + (k * k - k) * decay) ** -0.5)
+    return np.asarray((end + (at_once - end) * decay) ** -0.5)
 
 
-def lr_drop_curve_discrete(k: float, lambda_e: float, steps: int) -> Array:
+def change_curve_discrete(lr_factor: float, decay_factor: float, lambda_e: float, steps: int) -> Array:
     """The same curve from the recursion itself, start at the exact equilibrium of ``lambda_e``; [steps + 1].
 
     Free of the O(lambda_e) error of the differential equation; constant noise, G^2 = 1.
     """
-    lambda_after = lambda_e / k
-    a2 = (1.0 - lambda_after) ** 2
+    a2 = (1.0 - lambda_e / (lr_factor * decay_factor)) ** 2
     start = float(equilibrium_gamma(lambda_e, 1.0))
     path = np.empty(steps + 1)
-    path[0] = start * k * k
+    path[0] = start * lr_factor * lr_factor
     for t in range(steps):
         path[t + 1] = (a2 * path[t] + 1.0) ** 2 / path[t]
     return np.asarray((path / start) ** -0.5)

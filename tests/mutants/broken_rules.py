@@ -10,6 +10,9 @@ from ilr_check.optim.sgd import StepHyper, plain
 FIRST_LR = 0.5
 """The LR before the drop, which a scheduler that does not reach the optimizer leaves in force."""
 
+FIRST_DECAY = 0.064
+"""The weight decay before the drop, which an optimizer that has cached it keeps."""
+
 Stepped = tuple[Tensor, None]
 
 
@@ -35,6 +38,10 @@ def lr_not_dropped(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) ->
 
 def decay_keeps_the_first_lr(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
     return (1.0 - FIRST_LR * h.weight_decay) * w - h.lr * g, None
+
+
+def decay_not_dropped(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
+    return plain(w, g, buffer, h._replace(weight_decay=torch.full_like(h.weight_decay, FIRST_DECAY)))
 
 
 def decay_squared(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:

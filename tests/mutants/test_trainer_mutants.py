@@ -15,6 +15,7 @@ from broken_rules import (
     decay_after_the_step,
     decay_halved,
     decay_keeps_the_first_lr,
+    decay_not_dropped,
     decay_squared,
     decay_twice,
     decay_written_first,
@@ -23,9 +24,10 @@ from broken_rules import (
     root_of_the_factor,
 )
 
-from ilr_check.claims import mixing_time, sqrt_recovery
+from ilr_check.claims import full_recovery, mixing_time, sqrt_recovery, wd_drop
 from ilr_check.claims.claim import Context, Finding, Judged
 from ilr_check.claims.experiments.lr_drop import Drop
+from ilr_check.claims.experiments.recovery import Recovery
 from ilr_check.claims.experiments.sweep import Sweep
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
@@ -40,6 +42,8 @@ CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
 """The share of an invocation that decides ten times."""
 
 DROP = Drop(title="cheap drop", net=NET, data=DIGITS, weight_decay=0.064, before=80, after=320, looks=(64,))
+WD_DROP = msgspec.structs.replace(DROP, factor=1.0, decay_factor=10.0)
+FULL = msgspec.structs.replace(DROP, factor=10.0, decay_factor=0.1)
 SWEEP = Sweep(
     title="cheap sweep",
     net=NET,
@@ -90,6 +94,18 @@ DROP_MUTANTS = {
     ),
 }
 
+# Where the LR stays, a decay that keeps the first LR is right, and is named among the right rules below.
+WD_DROP_MUTANTS = {
+    "wd applied twice": Mutant(decay_twice, EVERY_FORM),
+    "wd not dropped": Mutant(decay_not_dropped, EVERY_FORM),
+}
+# lr * wd is the same before and after, so a factor that is wrong by the same amount cancels in the jump.
+FULL_RECOVERY_MUTANTS = {
+    "wd halved": Mutant(decay_halved, words("identity", "transfer"), blind=words("exact")),
+    "wd not coupled to lr": Mutant(decay_keeps_the_first_lr, EVERY_FORM),
+    "lr not dropped": Mutant(lr_not_dropped, EVERY_FORM),
+}
+
 # A wrong factor on the decay moves every rate alike and leaves the slope alone.
 SWEEP_MUTANTS = {
     "wd applied twice": Mutant(decay_twice, words("rate"), words("slope"), words("rate 8 lambda_e")),
@@ -109,8 +125,14 @@ RIGHT_RULES = {
 }
 
 
-def judged_drop(rule: UpdateRule, *, drop: Drop = DROP, donors: Drop | None = None) -> Judged:
-    return sqrt_recovery.judge(msgspec.to_builtins(drop), CONTEXT, rule=rule, donors=donors)
+def judged_drop(
+    rule: UpdateRule,
+    *,
+    drop: Drop = DROP,
+    donors: Drop | None = None,
+    recovery: Recovery = sqrt_recovery.RECOVERY,
+) -> Judged:
+    return recovery.judge(msgspec.to_builtins(drop), CONTEXT, rule=rule, donors=donors)
 
 
 def judged_sweep(rule: UpdateRule) -> Judged:
@@ -141,6 +163,34 @@ def assert_refuted(mutant: Mutant, judged: Judged) -> None:
 @pytest.mark.parametrize("name", DROP_MUTANTS)
 def test_sqrt_recovery_kills(name: str) -> None:
     assert_refuted(DROP_MUTANTS[name], judged_drop(DROP_MUTANTS[name].rule))
+
+
+@pytest.mark.parametrize("name", WD_DROP_MUTANTS)
+def test_wd_drop_kills(name: str) -> None:
+    mutant = WD_DROP_MUTANTS[name]
+    assert_refuted(mutant, judged_drop(mutant.rule, drop=WD_DROP, recovery=wd_drop.RECOVERY))
+
+
+@pytest.mark.parametrize("name", FULL_RECOVERY_MUTANTS)
+def test_full_recovery_kills(name: str) -> None:
+    mutant = FULL_RECOVERY_MUTANTS[name]
+    assert_refuted(mutant, judged_drop(mutant.rule, drop=FULL, recovery=full_recovery.RECOVERY))
+
+
+@pytest.mark.parametrize(
+    ("recovery", "drop", "rule"),
+    [
+        pytest.param(wd_drop.RECOVERY, WD_DROP, plain, id="wd-drop: plain"),
+        pytest.param(
+            wd_drop.RECOVERY, WD_DROP, decay_keeps_the_first_lr, id="wd-drop: the first lr, which stays"
+        ),
+        pytest.param(full_recovery.RECOVERY, FULL, plain, id="full-recovery: plain"),
+    ],
+)
+def test_another_change_passes_a_right_trainer(recovery: Recovery, drop: Drop, rule: UpdateRule) -> None:
+    judged = judged_drop(rule, drop=drop, recovery=recovery)
+    assert verdicts(judged) == dict.fromkeys(("exact", "identity", "transfer"), "holds")
+    assert not_excluded(judged) == set()
 
 
 @pytest.mark.parametrize("name", SWEEP_MUTANTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,15 @@ def immediate_drop(
     *,
     step: int,
     factor: float,
+    rivals: Mapping[str, float],
     terms: int,
     group: str,
     subject: dict[str, Any],
     figure: str,
 ) -> Finding:
-    """tan(rotation) / ||g|| r is lr / (a r^2), seen without knowing lr; at the drop it falls by exactly k.
+    """tan(rotation) / ||g|| r is lr / (a r^2), seen without knowing lr; at the change it falls by ``factor``.
+
+    Exactly, and in that very step; ``rivals`` say by what other factor it might fall.
 
     Rounding: w' carries an error of u ||w'||, the rotation moves w by tan * ||w||, so tan is known to
     u / tan; the five measured sums carry gamma_terms each; a gradient that is not quite orthogonal adds its
@@ -56,13 +59,12 @@ def immediate_drop(
         runs += share.size
         if share.max() >= worst:
             worst, bound = float(share.max()), float(limit[int(share.argmax())])
-    rivals = (("sqrt(k) at once", 0.5 * math.log(factor)), ("no drop", math.log(factor)))
     return _finding(
         worst,
-        "|log(fall of the effective LR / k)| at the drop / rounding bound",
+        "|log(fall of the effective LR / theory)| at the change / rounding bound",
         form="exact",
-        rivals={name: value / bound for name, value in rivals},
-        message=f"the effective LR falls by {factor:g} in the very step of the drop, in each of {runs} runs",
+        rivals={name: abs(math.log(other / factor)) / bound for name, other in rivals.items()},
+        message=f"effective LR divided by {factor:g} in the very step of the change, in each of {runs} runs",
         runs=runs,
         steps=1,
         group=group,

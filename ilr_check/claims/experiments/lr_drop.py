@@ -1,4 +1,4 @@
-"""A training whose LR is divided once, judged and donor runs, and what is read off them."""
+"""A training whose LR or weight decay is divided once, judged and donor runs, and what is read off them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A training with one LR drop: ``before`` steps at ``lr``, then ``after`` steps at ``lr / factor``.
+    """A training with one change: ``before`` steps, ``after`` steps at lr / factor and wd / decay_factor.
 
     ``start_norm`` is the initial norm of every tensor, the same in all runs, so that a prediction needs
     nothing of the judged runs. With ``noise`` the run is the control of constant trace. ``planned_sd`` is the
@@ -40,6 +40,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     before: int = 1000
     after: int = 4500
     factor: float = 10.0
+    decay_factor: float = 1.0
     batch_size: int = 32
     start_norm: float = 2.0
     noise: TangentNoise | None = None
@@ -48,8 +49,13 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def intrinsic_lr(self) -> float:
-        """lr * weight_decay before the drop."""
+        """lr * weight_decay before the change."""
         return self.lr * self.weight_decay
+
+    @property
+    def intrinsic_factor(self) -> float:
+        """What lr * weight_decay is divided by; theory has the effective LR end at its -1/2th power."""
+        return self.factor * self.decay_factor
 
     @property
     def steps(self) -> int:
@@ -58,7 +64,14 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def schedule(self) -> Array:
         """The LR at each step."""
-        return np.where(np.arange(self.steps) < self.before, self.lr, self.lr / self.factor)
+        return self._changed(self.lr, self.factor)
+
+    def decays(self) -> Array:
+        """The weight decay at each step."""
+        return self._changed(self.weight_decay, self.decay_factor)
+
+    def _changed(self, value: float, factor: float) -> Array:
+        return np.where(np.arange(self.steps) < self.before, value, value / factor)
 
     def grid(self) -> NDArray[np.intp]:
         """Steps at which curves are compared: two before the drop, then densely after it, and evenly on."""
@@ -99,7 +112,7 @@ class DropRuns:
             Runs(
                 seeds=seeds,
                 lr=drop.schedule()[:, None],
-                weight_decay=drop.weight_decay,
+                weight_decay=drop.decays()[:, None],
                 init_norm=drop.start_norm,
             ),
             drop.steps,
@@ -153,7 +166,7 @@ class DropReadings:
             self._cache[n] = predicted_from(
                 self.runs.donor.gather(n, lambda trace: trace.group(self.tensors).unit_grad2),
                 lr,
-                np.full(drop.steps, drop.weight_decay),
+                drop.decays(),
                 drop.start_norm**2 * len(self.tensors),
                 lambda path: gamma(path[grid], lr[grid][:, None]),
             )
@@ -166,7 +179,7 @@ class DropReadings:
 
     def log_end(self, n: int) -> Array:
         """Per run, log effective LR over the last quarter of a time constant of the training, [n]."""
-        window = max(1, round(self.drop.factor / (16.0 * self.drop.intrinsic_lr)))
+        window = max(1, round(self.drop.intrinsic_factor / (16.0 * self.drop.intrinsic_lr)))
         lr = self.drop.lr / self.drop.factor
         return math.log(lr) - self._log_norm2(n, slice(self.drop.steps - window, self.drop.steps))
 
@@ -174,7 +187,7 @@ class DropReadings:
         """G^2 at the end over G^2 before the drop, each over some time constants of the norm."""
         drop = self.drop
         short = min(drop.before, round(1.0 / drop.intrinsic_lr))
-        long = min(drop.after, round(drop.factor / (2.0 * drop.intrinsic_lr)))
+        long = min(drop.after, round(drop.intrinsic_factor / (2.0 * drop.intrinsic_lr)))
         before, end = (
             float(np.mean([trace.unit_grad2[part].mean() for trace in self.traces(n)]))
             for part in (slice(drop.before - short, drop.before), slice(drop.steps - long, drop.steps))

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from ilr_check.theory.relaxation import (
+    change_curve,
+    change_curve_discrete,
     equilibrium_effective_lr,
     equilibrium_gamma,
     gamma,
     gamma_path,
-    lr_drop_curve,
-    lr_drop_curve_discrete,
     memory_rate,
     relaxation_rate,
     time_to_within,
@@ -90,33 +90,35 @@ def test_the_memory_rate_starts_four_lambda_plus_two_lambda_squared(lambda_e: fl
     [(0.0, 0.1), (math.log(9) / 4, 20**-0.5), (math.log(90) / 4, 11**-0.5), (1e3, 10**-0.5)],
 )
 def test_the_curve_after_a_tenfold_drop(steps_in_units: float, expected: float) -> None:
-    assert float(lr_drop_curve(10.0, 1e-4, steps_in_units / 1e-4)) == pytest.approx(expected, rel=1e-12)
+    assert float(change_curve(10.0, 1.0, 1e-4, steps_in_units / 1e-4)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("k", [0.5, 2.0, 10.0, 100.0])
-def test_the_curve_solves_the_differential_equation(k: float) -> None:
+@pytest.mark.parametrize("decay", [1.0, 10.0, 0.1])
+def test_the_curve_solves_the_differential_equation(k: float, decay: float) -> None:
     after, G2 = 1e-3, 1.7
-    before = G2 / (2 * after * k)
+    before = G2 / (2 * after * k * decay)
     times = np.linspace(0, 2000, 50)
     solved = solve_ivp(
         lambda t, y: -4 * after * y + 2 * G2, (0, 2000), [before * k * k], t_eval=times, rtol=1e-10, atol=1e-9
     )
-    assert lr_drop_curve(k, after, times) == pytest.approx((solved.y[0] / before) ** -0.5, rel=1e-7)
+    assert change_curve(k, decay, after, times) == pytest.approx((solved.y[0] / before) ** -0.5, rel=1e-7)
 
 
-@pytest.mark.parametrize("k", [2.0, 10.0])
-def test_the_discrete_curve_is_the_norm_recursion(k: float) -> None:
+@pytest.mark.parametrize(("k", "decay"), [(2.0, 1.0), (10.0, 1.0), (1.0, 10.0), (10.0, 0.1)])
+def test_the_discrete_curve_is_the_norm_recursion(k: float, decay: float) -> None:
     eta, lam, steps = 0.4, 0.05, 400
     start = math.sqrt(float(equilibrium_gamma(eta * lam, 1.0))) * eta
-    path = squared_norm_path(start, np.ones(steps), np.full(steps, eta / k), np.full(steps, lam))
-    assert lr_drop_curve_discrete(k, eta * lam, steps) == pytest.approx((eta / k / path) / (eta / start))
+    path = squared_norm_path(start, np.ones(steps), np.full(steps, eta / k), np.full(steps, lam / decay))
+    curve = change_curve_discrete(k, decay, eta * lam, steps)
+    assert curve == pytest.approx((eta / k / path) / (eta / start))
 
 
 def test_the_discrete_curve_tends_to_the_continuous_one_at_first_order() -> None:
     def distance(lambda_e: float) -> float:
         steps = round(30 / lambda_e)
-        gap = lr_drop_curve_discrete(10.0, lambda_e, steps) / lr_drop_curve(
-            10.0, lambda_e / 10, np.arange(steps + 1)
+        gap = change_curve_discrete(10.0, 1.0, lambda_e, steps) / change_curve(
+            10.0, 1.0, lambda_e / 10, np.arange(steps + 1)
         )
         return float(np.abs(gap - 1).max())
 
@@ -135,7 +137,7 @@ def test_random_noise_relaxes_along_the_curve_on_average() -> None:
     path = gamma_path(start, noise, (1 - lambda_e / k) ** 2)
     ratio = path / (start / k / k)
     mean, error = ratio.mean(axis=1), ratio.std(axis=1) / math.sqrt(runs)
-    curve = lr_drop_curve(k, lambda_e / k, np.arange(steps)) ** -2
+    curve = change_curve(k, 1.0, lambda_e / k, np.arange(steps)) ** -2
     # E[G^4] = 2 and the discrete step add at most G^4 / gamma a step against 2 G^2: below lambda_e, plus six
     # standard errors.
     assert (np.abs(mean - curve) <= 6 * error + 2.0 * lambda_e * curve).all()

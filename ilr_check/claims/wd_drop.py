@@ -1,0 +1,56 @@
+"""After wd -> wd/10 the effective LR does not jump, and falls to 1/sqrt(10)."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.experiments.lr_drop import Drop
+from ilr_check.claims.experiments.nets import REFERENCE, statistical_nets
+from ilr_check.claims.experiments.recovery import Recovery
+from ilr_check.data import DigitsSpec
+from ilr_check.evidence import ClaimText
+
+TEXT = ClaimText(
+    id="wd-drop",
+    title="Dropping weight decay ends where dropping the LR ends",
+    statement=(
+        "Dividing weight decay by 10 moves nothing at once; the norm then grows, and the effective LR falls "
+        "to 1/sqrt(10) of its old value, from above, where an LR drop by 10 arrives from below."
+    ),
+    equation="effLR(t)/effLR(0) = [k − (k − 1) e^(−4λₑ′t)]^(−1/2)",
+    source="Li, Lyu, Arora 2020, section 5: only lambda_e decides the equilibrium",
+    kind="statistical",
+    chapter="mean-field",
+    groups=("mean-field",),
+    rivals=("1/k: it falls as far as weight decay does", "1: weight decay does not matter", "k^(-1/3)"),
+    meaning=(
+        "A change of weight decay does not reach the optimizer, or reaches it with another power: decay is "
+        "cached at construction, applied through lr alone, or scaled by something else."
+    ),
+)
+
+
+def drops(profile: Profile, seed: int) -> list[Drop]:
+    """The reference net on digits with half of the labels redrawn; generated nets too beyond ``quick``."""
+    changed = partial(Drop, factor=1.0, decay_factor=10.0)
+    found = [changed(title="digits, half of the labels redrawn", net=REFERENCE, data=DigitsSpec(redrawn=0.5))]
+    if profile != "quick":
+        generated = partial(changed, weight_decay=0.016, before=500, after=2200)
+        for i, (net, data) in enumerate(statistical_nets(TEXT.id, profile, seed), start=1):
+            found.append(generated(title=f"generated net {i}", net=net, data=data))
+    return found
+
+
+RECOVERY = Recovery(
+    text=TEXT,
+    drops=drops,
+    ends=lambda drop: (1.0 / drop.decay_factor, 1.0, drop.decay_factor ** (-1.0 / 3.0)),
+    jumps=lambda drop: {"falls at once": drop.decay_factor, "sqrt(k) at once": math.sqrt(drop.decay_factor)},
+    caption=(
+        "Weight decay falls by 10 at step 0 and the LR stays. The effective LR does not jump, because the "
+        "norm has not moved yet; it falls as the weights grow to their new equilibrium."
+    ),
+)
+CLAIM = RECOVERY.claim()
