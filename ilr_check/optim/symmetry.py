@@ -1,0 +1,238 @@
+"""How each optimizer answers to w -> a w on a scale-invariant loss: a power of a for every argument.
+
+The gradient of a scale-invariant loss goes as 1/a. An optimizer has the symmetry when multiplying each
+argument by its power of a, and each entry of its state by another, multiplies the new weights by a; the path
+through function space is then the same, bit for bit for a = 2^k. Where the update has degree h in the
+gradient (SGD 1, a sign or a quotient 0), lr has the power 1 + h; decay that is added to the gradient has -2,
+decay beside the update has minus lr's power; an eps has the power of what it is added to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ilr_check.optim.specs import OptimizerSpec, optimizer_class
+
+Power = int | tuple[int, ...]
+"""For an argument that is a tuple, one power an entry."""
+
+
+class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The powers of a: of the constructor's arguments, and of the state's entries, by name.
+
+    What is not named has power 0. ``first_phase`` replaces powers during the first steps, for an optimizer
+    that changes its update then; ``first_phase_steps`` counts them. ``exception`` says why there is no
+    symmetry; the powers are then the nearest attempt, which must fail.
+    """
+
+    arguments: dict[str, Power]
+    state: dict[str, int] = {}
+    first_phase: dict[str, Power] = {}
+    exception: str = ""
+
+    @property
+    def lr(self) -> int:
+        """p: lr -> a^p lr."""
+        return self._plain("lr")
+
+    @property
+    def weight_decay(self) -> int:
+        """q: weight_decay -> a^q weight_decay."""
+        return self._plain("weight_decay")
+
+    @property
+    def eps(self) -> Power:
+        """r: eps -> a^r eps."""
+        return self.arguments.get("eps", 0)
+
+    def powers(self, *, first_phase: bool = False) -> dict[str, Power]:
+        """The powers of the arguments, in the first phase or after it."""
+        return {**self.arguments, **(self.first_phase if first_phase else {})}
+
+    def rates(self, a: float, *, first_phase: bool = False) -> tuple[float, float]:
+        """What to multiply lr and weight decay by."""
+        powers = self.powers(first_phase=first_phase)
+        lr, decay = powers.get("lr", 0), powers.get("weight_decay", 0)
+        assert isinstance(lr, int)
+        assert isinstance(decay, int)
+        return a**lr, a**decay
+
+    def scaled(self, args: Mapping[str, Any], a: float) -> dict[str, Any]:
+        """Constructor arguments multiplied by their powers; exact for a a power of two."""
+        return {name: _times(value, a, self.arguments.get(name, 0)) for name, value in args.items()}
+
+    def state_factor(self, key: str, a: float) -> float:
+        """What an entry of the state is multiplied by."""
+        return a ** self.state.get(key, 0)
+
+    def _plain(self, name: str) -> int:
+        power = self.arguments.get(name, 0)
+        assert isinstance(power, int)
+        return power
+
+
+def _times(value: Any, a: float, power: Power) -> Any:
+    if isinstance(value, tuple):
+        powers = power if isinstance(power, tuple) else (power,) * len(value)
+        return tuple(entry * a**each for entry, each in zip(value, powers, strict=True))
+    assert isinstance(power, int)
+    return value * a**power if power else value
+
+
+def first_phase_steps(optimizer: OptimizerSpec) -> float:
+    """How many steps ``Symmetry.first_phase`` lasts: RAdam's, while rho_t <= 5; infinite for beta2 <= 2/3.
+
+    rho_t = rho_inf - 2 t b2^t / (1 - b2^t) with rho_inf = 2 / (1 - b2) - 1 (Liu et al. 2020); up to there the
+    update is lr m, of degree 1 in the gradient, and afterwards lr m / sqrt(v), of degree 0.
+    """
+    if optimizer.name != "RAdam":
+        return 0
+    betas = optimizer.args.get("betas", (0.9, 0.999))
+    assert isinstance(betas, tuple)
+    b2 = betas[1]
+    limit = 2.0 / (1.0 - b2) - 1.0
+    if limit <= 5.0:
+        return math.inf
+    step = 1
+    while limit - 2.0 * step * b2**step / (1.0 - b2**step) <= 5.0:
+        step += 1
+    return step - 1
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A row of the table: an optimizer with the arguments that make it behave so, and its symmetry."""
+
+    optimizer: OptimizerSpec
+    symmetry: Symmetry
+    matrices_only: bool = False
+    """It refuses tensors that are not matrices: no convolutions, no biases."""
+
+
+_MOMENTS = {"exp_avg": -1, "exp_avg_sq": -2, "max_exp_avg_sq": -2}
+_EPS = 2.0**-7
+"""Large, so that the power of eps matters; the defaults of 1e-8 would hide a wrong one."""
+
+_SGD = Symmetry(arguments={"lr": 2, "weight_decay": -2}, state={"momentum_buffer": -1})
+_ADAM = Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1}, state=_MOMENTS)
+_ADAMW = Symmetry(arguments={"lr": 1, "weight_decay": -1, "eps": -1}, state=_MOMENTS)
+_RMSPROP = Symmetry(
+    arguments={"lr": 1, "weight_decay": -2, "eps": -1}, state={"square_avg": -2, "grad_avg": -1}
+)
+_MUON = Symmetry(arguments={"lr": 1, "weight_decay": -1, "eps": -1}, state={"momentum_buffer": -1})
+
+
+def _radam(decoupled: bool) -> Symmetry:
+    return Symmetry(
+        arguments={"lr": 1, "weight_decay": -1 if decoupled else -2, "eps": -1},
+        state=_MOMENTS,
+        first_phase={"lr": 2, "weight_decay": -2},
+    )
+
+
+def _row(
+    optimizer: str, symmetry: Symmetry, *, matrices_only: bool = False, **args: Any
+) -> tuple[str, dict[str, Any], Symmetry, bool]:
+    return optimizer, args, symmetry, matrices_only
+
+
+_ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
+    "SGD": _row("SGD", _SGD),
+    "SGD momentum": _row("SGD", _SGD, momentum=0.9),
+    "SGD dampening": _row("SGD", _SGD, momentum=0.9, dampening=0.5),
+    "SGD Nesterov": _row("SGD", _SGD, momentum=0.9, nesterov=True),
+    "Adam": _row("Adam", _ADAM, eps=_EPS),
+    "Adam amsgrad": _row("Adam", _ADAM, eps=_EPS, amsgrad=True),
+    "AdamW": _row("AdamW", _ADAMW, eps=_EPS),
+    "AdamW amsgrad": _row("AdamW", _ADAMW, eps=_EPS, amsgrad=True),
+    "NAdam": _row("NAdam", _ADAM, eps=_EPS),
+    "NAdam decoupled": _row("NAdam", _ADAMW, eps=_EPS, decoupled_weight_decay=True),
+    "RAdam": _row("RAdam", _radam(False), eps=_EPS, betas=(0.9, 0.999)),
+    "RAdam decoupled": _row("RAdam", _radam(True), eps=_EPS, betas=(0.9, 0.999), decoupled_weight_decay=True),
+    "Adamax": _row(
+        "Adamax",
+        Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1}, state={"exp_avg": -1, "exp_inf": -1}),
+        eps=_EPS,
+    ),
+    "RMSprop": _row("RMSprop", _RMSPROP, eps=_EPS),
+    "RMSprop momentum": _row("RMSprop", _RMSPROP, eps=_EPS, momentum=0.9),
+    "RMSprop centered": _row("RMSprop", _RMSPROP, eps=_EPS, centered=True, momentum=0.9),
+    "Adagrad": _row(
+        "Adagrad",
+        Symmetry(
+            arguments={"lr": 1, "weight_decay": -2, "eps": -1, "initial_accumulator_value": -2},
+            state={"sum": -2},
+        ),
+        eps=_EPS,
+        initial_accumulator_value=2.0**-6,
+        lr_decay=0.01,
+    ),
+    # Every quantity under a root has degree -2, so the ratio of roots has 0 and the update that of g.
+    "Adadelta": _row(
+        "Adadelta",
+        Symmetry(
+            arguments={"lr": 2, "weight_decay": -2, "eps": -2}, state={"square_avg": -2, "acc_delta": -2}
+        ),
+        eps=_EPS,
+    ),
+    "ASGD": _row(
+        "ASGD",
+        Symmetry(arguments={"lr": 2, "weight_decay": -2, "lambd": -2}, state={"eta": 2, "ax": 1}),
+        lambd=2.0**-8,
+        t0=3.0,
+    ),
+    "Rprop": _row(
+        "Rprop",
+        Symmetry(arguments={"lr": 1, "step_sizes": 1}, state={"prev": -1, "step_size": 1}),
+        step_sizes=(2.0**-10, 1.0),
+    ),
+    # eps[0] floors a mean of squares and, squared, a variance: no one power serves both, so it stays too
+    # small to be reached.
+    "Adafactor": _row(
+        "Adafactor",
+        Symmetry(arguments={"eps": (-1, 1)}, state={"row_var": -2, "col_var": -2, "variance": -2}),
+        eps=(2.0**-60, 2.0**-10),
+    ),
+    "Muon": _row("Muon", _MUON, matrices_only=True),
+    "Muon without Nesterov": _row("Muon", _MUON, matrices_only=True, nesterov=False, momentum=0.9),
+    "Lion": _row("Lion", Symmetry(arguments={"lr": 1, "weight_decay": -1}, state={"exp_avg": -1})),
+    "Lion coupled": _row(
+        "Lion",
+        Symmetry(arguments={"lr": 1, "weight_decay": -2}, state={"exp_avg": -1}),
+        decoupled_weight_decay=False,
+    ),
+    "LBFGS": _row(
+        "LBFGS",
+        Symmetry(
+            arguments={},
+            exception=(
+                "the first step is lr min(1, 1 / |g|_1) g, of degree 0 or 1 as |g|_1 is above or below 1, "
+                "and the later ones are of degree -1"
+            ),
+        ),
+        max_iter=1,
+    ),
+}
+
+LEFT_OUT = {"SparseAdam": "takes sparse gradients only, and no layer in front of a norm has them"}
+"""Classes of torch.optim without a row, and why."""
+
+
+def _configurations() -> dict[str, Configuration]:
+    found = {}
+    for name, (kind, args, symmetry, matrices_only) in _ROWS.items():
+        try:
+            optimizer_class(kind)
+        except ValueError:  # an older torch: Muon came with 2.9
+            continue
+        found[name] = Configuration(
+            optimizer=OptimizerSpec(name=kind, args=args), symmetry=symmetry, matrices_only=matrices_only
+        )
+    return found
+
+
+CONFIGURATIONS = _configurations()
+"""Every optimizer of the installed torch, and Lion, in each form that has powers of its own."""
