@@ -1,6 +1,7 @@
 """Evidence: records, figures and manifests, and the run folder that keeps them."""
 
 from ilr_check.evidence.figures import Figure, Series
+from ilr_check.evidence.gate import Finding, GateReport, Location
 from ilr_check.evidence.manifest import ClaimText, Manifest, PlannedUnit
 from ilr_check.evidence.records import Margin, Measured, Record, RivalOutcome
 from ilr_check.evidence.run_folder import RunFolder, RunFolderError
@@ -8,6 +9,9 @@ from ilr_check.evidence.run_folder import RunFolder, RunFolderError
 __all__ = [
     "ClaimText",
     "Figure",
+    "Finding",
+    "GateReport",
+    "Location",
     "Manifest",
     "Margin",
     "Measured",
