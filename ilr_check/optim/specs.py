@@ -55,7 +55,8 @@ class OptimizerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         taken = _arguments(self.name)
         rates = {name: getattr(hyper, name) for name in ("lr", "weight_decay") if name in taken}
         flags = _flags(self.name, self.implementation)
-        return optimizer_class(self.name)(parameters, **rates, **self.args, **flags)
+        built: torch.optim.Optimizer = optimizer_class(self.name)(parameters, **rates, **self.args, **flags)
+        return built
 
 
 def optimizer_class(name: str) -> Any:
