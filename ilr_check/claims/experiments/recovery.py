@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.experiments.donors import TransferRuns
 from ilr_check.claims.experiments.identities import immediate_drop, longest_sum, norm_identity
-from ilr_check.claims.experiments.lr_drop import Drop, DropReadings, DropRuns
+from ilr_check.claims.experiments.lr_drop import Drop, DropReadings
 from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome, Series
 from ilr_check.evidence.records import Form
@@ -68,7 +69,7 @@ class Recovery:
     ) -> Judged:
         """Judge one training in all its forms; tests plant defects through ``rule`` and ``donors``."""
         drop = msgspec.convert(subject, type=Drop)
-        runs = DropRuns(drop, context, rule=rule, donors=donors)
+        runs = TransferRuns(drop, context, rule=rule, donors=donors)
         findings: list[Finding] = []
         figures: list[Figure] = []
         form: Form = "raw" if drop.noise else "transfer"
@@ -113,7 +114,7 @@ class Recovery:
 
     def _transfer(self, readings: DropReadings, share: float) -> Examination:
         """The whole curve of log effective LR against what the noise of other runs predicts."""
-        drop, grid = readings.drop, readings.drop.grid()
+        drop, grid = readings.training, readings.training.grid()
         corrections = 2.0 * _largest_intrinsic_lr(drop)
         design = CurveEquivalence(
             estimand="effective LR / prediction from other runs' noise, less 1 (half the deviation of gamma)",
@@ -132,7 +133,7 @@ class Recovery:
 
     def _control(self, readings: DropReadings, share: float) -> Examination:
         """The raw law itself, where its premise holds: against constant noise, nothing measured."""
-        drop = readings.drop
+        drop = readings.training
         t = drop.grid() - drop.before
         theory = np.log(_ideal(drop))[t[t >= 0]]
         corrections = 0.5 * abs(math.log(readings.noise_change(drop.looks[0])))
@@ -184,7 +185,7 @@ class Recovery:
         self, readings: DropReadings, n: int, *, group: str, subject: dict[str, Any], figure: str
     ) -> Finding:
         """The paper's wording, reported: where the effective LR ends relative to its value before."""
-        drop = readings.drop
+        drop = readings.training
         log_ratio = readings.log_end(n) - readings.log_before(n)
         middle = float(log_ratio.mean())
         half = 3.0 * float(log_ratio.std(ddof=1)) / math.sqrt(n)
@@ -214,7 +215,7 @@ class Recovery:
         )
 
     def _figure(self, readings: DropReadings, n: int, group: str, decision: Decision) -> Figure:
-        drop, grid = readings.drop, readings.drop.grid()
+        drop, grid = readings.training, readings.training.grid()
         t = (grid - drop.before).astype(float)
         level = float(readings.log_before(n).mean())
         curves = readings.log_effective_lr(n) - level
@@ -264,7 +265,7 @@ def _ideal(drop: Drop) -> Array:
 
 
 def _words(readings: DropReadings, n: int) -> str:
-    k = readings.drop.intrinsic_factor
+    k = readings.training.intrinsic_factor
     ratio = math.exp(float((readings.log_before(n) - readings.log_end(n)).mean()))
     return (
         f"effective LR before / after the change is {ratio:.3f}, where sqrt({k:g}) = {math.sqrt(k):.3f} "

@@ -1,0 +1,56 @@
+"""Broken trainers against the claims about whole schedules, on cheap subjects."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from broken_rules import decay_halved, decay_keeps_the_first_lr, decay_twice, decay_written_first
+
+from ilr_check.claims import gamma_ode, schedule_law
+from ilr_check.claims.claim import Context, Judged
+from ilr_check.claims.experiments.course import Course, CourseLaw, Phase
+from ilr_check.data import DigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.sgd import UpdateRule, plain
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+COURSE = Course(
+    title="cheap course",
+    net=MLPSpec(inputs=64, widths=(24,), classes=10),
+    data=DigitsSpec(redrawn=0.5),
+    phases=(Phase(steps=60, start=0.0, end=1.0), Phase(steps=150, start=0.2, end=0.2)),
+    weight_decay=0.064,
+    burn_in=80,
+    looks=(64,),
+)
+LAWS = {"gamma-ode": gamma_ode.LAW, "schedule-law": schedule_law.LAW}
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def judged(law: CourseLaw, rule: UpdateRule) -> Judged:
+    return law.judge(msgspec.to_builtins(COURSE), CONTEXT, rule=rule)
+
+
+def verdicts(found: Judged) -> dict[str, str]:
+    return {finding.form: finding.verdict for finding in found.findings}
+
+
+@pytest.mark.parametrize("rule", [decay_halved, decay_twice, decay_keeps_the_first_lr])
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_a_wrong_decay_is_refuted(law: CourseLaw, rule: Any) -> None:
+    assert verdicts(judged(law, rule)) == {"identity": "violated", "transfer": "violated"}
+
+
+@pytest.mark.parametrize("rule", [plain, decay_written_first])
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_a_right_trainer_passes_and_excludes_every_rival(law: CourseLaw, rule: Any) -> None:
+    found = judged(law, rule)
+    assert verdicts(found) == {"identity": "holds", "transfer": "holds"}
+    transfer = next(finding for finding in found.findings if finding.form == "transfer")
+    assert [rival.name for rival in transfer.rivals if rival.excluded] == list(law.text.rivals)
