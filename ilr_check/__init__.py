@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ilr_check.api import Run, verify
+    from ilr_check.api import GateResult, Run, check_optimizer, verify
 
-__all__ = ["Run", "verify"]
+__all__ = ["GateResult", "Run", "check_optimizer", "verify"]
 
 __version__ = "0.1.0"
 

@@ -12,8 +12,12 @@ from ilr_check.claims.claim import Profile
 from ilr_check.engine import Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
+from ilr_check.gate.judging import check_optimizer
+from ilr_check.gate.result import GateResult
 from ilr_check.reporting import write_report
 from ilr_check.train.threads import threads
+
+__all__ = ["PROFILES", "GateResult", "Run", "check_optimizer", "checked", "checked_device", "verify"]
 
 PROFILES = ("quick", "standard")
 MAX_SEED = 2**63 - 1

@@ -29,6 +29,8 @@ RULE: dict[tuple[str, ...], set[str]] = {
     ("strategies",): {"nets", "optim"},
     ("claims",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"},
     ("engine",): {"claims", "evidence", "stats", "train", "seeds"},
+    ("gate",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"}
+    | {"claims"},
     ("reporting",): {"evidence"},
 }
 FACES = ("api", "replaying", "settings", "doctor")

@@ -1,0 +1,1 @@
+"""The gate: judging an optimizer by the laws that its family promises."""

@@ -1,0 +1,52 @@
+"""A walk against its contract, as a reading with its diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ilr_check.gate.explaining import explanation, measured_fact
+from ilr_check.gate.law import Reading, ratio_reading
+from ilr_check.gate.snippet import walk_snippet
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import Walk, deviation
+
+
+def compared(
+    subject: Subject, walked: Walk, hyper: Mapping[str, Any], *, group: str, prefix: str = ""
+) -> Reading:
+    """Judge a walk by the contract's textbook; a deviation is explained by the near-miss that it follows.
+
+    ``hyper`` is what the walk was built with; ``prefix`` says what was tried, for the diagnosis.
+    """
+    assert subject.contract is not None
+    found = deviation(walked, subject.contract)
+    facts = {
+        "hyper": {k: v for k, v in walked.hyper.items() if isinstance(v, (int, float, str, bool))},
+        "steps": len(walked.steps),
+    }
+    if found.ratio <= 1.0:
+        return ratio_reading(
+            found.ratio,
+            group=group,
+            n_steps=len(walked.steps),
+            dtype=walked.dtype,
+            subject=facts,
+            message=f"{len(walked.steps)} steps stay within {found.ratio:.2g} of the rounding bound",
+        )
+    sentence, tried = explanation(walked, subject.contract)
+    fact = measured_fact(walked, found)
+    return ratio_reading(
+        found.ratio,
+        group=group,
+        n_steps=len(walked.steps),
+        dtype=walked.dtype,
+        subject=facts,
+        rivals=tried,
+        diagnosis=prefix + (sentence or fact),
+        message=(
+            f"measured {found.measured!r}, expected {found.expected!r} ± {found.bound:.3g} "
+            f"at step {found.step + 1}, tensor {found.tensor}, entry {found.entry}"
+        ),
+        snippet=walk_snippet(subject, walked, found, hyper),
+    )

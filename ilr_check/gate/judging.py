@@ -1,0 +1,224 @@
+"""Judging one optimizer: the contract is found, the laws are chosen, and each gives its findings."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ilr_check.evidence import Figure
+from ilr_check.evidence.gate import Finding, Location
+from ilr_check.gate.law import Circumstances, GateLaw, GateProfile, Reading
+from ilr_check.gate.laws import gate_laws
+from ilr_check.gate.locating import step_location
+from ilr_check.gate.result import GateResult
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.optim.contracts import contract_named
+from ilr_check.train.threads import threads
+
+PROFILES = ("quick", "standard")
+
+
+def check_optimizer(
+    factory: Callable[..., Any],
+    *,
+    contract: str = "auto",
+    claims: str = "all",
+    profile: str = "quick",
+    seed: int = 0,
+    args: Mapping[str, Any] | None = None,
+    declare: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+    impl: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    name: str = "",
+) -> GateResult:
+    """Judge an optimizer class or factory by what its family promises.
+
+    ``claims`` are law ids or tiers, comma-separated; ``args`` are constructor arguments; ``declare`` states
+    intended variations; ``names`` maps our words to the target's; ``impl`` are implementation switches.
+    Raises ``ValueError`` for a setting out of range and ``SubjectError`` for a target that cannot be built.
+    """
+    subject, note = subject_of(
+        factory,
+        contract=contract,
+        args=args,
+        declare=declare,
+        names=names,
+        impl=impl,
+        device=device,
+        name=name,
+    )
+    findings: list[Finding] = []
+    figures: dict[str, Figure] = {}
+    with threads():
+        location = step_location(subject)
+        for law in planned(claims, profile):
+            judged, drawn = judge(law, subject, seed=seed, profile=profile, location=location)
+            findings += judged
+            figures.update(drawn)
+    return GateResult(
+        target=subject.title,
+        contract="" if subject.contract is None else subject.contract.name,
+        contract_note=note,
+        findings=tuple(findings),
+        figures=figures,
+    )
+
+
+def subject_of(
+    factory: Callable[..., Any],
+    *,
+    contract: str = "auto",
+    args: Mapping[str, Any] | None = None,
+    declare: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+    impl: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    name: str = "",
+) -> tuple[Subject, str]:
+    """The subject with its contract, and how the contract was found."""
+    if not callable(factory):
+        raise SubjectError(f"{factory!r} is not callable; give an optimizer class or a factory")
+    bare = Subject(
+        factory, None, dict(args or {}), dict(names or {}), {}, dict(impl or {}), device=device, name=name
+    )
+    if contract == "auto":
+        from ilr_check.gate.inferring import infer
+
+        found, note = infer(bare)
+    else:
+        found, note = contract_named(contract), "named by the caller"
+    declared = {} if found is None else found.declared(declare or {})
+    if found is None and declare:
+        raise ValueError("declare needs a contract; name one instead of auto")
+    subject = Subject(
+        factory, found, bare.args, bare.names, declared, bare.switches, device=device, name=name
+    )
+    subject.check_built()
+    return subject, note
+
+
+def planned(claims: str = "all", profile: str = "quick") -> tuple[GateLaw, ...]:
+    """The laws named by a comma-separated list of ids and tiers, as far as the profile runs them."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile {profile!r} is not known; choose one of {', '.join(PROFILES)}")
+    every = gate_laws()
+    affordable = ("exact",) if profile == "quick" else ("exact", "standard", "statistical")
+    chosen: dict[str, GateLaw] = {}
+    for word in (part.strip() for part in claims.split(",")):
+        if word in every:
+            chosen[word] = every[word]
+        elif word == "all":
+            chosen.update({law.id: law for law in every.values() if law.tier in affordable})
+        elif word in ("exact", "standard", "statistical"):
+            chosen.update({law.id: law for law in every.values() if law.tier == word})
+        else:
+            close = difflib.get_close_matches(word, every, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ValueError(f"unknown law {word!r}; {hint}known are all, exact, {', '.join(every)}")
+    return tuple(law for law in every.values() if law.id in chosen)
+
+
+def judge(
+    law: GateLaw,
+    subject: Subject,
+    *,
+    seed: int = 0,
+    profile: str = "quick",
+    location: Location | None = None,
+) -> tuple[tuple[Finding, ...], dict[str, Figure]]:
+    """What one law says of a subject, with its figures; an exception of the target is itself a finding."""
+    began = time.perf_counter()
+    kind: GateProfile = "standard" if profile == "standard" else "quick"
+    circumstances = Circumstances(law.id, seed, kind)
+    readings = tuple(_readings(law, subject, circumstances))
+    seconds = (time.perf_counter() - began) / max(1, len(readings))
+    findings: list[Finding] = []
+    figures: dict[str, Figure] = {}
+    for reading in readings:
+        figure = "" if reading.figure is None else f"{law.id}--{len(figures)}"
+        if reading.figure is not None:
+            figures[figure] = Figure(**{**_fields(reading.figure), "name": figure})
+        findings.append(_finding(law, subject, reading, len(readings), seed, seconds, location, figure))
+    return tuple(findings), figures
+
+
+def _readings(law: GateLaw, subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    reason = law.applies(subject)
+    if not reason and subject.contract is not None:
+        reason = subject.contract.exceptions.get(law.id, "")
+    if reason:
+        return [Reading(group="", verdict="skipped", message=reason)]
+    try:
+        return list(law.check(subject, circumstances))
+    except Exception as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        where = _frame(error)
+        return [
+            Reading(
+                group="exception",
+                verdict="error",
+                message=words,
+                diagnosis=f"the law could not be judged: {words}{where}",
+            )
+        ]
+
+
+def _frame(error: Exception) -> str:
+    trace = error.__traceback__
+    last = None
+    while trace is not None:
+        last, trace = trace, trace.tb_next
+    return "" if last is None else f" ({last.tb_frame.f_code.co_filename}:{last.tb_lineno})"
+
+
+def _finding(
+    law: GateLaw,
+    subject: Subject,
+    reading: Reading,
+    count: int,
+    seed: int,
+    seconds: float,
+    location: Location | None,
+    figure: str,
+) -> Finding:
+    label = f"{law.id}:{reading.group}" if reading.group else law.id
+    contract = "" if subject.contract is None else subject.contract.name
+    return Finding(
+        id=label,
+        claim=law.id,
+        kind="exact" if law.tier != "statistical" else "statistical",
+        form="exact",
+        group=reading.group,
+        subject={"target": subject.title, "contract": contract, **reading.subject},
+        verdict=reading.verdict,
+        measured=reading.measured,
+        expected=reading.expected,
+        margin=reading.margin,
+        detectable=reading.detectable,
+        false_fail=0.0,
+        false_pass=0.0,
+        rivals=reading.rivals,
+        n_runs=1,
+        n_steps=reading.n_steps,
+        seed=seed,
+        device=subject.device,
+        dtype=reading.dtype,
+        seconds=seconds,
+        message=reading.message,
+        replay="",
+        unit=law.id,
+        unit_size=count,
+        quantity=reading.quantity,
+        figure=figure,
+        diagnosis=reading.diagnosis,
+        snippet=reading.snippet,
+        location=location if reading.verdict == "violated" else None,
+    )
+
+
+def _fields(figure: Figure) -> dict[str, Any]:
+    names: Sequence[str] = figure.__struct_fields__
+    return {name: getattr(figure, name) for name in names}

@@ -1,0 +1,139 @@
+"""The decay of one step as a function of lr and wd: its powers are fitted, and its size is compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+
+from ilr_check.evidence import Figure, Series
+from ilr_check.gate.comparing import compared
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import Walk, deviation, walk
+from ilr_check.optim.contracts.contract import Contract
+
+ORDER = 11
+LRS = (0.05, 0.2, 0.8)
+WEIGHT_DECAYS = (0.03, 0.12, 0.48)
+BASE = (0.2, 0.12)
+
+
+def applies(subject: Subject) -> str:
+    """Where decay is a share of the weights, so that its power law is defined."""
+    reason = needs("lr", "weight_decay")(subject)
+    if reason or subject.contract is None:
+        return reason
+    where = subject.contract.decay_for(subject.declared).where
+    if where == "none":
+        return "the family has no weight decay"
+    if where == "own" or (where == "gradient" and subject.contract.degree != 1.0):
+        return "decay goes through the normalised gradient, so that its size per step follows no power law"
+    return ""
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Zero gradients on a grid of lr and wd; one reading."""
+    contract = subject.contract
+    assert contract is not None
+    start = circumstances.generator().uniform(0.5, 2.0, size=(2, 2))
+    walks: dict[tuple[float, float], Walk] = {}
+    for lr in LRS:
+        for wd in WEIGHT_DECAYS:
+            if BASE in ((lr, wd), (lr, BASE[1]), (BASE[0], wd)):
+                walks[lr, wd] = walk(subject, [start], [[np.zeros((2, 2))]], lr=lr, weight_decay=wd)
+    at, worst = max(
+        ((pair, deviation(walked, contract)) for pair, walked in walks.items()), key=lambda x: x[1].ratio
+    )
+    shares = {pair: _share(walked) for pair, walked in walks.items()}
+    reading = compared(subject, walks[at], {"lr": at[0], "weight_decay": at[1]}, group="zero gradient")
+    if worst.ratio <= 1.0:
+        return [reading]
+    return [_with_powers(reading, shares, contract)]
+
+
+def _with_powers(reading: Reading, shares: dict[tuple[float, float], float], contract: Contract) -> Reading:
+    p = _slope([(lr, shares[lr, BASE[1]]) for lr in LRS])
+    q = _slope([(wd, shares[BASE[0], wd]) for wd in WEIGHT_DECAYS])
+    size = shares[BASE]
+    expected = contract.decay_for({}).law if contract.decay.where != "gradient" else "lr*wd"
+    if p is None or q is None or size == 0.0:
+        sentence = f"weight decay has no effect at zero gradient, expected {expected} per step"
+    else:
+        factor = size / (BASE[0] ** p * BASE[1] ** q)
+        law = _law(factor, p, q)
+        sentence = f"weight decay per step is {law}, expected {expected}"
+    figure = _figure(shares)
+    return Reading(
+        **{
+            **{name: getattr(reading, name) for name in reading.__dataclass_fields__},
+            "diagnosis": sentence,
+            "figure": figure,
+            "message": f"{reading.message}; share lost per step at lr={BASE[0]}, wd={BASE[1]}: {size:.6g}",
+        }
+    )
+
+
+def _share(walked: Walk) -> float:
+    step = walked.steps[0]
+    return float(np.mean(1.0 - step.after[0] / step.before[0]))
+
+
+def _slope(points: list[tuple[float, float]]) -> float | None:
+    """The power of a power law, or ``None`` where the sizes vanish."""
+    if any(y == 0.0 or not math.isfinite(y) for _, y in points):
+        return None
+    logs = [(math.log(x), math.log(abs(y))) for x, y in points]
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(logs)]
+    return float(np.mean(slopes))
+
+
+def _law(factor: float, p: float, q: float) -> str:
+    def power(name: str, value: float) -> str:
+        near = round(2 * value) / 2
+        shown = near if abs(value - near) < 1e-3 else round(value, 3)
+        return "" if shown == 0 else name if shown == 1 else f"{name}^{shown:g}"
+
+    near = float(f"{factor:.4g}")
+    words = [w for w in ("" if near == 1.0 else f"{near:g}", power("lr", p), power("wd", q)) if w]
+    return "*".join(words) or "1"
+
+
+def _figure(shares: dict[tuple[float, float], float]) -> Figure:
+    lrs, wds = np.array(LRS), np.array(WEIGHT_DECAYS)
+    along_lr = np.array([abs(shares[lr, BASE[1]]) for lr in LRS])
+    along_wd = np.array([abs(shares[BASE[0], wd]) for wd in WEIGHT_DECAYS])
+    return Figure(
+        name="decay-coupling",
+        title="Decay of one step",
+        x_label="lr, or wd",
+        y_label="share of the weights lost in one step",
+        x_log=True,
+        y_log=True,
+        series=(
+            Series(name=f"against lr, wd={BASE[1]}", kind="points", role="measured", x=lrs, y=along_lr),
+            Series(name=f"against wd, lr={BASE[0]}", kind="points", role="measured", x=wds, y=along_wd),
+            Series(name="lr*wd against lr", kind="line", role="predicted", x=lrs, y=lrs * BASE[1]),
+            Series(name="lr*wd against wd", kind="line", role="predicted", x=wds, y=wds * BASE[0]),
+        ),
+        caption="Slope 1 in both is decay by lr*wd; slope 0 does not depend on it.",
+    )
+
+
+LAW = GateLaw(
+    text=law_text(
+        "decay-coupling",
+        "Decay per step is lr*wd",
+        "With a zero gradient one step takes the contract's share of the weights, at every lr and wd.",
+        equation="w′ = (1 − lr·wd) w at g = 0",
+        source="Loshchilov, Hutter 2019; torch's coupling of decay to lr",
+        meaning="Decay is missing, goes with another power of lr or wd, has another factor, or another sign.",
+        rivals=("wd", "lr^2*wd", "lr*wd^2"),
+    ),
+    tier="exact",
+    blind_to="decay that appears only beside a gradient, at later steps or in other tensors",
+    check=check,
+    applies=applies,
+)

@@ -1,0 +1,60 @@
+"""Every step is the textbook's, from the same weights, gradient and hyper-parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ilr_check.gate.comparing import compared
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import walk
+from ilr_check.optim.contracts.running import Array
+
+ORDER = 20
+STEPS = 7
+LRS = (0.3, 0.3, 0.11, 0.017, 0.17, 0.05, 0.6)
+"""Up and down, with no two ratios alike, so that another step's lr cannot pass for this one's."""
+WEIGHT_DECAYS = (0.2, 0.2, 0.2, 0.07, 0.07, 0.31, 0.0)
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """One reading for each setting of the contract."""
+    contract = subject.contract
+    assert contract is not None
+    for number, setting in enumerate(subject.settings):
+        rng = circumstances.generator(number)
+        shapes = ((3, 4),) if contract.matrices_only else ((5,), (3, 4), (2, 2, 3))
+        starts = [rng.normal(size=shape) for shape in shapes]
+        gradients = [[_gradient(rng, shape, t) for shape in shapes] for t in range(STEPS)]
+        schedule = [{"lr": lr, "weight_decay": wd} for lr, wd in zip(LRS, WEIGHT_DECAYS, strict=True)]
+        if not subject.can_vary("weight_decay"):
+            schedule = [{"lr": s["lr"]} for s in schedule]
+        hyper: Mapping[str, Any] = {**setting, **schedule[0]}
+        walked = walk(subject, starts, gradients, schedule=schedule, **hyper)
+        group = ", ".join(f"{k}={v}" for k, v in setting.items()) or "default settings"
+        yield compared(subject, walked, hyper, group=group)
+
+
+def _gradient(rng: np.random.Generator, shape: tuple[int, ...], t: int) -> Array:
+    """Entries over four decades, so that eps, maxima and small moments all show."""
+    size = 10.0 ** rng.uniform(-3, 1, size=shape)
+    return np.asarray(rng.normal(size=shape) * size)
+
+
+LAW = GateLaw(
+    text=law_text(
+        "textbook-step",
+        "Every step is the textbook's",
+        "From the same weights, gradient and hyper-parameters, each step gives the textbook's weights.",
+        equation="w′ = textbook(w, g, state, lr, wd, t)",
+        source="the paper that the contract names; bound by running error analysis (Higham, section 3.3)",
+        meaning="The update rule is not the family's: see the near-miss that the diagnosis names.",
+    ),
+    tier="exact",
+    blind_to="gradients that depend on the weights; more than seven steps; other tensor shapes and dtypes",
+    check=check,
+    applies=needs("lr"),
+)

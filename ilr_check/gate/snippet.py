@@ -1,0 +1,65 @@
+"""The smallest reproducing case as a few lines of plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import Deviation, Walk
+from ilr_check.optim.contracts.running import Array
+
+
+def walk_snippet(subject: Subject, walked: Walk, found: Deviation, hyper: Mapping[str, Any]) -> str:
+    """Repeat a walk up to its worst step, on the tensor (or the entry) that shows it."""
+    i, mixes = found.tensor, subject.contract is None or subject.contract.mixes_entries
+
+    def cut(array: Array) -> Array:
+        return array if mixes else array.reshape(-1)[found.entry : found.entry + 1]
+
+    lines = [*head(subject, walked.dtype), f"w = torch.nn.Parameter({_tensor(cut(walked.starts[i]))})"]
+    lines.append(f"optimizer = {call(subject, '[w]', hyper)}")
+    before: Mapping[str, Any] = hyper
+    for step in walked.steps[: found.step + 1]:
+        changed = {k: v for k, v in step.hyper.items() if before.get(k) != v}
+        lines += [f"optimizer.param_groups[0][{_own(subject, k)!r}] = {v!r}" for k, v in changed.items()]
+        before = {**before, **step.hyper}
+        gradient = step.gradients[i]
+        lines.append("w.grad = None" if gradient is None else f"w.grad = {_tensor(cut(gradient))}")
+        lines.append("optimizer.step()")
+    where = "" if mixes else "[0]"
+    entry = f".flatten()[{found.entry}]" if mixes else where
+    lines.append(f"print(w{entry}.item())  # here {found.measured!r}, expected {found.expected!r}")
+    return "\n".join(lines)
+
+
+def head(subject: Subject, dtype: str = "float64") -> list[str]:
+    """The imports."""
+    lines = ["import torch", f"torch.set_default_dtype(torch.{dtype})"]
+    module, _, name = subject.title.rpartition(":")
+    if module.endswith(".py"):
+        lines.append(f"{name} = __import__('runpy').run_path({module!r})[{name!r}]")
+    elif name.isidentifier():
+        lines.append(f"from {module} import {name}")
+    else:
+        lines.append(f"make = ...  # {subject.title}")
+    return lines
+
+
+def call(subject: Subject, parameters: str, hyper: Mapping[str, Any]) -> str:
+    """The line that builds the optimizer."""
+    name = subject.title.rpartition(":")[2]
+    arguments, _ = subject.arguments(hyper)
+    every = {**subject.args, **arguments, **subject.switches}
+    words = "".join(f", {key}={value!r}" for key, value in every.items())
+    return f"{name if name.isidentifier() else 'make'}({parameters}{words})"
+
+
+def _own(subject: Subject, ours: str) -> str:
+    return subject.hyper_names[ours].names[0].partition(".")[0]
+
+
+def _tensor(array: Array | Sequence[float]) -> str:
+    return f"torch.tensor({np.asarray(array).tolist()!r})"

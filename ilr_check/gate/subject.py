@@ -1,0 +1,307 @@
+"""The optimizer under judgement: how it is built, and which of its hyper-parameters a law may vary."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ilr_check.optim.contracts.contract import Contract, Name
+
+FORM = "it is called as factory(params, **hyper)"
+BASIC = {
+    "lr": Name(default=0.1, names=("lr", "learning_rate")),
+    "weight_decay": Name(default=0.0, names=("weight_decay", "wd")),
+}
+"""What is varied where there is no contract."""
+
+
+class CannotVaryError(ValueError):
+    """A hyper-parameter that the target lets nobody vary."""
+
+
+class SubjectError(ValueError):
+    """A target that cannot be built; one line with the mend."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An optimizer class or factory, what it promises, and the arguments that its user gave."""
+
+    factory: Callable[..., Any]
+    contract: Contract | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Our name of a hyper-parameter to the target's own."""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    """Implementation switches, such as ``foreach=True``."""
+    device: str = "cpu"
+    name: str = ""
+
+    @cached_property
+    def title(self) -> str:
+        """The target as its user knows it."""
+        if self.name:
+            return self.name
+        module, name = getattr(self.factory, "__module__", ""), getattr(self.factory, "__qualname__", "")
+        return f"{module}:{name}" if module and name else repr(self.factory)
+
+    @cached_property
+    def taken(self) -> Mapping[str, inspect.Parameter] | None:
+        """The keyword arguments that the factory takes; ``None`` where it takes any or hides them."""
+        try:
+            parameters = inspect.signature(self.factory).parameters
+        except (TypeError, ValueError):
+            return None
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return None
+        keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return {p.name: p for p in list(parameters.values())[1:] if p.kind in keyword}
+
+    @cached_property
+    def hyper_names(self) -> Mapping[str, Name]:
+        """Hyper-parameters by our names, with the target's own names first where its user gave them."""
+        known = dict(BASIC if self.contract is None else self.contract.names)
+        for ours, theirs in self.names.items():
+            old = known.get(ours)
+            known[ours] = Name(default=None if old is None else old.default, names=(theirs,))
+        return known
+
+    @cached_property
+    def settings(self) -> tuple[Mapping[str, Any], ...]:
+        """The contract's settings that this target can be given and that its user did not fix."""
+        if self.contract is None:
+            return ({},)
+        found = (
+            setting
+            for setting in self.contract.settings
+            if not any(self._fixed(name) for name in setting) and self.can_vary(*setting)
+        )
+        return tuple(found) or ({},)
+
+    @cached_property
+    def fixed_names(self) -> frozenset[str]:
+        """Hyper-parameters that the user's arguments fix."""
+        return frozenset(name for name in self.hyper_names if self._fixed(name))
+
+    def with_switches(self, **switches: Any) -> Subject:
+        """The same target with implementation switches."""
+        return replace(self, switches={**self.switches, **switches})
+
+    def can_vary(self, *names: str) -> bool:
+        """Whether each of these hyper-parameters can be set, by argument or in ``param_groups``."""
+        return all(name in self._variable for name in names)
+
+    def start(self, tensors: Iterable[Tensor | nn.Parameter], **hyper: Any) -> Trial:
+        """Build the optimizer over these tensors, as they stand; ``hyper`` by our names."""
+        parameters = [t if isinstance(t, nn.Parameter) else nn.Parameter(t) for t in tensors]
+        return Trial(self, parameters, self.build(parameters, **hyper), hyper)
+
+    def build(self, parameters: Any, **hyper: Any) -> torch.optim.Optimizer:
+        """The optimizer over parameters or parameter groups; raises ``CannotVaryError``, ``SubjectError``."""
+        arguments, edits = self.arguments(hyper)
+        try:
+            built = self.factory(parameters, **{**self.args, **arguments, **self.switches})
+        except Exception as error:
+            words = " ".join(str(error).split())
+            raise SubjectError(
+                f"{self.title} cannot be built: {type(error).__name__}: {words}; {FORM}, "
+                "and --arg adds arguments"
+            ) from error
+        for group in getattr(built, "param_groups", ()):
+            for ours, value in edits.items():
+                _write(group, self.hyper_names[ours], ours, value)
+        return built  # type: ignore[no-any-return]
+
+    def read(self, optimizer: Any, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Hyper-parameters by our names as the optimizer keeps them; else its defaults, else the contract's.
+
+        ``asked`` is what it was built with, beside the user's own arguments.
+        """
+        group = optimizer.param_groups[0]
+        taken = self.taken or {}
+        fallback = {k: p.default for k, p in taken.items() if p.default is not inspect.Parameter.empty}
+        found: dict[str, Any] = {}
+        for ours, name in self.hyper_names.items():
+            if name.asked:
+                found[ours] = (asked or {}).get(ours, _read(name, self.args))
+            else:
+                found[ours] = _read(name, group, self.args, fallback)
+        return {**found, **self.declared}
+
+    def check_built(self) -> None:
+        """Build it once; raises ``SubjectError`` with the mend where that fails."""
+        built = self.build([nn.Parameter(torch.ones(2, 2))])
+        if not callable(getattr(built, "step", None)) or not hasattr(built, "param_groups"):
+            raise SubjectError(
+                f"{self.title} gave {type(built).__name__}, which has no step or no param_groups; "
+                "name a torch.optim.Optimizer class or a factory of one"
+            )
+
+    def _fixed(self, ours: str) -> bool:
+        name = self.hyper_names.get(ours)
+        return name is not None and any(n.partition(".")[0] in self.args for n in name.names)
+
+    @cached_property
+    def _variable(self) -> frozenset[str]:
+        """Hyper-parameters that can be set; a factory that hides its arguments is asked by building it."""
+        found = set()
+        probe = nn.Parameter(torch.ones(2, 2))
+        for ours, name in self.hyper_names.items():
+            by_argument = self._keyword(name) is not None if self.taken is not None else self._tried(name)
+            group: Mapping[str, Any] = {}
+            if not by_argument:
+                group = self.build([probe]).param_groups[0]
+            if by_argument or any(n.partition(".")[0] in group for n in name.names):
+                found.add(ours)
+        return frozenset(found)
+
+    def _keyword(self, name: Name) -> str | None:
+        """The constructor's name of a hyper-parameter."""
+        if self.taken is None:
+            return self._hidden.get(name.names)
+        return next((n for n in name.names if n.partition(".")[0] in self.taken), None)
+
+    @cached_property
+    def _hidden(self) -> dict[tuple[str, ...], str | None]:
+        return {}
+
+    def _tried(self, name: Name) -> bool:
+        """Whether a factory that takes any keyword takes one of these, seen by building it with each."""
+        if name.names in self._hidden:
+            return self._hidden[name.names] is not None
+        probe = nn.Parameter(torch.ones(2, 2))
+        for candidate in name.names:
+            keyword, _, index = candidate.partition(".")
+            value = name.default
+            if index:
+                value = (0.9, 0.999) if keyword == "betas" else (name.default,) * 2
+            try:
+                self.factory([probe], **{**self.args, keyword: value, **self.switches})
+            except Exception:
+                continue
+            self._hidden[name.names] = candidate
+            return True
+        self._hidden[name.names] = None
+        return False
+
+    def arguments(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Constructor arguments, and what has to be written into ``param_groups`` afterwards."""
+        arguments: dict[str, Any] = {}
+        edits: dict[str, Any] = {}
+        for ours, value in hyper.items():
+            name = self.hyper_names.get(ours)
+            if name is None:
+                raise CannotVaryError(f"{ours} is no hyper-parameter of contract {self._contract_name}")
+            if self.taken is None:
+                self._tried(name)
+            keyword = self._keyword(name)
+            if keyword is None:
+                if ours not in self._variable:
+                    raise CannotVaryError(
+                        f"{self.title} lets {ours} be set neither by an argument nor in param_groups; "
+                        f"name its own word for it with --names {ours}=..."
+                    )
+                edits[ours] = value
+                continue
+            word, _, index = keyword.partition(".")
+            if index:
+                entries = list(arguments.get(word, self._tuple(word)))
+                entries[int(index)] = value
+                arguments[word] = tuple(entries)
+            else:
+                arguments[word] = value
+        return arguments, edits
+
+    def _tuple(self, word: str) -> Sequence[Any]:
+        if word in self.args:
+            return tuple(self.args[word])
+        if self.taken is not None and isinstance(self.taken[word].default, (tuple, list)):
+            return tuple(self.taken[word].default)
+        defaults = {
+            n.partition(".")[2]: name.default
+            for name in self.hyper_names.values()
+            for n in name.names
+            if n.partition(".")[0] == word
+        }
+        return tuple(defaults[key] for key in sorted(defaults))
+
+    @property
+    def _contract_name(self) -> str:
+        return "(none)" if self.contract is None else repr(self.contract.name)
+
+
+class Trial:
+    """One built optimizer with its parameters: hand it gradients, set hyper-parameters, step."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        parameters: Sequence[nn.Parameter],
+        optimizer: Any,
+        asked: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.subject, self.parameters, self.optimizer = subject, list(parameters), optimizer
+        self.asked = dict(asked or {})
+
+    @property
+    def hyper(self) -> dict[str, Any]:
+        """Hyper-parameters by our names, as the optimizer has them now."""
+        return self.subject.read(self.optimizer, self.asked)
+
+    def set(self, **hyper: Any) -> None:
+        """Write hyper-parameters into every parameter group, as a schedule does."""
+        for group in self.optimizer.param_groups:
+            for ours, value in hyper.items():
+                if not _write(group, self.subject.hyper_names[ours], ours, value):
+                    raise CannotVaryError(
+                        f"{self.subject.title} keeps no {ours} in its param_groups, nothing can schedule it"
+                    )
+
+    def step(self, gradients: Sequence[Tensor | None], **hyper: Any) -> None:
+        """One step with these gradients; ``hyper`` is set first."""
+        if hyper:
+            self.set(**hyper)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = None if gradient is None else gradient.detach().clone()
+        self.optimizer.step()
+
+    def values(self) -> list[Tensor]:
+        """Copies of the weights."""
+        return [parameter.detach().clone() for parameter in self.parameters]
+
+
+def _read(name: Name, *sources: Mapping[str, Any]) -> Any:
+    for source in sources:
+        for candidate in name.names:
+            key, _, index = candidate.partition(".")
+            if key in source and source[key] is not None:
+                value = source[key]
+                if index:
+                    if not isinstance(value, (tuple, list)) or len(value) <= int(index):
+                        continue
+                    value = value[int(index)]
+                return float(value) if isinstance(value, Tensor) and value.numel() == 1 else value
+    return name.default
+
+
+def _write(group: dict[str, Any], name: Name, ours: str, value: Any) -> bool:
+    for candidate in name.names:
+        key, _, index = candidate.partition(".")
+        if key in group:
+            if index:
+                entries = list(group[key])
+                entries[int(index)] = value
+                group[key] = tuple(entries)
+            elif isinstance(group[key], Tensor) and not isinstance(value, Tensor):
+                group[key].fill_(value)
+            else:
+                group[key] = value
+            return True
+    return False

@@ -1,0 +1,142 @@
+"""What a family of optimizers promises: one declarative record, and its textbook step in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ilr_check.optim.symmetry import Symmetry
+
+Number = Any
+"""A float64 array, or one with its rounding error (``running.Tracked``); both take the same arithmetic."""
+Hyper = Mapping[str, Any]
+"""Hyper-parameters by the contract's names, such as ``lr`` and ``beta2``."""
+State = dict[str, Any]
+Update = Callable[[Number, Number, State, Hyper, int], Number]
+"""(gradient, weights, state, hyper, t) -> what is added to the weights; t from 1, the state is changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decay:
+    """Where weight decay acts and how strong it is: ``factor * lr^lr_power * weight_decay^wd_power``.
+
+    ``gradient``: that times the weights is added to the gradient (lr_power 0, for the step multiplies by lr).
+    ``before``, ``after``: the weights lose that share of themselves before or after the step.
+    ``own``: the textbook step itself decays, inside a normalisation.
+    """
+
+    where: Literal["none", "gradient", "before", "after", "own"]
+    lr_power: float = 1.0
+    wd_power: float = 1.0
+    factor: float = 1.0
+    lr_of: Literal["this step", "the step before", "the first step", "the next step"] = "this step"
+    shape: Literal["weights", "sign of the weights", "initial weights"] = "weights"
+
+    @property
+    def law(self) -> str:
+        """The strength as a formula, such as ``lr*wd``."""
+        parts = [] if self.factor == 1.0 else [f"{self.factor:g}"]
+        parts += [_power("lr", self.lr_power), _power("wd", self.wd_power)]
+        return "*".join(part for part in parts if part) or "1"
+
+
+COUPLED = Decay(where="gradient", lr_power=0.0)
+DECOUPLED = Decay(where="before")
+NO_DECAY = Decay(where="none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Name:
+    """One hyper-parameter: the value it has if nothing else is said, and the names that it goes by.
+
+    A name with an index, ``betas.0``, is one entry of a tuple. Where only what was ``asked`` for counts, the
+    target's own default is none of the contract: an Adam that decouples its decay unasked is no Adam.
+    """
+
+    default: Any
+    names: tuple[str, ...]
+    asked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slip:
+    """A near-miss of the textbook; where it explains a measured step, its sentence is the diagnosis."""
+
+    sentence: str
+    hyper: Hyper = field(default_factory=dict)
+    decay: Mapping[str, Any] = field(default_factory=dict)
+    lr: Callable[[float, float, float], float] | None = None
+    """(this step's lr, the last step's, the first step's) -> the lr that the slip steps with."""
+    shift: int = 0
+    """Added to the step count that the textbook sees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What one family of optimizers promises; see ``families`` for the records."""
+
+    name: str
+    title: str
+    source: str
+    update: Update
+    names: Mapping[str, Name]
+    decay: Decay
+    degree: float | None
+    """h in update(c g) = c^h update(g) once eps is negligible; ``None`` where there is no such number."""
+    symmetry: Symmetry | None
+    momentum: str
+    """The form of the memory of gradients, in words."""
+    bias_correction: bool = False
+    settings: tuple[Hyper, ...] = ({},)
+    """Hyper-parameters that reach every branch of the textbook; the first one is for quick probes."""
+    slips: tuple[Slip, ...] = ()
+    variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """What ``declare`` may say, with the values it may take; the first is what holds if nothing is said."""
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    """Law id to the reason for which the family does not obey it."""
+    matrices_only: bool = False
+    mixes_entries: bool = False
+    """Whether an entry's update depends on other entries of its tensor (norms, factored moments)."""
+    relative_roundings: float = 1.0
+    """Factor on the rounding bound for a textbook that leaves out how a family computes."""
+
+    def decay_for(self, hyper: Hyper) -> Decay:
+        """The decay that these hyper-parameters and declarations choose."""
+        decay = self.decay
+        if hyper.get("decoupled_weight_decay") and decay.where == "gradient":
+            decay = DECOUPLED
+        where, law = hyper.get("decay"), hyper.get("decay_law")
+        if where is not None:
+            decay = {"coupled": COUPLED, "decoupled": DECOUPLED}.get(where) or replace(DECOUPLED, where=where)
+        if law is not None:
+            powers = {"lr*wd": (1.0, 1.0), "wd": (0.0, 1.0), "lr^2*wd": (2.0, 1.0)}[law]
+            decay = replace(decay, lr_power=powers[0], wd_power=powers[1])
+        return decay
+
+    def declared(self, declare: Hyper) -> dict[str, Any]:
+        """Declarations after validation; raises ``ValueError`` with what may be declared."""
+        every = {**self.variations, **DECAY_VARIATIONS}
+        for key, value in declare.items():
+            if key not in every:
+                raise ValueError(
+                    f"{key}={value!r} cannot be declared for contract {self.name!r}; "
+                    f"what can: {', '.join(sorted(every)) or 'nothing'}"
+                )
+            if value not in every[key]:
+                allowed = ", ".join(map(repr, every[key]))
+                raise ValueError(f"{key}={value!r} cannot be declared for {self.name!r}; allowed: {allowed}")
+        return dict(declare)
+
+
+DECAY_VARIATIONS: dict[str, tuple[Any, ...]] = {
+    "decay": ("coupled", "decoupled", "after", "none"),
+    "decay_law": ("lr*wd", "wd", "lr^2*wd"),
+}
+"""Variations that any family may declare: where decay acts, and its strength per step."""
+
+
+def _power(name: str, power: float) -> str:
+    if power == 0:
+        return ""
+    return name if power == 1 else f"{name}^{power:g}"

@@ -1,0 +1,71 @@
+"""``check_optimizer`` end to end: torch's optimizers pass, planted defects are found and named."""
+
+from typing import Any
+
+import pytest
+import torch
+
+import ilr_check
+from ilr_check.gate.judging import planned
+from ilr_check.gate.result import GateViolation
+
+
+class LrSquaredDecay(torch.optim.AdamW):
+    """Decay by 1 - lr^2*wd."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.mul_(1 - group["lr"] ** 2 * group["weight_decay"])
+            group["kept"], group["weight_decay"] = group["weight_decay"], 0.0
+        done = super().step(closure)
+        for group in self.param_groups:
+            group["weight_decay"] = group.pop("kept")
+        return done
+
+
+def test_a_defect_is_named_with_the_line_of_the_step_and_code_that_shows_it() -> None:
+    result = ilr_check.check_optimizer(LrSquaredDecay, contract="adamw", claims="decay-coupling")
+    (finding,) = result.findings
+    assert (result.verdict, result.exit_code) == ("violated", 1)
+    assert finding.diagnosis == "weight decay per step is lr^2*wd, expected lr*wd"
+    assert finding.location is not None
+    assert finding.location.file == __file__
+    with pytest.raises(GateViolation, match=r"lr\^2\*wd"):
+        result.raise_if_violated()
+    measured = float(finding.message.split()[1].rstrip(","))
+    assert replayed(finding.snippet) == measured
+
+
+def replayed(snippet: str) -> float:
+    """What the lines of a snippet print."""
+    lines = snippet.replace("torch.set_default_dtype(torch.float64)\n", "").splitlines()
+    code = "\n".join(line for line in lines if not line.startswith(("from ", "print(")))
+    code = code.replace("])", "], dtype=torch.float64)")
+    names: dict[str, Any] = {"LrSquaredDecay": LrSquaredDecay}
+    exec(code, names)
+    return float(names["w"][0].item())
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("decay-cuopling", "did you mean 'decay-coupling'"), ("nonsense", "known are all, exact")],
+)
+def test_an_unknown_law_is_an_error_with_the_mend(word: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        planned(word)
+
+
+def test_an_unknown_contract_is_an_error_with_the_mend() -> None:
+    with pytest.raises(ValueError, match="did you mean 'adamw'"):
+        ilr_check.check_optimizer(torch.optim.AdamW, contract="adamww")
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [({"momentum_form": "exp"}, "allowed: 'classic', 'ema'"), ({"colour": 1}, "cannot be declared")],
+)
+def test_a_declaration_out_of_range_is_an_error(declare: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ilr_check.check_optimizer(torch.optim.SGD, contract="sgd", declare=declare)
