@@ -1,0 +1,1 @@
+"""Mutants by family: each class replaces one piece of a right optimizer."""

@@ -1,0 +1,117 @@
+"""Lion and sign descent with one slip each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..by_hand.base import Group, State, shrink
+from ..by_hand.signs import HandLion, HandSignSGD
+from ..records import mutant
+
+
+@mutant(
+    "lion",
+    "decay",
+    "the decay goes through the sign (coupled)",
+    "coupled|sign",
+    thread="bitsandbytes-foundation/bitsandbytes#1992",
+)
+class LionCoupled(HandLion):
+    def decayed(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        return g + group["weight_decay"] * p
+
+
+@mutant("lion", "moments", "beta1 and beta2 are swapped", "beta|swap|memory|moment")
+class LionBetasSwapped(HandLion):
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        super().update(p, g, group | {"betas": group["betas"][::-1]}, state)
+
+
+@mutant(
+    "lion",
+    "moments",
+    "the momentum is updated before the sign is taken",
+    "before|order|memory|beta|moment|step",
+)
+class LionRemembersFirst(HandLion):
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        state.setdefault("exp_avg", torch.zeros_like(p))
+        g = self.decayed(p, g, group)
+        self.remember(g, group, state)
+        p.sub_(group["lr"] * self.sign(self.looked_ahead(g, group, state)))
+
+
+@mutant("lion", "moments", "the sign of zero is one", "zero|sign\\(0\\)|sign of 0")
+class LionSignOfZero(HandLion):
+    def sign(self, direction: Tensor) -> Tensor:
+        return torch.where(direction >= 0, 1.0, -1.0).to(direction.dtype)
+
+
+@mutant("lion", "decay", "decays after the step, the step's own move included", "after the step")
+class LionDecaysAfter(HandLion):
+    def decayed(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        return g
+
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        super().update(p, g, group, state)
+        shrink(p, group)
+
+
+@mutant("lion", "decay", "decay per step is lr^2 * weight_decay", "lr\\^2|lr\\*\\*2|power")
+class LionDecayByLrSquared(HandLion):
+    def decayed(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        shrink(p, group, group["lr"] ** 2)
+        return g
+
+
+@mutant(
+    "lion",
+    "decay",
+    "weight_decay is divided by lr inside: decay per step is weight_decay",
+    "not multiplied by lr|lr\\^0|independent of (the )?lr",
+    thread="lucidrains/lion-pytorch#39 (there as an option)",
+)
+class LionDecayWithoutLr(HandLion):
+    def decayed(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        shrink(p, group, 1.0)
+        return g
+
+
+@mutant("lion", "moments", "a soft sign, c / (|c| + 1e-8)", "sign|degree|homogen|soft|scale")
+class LionSoftSign(HandLion):
+    def sign(self, direction: Tensor) -> Tensor:
+        return direction / (direction.abs() + 1e-8)
+
+
+@mutant("signsgd", "moments", "the sign is taken before the average", "order|sign|average|step|memory")
+class SignBeforeAverage(HandSignSGD):
+    def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
+        mu = group["momentum"]
+        if not mu:
+            return g.sign()
+        return state.setdefault("momentum_buffer", torch.zeros_like(g)).mul_(mu).add_(g.sign(), alpha=1 - mu)
+
+
+@mutant("signsgd", "moments", "the sign of zero is one", "zero|sign\\(0\\)|sign of 0")
+class SignOfZero(HandSignSGD):
+    def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
+        g = super().direction(g, group, state)
+        return torch.where(g == 0, torch.ones_like(g), g)
+
+
+@mutant("signsgd", "decay", "the decay is halved", "0\\.5|half|halv")
+class SignDecayHalved(HandSignSGD):
+    def decay(self, p: Tensor, group: Group) -> None:
+        shrink(p, group, 0.5 * group["lr"])
+
+
+@mutant(
+    "signsgd",
+    "moments",
+    "multiplied by the mean size of the gradient, undeclared",
+    "degree|scale|homogen|size|mean",
+)
+class SignScaledByMean(HandSignSGD):
+    def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
+        return super().direction(g, group, state) * g.abs().mean()

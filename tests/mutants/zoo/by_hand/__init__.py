@@ -1,0 +1,1 @@
+"""Right optimizers by hand, in pieces small enough that a mutant replaces one of them."""

@@ -1,0 +1,396 @@
+"""Right optimizers that are written differently: the gate must pass every one.
+
+The rewrites of ``by_hand`` come first; the others differ in the order of operations, in how the work is laid
+out in memory, in what holds the state, or in who takes the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import adam as torch_adam
+from torch.optim import sgd as torch_sgd
+
+from .broken.adam_decay import SwitchedAdam
+from .broken.sgd_decay import ForeachSGDW
+from .by_hand import adam, adaptive, layerwise, sgd, signs
+from .by_hand.base import Group, Hand, State, shrink
+from .records import VARIANTS, Variant, variant
+
+__all__ = ["VARIANTS", "Variant"]
+
+for contract, rewrite in {
+    "sgd": sgd.HandSGD,
+    "sgdw": sgd.HandSGDW,
+    "adam": adam.HandAdam,
+    "adamw": adam.HandAdamW,
+    "adamax": adam.HandAdamax,
+    "nadam": adam.HandNAdam,
+    "radam": adam.HandRAdam,
+    "rmsprop": adaptive.HandRMSprop,
+    "adagrad": adaptive.HandAdagrad,
+    "adadelta": adaptive.HandAdadelta,
+    "rprop": adaptive.HandRprop,
+    "lion": signs.HandLion,
+    "signsgd": signs.HandSignSGD,
+    "lamb": layerwise.HandLAMB,
+    "lars": layerwise.HandLARS,
+    "muon": layerwise.HandMuon,
+}.items():
+    variant(contract, "by hand, one parameter at a time")(rewrite)
+
+variant("sgdw", "a foreach path, one dtype at a time")(ForeachSGDW)
+variant("adam", "switches that are taken and change nothing")(SwitchedAdam)
+
+
+@variant("sgd", "lr distributed over gradient and decay; the buffer by lerp-free addition")
+class DistributedSGD(sgd.HandSGD):
+    def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
+        p.add_(direction * -1.0 * group["lr"])
+
+    def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
+        old = state.get("momentum_buffer")
+        state["momentum_buffer"] = (
+            g.clone() if old is None else g - group["dampening"] * g + group["momentum"] * old
+        )
+        return state["momentum_buffer"]
+
+
+@variant("sgd", "Nesterov in one formula: (1 + mu (1 - d)) g + mu^2 b")
+class UnfoldedNesterov(sgd.HandSGD):
+    def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
+        mu = group["momentum"]
+        old = state.get("momentum_buffer")
+        if not mu or not group["nesterov"] or old is None:
+            return super().direction(g, group, state)
+        ahead = (1 + mu * (1 - group["dampening"])) * g + mu * mu * old
+        self.buffer(g, group, state)
+        return ahead
+
+
+@variant("sgd", "torch's functional form, with buffers that we keep")
+class FunctionalSGD(sgd.HandSGD):
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        buffers = [state.get("momentum_buffer")]
+        torch_sgd.sgd(
+            [p],
+            [g],
+            buffers,
+            foreach=False,
+            fused=False,
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"],
+            lr=group["lr"],
+            dampening=group["dampening"],
+            nesterov=group["nesterov"],
+            maximize=False,
+        )
+        if buffers[0] is not None:
+            state["momentum_buffer"] = buffers[0]
+
+
+@variant("sgd", "maximize on the negated gradient")
+class Ascent(sgd.HandSGD):
+    def gradient(self, p: Tensor, group: Group) -> Tensor:
+        return -super().gradient(p, group)
+
+    def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
+        return g - group["weight_decay"] * p
+
+    def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
+        p.add_(group["lr"] * direction)
+
+
+@variant("sgd", "buffers in float64, whatever the weights are")
+class DoubleBuffers(sgd.HandSGD):
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        wide = p.double()
+        super().update(wide, g.double(), group, state)
+        p.copy_(wide)
+
+
+@variant("sgd", "a subclass of torch's that counts its steps")
+class CountingSGD(torch.optim.SGD):
+    def step(self, closure: Any = None) -> Any:
+        self.steps_taken = getattr(self, "steps_taken", 0) + 1
+        return super().step(closure)
+
+
+@variant("adamw", "a subclass of torch's that names the arguments its own way")
+class RenamedAdamW(torch.optim.AdamW):
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ):
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=True)
+
+
+class Delegating(torch.optim.Optimizer):
+    """A wrapper that owns nothing: groups, state and the step are those of the optimizer inside."""
+
+    def __init__(self, inside: torch.optim.Optimizer):
+        self.inside = inside
+        self.defaults = inside.defaults
+
+    @property
+    def param_groups(self) -> Any:  # type: ignore[override]
+        return self.inside.param_groups
+
+    @property
+    def state(self) -> Any:  # type: ignore[override]
+        return self.inside.state
+
+    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+        return self.inside.step(closure)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.inside.zero_grad(set_to_none)
+
+    def state_dict(self) -> Any:
+        return self.inside.state_dict()
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        self.inside.load_state_dict(state_dict)
+
+    def add_param_group(self, param_group: Any) -> None:
+        self.inside.add_param_group(param_group)
+
+    def __getstate__(self) -> Any:
+        return {"inside": self.inside, "defaults": self.defaults}
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+
+    def __repr__(self) -> str:
+        return f"Delegating({self.inside!r})"
+
+
+@variant("adamw", "a wrapper that delegates to torch's")
+def wrapped_adamw(
+    params: Any,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 1e-2,
+) -> torch.optim.Optimizer:
+    return Delegating(torch.optim.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+
+
+@variant("adam", "a factory that takes any keyword")
+def any_keyword(params: Any, **options: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adam(params, **options)
+
+
+@variant(
+    "adamw", "corrections folded into lr and eps, as Kingma and Ba suggest at the end of their section 2"
+)
+class FoldedAdamW(adam.HandAdamW):
+    def move(self, p: Tensor, group: Group, state: State) -> None:
+        first, second = self.corrections(group, state)
+        v = self.second_moment(group, state)
+        rate = group["lr"] * second**0.5 / first
+        p.addcdiv_(rate * state["exp_avg"], v.sqrt().add_(group["eps"] * second**0.5), value=-1.0)
+
+
+@variant("adamw", "decay and step subtracted at once")
+class OneSubtraction(adam.HandAdamW):
+    def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
+        return g
+
+    def move(self, p: Tensor, group: Group, state: State) -> None:
+        first, second = self.corrections(group, state)
+        below = self.denominator(self.second_moment(group, state), second, group)
+        p.sub_(group["lr"] * (state["exp_avg"] / first / below + group["weight_decay"] * p))
+
+
+@variant("adam", "moments by lerp, the count as a Python integer")
+class LerpedAdam(adam.HandAdam):
+    def start(self, p: Tensor, group: Group, state: State) -> None:
+        super().start(p, group, state)
+        state["step"] = 0
+
+    def average(self, g: Tensor, group: Group, state: State) -> None:
+        first, second = group["betas"]
+        state["exp_avg"].lerp_(g, 1 - first)
+        state["exp_avg_sq"].lerp_(g * g, 1 - second)
+
+
+@variant("adam", "powers of beta as running products in the state")
+class RunningProducts(adam.HandAdam):
+    def start(self, p: Tensor, group: Group, state: State) -> None:
+        super().start(p, group, state)
+        state["products"] = torch.ones(2, dtype=torch.float64)
+
+    def corrections(self, group: Group, state: State) -> tuple[float, float]:
+        state["products"] = state["products"].double() * torch.tensor(group["betas"], dtype=torch.float64)
+        return 1 - float(state["products"][0]), 1 - float(state["products"][1])
+
+
+@variant("adam", "torch's functional form, with state that we keep")
+class FunctionalAdam(adam.HandAdam):
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        if not state:
+            self.start(p, group, state)
+        torch_adam.adam(
+            [p],
+            [g],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [state["max_exp_avg_sq"]] if group["amsgrad"] else [],
+            [state["step"]],
+            foreach=False,
+            fused=False,
+            amsgrad=group["amsgrad"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
+
+
+@variant("adamw", "all tensors of a group and dtype laid end to end and stepped as one")
+class FlattenedAdamW(adam.HandAdamW):
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            taken = [p for p in group["params"] if p.grad is not None]
+            for p in taken:
+                if not self.state[p]:
+                    self.start(p, group, self.state[p])
+            alike = {(p.dtype, p.device, float(self.state[p]["step"])) for p in taken}
+            for key in alike:
+                mine = [p for p in taken if (p.dtype, p.device, float(self.state[p]["step"])) == key]
+                self.step_flat(mine, group)
+        return loss
+
+    def step_flat(self, taken: list[nn.Parameter], group: Group) -> None:
+        states = [self.state[p] for p in taken]
+        flat = torch.cat([p.detach().reshape(-1) for p in taken])
+        g = torch.cat([self.gradient(p, group).reshape(-1) for p in taken])
+        kept = [k for k in states[0] if k != "step"]
+        state = {k: torch.cat([s[k].reshape(-1) for s in states]) for k in kept} | {
+            "step": states[0]["step"].clone()
+        }
+        self.update(flat, g, group, state)
+        start = 0
+        for p, own in zip(taken, states, strict=True):
+            stop = start + p.numel()
+            p.copy_(flat[start:stop].reshape(p.shape))
+            own["step"] = state["step"].clone()
+            for k in kept:
+                own[k].copy_(state[k][start:stop].reshape(p.shape))
+            start = stop
+
+
+@variant("rmsprop", "in place, with alpha for every product of a number and a tensor")
+class InPlaceRMSprop(adaptive.HandRMSprop):
+    def decayed(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        return g.add(p, alpha=group["weight_decay"])
+
+    def denominator(self, v: Tensor, group: Group) -> Tensor:
+        return v.sqrt().add_(group["eps"])
+
+    def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
+        super().move(p, direction.mul(-1), group | {"lr": -group["lr"]}, state)
+
+
+@variant("adagrad", "the root of the sum is what is kept, by hypot")
+class RootedAdagrad(adaptive.HandAdagrad):
+    def start(self, p: Tensor, group: Group) -> Tensor:
+        return super().start(p, group).sqrt()
+
+    def accumulate(self, g: Tensor, state: State) -> None:
+        state["sum"] = torch.hypot(state["sum"], g)
+
+    def denominator(self, s: Tensor, group: Group) -> Tensor:
+        return s + group["eps"]
+
+
+@variant("lion", "in place and in the order of the paper's authors")
+class InPlaceLion(signs.HandLion):
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        if not state:
+            state["exp_avg"] = torch.zeros_like(p)
+        first, second = group["betas"]
+        shrink(p, group)
+        p.sub_(state["exp_avg"].clone().mul_(first).add_(g, alpha=1 - first).sign_() * group["lr"])
+        state["exp_avg"].mul_(second).add_(g, alpha=1 - second)
+
+
+@variant("lion", "a foreach path: the same steps over lists")
+class ListedLion(Hand):
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        *,
+        foreach: bool = True,
+    ):
+        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, foreach=foreach)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            taken = [p for p in group["params"] if p.grad is not None]
+            for dtype in {p.dtype for p in taken}:
+                self.step_list([p for p in taken if p.dtype == dtype], group)
+        return loss
+
+    def step_list(self, taken: list[nn.Parameter], group: Group) -> None:
+        for p in taken:
+            self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+        gradients = [p.grad for p in taken]
+        averages = [self.state[p]["exp_avg"] for p in taken]
+        (first, second), lr = group["betas"], float(group["lr"])
+        torch._foreach_mul_(taken, 1 - lr * group["weight_decay"])
+        ahead = torch._foreach_mul(averages, first)
+        torch._foreach_add_(ahead, gradients, alpha=1 - first)
+        torch._foreach_sign_(ahead)
+        torch._foreach_add_(taken, ahead, alpha=-lr)
+        torch._foreach_mul_(averages, second)
+        torch._foreach_add_(averages, gradients, alpha=1 - second)
+
+
+@variant("lamb", "the ratio as a tensor, chosen by torch.where")
+class TensorRatioLAMB(layerwise.HandLAMB):
+    def ratio(self, p: Tensor, step: Tensor) -> Tensor:  # type: ignore[override]
+        above, below = p.norm(), step.norm()
+        return torch.where((above > 0) & (below > 0), above / below, torch.ones_like(above))
+
+
+@variant("sgd", "two groups inside, matrices and the rest, with the same options")
+def split_in_two(
+    params: Any,
+    lr: float = 1e-3,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+) -> torch.optim.Optimizer:
+    """As training scripts do; parameter groups that are given stay as they are."""
+    every = list(params)
+    if every and not isinstance(every[0], dict):
+        matrices, rest = [p for p in every if p.dim() > 1], [p for p in every if p.dim() <= 1]
+        every = [{"params": part} for part in (matrices, rest) if part]
+    return torch.optim.SGD(
+        every, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
+    )
