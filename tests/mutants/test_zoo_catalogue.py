@@ -1,4 +1,4 @@
-"""The zoo itself: it covers what it should, and its right optimizers are right by evidence beside the gate."""
+"""The zoo itself: it covers what it should, and its right optimizers are right by other evidence as well."""
 
 from collections import Counter
 from collections.abc import Callable
