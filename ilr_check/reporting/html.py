@@ -47,15 +47,15 @@ def render(folder: RunFolder) -> str:
     """The report as text; raises ``RunFolderError`` if the folder is damaged."""
     plotly = plotly_script()
     content = page.build(folder.manifest(), folder.records(), folder.figures(), draw=plotly is not None)
-    css, script = _asset("report.css"), _asset("report.js")
+    css, script = asset("report.css"), asset("report.js")
     scripts = [script] if plotly is None else [plotly, script]
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         page=content,
         css=Markup(css),
         js=Markup(script),
         plotly=None if plotly is None else Markup(plotly),
-        policy=_policy(scripts),
+        policy=policy(scripts),
         calibration=_calibration(),
         anchor=anchor,
         symbols=verdicts.SYMBOLS,
@@ -79,7 +79,7 @@ def anchor(name: str) -> str:
     return clean if clean == name else f"{clean}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _policy(scripts: list[str]) -> str:
+def policy(scripts: list[str]) -> str:
     """A content security policy: nothing is fetched from anywhere, and no script runs but our own.
 
     A hostile name that got through the escaping would still not run, since its hash is not listed.
@@ -94,9 +94,10 @@ def _policy(scripts: list[str]) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates with escaping, and the filters that write numbers as people read them."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset),
+        loader=jinja2.FunctionLoader(asset),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -115,7 +116,8 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the templates' folder, with the line ends that a browser sees."""
     return _inline((resources.files("ilr_check.reporting") / "templates" / name).read_text("utf-8"))
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ilr_check.evidence import Margin, Record
 from ilr_check.reporting import numbers, verdicts
+from ilr_check.reporting.escaping import one_line
 
 WIDE = 140
 """Columns that the table needs to keep each record on one line."""
@@ -67,12 +68,12 @@ class TerminalReporter:
             self._bar.start()
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(_clean(title), total=1.0, place=f"{number}/{total}", note="")
+        self._task = self._bar.add_task(one_line(title), total=1.0, place=f"{number}/{total}", note="")
 
     def progress(self, fraction: float, text: str = "") -> None:
         """How far the current piece of work is, between 0 and 1."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=min(max(fraction, 0.0), 1.0), note=_clean(text))
+            self._bar.update(self._task, completed=min(max(fraction, 0.0), 1.0), note=one_line(text))
 
     def unit_finished(self, title: str, records: Iterable[Record], seconds: float) -> None:
         """A piece of work ended with these records."""
@@ -81,13 +82,13 @@ class TerminalReporter:
             worst = verdicts.worst(records)
             line = Text.assemble(
                 (f"{self._symbol(worst)} {verdicts.words(worst):<12}", STYLES.get(worst, "")),
-                f" {_clean(title)} ",
+                f" {one_line(title)} ",
                 (numbers.duration(seconds), "dim"),
             )
             self.console.print(line, highlight=False)
             return
         number, total = self._place
-        self._line(f"unit {number}/{total} {_clean(title)}: {len(records)} records in {seconds:.1f} s")
+        self._line(f"unit {number}/{total} {one_line(title)}: {len(records)} records in {seconds:.1f} s")
         for record in records:
             self._line(record_line(record))
 
@@ -120,7 +121,7 @@ class TerminalReporter:
         self.console.print()
         self._line(
             f"{self._symbol(record.verdict)} {verdicts.words(record.verdict).upper()}: "
-            f"{_clean(record.claim)} ({record.form}, {_clean(verdicts.place(record))})",
+            f"{one_line(record.claim)} ({record.form}, {one_line(verdicts.place(record))})",
             style=STYLES.get(record.verdict, ""),
         )
         for line in failure_lines(record):
@@ -156,9 +157,9 @@ def verdict_table(
     table.add_column("verdict", no_wrap=True, min_width=14)
     previous = None
     for record in _by_claim(records):
-        claim = "" if record.claim == previous else _clean(record.claim)
+        claim = "" if record.claim == previous else one_line(record.claim)
         previous = record.claim
-        kind, group = record.form, _clean(verdicts.place(record))
+        kind, group = record.form, one_line(verdicts.place(record))
         result, expected = numbers.measured(record.measured), numbers.number(record.expected)
         limits = numbers.margin(record.margin)
         if wide:
@@ -187,7 +188,7 @@ def _by_claim(records: Sequence[Record]) -> list[Record]:
 def record_line(record: Record) -> str:
     """One line, the same words in the same order in every version: made for ``grep``."""
     judged = "" if record.counts else " judged=no"
-    return _clean(
+    return one_line(
         f"{record.verdict} {record.claim} form={record.form} group={verdicts.place(record)} "
         f"measured={numbers.measured(record.measured)} expected={numbers.number(record.expected)} "
         f"margin={numbers.margin(record.margin)}{judged} id={record.id}"
@@ -196,8 +197,8 @@ def record_line(record: Record) -> str:
 
 def failure_lines(record: Record) -> list[str]:
     """Everything a reader needs to act: numbers, where the margin comes from, subject, replay."""
-    lines = [_clean(line) for line in record.message.splitlines()]
-    quantity = f" ({_clean(record.quantity)})" if record.quantity else ""
+    lines = [one_line(line) for line in record.message.splitlines()]
+    quantity = f" ({one_line(record.quantity)})" if record.quantity else ""
     # A claim that knows how its margin was derived says so in its message.
     told = "margin" in record.message or record.margin == Margin()
     origin = "" if told else f", from {MARGIN_ORIGINS.get(record.form, 'the claim')}"
@@ -212,16 +213,11 @@ def failure_lines(record: Record) -> list[str]:
             f"false violated {numbers.rate(record.false_fail)}, false holds {numbers.rate(record.false_pass)}"
         )
     lines += [
-        f"rival     {_clean(rival.name)} ({numbers.number(rival.expected)}) is not excluded"
+        f"rival     {one_line(rival.name)} ({numbers.number(rival.expected)}) is not excluded"
         for rival in record.rivals
         if not rival.excluded
     ]
-    lines.append(f"subject   {_clean(str(record.subject))}")
+    lines.append(f"subject   {one_line(str(record.subject))}")
     if record.replay:
-        lines.append(f"replay    {_clean(record.replay)}")
+        lines.append(f"replay    {one_line(record.replay)}")
     return lines
-
-
-def _clean(text: str) -> str:
-    """One line without control characters: a name must not move the cursor or forge a line."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

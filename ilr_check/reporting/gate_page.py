@@ -1,0 +1,106 @@
+"""The HTML report of the gate: one self-contained file, in the looks of the report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from ilr_check.evidence import Finding, GateReport, atomic
+from ilr_check.reporting import gate_words, verdicts
+from ilr_check.reporting.escaping import page_text
+from ilr_check.reporting.gate_words import LawVerdict
+from ilr_check.reporting.html import anchor, asset, environment, policy
+from ilr_check.reporting.intervals import Row, strip
+
+MAX_SHOWN = 40
+"""Findings of one law shown in full; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class LawPart:
+    """One law with what the page shows of it."""
+
+    law: LawVerdict
+    shown: tuple[Finding, ...]
+    hidden: int
+    strip: Row | None
+
+    @property
+    def deciding(self) -> Finding | None:
+        """The finding that decides."""
+        return self.law.findings[0] if self.law.findings else None
+
+    @property
+    def snippet(self) -> str:
+        """The first reproducing case of those that failed."""
+        return next(
+            (f.snippet for f in self.law.findings if f.snippet and f.verdict in gate_words.FAILED), ""
+        )
+
+
+@dataclass(frozen=True)
+class GatePage:
+    """The whole page."""
+
+    report: GateReport
+    answer: str
+    sentence: str
+    exit_meaning: str
+    tally: dict[str, int]
+    laws: Sequence[LawPart]
+
+    @property
+    def failing(self) -> list[LawPart]:
+        """The laws that somebody has to act on."""
+        return [part for part in self.laws if part.law.failed]
+
+
+def write_gate_report(report: GateReport, target: Path) -> Path:
+    """Write the page in one step; raises ``UnwritableError``."""
+    atomic.write(target, render(report).encode())
+    return target
+
+
+def render(report: GateReport) -> str:
+    """The page as text."""
+    script = asset("report.js")
+    text = (
+        environment()
+        .get_template("gate.html.j2")
+        .render(
+            page=build(report),
+            css=Markup(asset("report.css")),
+            js=Markup(script),
+            policy=policy([script]),
+            anchor=anchor,
+            symbols=verdicts.SYMBOLS,
+            failed=verdicts.FAILED,
+            form_notes=verdicts.FORM_NOTES,
+            plotly=None,
+            why=gate_words.why,
+            figures=gate_words.figures,
+        )
+    )
+    return page_text(text)
+
+
+def build(report: GateReport) -> GatePage:
+    """What the page says, as plain data."""
+    parts = [_part(law) for law in gate_words.laws(report)]
+    return GatePage(
+        report=report,
+        answer=gate_words.answer(report),
+        sentence=gate_words.sentence(report),
+        exit_meaning=verdicts.EXIT_MEANINGS.get(report.exit_code, "unknown"),
+        tally=verdicts.tally(part.law.verdict for part in parts),
+        laws=parts,
+    )
+
+
+def _part(law: LawVerdict) -> LawPart:
+    first = law.findings[0] if law.findings else None
+    drawn = strip(first) if first is not None and first.measured.value is not None else None
+    return LawPart(law, law.findings[:MAX_SHOWN], max(0, len(law.findings) - MAX_SHOWN), drawn)
