@@ -26,7 +26,7 @@ def storable(text: str) -> str:
 
 
 def page_text(text: str) -> str:
-    """A page without characters that a browser would obey: controls, and those that turn the writing around."""
+    """A page without characters that a browser would obey: controls and turns of the writing."""
     return _OBEYED.sub(SUBSTITUTE, storable(text))
 
 

@@ -8,8 +8,8 @@ from ilr_check.evidence import ClaimText, Finding, GateReport, Location, Margin,
 
 HOSTILE = (
     "</script><img src=http://example.invalid/x.png onerror=\"alert('hit')\"><b>{{ 7*7 }}|`a`*b*_c_[d](e)"
-    "\x1b[31m\x00\x08\ud800\n::error::forged\n##[error]forged @someone https://example.invalid www.example.invalid "
-    "&amp; ]]> %0A --> \u202e"
+    "\x1b[31m\x00\x08\ud800\n::error::forged\n##[error]forged @someone https://example.invalid "
+    "www.example.invalid &amp; ]]> %0A --> \u202e"
 )
 WORDS = ("holds", "violated", "inconclusive", "error", "skipped", "expected_failure", "unexpected_pass")
 SNIPPET = "import torch\nw = torch.ones(3, requires_grad=True)\nw.grad = torch.zeros(3)\n```not the end```"
@@ -26,7 +26,7 @@ def law(name: str, **changes: Any) -> ClaimText:
         "chapter": "exact",
         "groups": ("exact",),
         "rivals": ("lr^2*wd",),
-        "meaning": "Every training run with this optimizer is decayed by another amount than its settings say.",
+        "meaning": "Every training run with it is decayed by another amount than its settings say.",
     }
     return ClaimText(**(values | changes))
 
@@ -100,5 +100,6 @@ def hostile() -> GateReport:
     )
     return report(
         found, target=HOSTILE, contract=HOSTILE, contract_note=HOSTILE, notices=(HOSTILE,), command=HOSTILE,
-        fingerprint={HOSTILE: HOSTILE}, laws=(law("decay-alone", title=HOSTILE, meaning=HOSTILE, statement=HOSTILE),),
+        fingerprint={HOSTILE: HOSTILE},
+        laws=(law("decay-alone", title=HOSTILE, meaning=HOSTILE, statement=HOSTILE),),
     )  # fmt: skip
