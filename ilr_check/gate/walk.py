@@ -17,7 +17,6 @@ from ilr_check.gate.subject import Subject
 from ilr_check.optim.contracts.contract import Contract, Slip
 from ilr_check.optim.contracts.running import ROUNDINGS, Array, error_of, plain
 from ilr_check.optim.contracts.textbook import NO_SLIP, Textbook
-from ilr_check.theory.rounding import UNIT_ROUNDOFF
 
 DTYPES = {
     "float64": torch.float64,
@@ -25,7 +24,6 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-SMALLEST = {"float64": 2.0**-1074, "float32": 2.0**-149, "bfloat16": 2.0**-133, "float16": 2.0**-24}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +44,13 @@ class Walk:
     """As the optimizer had them when it was built."""
     starts: Sequence[Array]
     steps: Sequence[Step]
-    dtype: str
+    dtypes: Sequence[str]
+    """One a tensor."""
+
+    @property
+    def dtype(self) -> str:
+        """The dtypes, each named once."""
+        return ", ".join(dict.fromkeys(self.dtypes))
 
     def moved(self, t: int, i: int = 0) -> Array:
         """What step t added to tensor i."""
@@ -73,25 +77,36 @@ def walk(
     gradients: Sequence[Sequence[Array | None]],
     *,
     schedule: Sequence[Mapping[str, Any]] | None = None,
-    dtype: str = "float64",
+    dtype: str | Sequence[str] = "float64",
+    transposed: bool = False,
     **hyper: Any,
 ) -> Walk:
-    """Step a fresh optimizer through ``gradients``, one list a step; ``schedule`` is set before each."""
-    kind, device = DTYPES[dtype], subject.device
-    trial = subject.start([_tensor(start, kind, device) for start in starts], **hyper)
+    """Step a fresh optimizer through ``gradients``, one list a step; ``schedule`` is set before each.
+
+    ``dtype`` may be one a tensor; ``transposed`` lays matrices out column by column.
+    """
+    dtypes = [dtype] * len(starts) if isinstance(dtype, str) else list(dtype)
+    device = subject.device
+    tensors = [_tensor(start, DTYPES[name], device) for start, name in zip(starts, dtypes, strict=True)]
+    if transposed:
+        tensors = [t.T.contiguous().T if t.ndim == 2 else t for t in tensors]
+    trial = subject.start(tensors, **hyper)
     begun = trial.hyper
     steps = []
     before = _arrays(trial.values())
     first = before
     for t, given in enumerate(gradients):
         setting = {} if schedule is None else dict(schedule[t])
-        tensors = [None if g is None else _tensor(g, kind, device) for g in given]
-        trial.step(tensors, **setting)
+        handed = [
+            None if g is None else _tensor(g, DTYPES[name], device)
+            for g, name in zip(given, dtypes, strict=True)
+        ]
+        trial.step(handed, **setting)
         after = _arrays(trial.values())
-        seen = [None if g is None else _array(g) for g in tensors]
+        seen = [None if g is None else _array(g) for g in handed]
         steps.append(Step({**_numbers(hyper), **setting}, seen, before, after))
         before = after
-    return Walk(begun, first, steps, dtype)
+    return Walk(begun, first, steps, dtypes)
 
 
 def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviation:
@@ -103,12 +118,10 @@ def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviati
         contract,
         walked.starts,
         walked.hyper,
-        unit=UNIT_ROUNDOFF[walked.dtype],
-        tiny=SMALLEST[walked.dtype],
+        dtypes=walked.dtypes,
         slip=slip,
     )
     worst = Deviation(0.0)
-    allowed = ROUNDINGS * contract.relative_roundings
     for t, step in enumerate(walked.steps):
         coming = walked.steps[t + 1].hyper.get("lr") if t + 1 < len(walked.steps) else None
         kept = {key: value for key, value in step.hyper.items() if key not in slip.hyper}
@@ -116,7 +129,7 @@ def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviati
         for i, (after, number) in enumerate(zip(step.after, expected, strict=True)):
             if after.size == 0:
                 continue
-            target, bound = plain(number), allowed * error_of(number)
+            target, bound = plain(number), ROUNDINGS * error_of(number)
             if step.gradients[i] is None:
                 target, bound = step.before[i], np.zeros_like(step.before[i])
             ratios = _ratios(after - target, bound)
@@ -132,6 +145,28 @@ def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviati
                     float(bound.flat[entry]),
                 )
     return worst
+
+
+def probing_gradients(
+    contract: Contract | None, rng: np.random.Generator, shapes: Sequence[tuple[int, ...]], steps: int
+) -> list[list[Array | None]]:
+    """Gradients whose entries range over four decades, so that eps, maxima and small moments all show.
+
+    For a contract that wants them so, one signed permutation a tensor, times a positive number a step.
+    """
+    if contract is None or contract.gradients == "any":
+        sizes = [[10.0 ** rng.uniform(-3, 1, size=shape) for shape in shapes] for _ in range(steps)]
+        return [[np.asarray(rng.normal(size=size.shape) * size) for size in row] for row in sizes]
+    fixed = [_signed_permutation(rng, shape) for shape in shapes]
+    return [[rng.uniform(0.5, 2.0) * matrix for matrix in fixed] for _ in range(steps)]
+
+
+def _signed_permutation(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    matrix = np.zeros(shape)
+    count = min(shape)
+    rows, columns = rng.permutation(shape[0])[:count], rng.permutation(shape[1])[:count]
+    matrix[rows, columns] = rng.choice((-1.0, 1.0), size=count)
+    return matrix
 
 
 def _ratios(residual: Array, bound: Array) -> Array:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import walk
-from ilr_check.optim.contracts.running import Array
+from ilr_check.gate.walk import probing_gradients, walk
 
 ORDER = 20
 STEPS = 7
@@ -28,7 +25,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         rng = circumstances.generator(number)
         shapes = ((3, 4),) if contract.matrices_only else ((5,), (3, 4), (2, 2, 3))
         starts = [rng.normal(size=shape) for shape in shapes]
-        gradients = [[_gradient(rng, shape, t) for shape in shapes] for t in range(STEPS)]
+        gradients = probing_gradients(contract, rng, shapes, STEPS)
         schedule = [{"lr": lr, "weight_decay": wd} for lr, wd in zip(LRS, WEIGHT_DECAYS, strict=True)]
         if not subject.can_vary("weight_decay"):
             schedule = [{"lr": s["lr"]} for s in schedule]
@@ -36,12 +33,6 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         walked = walk(subject, starts, gradients, schedule=schedule, **hyper)
         group = ", ".join(f"{k}={v}" for k, v in setting.items()) or "default settings"
         yield compared(subject, walked, hyper, group=group)
-
-
-def _gradient(rng: np.random.Generator, shape: tuple[int, ...], t: int) -> Array:
-    """Entries over four decades, so that eps, maxima and small moments all show."""
-    size = 10.0 ** rng.uniform(-3, 1, size=shape)
-    return np.asarray(rng.normal(size=shape) * size)
 
 
 LAW = GateLaw(

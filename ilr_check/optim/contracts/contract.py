@@ -70,6 +70,8 @@ class Slip:
     """(this step's lr, the last step's, the first step's) -> the lr that the slip steps with."""
     shift: int = 0
     """Added to the step count that the textbook sees."""
+    repeat: int = 1
+    """How often decay beside the gradient is applied."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +100,12 @@ class Contract:
     matrices_only: bool = False
     mixes_entries: bool = False
     """Whether an entry's update depends on other entries of its tensor (norms, factored moments)."""
-    relative_roundings: float = 1.0
-    """Factor on the rounding bound for a textbook that leaves out how a family computes."""
+    gradients: Literal["any", "signed permutation"] = "any"
+    """Gradients for which the textbook's rounding bound was derived."""
+    sparse: bool = False
+    """Whether it takes sparse gradients only."""
+    float32_state: bool = False
+    """Whether the family's own scalars may be float32 whatever the weights are."""
 
     def decay_for(self, hyper: Hyper) -> Decay:
         """The decay that these hyper-parameters and declarations choose."""

@@ -47,7 +47,10 @@ class Tracked(NDArrayOperatorsMixin):
         errors = [x.error if isinstance(x, Tracked) else np.zeros(()) for x in inputs]
         result = ufunc(*values)
         handed, roundings = rule(values, errors, result)
-        return self._made(result, handed + roundings * self.unit * np.abs(result) + self.tiny)
+        # Beside a scalar kept in a wider arithmetic the result is as narrow as the narrower of the two.
+        mixed = [x for x in inputs if isinstance(x, Tracked)]
+        unit, tiny = max(x.unit for x in mixed), max(x.tiny for x in mixed)
+        return Tracked(result, unit, handed + roundings * unit * np.abs(result) + tiny, tiny)
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -142,3 +145,11 @@ def plain(value: Any) -> Array:
 def error_of(value: Any) -> Array:
     """The bound on the error; zero for a number that carries none."""
     return value.error if isinstance(value, Tracked) else np.zeros(np.shape(value))
+
+
+def kept_in_single(value: Any) -> Any:
+    """The same number, allowed the rounding of a float32 in which torch keeps some of its state."""
+    if not isinstance(value, Tracked):
+        return value
+    error = value.error + 2.0**-24 * np.abs(value.value)
+    return Tracked(value.value, value.unit, error, value.tiny)

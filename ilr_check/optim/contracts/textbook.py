@@ -12,12 +12,14 @@ from ilr_check.optim.contracts.contract import Contract, Decay, Hyper, Number, S
 from ilr_check.optim.contracts.running import Array, Tracked
 
 NO_SLIP = Slip(sentence="")
+UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+SMALLEST = {"float64": 2.0**-1074, "float32": 2.0**-149, "bfloat16": 2.0**-133, "float16": 2.0**-24}
 
 
 class Textbook:
     """The contract's own optimizer: hand it gradients, read the weights.
 
-    With ``unit`` (a unit roundoff) the weights are ``Tracked`` and carry the bound on what an implementation
+    With ``dtypes``, one a tensor, the weights are ``Tracked`` and carry the bound on what an implementation
     in that arithmetic may deviate by. ``slip`` makes it step as a near-miss does.
     """
 
@@ -27,14 +29,13 @@ class Textbook:
         starts: Sequence[Array],
         hyper: Hyper,
         *,
-        unit: float | None = None,
-        tiny: float = 0.0,
+        dtypes: Sequence[str] | None = None,
         slip: Slip = NO_SLIP,
     ) -> None:
-        self.contract, self.unit, self.tiny, self.slip = contract, unit, tiny, slip
+        self.contract, self.dtypes, self.slip = contract, dtypes, slip
         self.hyper: dict[str, Any] = {**hyper, **slip.hyper}
         self.starts = [np.asarray(start, dtype=np.float64) for start in starts]
-        self.weights: list[Number] = [self._number(start) for start in self.starts]
+        self.weights: list[Number] = [self._number(start, i) for i, start in enumerate(self.starts)]
         self.states: list[State] = [{} for _ in starts]
         self.counts = [0] * len(self.starts)
         self.first_lr: float | None = None
@@ -51,7 +52,7 @@ class Textbook:
         """One step; ``weights`` sets the weights first, ``hyper`` changes hyper-parameters from here on."""
         self.hyper |= hyper
         if weights is not None:
-            self.weights = [self._number(np.asarray(w, dtype=np.float64)) for w in weights]
+            self.weights = [self._number(w, i) for i, w in enumerate(weights)]
         lr = float(self.hyper["lr"])
         first = lr if self.first_lr is None else self.first_lr
         last = lr if self.last_lr is None else self.last_lr
@@ -62,21 +63,24 @@ class Textbook:
         decay = self.contract.decay_for(self.hyper)
         if self.slip.decay:
             decay = replace(decay, **self.slip.decay)
-        h = self._tracked({**self.hyper, "lr": stepped})
         for i, gradient in enumerate(gradients):
             if gradient is not None:
                 self.counts[i] += 1
                 with np.errstate(all="ignore"):
-                    self.weights[i] = self._one(i, self._number(gradient), h, decay, rates[decay.lr_of])
+                    h = self._rounded({**self.hyper, "lr": stepped}, i)
+                    self.weights[i] = self._one(i, self._number(gradient, i), h, decay, rates[decay.lr_of])
         return self.weights
 
     def _one(self, i: int, gradient: Number, h: Mapping[str, Any], decay: Decay, lr: float) -> Number:
         weights, t = self.weights[i], max(self.counts[i] + self.slip.shift, 0)
-        strength = self._strength(decay, lr)
+        strength = self._strength(decay, lr, i)
         if strength is not None and decay.where == "gradient":
             gradient = gradient + strength * self._shape(decay, i)
         if strength is not None and decay.where == "before":
-            shrunk = weights - strength * self._shape(decay, i)
+            shrunk = weights
+            for _ in range(self.slip.repeat):
+                shape = shrunk if decay.shape == "weights" else self._shape(decay, i)
+                shrunk = shrunk - strength * shape
         else:
             shrunk = weights
         moved: Number = shrunk + self.contract.update(gradient, weights, self.states[i], h, t)
@@ -87,26 +91,35 @@ class Textbook:
 
     def _shape(self, decay: Decay, i: int) -> Number:
         if decay.shape == "initial weights":
-            return self._number(self.starts[i])
+            return self._number(self.starts[i], i)
         return np.sign(self.weights[i]) if decay.shape == "sign of the weights" else self.weights[i]
 
-    def _strength(self, decay: Decay, lr: float) -> Number | None:
+    def _strength(self, decay: Decay, lr: float, i: int) -> Number | None:
         weight_decay = float(self.hyper.get("weight_decay") or 0.0)
         if decay.where in ("none", "own") or weight_decay == 0.0:
             return None
-        lr_part = self._number(lr) ** decay.lr_power if decay.lr_power else 1.0
-        return decay.factor * lr_part * self._number(weight_decay) ** decay.wd_power
+        lr_part = self._number(lr, i) ** decay.lr_power if decay.lr_power else 1.0
+        return decay.factor * lr_part * self._number(weight_decay, i) ** decay.wd_power
 
-    def _number(self, value: Any) -> Number:
+    def _number(self, value: Any, i: int) -> Number:
         value = np.asarray(value, dtype=np.float64)
-        return value if self.unit is None else Tracked(value, self.unit, tiny=self.tiny)
+        if self.dtypes is None:
+            return value
+        return Tracked(value, UNIT[self.dtypes[i]], tiny=SMALLEST[self.dtypes[i]])
 
-    def _tracked(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
-        """Numbers among the hyper-parameters, as an implementation may have rounded them."""
-        if self.unit is None:
-            return dict(hyper)
-        rounded = self.unit if self.unit > 2.0**-53 else 0.0
-        return {
-            key: Tracked(value, self.unit, error=rounded * abs(value)) if isinstance(value, float) else value
+    def _rounded(self, hyper: Mapping[str, Any], i: int) -> dict[str, Any]:
+        """Numbers among the hyper-parameters, as an implementation may have rounded them.
+
+        Python's floats are exact in float64; in a narrower arithmetic they may have been cast to it, but to
+        nothing narrower than float32: torch keeps scalars at least so wide.
+        """
+        dtype = "float64" if self.dtypes is None else self.dtypes[i]
+        dtype_eps = {"dtype_eps": 2.0 * UNIT[dtype]}
+        if self.dtypes is None:
+            return {**hyper, **dtype_eps}
+        unit = min(UNIT[dtype], UNIT["float32"])
+        cast = 0.0 if dtype == "float64" else unit
+        return dtype_eps | {
+            key: Tracked(value, unit, error=cast * abs(value)) if isinstance(value, float) else value
             for key, value in hyper.items()
         }

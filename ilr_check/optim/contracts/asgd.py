@@ -1,0 +1,51 @@
+"""Averaged SGD (Polyak, Juditsky 1992) as torch has it."""
+
+from __future__ import annotations
+
+from ilr_check.optim.contracts.contract import COUPLED, Contract, Hyper, Name, Number, Slip, State
+from ilr_check.optim.contracts.running import kept_in_single
+from ilr_check.optim.symmetry import Symmetry
+
+
+def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """-eta (lambd w + g), eta_1 = lr and then eta_{t+1} = lr_t / (1 + lambd lr_t t)^alpha.
+
+    So a step sees the lr that was set for the one before; ``eta_of`` "this step" has it sooner. torch keeps
+    eta in float32 unless the default dtype is float64. The averages beside the weights are not judged.
+    """
+    lr, lambd = h["lr"], h["lambd"]
+    if h.get("eta_of", "the step before") == "this step":
+        eta = kept_in_single(lr / (1.0 + lambd * lr * (t - 1)) ** h["alpha"])
+    else:
+        eta = s.get("eta", kept_in_single(lr))
+    s["eta"] = kept_in_single(lr / (1.0 + lambd * lr * t) ** h["alpha"])
+    return -eta * (lambd * w) - eta * g
+
+
+ASGD = Contract(
+    name="asgd",
+    title="Averaged SGD with L2 decay in the gradient",
+    source="Polyak, Juditsky 1992, as torch.optim.ASGD",
+    update=update,
+    names={
+        "lr": Name(default=1e-2, names=("lr", "learning_rate")),
+        "weight_decay": Name(default=0.0, names=("weight_decay", "wd")),
+        "lambd": Name(default=1e-4, names=("lambd",)),
+        "alpha": Name(default=0.75, names=("alpha",)),
+    },
+    decay=COUPLED,
+    degree=1.0,
+    symmetry=Symmetry(arguments={"lr": 2, "weight_decay": -2, "lambd": -2}),
+    momentum="none",
+    settings=({}, {"lambd": 0.05, "alpha": 0.5}),
+    slips=(
+        Slip(sentence="lambd has no effect", hyper={"lambd": 0.0}),
+        Slip(sentence="eta follows the lr of this step", hyper={"eta_of": "this step"}),
+    ),
+    variations={"eta_of": ("the step before", "this step")},
+    exceptions={
+        "decay-schedule": "torch computes eta at the end of a step, so that a changed lr acts one step late",
+    },
+    float32_state=True,
+)
+CONTRACTS = (ASGD,)

@@ -1,0 +1,213 @@
+"""Steps that look at whole tensors: LARS, LAMB, AdamP, Adafactor."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ilr_check.optim.contracts.adam import MOMENTS, SLIPS, corrections, denominator, moments
+from ilr_check.optim.contracts.contract import (
+    DECOUPLED,
+    Contract,
+    Decay,
+    Hyper,
+    Name,
+    Number,
+    Slip,
+    State,
+)
+from ilr_check.optim.contracts.running import plain
+from ilr_check.optim.symmetry import Symmetry
+
+INSIDE = Decay(where="own")
+
+
+def norm(x: Number) -> Number:
+    """The Euclidean norm of all entries."""
+    return np.sqrt((x * x).sum())
+
+
+def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """local = c ||w|| / (||g|| + wd ||w|| + eps);  b' = mu b + local (g + wd w);  -lr b'."""
+    size, slope = norm(w), norm(g)
+    local = h["trust"] * size / (slope + h["weight_decay"] * size + h["eps"])
+    if not (plain(size) > 0 and plain(slope) > 0):
+        local = 1.0
+    step = local * (g + h["weight_decay"] * w)
+    if h.get("lr_place", "outside") == "inside":
+        step = h["lr"] * step
+    if h["momentum"]:
+        old = s.get("buffer")
+        s["buffer"] = step = step if old is None else h["momentum"] * old + step
+    return -step if h.get("lr_place", "outside") == "inside" else -h["lr"] * step
+
+
+def lamb(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """r = m^ / (sqrt(v^) + eps) + wd w;  -lr ||w|| / ||r|| r, with 1 for a ratio that has a zero in it."""
+    m, v = moments(g, s, h)
+    first, second = corrections(h, t)
+    r = m / first / denominator(v, h, second) + h["weight_decay"] * w
+    size, length = norm(w), norm(r)
+    ratio = size / length if plain(size) > 0 and plain(length) > 0 else 1.0
+    if h.get("trust_ratio", "norms") == "at most 1":
+        ratio = np.minimum(ratio, 1.0)
+    return -h["lr"] * ratio * r
+
+
+def adamp(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """Adam's step less its part along w where cos(g, w) < delta / sqrt(n); decay is then times wd_ratio.
+
+    By rows first, then for the whole tensor; vectors are left as they are.
+    """
+    m, v = moments(g, s, h)
+    first, second = corrections(h, t)
+    step = (h["beta1"] * m + (1.0 - h["beta1"]) * g) if h["nesterov"] else m
+    step = step / denominator(v, h, second)
+    share = 1.0
+    if plain(w).ndim > 1:
+        for axes in (tuple(range(1, plain(w).ndim)), tuple(range(plain(w).ndim))):
+            flat_g, flat_w = plain(g), plain(w)
+            n = flat_w.size if len(axes) == flat_w.ndim else flat_w[0].size
+            lengths = np.sqrt((flat_g**2).sum(axes)), np.sqrt((flat_w**2).sum(axes))
+            cosine = np.abs((flat_g * flat_w).sum(axes)) / (lengths[0] + 1e-8) / (lengths[1] + 1e-8)
+            if np.max(cosine) < h["delta"] / np.sqrt(n):
+                along = w / (np.sqrt(_sums(w * w, axes)) + h["eps"])
+                step, share = step - along * _sums(along * step, axes), h["wd_ratio"]
+                break
+    return -h["lr"] * h["weight_decay"] * share * w - h["lr"] / first * step
+
+
+def adafactor(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """-max(eps2, rms(w)) min(lr, 1 / sqrt(t)) u / max(1, rms(u) / d), u = g / sqrt(v), v factored by rows.
+
+    Moments are averaged with weight t^beta2_decay for the new one; w is the weight before decay.
+    """
+    eps1 = h["dtype_eps"] if h["eps1"] is None else h["eps1"]
+    new = float(t) ** h["beta2_decay"]
+    squares = g * g
+    if plain(g).ndim > 1:
+        row, column = squares.mean(axis=-1, keepdims=True), squares.mean(axis=-2, keepdims=True)
+        s["row"] = row = (1.0 - new) * s.get("row", 0.0 * row) + new * row
+        s["column"] = column = (1.0 - new) * s.get("column", 0.0 * column) + new * column
+        v = row * column / np.maximum(row.mean(axis=-2, keepdims=True), eps1)
+    else:
+        s["v"] = v = (1.0 - new) * s.get("v", 0.0 * squares) + new * squares
+    u = g / np.sqrt(np.maximum(v, eps1 * eps1))
+    rate = np.minimum(h["lr"], 1.0 / np.sqrt(float(t))) if h.get("relative_step", True) else h["lr"]
+    scale = np.maximum(h["eps2"], rms(w)) if h.get("scale_parameter", True) else 1.0
+    return -rate * scale / np.maximum(1.0, rms(u) / h["d"]) * u
+
+
+def rms(x: Number) -> Number:
+    """Root mean square of all entries."""
+    return np.sqrt((x * x).mean())
+
+
+def _sums(x: Number, axes: tuple[int, ...]) -> Number:
+    for axis in axes:
+        x = x.sum(axis=axis, keepdims=True)
+    return x
+
+
+LARS = Contract(
+    name="lars",
+    title="LARS: SGD with a rate a layer, decay inside of it",
+    source="You, Gitman, Ginsburg 2017 (arXiv 1708.03888), algorithm 1, with lr outside of the buffer",
+    update=lars,
+    names={
+        "lr": Name(default=1.0, names=("lr", "learning_rate")),
+        "weight_decay": Name(default=0.0, names=("weight_decay", "wd")),
+        "momentum": Name(default=0.0, names=("momentum", "mu")),
+        "trust": Name(default=1e-3, names=("trust_coeff", "trust_coefficient", "eta", "trust_coef")),
+        "eps": Name(default=0.0, names=("eps", "epsilon")),
+    },
+    decay=INSIDE,
+    degree=0.0,
+    symmetry=Symmetry(arguments={"weight_decay": -2, "eps": -1}),
+    momentum="b' = momentum*b + local*(g + wd*w), starting at the first one",
+    settings=({}, {"momentum": 0.9}),
+    slips=(
+        Slip(sentence="lr is inside the momentum buffer", hyper={"lr_place": "inside"}),
+        Slip(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
+        Slip(sentence="momentum has no effect", hyper={"momentum": 0.0}),
+    ),
+    variations={"lr_place": ("outside", "inside")},
+    mixes_entries=True,
+)
+LAMB = Contract(
+    name="lamb",
+    title="LAMB: Adam with a rate a layer, decay inside of it",
+    source="You et al. 2020 (arXiv 1904.00962), algorithm 2",
+    update=lamb,
+    names={**MOMENTS, "eps": Name(default=1e-6, names=("eps", "epsilon"))},
+    decay=INSIDE,
+    degree=0.0,
+    symmetry=Symmetry(arguments={"weight_decay": -1, "eps": -1}),
+    momentum="exponential average of gradients from zero, corrected for its bias",
+    bias_correction=True,
+    settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
+    slips=(
+        *(s for s in SLIPS if "amsgrad" not in s.hyper),
+        Slip(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
+        Slip(sentence="the trust ratio is clipped at 1", hyper={"trust_ratio": "at most 1"}),
+    ),
+    variations={
+        "bias_correction": ("both", "neither", "first only", "second only"),
+        "trust_ratio": ("norms", "at most 1"),
+        "eps_place": ("outside", "inside", "before correction"),
+    },
+    mixes_entries=True,
+)
+ADAMP = Contract(
+    name="adamp",
+    title="AdamP: AdamW without the radial part of the step on scale-invariant weights",
+    source="Heo et al. 2021 (arXiv 2006.08217), algorithm 2, and github clovaai/AdamP",
+    update=adamp,
+    names={
+        **MOMENTS,
+        "delta": Name(default=0.1, names=("delta",)),
+        "wd_ratio": Name(default=0.1, names=("wd_ratio",)),
+        "nesterov": Name(default=False, names=("nesterov",)),
+    },
+    decay=INSIDE,
+    degree=0.0,
+    symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -1}),
+    momentum="exponential average of gradients from zero, corrected for its bias",
+    bias_correction=True,
+    settings=({}, {"nesterov": True}, {"beta1": 0.7, "beta2": 0.95}),
+    slips=(
+        *(s for s in SLIPS if "amsgrad" not in s.hyper),
+        Slip(sentence="the radial part is never taken out", hyper={"delta": 0.0}),
+        Slip(sentence="the radial part is always taken out", hyper={"delta": 1e6}),
+        Slip(sentence="wd_ratio has no effect", hyper={"wd_ratio": 1.0}),
+        Slip(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
+    ),
+    exceptions={"eps-placement": "eps also guards the norms of the weights, at another power"},
+    mixes_entries=True,
+)
+ADAFACTOR = Contract(
+    name="adafactor",
+    title="Adafactor with relative steps: decay by 1 - lr*wd before the step",
+    source="Shazeer, Stern 2018 (arXiv 1804.04235), as torch.optim.Adafactor (no momentum)",
+    update=adafactor,
+    names={
+        "lr": Name(default=1e-2, names=("lr", "learning_rate")),
+        "weight_decay": Name(default=0.0, names=("weight_decay", "wd")),
+        "beta2_decay": Name(default=-0.8, names=("beta2_decay", "decay_rate")),
+        "eps1": Name(default=None, names=("eps.0",)),
+        "eps2": Name(default=1e-3, names=("eps.1",)),
+        "d": Name(default=1.0, names=("d", "clip_threshold")),
+    },
+    decay=DECOUPLED,
+    degree=0.0,
+    symmetry=Symmetry(arguments={"eps2": 1}),
+    momentum="none",
+    settings=({}, {"beta2_decay": -0.5, "d": 1.5}),
+    slips=(
+        Slip(sentence="the step does not scale with the weights", hyper={"scale_parameter": False}),
+        Slip(sentence="lr is not limited by 1/sqrt(t)", hyper={"relative_step": False}),
+        Slip(sentence="the update is not clipped", hyper={"d": 1e9}),
+    ),
+    variations={"scale_parameter": (True, False), "relative_step": (True, False)},
+    mixes_entries=True,
+)
+CONTRACTS = (LARS, LAMB, ADAMP, ADAFACTOR)

@@ -1,0 +1,94 @@
+"""Muon (Jordan et al. 2024): the momentum's singular values are pushed towards 1 by Newton-Schulz."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ilr_check.optim.contracts.contract import DECOUPLED, Contract, Hyper, Name, Number, Slip, State
+from ilr_check.optim.contracts.running import Array, Tracked, plain
+from ilr_check.optim.symmetry import Symmetry
+
+HALF = 2.0**-8
+"""Unit roundoff of bfloat16, in which torch runs Newton-Schulz."""
+
+
+def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """m <- mu m + (1 - mu) g;  -lr c(shape) NS(m or (1 - mu) g + mu m)."""
+    mu = h["momentum"]
+    s["m"] = m = mu * s.get("m", 0.0 * g) + (1.0 - mu) * g
+    direction = (1.0 - mu) * g + mu * m if h["nesterov"] else m
+    rows, columns = plain(g).shape
+    scale = math.sqrt(max(1.0, rows / columns))
+    if h.get("adjust_lr_fn") == "match_rms_adamw":
+        scale = 0.2 * math.sqrt(max(rows, columns))
+    elif h.get("adjust_lr_fn") == "none":
+        scale = 1.0
+    return -h["lr"] * scale * orthogonalised(direction, h)
+
+
+def orthogonalised(x: Number, h: Hyper) -> Number:
+    """p(p(..p(x / ||x||))), p(s) = a s + b s^3 + c s^5 on the singular values, five times.
+
+    The bound is for a direction that is a multiple of a signed permutation: then every product of matrices
+    has one term an entry, so that an entry's value goes through p alone. In bfloat16 it enters with two
+    roundings (the cast, the division), and each iteration rounds s^2, b s^2 + c s^4 and the result once:
+        e' = |p'(s)| e + u (|b| s^3 + 2 |c| s^5 + |b s^3 + c s^5| + |p(s)|).
+    """
+    values = plain(x)
+    size = max(float(np.linalg.norm(values)), plain_eps(h))
+    left, singular, right = np.linalg.svd(values / size, full_matrices=False)
+    a, b, c = h["ns_coefficients"]
+    error = 2.0 * HALF * singular
+    for _ in range(int(h["ns_steps"])):
+        cubed, fifth = singular**3, singular**5
+        result = a * singular + b * cubed + c * fifth
+        local = abs(b) * cubed + 2 * abs(c) * fifth + np.abs(b * cubed + c * fifth) + np.abs(result)
+        error = np.abs(a + 3 * b * singular**2 + 5 * c * singular**4) * error + HALF * local
+        singular = result
+    found: Array = (left * singular) @ right
+    if not isinstance(x, Tracked):
+        return found
+    bound = (np.abs(left) * error) @ np.abs(right)
+    # Eight bfloat16 roundings for one would hide the step, and the analysis above already counts each.
+    return Tracked(found, x.unit, bound / 8.0, x.tiny)
+
+
+def plain_eps(h: Hyper) -> float:
+    """eps as a number."""
+    return float(plain(h["eps"]))
+
+
+MUON = Contract(
+    name="muon",
+    title="Muon: decay by 1 - lr*wd before the step",
+    source="Jordan et al. 2024 (kellerjordan.github.io/posts/muon), as torch.optim.Muon",
+    update=update,
+    names={
+        "lr": Name(default=1e-3, names=("lr", "learning_rate")),
+        "weight_decay": Name(default=0.1, names=("weight_decay", "wd")),
+        "momentum": Name(default=0.95, names=("momentum", "mu", "beta")),
+        "nesterov": Name(default=True, names=("nesterov",)),
+        "eps": Name(default=1e-7, names=("eps",)),
+        "ns_steps": Name(default=5, names=("ns_steps", "nsteps")),
+        "ns_coefficients": Name(default=(3.4445, -4.775, 2.0315), names=("ns_coefficients",)),
+        "adjust_lr_fn": Name(default=None, names=("adjust_lr_fn",)),
+    },
+    decay=DECOUPLED,
+    degree=0.0,
+    symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -1, "eps": -1}),
+    momentum="exponential average from zero, with Nesterov's mix",
+    settings=({}, {"nesterov": False, "momentum": 0.8}, {"adjust_lr_fn": "match_rms_adamw"}),
+    slips=(
+        Slip(sentence="the step is not adjusted to the shape", hyper={"adjust_lr_fn": "none"}),
+        Slip(
+            sentence="the step is adjusted by 0.2*sqrt(max(shape))", hyper={"adjust_lr_fn": "match_rms_adamw"}
+        ),
+        Slip(sentence="adjust_lr_fn has no effect", hyper={"adjust_lr_fn": None}),
+    ),
+    matrices_only=True,
+    mixes_entries=True,
+    gradients="signed permutation",
+)
+CONTRACTS = (MUON,)
