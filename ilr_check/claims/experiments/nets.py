@@ -83,5 +83,18 @@ def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[Net
     )
 
 
+def digits_and_generated(
+    claim: str, profile: Profile, seed: int
+) -> tuple[tuple[str, NetSpec, DataSpec], ...]:
+    """Title, net and data of a claim that ``quick`` judges on digits, ``standard`` on generated nets too."""
+    found: list[tuple[str, NetSpec, DataSpec]] = [
+        ("digits, half of the labels redrawn", REFERENCE, DigitsSpec(redrawn=0.5))
+    ]
+    if profile != "quick":
+        for number, (net, data) in enumerate(statistical_nets(claim, profile, seed), start=1):
+            found.append((f"generated net {number}", net, data))
+    return tuple(found)
+
+
 def _on_images(net: NetSpec) -> bool:
     return isinstance(net, CNNSpec) or (isinstance(net, ResNetSpec) and len(net.shape) == 3)

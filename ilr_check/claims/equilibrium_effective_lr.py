@@ -1,0 +1,69 @@
+"""At equilibrium the effective LR is sqrt(2 lambda_e) over the gradient's size on the unit sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
+from ilr_check.claims.experiments.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
+from ilr_check.claims.experiments.nets import digits_and_generated
+from ilr_check.evidence import ClaimText
+
+TEXT = ClaimText(
+    id="equilibrium-effective-lr",
+    title="The effective LR of equilibrium",
+    statement=(
+        "After a time of order 1/lambda_e the effective LR lr/||w||^2 is sqrt(2 lambda_e)/G, G^2 the mean "
+        "squared gradient on the unit sphere, whatever lr and weight decay make up lambda_e."
+    ),
+    equation="effLR* · G / √(2λₑ) = 1",
+    source="Li, Lyu, Arora 2020, section 5; in discrete time ‖w‖⁴ = ηG²/(λ(2 − ηλ))",
+    kind="statistical",
+    chapter="mean-field",
+    groups=("mean-field",),
+    rivals=("exponent 1", "exponent 1/3", "without the 2"),
+    meaning=(
+        "Weight decay and gradient do not balance as lr and weight_decay say: the decay is off by a factor, "
+        "or scales with lr by another power; a factor 2 in the decay shows as sqrt(2)."
+    ),
+)
+
+
+def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
+    """The reference net at three levels of lambda_e; generated nets too beyond ``quick``."""
+    decays = (0.008, 0.016, 0.032) if profile == "quick" else (0.004, 0.008, 0.016, 0.032)
+    levels = tuple(Level(lr=0.5, weight_decay=wd) for wd in decays)
+    return [
+        Equilibrium(title=title, net=net, data=data, levels=levels)
+        for title, net, data in digits_and_generated(TEXT.id, profile, seed)
+    ]
+
+
+def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
+    """gamma = r^4 / lr^2 under each rival, against (2 lambda_e)^-1 G^2."""
+    levels = [level.intrinsic_lr for level in experiment.levels]
+    gammas = {
+        "exponent 1": [(2.0 * x) ** -2.0 for x in levels],
+        "exponent 1/3": [(2.0 * x) ** (-2.0 / 3.0) for x in levels],
+        "without the 2": [1.0 / x for x in levels],
+    }
+    return {
+        name: [norm_rival(1.0 / (2.0 * x), gamma) for x, gamma in zip(levels, values, strict=True)]
+        for name, values in gammas.items()
+    }
+
+
+LAW = LevelLaw(
+    text=TEXT,
+    experiments=experiments,
+    deviations=norm_deviations,
+    points=lambda experiment: tuple(level.intrinsic_lr for level in experiment.levels),
+    rivals=rivals,
+    corrections=finite_lambda,
+    tolerance=0.03,
+    estimand="effective LR / (sqrt(1 - a^2) / G of other runs), less 1, at every level",
+    x_label="lambda_e",
+    caption="The effective LR at equilibrium over sqrt(2 lambda_e)/G, with G measured on other runs.",
+)
+CLAIM = LAW.claim()

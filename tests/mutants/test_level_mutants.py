@@ -1,0 +1,99 @@
+"""Broken trainers against the claims about equilibrium, on cheap subjects.
+
+A claim about a ratio of norms is also shown what multiplies both norms, and must not see it.
+"""
+
+import msgspec
+import pytest
+from broken_rules import decay_halved, decay_keeps_the_first_lr, decay_twice, decay_written_first
+from torch import Tensor
+
+from ilr_check.claims import angular_update, equilibrium_effective_lr, momentum_equilibrium, norm_offset
+from ilr_check.claims.claim import Context, Finding
+from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
+from ilr_check.claims.experiments.levels import LevelLaw
+from ilr_check.data import DigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.sgd import RULES, StepHyper, UpdateRule, nesterov
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+PLAIN = tuple(Level(lr=0.5, weight_decay=wd) for wd in (0.032, 0.064))
+HEAVY = tuple(
+    Level(lr=lr, weight_decay=0.032, rule="heavy-ball", momentum=mu) for lr, mu in ((0.05, 0.9), (0.25, 0.5))
+)
+ONE_LAMBDA = tuple(Level(lr=lr, weight_decay=0.032 / lr) for lr in (0.5, 0.1, 2.0))
+
+LEVELS: dict[str, tuple[LevelLaw, tuple[Level, ...]]] = {
+    "equilibrium-effective-lr": (equilibrium_effective_lr.LAW, PLAIN),
+    # Without a level with momentum one rival would be the theory itself, and nothing could hold.
+    "angular-update": (angular_update.LAW, (PLAIN[0], HEAVY[0])),
+    "norm-offset": (norm_offset.LAW, ONE_LAMBDA),
+    "momentum-equilibrium": (momentum_equilibrium.LAW, HEAVY),
+}
+
+
+def averaging(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
+    """A buffer that averages where it should sum."""
+    assert buffer is not None
+    buffer = h.momentum * buffer + (1.0 - h.momentum) * (g + h.weight_decay * w)
+    return w - h.lr * buffer, buffer
+
+
+def decay_outside(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
+    """Decay that does not pass through the buffer."""
+    assert buffer is not None
+    buffer = h.momentum * buffer + g
+    return (1.0 - h.lr * h.weight_decay) * w - h.lr * buffer, buffer
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def judged(law: str, **rules: UpdateRule) -> Finding:
+    claim, levels = LEVELS[law]
+    experiment = Equilibrium(
+        title="cheap",
+        net=MLPSpec(inputs=64, widths=(24,), classes=10),
+        data=DigitsSpec(redrawn=0.5),
+        levels=levels,
+        looks=(64,),
+        planned_sd=0.05,
+    )
+    replaced = {name.replace("_", "-"): rule for name, rule in rules.items()}
+    (finding,) = claim.judge(msgspec.to_builtins(experiment), CONTEXT, rules={**RULES, **replaced}).findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("law", "form", "rule"),
+    [
+        ("equilibrium-effective-lr", "sgd", decay_halved),
+        ("equilibrium-effective-lr", "sgd", decay_twice),
+        ("angular-update", "sgd", decay_halved),
+        ("angular-update", "sgd", decay_twice),
+        ("angular-update", "heavy_ball", averaging),
+        ("angular-update", "heavy_ball", decay_outside),
+        ("angular-update", "heavy_ball", nesterov),
+        ("norm-offset", "sgd", decay_keeps_the_first_lr),
+        ("momentum-equilibrium", "heavy_ball", averaging),
+        ("momentum-equilibrium", "heavy_ball", decay_outside),
+    ],
+)
+def test_a_planted_defect_is_refuted(law: str, form: str, rule: UpdateRule) -> None:
+    assert judged(law, **{form: rule}).verdict == "violated"
+
+
+@pytest.mark.parametrize("rule", [decay_halved, decay_twice])
+def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms(rule: UpdateRule) -> None:
+    assert judged("norm-offset", sgd=rule).verdict == "holds"
+
+
+@pytest.mark.parametrize("law", LEVELS)
+def test_a_right_trainer_passes_and_excludes_every_rival(law: str) -> None:
+    finding = judged(law, sgd=decay_written_first)
+    assert finding.verdict == "holds"
+    assert [rival.name for rival in finding.rivals if rival.excluded] == list(LEVELS[law][0].text.rivals)
