@@ -27,8 +27,10 @@ from ilr_check.nets.specs import (
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant, Cosine, Drops, Pauses, ScheduleSpec, WarmUp
 from ilr_check.optim.schedules import Sequence as FactorSequence
+from ilr_check.optim.specs import OptimizerSpec, implementations
+from ilr_check.optim.symmetry import CONFIGURATIONS
 
-__all__ = ["batch_sizes", "drawn", "hyper_params", "net_specs", "schedules"]
+__all__ = ["batch_sizes", "drawn", "hyper_params", "net_specs", "optimizers", "schedules"]
 
 T = TypeVar("T")
 
@@ -207,6 +209,32 @@ def schedules(*, max_period: int = 20, min_factor: float = 0.0) -> st.SearchStra
     return st.one_of(choices)
 
 
+@st.composite
+def optimizers(
+    draw: st.DrawFn, *, configurations: Sequence[str] | None = None, device: str = "cpu"
+) -> OptimizerSpec:
+    """Draw an optimizer of the installed torch, or Lion, with its arguments and one of its implementations.
+
+    ``configurations`` are rows of ``ilr_check.optim.symmetry.CONFIGURATIONS``; by default all that have a
+    symmetry. lr and weight decay are not part of it: they come from ``hyper_params``.
+    """
+    symmetric = [name for name, row in CONFIGURATIONS.items() if not row.symmetry.exception]
+    names = symmetric if configurations is None else list(configurations)
+    _known("configurations", names, tuple(CONFIGURATIONS))
+    optimizer = CONFIGURATIONS[draw(st.sampled_from(names))].optimizer
+    args = dict(optimizer.args)
+    for name, values in _VARIED.items():
+        if name in args and not isinstance(args[name], tuple):
+            args[name] = draw(st.just(args[name]) | values)
+    if optimizer.takes("betas"):
+        args["betas"] = (draw(st.sampled_from([0.9, 0.5, 0.0])), draw(st.sampled_from(_SECOND_BETAS)))
+    return OptimizerSpec(
+        name=optimizer.name,
+        args=args,
+        implementation=draw(st.sampled_from(implementations(optimizer.name, device))),
+    )
+
+
 def drawn(strategy: st.SearchStrategy[T], n: int, seed_value: int) -> list[T]:
     """Return ``n`` values of a strategy, decided by ``seed_value`` and the version of Hypothesis alone.
 
@@ -233,6 +261,9 @@ def drawn(strategy: st.SearchStrategy[T], n: int, seed_value: int) -> list[T]:
         raise ValueError(f"n={n}: {strategy} gave only {len(values)} different values; ask for fewer")
     return values[:n]
 
+
+_SECOND_BETAS = (0.999, 0.99, 0.9, 0.8, 0.7, 0.5)
+"""Down to 0.7 RAdam's first phase grows from 5 steps to 9; at 0.5 it lasts for ever."""
 
 _RESIDUALS: tuple[Residual, ...] = ("post", "pre")
 
@@ -261,6 +292,16 @@ def _log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
 def _thousandths(low: float, high: float) -> st.SearchStrategy[float]:
     """Draw whole thousandths; spread evenly, where ``st.floats`` prefers the ends."""
     return st.integers(math.ceil(1000 * low), math.floor(1000 * high)).map(lambda n: n / 1000)
+
+
+_VARIED: dict[str, st.SearchStrategy[Any]] = {
+    "eps": _log_uniform(1e-12, 1.0),
+    "momentum": st.sampled_from((0.5, 0.99)),
+    "dampening": _thousandths(0, 1),
+    "initial_accumulator_value": st.just(0.0) | _log_uniform(1e-6, 1.0),
+    "lambd": _log_uniform(1e-6, 0.1),
+}
+"""Arguments whose value is drawn wherever a row of the table has them."""
 
 
 def _intrinsic_lrs(largest: float) -> st.SearchStrategy[float]:

@@ -47,6 +47,14 @@ class OptimizerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                     f"foreach and fused from implementation; it takes {', '.join(sorted(taken))}"
                 )
 
+    def takes(self, argument: str) -> bool:
+        """Whether the class has such an argument."""
+        return argument in _arguments(self.name)
+
+    def argument(self, name: str) -> Any:
+        """The value of an argument: as given, or else the default of the class."""
+        return self.args[name] if name in self.args else _arguments(self.name)[name]
+
     def __hash__(self) -> int:
         return hash((self.name, tuple(sorted(self.args.items())), self.implementation))
 
@@ -94,6 +102,7 @@ def _flags(name: str, implementation: Implementation) -> dict[str, bool]:
 
 
 @lru_cache(maxsize=64)
-def _arguments(name: str) -> frozenset[str]:
-    found = inspect.signature(optimizer_class(name).__init__).parameters
-    return frozenset(found) - {"self", "params"}
+def _arguments(name: str) -> dict[str, Any]:
+    """The arguments of a class besides the parameters, with their defaults."""
+    found = inspect.signature(optimizer_class(name).__init__).parameters.values()
+    return {p.name: p.default for p in found if p.name not in ("self", "params")}

@@ -10,12 +10,11 @@ decay beside the update has minus lr's power; an eps has the power of what it is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ilr_check.optim.specs import OptimizerSpec, optimizer_class
+from ilr_check.optim.specs import OptimizerSpec
 
 Power = int | tuple[int, ...]
 """For an argument that is a tuple, one power an entry."""
@@ -32,6 +31,8 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     arguments: dict[str, Power]
     state: dict[str, int] = {}
     first_phase: dict[str, Power] = {}
+    gradient_powers: int = 1
+    """The highest power of the gradient that a step forms: where it underflows, so does the symmetry."""
     exception: str = ""
 
     @property
@@ -61,9 +62,16 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         assert isinstance(decay, int)
         return a**lr, a**decay
 
-    def scaled(self, args: Mapping[str, Any], a: float) -> dict[str, Any]:
-        """Constructor arguments multiplied by their powers; exact for a a power of two."""
-        return {name: _times(value, a, self.arguments.get(name, 0)) for name, value in args.items()}
+    def scaled(self, optimizer: OptimizerSpec, a: float) -> OptimizerSpec:
+        """The optimizer whose arguments, lr and weight decay apart, carry their powers of a.
+
+        Defaults are written out where they have a power. Exact for a a power of two.
+        """
+        args = dict(optimizer.args)
+        for name, power in self.arguments.items():
+            if name not in ("lr", "weight_decay") and optimizer.takes(name):
+                args[name] = _times(optimizer.argument(name), a, power)
+        return msgspec.structs.replace(optimizer, args=args)
 
     def state_factor(self, key: str, a: float) -> float:
         """What an entry of the state is multiplied by."""
@@ -73,6 +81,20 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         power = self.arguments.get(name, 0)
         assert isinstance(power, int)
         return power
+
+
+def symmetry_of(optimizer: OptimizerSpec) -> Symmetry:
+    """The record of an optimizer: of its class, and of whether its decay is decoupled from the gradient."""
+    for row in CONFIGURATIONS.values():
+        if row.optimizer.name == optimizer.name and _decoupled(row.optimizer) == _decoupled(optimizer):
+            return row.symmetry
+    raise ValueError(f"{optimizer!r} has no record; known are {', '.join(CONFIGURATIONS)}")
+
+
+def _decoupled(optimizer: OptimizerSpec) -> bool:
+    if optimizer.takes("decoupled_weight_decay"):
+        return bool(optimizer.argument("decoupled_weight_decay"))
+    return optimizer.name == "AdamW"
 
 
 def _times(value: Any, a: float, power: Power) -> Any:
@@ -91,9 +113,7 @@ def first_phase_steps(optimizer: OptimizerSpec) -> float:
     """
     if optimizer.name != "RAdam":
         return 0
-    betas = optimizer.args.get("betas", (0.9, 0.999))
-    assert isinstance(betas, tuple)
-    b2 = betas[1]
+    b2 = optimizer.argument("betas")[1]
     limit = 2.0 / (1.0 - b2) - 1.0
     if limit <= 5.0:
         return math.inf
@@ -117,10 +137,12 @@ _EPS = 2.0**-7
 """Large, so that the power of eps matters; the defaults of 1e-8 would hide a wrong one."""
 
 _SGD = Symmetry(arguments={"lr": 2, "weight_decay": -2}, state={"momentum_buffer": -1})
-_ADAM = Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1}, state=_MOMENTS)
-_ADAMW = Symmetry(arguments={"lr": 1, "weight_decay": -1, "eps": -1}, state=_MOMENTS)
+_ADAM = Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1}, state=_MOMENTS, gradient_powers=2)
+_ADAMW = Symmetry(arguments={"lr": 1, "weight_decay": -1, "eps": -1}, state=_MOMENTS, gradient_powers=2)
 _RMSPROP = Symmetry(
-    arguments={"lr": 1, "weight_decay": -2, "eps": -1}, state={"square_avg": -2, "grad_avg": -1}
+    arguments={"lr": 1, "weight_decay": -2, "eps": -1},
+    state={"square_avg": -2, "grad_avg": -1},
+    gradient_powers=2,
 )
 _MUON = Symmetry(arguments={"lr": 1, "weight_decay": -1, "eps": -1}, state={"momentum_buffer": -1})
 
@@ -130,6 +152,7 @@ def _radam(decoupled: bool) -> Symmetry:
         arguments={"lr": 1, "weight_decay": -1 if decoupled else -2, "eps": -1},
         state=_MOMENTS,
         first_phase={"lr": 2, "weight_decay": -2},
+        gradient_powers=2,
     )
 
 
@@ -146,6 +169,7 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
     "SGD Nesterov": _row("SGD", _SGD, momentum=0.9, nesterov=True),
     "Adam": _row("Adam", _ADAM, eps=_EPS),
     "Adam amsgrad": _row("Adam", _ADAM, eps=_EPS, amsgrad=True),
+    "Adam decoupled": _row("Adam", _ADAMW, eps=_EPS, decoupled_weight_decay=True),
     "AdamW": _row("AdamW", _ADAMW, eps=_EPS),
     "AdamW amsgrad": _row("AdamW", _ADAMW, eps=_EPS, amsgrad=True),
     "NAdam": _row("NAdam", _ADAM, eps=_EPS),
@@ -165,6 +189,7 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
         Symmetry(
             arguments={"lr": 1, "weight_decay": -2, "eps": -1, "initial_accumulator_value": -2},
             state={"sum": -2},
+            gradient_powers=2,
         ),
         eps=_EPS,
         initial_accumulator_value=2.0**-6,
@@ -174,7 +199,9 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
     "Adadelta": _row(
         "Adadelta",
         Symmetry(
-            arguments={"lr": 2, "weight_decay": -2, "eps": -2}, state={"square_avg": -2, "acc_delta": -2}
+            arguments={"lr": 2, "weight_decay": -2, "eps": -2},
+            state={"square_avg": -2, "acc_delta": -2},
+            gradient_powers=2,
         ),
         eps=_EPS,
     ),
@@ -186,14 +213,18 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
     ),
     "Rprop": _row(
         "Rprop",
-        Symmetry(arguments={"lr": 1, "step_sizes": 1}, state={"prev": -1, "step_size": 1}),
+        Symmetry(arguments={"lr": 1, "step_sizes": 1}, state={"prev": -1, "step_size": 1}, gradient_powers=2),
         step_sizes=(2.0**-10, 1.0),
     ),
     # eps[0] floors a mean of squares and, squared, a variance: no one power serves both, so it stays too
     # small to be reached.
     "Adafactor": _row(
         "Adafactor",
-        Symmetry(arguments={"eps": (-1, 1)}, state={"row_var": -2, "col_var": -2, "variance": -2}),
+        Symmetry(
+            arguments={"eps": (-1, 1)},
+            state={"row_var": -2, "col_var": -2, "variance": -2},
+            gradient_powers=4,
+        ),
         eps=(2.0**-60, 2.0**-10),
     ),
     "Muon": _row("Muon", _MUON, matrices_only=True),
@@ -225,12 +256,10 @@ def _configurations() -> dict[str, Configuration]:
     found = {}
     for name, (kind, args, symmetry, matrices_only) in _ROWS.items():
         try:
-            optimizer_class(kind)
-        except ValueError:  # an older torch: Muon came with 2.9
+            optimizer = OptimizerSpec(name=kind, args=args)
+        except ValueError:  # an older torch, which lacks Muon, or the decoupled decay of Adam
             continue
-        found[name] = Configuration(
-            optimizer=OptimizerSpec(name=kind, args=args), symmetry=symmetry, matrices_only=matrices_only
-        )
+        found[name] = Configuration(optimizer=optimizer, symmetry=symmetry, matrices_only=matrices_only)
     return found
 
 

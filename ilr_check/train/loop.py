@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import torch
@@ -36,6 +37,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     device: Literal["cpu", "cuda"] = "cpu"
 
 
+State = dict[str, dict[str, Any]]
+"""What an optimizer keeps: tensors and numbers by entry, by the name of the parameter they belong to."""
+
 OptimizerFactory = Callable[[Sequence[nn.Parameter], HyperParams], torch.optim.Optimizer]
 
 
@@ -62,6 +66,8 @@ class Step:
     before: dict[str, Tensor]
     gradient: dict[str, Tensor]
     after: dict[str, Tensor]
+    state: State
+    """The optimizer's, after the step."""
     lr: float
     weight_decay: float
 
@@ -81,6 +87,7 @@ def steps_of(
     module.load_state_dict(start, strict=False)
     parameters = dict(module.named_parameters())
     stepper = optimizer(list(parameters.values()), hyper)
+    by_closure = demands_closure(stepper)
     batches = Batches(
         examples=len(dataset),
         classes=dataset.classes,
@@ -98,15 +105,63 @@ def steps_of(
         x, kept = dataset.x[index[t, 0]], dataset.y[index[t, 0]]
         y = torch.where(label[t, 0] >= 0, label[t, 0], kept)
         before = {name: p.detach().clone() for name, p in parameters.items()}
-        stepper.zero_grad()
-        loss = nn.functional.cross_entropy(module(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+
+        def closure(x: Tensor = x, y: Tensor = y) -> Tensor:
+            stepper.zero_grad()
+            value = nn.functional.cross_entropy(module(x), y)
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        loss = closure()
         gradient = {
             name: torch.zeros_like(p) if p.grad is None else p.grad.detach().clone()
             for name, p in parameters.items()
         }
-        stepper.step()
+        stepper.step(*((closure,) if by_closure else ()))
         after = {name: p.detach().clone() for name, p in parameters.items()}
-        yield Step(t, x, y, loss.detach(), before, gradient, after, lr, weight_decay)
+        state = state_of(stepper, parameters)
+        yield Step(t, x, y, loss.detach(), before, gradient, after, state, lr, weight_decay)
         if not torch.isfinite(loss):
             return
+
+
+def demands_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether ``step`` cannot be called without a function that evaluates the loss again, as L-BFGS's."""
+    parameters = inspect.signature(optimizer.step).parameters.values()
+    return any(p.name == "closure" and p.default is p.empty for p in parameters)
+
+
+def state_of(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> State:
+    """A copy of the optimizer's state by name."""
+    return {name: copied(optimizer.state.get(p, {})) for name, p in parameters.items()}
+
+
+def copied(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The same entries, their tensors cloned."""
+    return {k: v.detach().clone() if isinstance(v, Tensor) else v for k, v in entries.items()}
+
+
+def one_step(
+    optimizer: OptimizerFactory,
+    hyper: HyperParams,
+    *,
+    weights: Mapping[str, Tensor],
+    gradient: Mapping[str, Tensor],
+    state: State,
+    lr: float,
+    weight_decay: float,
+) -> tuple[dict[str, Tensor], State]:
+    """One step of a fresh optimizer from given weights, gradient and state: new weights and state.
+
+    An empty state is that of an optimizer which has not stepped yet.
+    """
+    parameters = {name: nn.Parameter(w.detach().clone()) for name, w in weights.items()}
+    stepper = optimizer(list(parameters.values()), hyper)
+    for name, p in parameters.items():
+        p.grad = gradient[name].detach().clone()
+        if state.get(name):
+            stepper.state[p] = copied(state[name])
+    for group in stepper.param_groups:
+        group["lr"], group["weight_decay"] = lr, weight_decay
+    stepper.step()
+    return {name: p.detach() for name, p in parameters.items()}, state_of(stepper, parameters)

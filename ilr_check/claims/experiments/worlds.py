@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 
-def settings(*, momentum: bool) -> SearchStrategy[Setting]:
-    """Settings on teacher-student data; plain SGD unless ``momentum``."""
+def settings(*, momentum: bool, **nets: Any) -> SearchStrategy[Setting]:
+    """Settings on teacher-student data; plain SGD unless ``momentum``; ``nets`` narrows the nets."""
     import hypothesis.strategies as st
 
     from ilr_check.strategies import hyper_params, net_specs, schedules
 
     @st.composite
     def build_setting(draw: Any) -> Setting:
-        net: NetSpec = draw(net_specs())
+        net: NetSpec = draw(net_specs(**nets))
         return Setting(
             net=net,
             data=TeacherStudentSpec(

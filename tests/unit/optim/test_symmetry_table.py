@@ -32,7 +32,7 @@ def loss_of(w: torch.Tensor, t: int) -> torch.Tensor:
 def path(name: str, way: Any, dtype: torch.dtype, a: float, symmetry: Symmetry) -> list[dict[str, Any]]:
     """Weights and state after every step, scaled back; ``symmetry`` says how the arguments are scaled."""
     row = CONFIGURATIONS[name].optimizer
-    spec = OptimizerSpec(name=row.name, args=symmetry.scaled(row.args, a), implementation=way)
+    spec = symmetry.scaled(msgspec.structs.replace(row, implementation=way), a)
     start = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     w = torch.nn.Parameter((a * start).to(dtype))
     first = first_phase_steps(spec)

@@ -1,0 +1,131 @@
+"""Two trainings that should take one path: equal to the last bit, or else is it underflow that parts them?"""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from torch import Tensor
+
+from ilr_check.optim.symmetry import Symmetry
+from ilr_check.theory.rounding import UNIT_ROUNDOFF
+from ilr_check.train.loop import Setting, Step
+
+UNDERFLOW = "skipped (subnormal): a scaled intermediate underflows"
+
+
+def rescaled(setting: Setting, *, lr: float, weight_decay: float) -> Setting:
+    """The same run with lr and weight decay multiplied."""
+    old = setting.hyper
+    new = msgspec.structs.replace(old, lr=old.lr * lr, weight_decay=old.weight_decay * weight_decay)
+    return msgspec.structs.replace(setting, hyper=new)
+
+
+def shortened(setting: Setting, steps: int) -> Setting:
+    """The same run, ended after so many steps at most."""
+    hyper = msgspec.structs.replace(setting.hyper, steps=min(setting.hyper.steps, steps))
+    return msgspec.structs.replace(setting, hyper=hyper)
+
+
+def finite(*steps: Step) -> bool:
+    """Whether all weights after these steps are numbers."""
+    return all(bool(torch.isfinite(v).all()) for step in steps for v in step.after.values())
+
+
+def difference(plain: Step, other: Step, a: float, dtype: str, symmetry: Symmetry | None = None) -> float:
+    """Largest entrywise relative difference in units of u; above 1 unless every bit agrees.
+
+    Of the losses, of the weights times ``a``, and, where a record gives its powers, of the optimizer's state.
+    """
+    pairs = [(plain.loss, other.loss)]
+    pairs += [(plain.after[name] * a, other.after[name]) for name in plain.after]
+    if symmetry is not None:
+        for name in plain.state:
+            pairs += [(one * factor, two) for one, two, factor in _entries(plain, other, a, symmetry, name)]
+    largest = 0.0
+    for one, two in pairs:
+        if not torch.equal(one, two):
+            size = torch.maximum(one.abs(), two.abs()).double()
+            gap = (one.double() - two.double()).abs() / size.clamp_min(1e-300)
+            largest = max(largest, float(gap.max()) / UNIT_ROUNDOFF[dtype])
+    return largest
+
+
+def _entries(
+    plain: Step, other: Step, a: float, symmetry: Symmetry, name: str
+) -> list[tuple[Tensor, Tensor, float]]:
+    """The tensors that the optimizer keeps for a parameter, in both runs, and the factor between them."""
+    return [
+        (value, other.state[name][key], symmetry.state_factor(key, a))
+        for key, value in plain.state[name].items()
+        if isinstance(value, Tensor)
+    ]
+
+
+def underflows(plain: Step, other: Step, a: float, symmetry: Symmetry | None = None) -> bool:
+    """Whether rounding is no longer relative: a power of two then does not pass through unchanged.
+
+    So it is where gradients differ only in entries near the smallest normal number, where new weights have
+    such entries, and where a unit's weights are so small or large that the variance of its pre-activation,
+    which goes with their square, leaves the normal numbers. An optimizer with a state leaves them where each
+    entry that differs, of the state or the weights, has an entry of the state out of range, or a gradient
+    whose highest power in the step is.
+    """
+    info = torch.finfo(next(iter(plain.after.values())).dtype)
+    floor = info.tiny / info.eps
+    for w in (*plain.before.values(), *other.before.values()):
+        units = w.abs().flatten(1).amax(dim=1) if w.dim() > 1 else w.abs()
+        units = units[units > 0]
+        if bool(
+            (units.double() ** 2 < floor / info.eps).any() | (units.double() ** 2 > info.max * info.eps).any()
+        ):
+            return True
+    for name, g in plain.gradient.items():
+        differs = g != other.gradient[name] * a
+        if bool(differs.any()):
+            return bool((g[differs].abs() < floor).all())
+    if any(bool(((w != 0) & (w.abs() < floor)).any()) for w in plain.after.values()):
+        return True
+    return symmetry is not None and _leaves_range(plain, other, a, symmetry, info)
+
+
+def _leaves_range(plain: Step, other: Step, a: float, symmetry: Symmetry, info: torch.finfo) -> bool:
+    low, high = info.tiny / info.eps, info.max * info.eps
+
+    def outside(value: Tensor, powers: int = 1) -> Tensor:
+        size = value.double().abs()
+        return torch.logical_or(size < low ** (1 / powers), size > high ** (1 / powers))
+
+    seen = False
+    for name, w in plain.after.items():
+        excused = torch.zeros_like(w, dtype=torch.bool)
+        for step in (plain, other):
+            direction = step.gradient[name].double() + step.weight_decay * step.before[name].double()
+            excused |= outside(direction, symmetry.gradient_powers)
+        for one, two, factor in _entries(plain, other, a, symmetry, name):
+            out = outside(one) | outside(two)
+            differs = one * factor != two
+            seen |= bool(differs.any())
+            if bool((differs & ~out).any()) and (one.shape != w.shape or bool((differs & ~excused).any())):
+                return False
+            if one.shape == w.shape:
+                excused |= out & ((one != 0) | (two != 0))
+        differs = w * a != other.after[name]
+        seen |= bool(differs.any())
+        if bool((differs & ~excused).any()):
+            return False
+    return seen
+
+
+def turned(one: Step, other: Step) -> float:
+    """Largest difference between the directions of two states: functions see directions only."""
+    largest = 0.0
+    for name, w in one.after.items():
+        v = other.after[name]
+        if (
+            bool(torch.isfinite(v).all())
+            and bool(torch.isfinite(w).all())
+            and float(w.norm())
+            and float(v.norm())
+        ):
+            largest = max(largest, float((w / w.norm() - v / v.norm()).abs().max()))
+    return largest
