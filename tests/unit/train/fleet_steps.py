@@ -21,10 +21,14 @@ class Seen:
     """What one step of a fleet was given and what it returned, all lanes."""
 
     weights: dict[str, Tensor]
-    buffers: dict[str, Tensor]
+    state: dict[str, tuple[Tensor, ...]]
     index: Tensor
     label: Tensor
     after: dict[str, Tensor]
+
+
+def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in tensors.items()}
 
 
 def watched(fleet: Fleet, runs: Runs, steps: int) -> tuple[list[Seen], Trace]:
@@ -32,9 +36,10 @@ def watched(fleet: Fleet, runs: Runs, steps: int) -> tuple[list[Seen], Trace]:
     seen: list[Seen] = []
     step = fleet._step
 
-    def watch(weights: Any, buffers: Any, examples: Any, index: Any, label: Any, *rest: Any) -> Any:
-        out = step(weights, buffers, examples, index, label, *rest)
-        seen.append(Seen(dict(weights), dict(buffers), index.clone(), label.clone(), dict(out[0])))
+    def watch(weights: Any, state: Any, tally: Any, examples: Any, batch: Any, *rest: Any) -> Any:
+        before, slots = copied(weights), {name: tuple(s.clone() for s in v) for name, v in state.items()}
+        out = step(weights, state, tally, examples, batch, *rest)
+        seen.append(Seen(before, slots, batch.rows.clone(), batch.labels.clone(), copied(weights)))
         return out
 
     fleet._step = watch
@@ -61,7 +66,7 @@ def torch_step(
     optimizer = torch.optim.SGD(parameters.values(), **options)
     if not first and options.get("momentum"):
         for name, parameter in parameters.items():
-            optimizer.state[parameter]["momentum_buffer"] = seen.buffers[name][lane].to(dtype).clone()
+            optimizer.state[parameter]["momentum_buffer"] = seen.state[name][0][lane].to(dtype).clone()
     x = fleet.dataset.x[seen.index[lane]].to(dtype)
     y = torch.where(seen.label[lane] >= 0, seen.label[lane], fleet.dataset.y[seen.index[lane]])
     torch.nn.functional.cross_entropy(module(x), y).backward()

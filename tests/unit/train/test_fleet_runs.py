@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fleet_steps import eager_fleet, watched
+from fleet_steps import copied, eager_fleet, watched
 
 from ilr_check.data import TangentNoise, TeacherStudentSpec
 from ilr_check.nets.build import initial_parameters
@@ -15,6 +15,7 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper
 from ilr_check.train.compiling import compile_pays, compiled_or_eager, has_compiler
 from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.steps import Batch, Tally
 from ilr_check.train.trace import PER_RUN, Trace
 
 NET = MLPSpec(inputs=6, widths=(8, 5), classes=3)
@@ -189,10 +190,10 @@ def test_the_compiled_step_is_the_eager_one_within_rounding() -> None:
     for step in seen:
         zero = torch.zeros(16, dtype=torch.float64)
         hyper = StepHyper(zero + 0.1, zero + 0.02, zero, zero)
+        after, state = copied(step.weights), dict.fromkeys(eager.names, ())
+        examples, batch = (eager.dataset.x, eager.dataset.y), Batch(step.index, step.label)
         with torch.no_grad():
-            after, _, _ = eager._step(
-                step.weights, {}, (eager.dataset.x, eager.dataset.y), step.index, step.label, {}, hyper, 0.0
-            )
+            eager._step(after, state, Tally.new(16, "cpu"), examples, batch, {}, hyper)
         gaps += [float((after[n] - step.after[n]).abs().max() / after[n].abs().max()) for n in after]
     assert max(gaps) < 1e-13
 

@@ -7,7 +7,8 @@ from fleet_steps import eager_fleet, watched
 
 from ilr_check.data import TangentNoise, TeacherStudentSpec
 from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
-from ilr_check.train.fleet import Runs, _tangent
+from ilr_check.train.fleet import Runs
+from ilr_check.train.steps import tangent
 
 NETS: dict[str, NetSpec] = {
     "mlp": MLPSpec(inputs=6, widths=(8, 5), classes=3),
@@ -24,7 +25,7 @@ def data_for(net: NetSpec) -> TeacherStudentSpec:
 def test_noise_is_tangent_and_of_length_size_over_norm(shape: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(2)
     w, noise = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
-    found = _tangent(w, noise, 0.3)
+    found = tangent(w, noise, 0.3)
     radius, length = (v.flatten(1).norm(dim=1) for v in (w, found))
     cosine = (w * found).flatten(1).sum(dim=1) / (radius * length)
     assert float(cosine.abs().max()) < 1e-14
@@ -35,7 +36,7 @@ def test_noise_is_isotropic_in_the_tangent_space() -> None:
     generator = torch.Generator().manual_seed(2)
     w = torch.zeros(20_000, 4, dtype=torch.float64)
     w[:, 0] = 2.0
-    found = _tangent(w, torch.randn(w.shape, generator=generator, dtype=torch.float64), 1.0)
+    found = tangent(w, torch.randn(w.shape, generator=generator, dtype=torch.float64), 1.0)
     covariance = (found.T @ found / len(found)).numpy()
     # Trace (1/2)^2 on three directions; six standard errors of a mean of 20000 products.
     assert covariance == pytest.approx(np.diag([0.0, 1, 1, 1]) / 12, abs=6 * 0.25 / 3 / 20_000**0.5)

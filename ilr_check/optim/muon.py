@@ -1,0 +1,49 @@
+"""Muon as a rule, in the form of ``torch.optim.Muon``: Newton-Schulz in bfloat16, for all runs at once.
+
+Jordan et al. 2024: the momentum of a weight matrix is replaced by an approximation of U V^T, where U S V^T is
+its singular value decomposition, by five steps of a quintic iteration.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ilr_check.optim.rules import Array, Columns, Rule, State
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
+EPS = 1e-7
+"""What ``torch.optim.Muon`` has by default."""
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Approximate U V^T of each matrix [runs, rows, columns]; bfloat16."""
+    a, b, c = COEFFICIENTS
+    x = matrices.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.mT
+    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=EPS)
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _coefficients(c: Columns) -> tuple[Array, ...]:
+    return 1 - c["lr"] * c["weight_decay"], -c["lr"], 1 - c["momentum"], c["momentum"]
+
+
+def _muon(w: Tensor, g: Tensor, state: State, c: tuple[Tensor, ...]) -> tuple[Tensor, State]:
+    buffer = torch.lerp(state[0], g, c[2])
+    update = orthogonalised(torch.lerp(g, buffer, c[3])).to(w.dtype)
+    # Wide steps for tall matrices, as in Jordan's own code.
+    ratio = math.sqrt(max(1.0, w.shape[1] / w.shape[2]))
+    return torch.addcmul(w * c[0], c[1] * ratio, update), (buffer,)
+
+
+muon = Rule("muon", _coefficients, _muon, ("momentum_buffer",), dimensions=2)
+"""With Nesterov momentum and ``adjust_lr_fn="original"``."""

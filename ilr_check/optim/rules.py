@@ -1,0 +1,63 @@
+"""Optimizers that we model: numbers made ready on the host, and one pure function of tensors.
+
+``torch.optim`` takes ``1 - beta2**step`` and its like in Python's float64, whatever the dtype of the weights,
+and steps with the results. So does a rule: ``coefficients`` turns a run's hyper-parameters into such numbers
+for every step at once, and ``step`` is the rest, in torch's order of operations. A step counter is therefore
+data like the learning rate, and no compiled program depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ilr_check.optim.sgd import RULES, StepHyper, UpdateRule, plain
+
+Array = NDArray[np.float64]
+Columns: TypeAlias = Mapping[str, Array]
+"""Hyper-parameters by name, each [steps, runs]."""
+State: TypeAlias = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One optimizer for all runs of a fleet.
+
+    ``coefficients`` maps columns [steps, runs] to arrays [steps, runs] in float64; ``step`` maps (weights,
+    gradient, state, coefficients broadcastable to the weights) to (new weights, new state). ``slots`` names
+    the tensors of the state, each of the weights' shape and 0 at first. ``defaults`` are hyper-parameters
+    beyond those that every run has. ``dimensions`` is what a weight tensor must have, where the optimizer
+    asks for it.
+    """
+
+    name: str
+    coefficients: Callable[[Columns], tuple[Array, ...]]
+    step: Callable[[Tensor, Tensor, State, tuple[Tensor, ...]], tuple[Tensor, State]]
+    slots: tuple[str, ...] = ()
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    dimensions: int | None = None
+
+
+def as_rule(rule: Rule | UpdateRule) -> Rule:
+    """A rule of the SGD family, or any function of its form, as a ``Rule``."""
+    if isinstance(rule, Rule):
+        return rule
+
+    def step(w: Tensor, g: Tensor, state: State, c: tuple[Tensor, ...]) -> tuple[Tensor, State]:
+        new, buffer = rule(w, g, state[0] if state else None, StepHyper(*c))
+        return new, state if buffer is None else (buffer,)
+
+    name = next((name for name, known in RULES.items() if known is rule), getattr(rule, "__name__", "rule"))
+    return Rule(name, _sgd, step, slots=() if rule is plain else ("buffer",))
+
+
+def _sgd(columns: Columns) -> tuple[Array, ...]:
+    dampening = columns["dampening"].copy()
+    # torch starts the buffer at the whole gradient.
+    dampening[:1] = 0.0
+    return StepHyper(columns["lr"], columns["weight_decay"], columns["momentum"], dampening)  # type: ignore[arg-type,return-value]

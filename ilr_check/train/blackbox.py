@@ -1,0 +1,280 @@
+"""Any ``torch.optim.Optimizer`` in a fleet: its own ``step()``, on storage that the fleet owns.
+
+What an optimizer does with many tensors is its own affair. So before it is trusted with several runs at once
+it is tried on three runs for three steps, beside one optimizer a run: only what agrees with that to the last
+bit is used, from the fastest down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ilr_check.train.settings import Settings
+from ilr_check.train.steps import Weights
+
+Layout = Literal["stacked", "shared", "separate"]
+LAYOUTS: tuple[Layout, ...] = ("stacked", "shared", "separate")
+MEANING: dict[Layout, str] = {
+    "stacked": "one optimizer steps the stacked tensors: it acts entry by entry",
+    "shared": "one optimizer steps all runs' tensors: it treats each for itself",
+    "separate": "one optimizer a run: it mixes tensors, or the others could not be tried",
+}
+
+TRIED_RUNS, TRIED_STEPS = 3, 3
+
+
+@dataclass(frozen=True)
+class BlackBox:
+    """An optimizer that is only called: ``factory(parameters)``.
+
+    ``names`` maps hyper-parameters of ``Runs`` to keys of ``param_groups``, which are set before a step
+    whenever they change. ``layout`` ``None`` tries which layout is exact; naming one skips the trial.
+    """
+
+    factory: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
+    names: Mapping[str, str] = field(default_factory=lambda: {"lr": "lr", "weight_decay": "weight_decay"})
+    layout: Layout | None = None
+
+    def __post_init__(self) -> None:
+        if self.layout is not None and self.layout not in LAYOUTS:
+            raise ValueError(
+                f"layout={self.layout!r}: must be one of {', '.join(LAYOUTS)}, or None to find out"
+            )
+
+
+class Stepper:
+    """An optimizer, or one a run, on the first ``used`` lanes of stacked weights and gradients."""
+
+    def __init__(
+        self,
+        box: BlackBox,
+        weights: Weights,
+        grads: Weights,
+        settings: Settings,
+        *,
+        used: int,
+        layout: Layout,
+        random: Sequence[int] | None = None,
+    ) -> None:
+        members = _members(layout, settings.of_lane[:used])
+        self._groups: list[_Group] = []
+        self._optimizers: list[torch.optim.Optimizer] = []
+        homes = []
+        for setting, lanes in members:
+            slots = [
+                _Slot(w if lanes is None else w[i], grads[name] if lanes is None else grads[name][i])
+                for i in (lanes if lanes is not None else (0,))
+                for name, w in weights.items()
+            ]
+            parameters = [nn.Parameter(slot.home) for slot in slots]
+            if layout == "shared" and self._optimizers:
+                self._optimizers[0].add_param_group({"params": parameters})
+                mine = self._optimizers[0].param_groups[-1:]
+            else:
+                self._optimizers.append(box.factory(parameters))
+                mine = self._optimizers[-1].param_groups
+            by_tensor = {id(p): slot for p, slot in zip(parameters, slots, strict=True)}
+            homes += [(group, [by_tensor[id(p)] for p in group["params"]]) for group in mine]
+            self._groups.append(_Group(mine, setting))
+        if layout == "shared" and len(homes) != len(members):
+            raise ValueError("the factory makes several param_groups of one list of parameters")
+        self._homes = homes
+        self._changes = _changes(box, self._groups, settings)
+        self._states = None if random is None else [_rng_state(seed) for seed in random[: len(members)]]
+        self._restore()
+
+    def step(self, t: int) -> None:
+        """Let the optimizer step from the gradients that lie in storage, with the settings of step t."""
+        for group, key, value in self._changes.get(t, ()):
+            group[key] = value
+        if self._states is None:
+            for optimizer in self._optimizers:
+                optimizer.step()
+        else:
+            self._step_with_own_randomness()
+        self._restore()
+
+    def _step_with_own_randomness(self) -> None:
+        assert self._states is not None
+        with torch.random.fork_rng(devices=[]):
+            for i, optimizer in enumerate(self._optimizers):
+                torch.random.set_rng_state(self._states[i])
+                optimizer.step()
+                self._states[i] = torch.random.get_rng_state()
+
+    def _restore(self) -> None:
+        """Bring weights and gradients back to their storage where the optimizer has put others in place."""
+        for group, slots in self._homes:
+            for p, slot in zip(group["params"], slots, strict=True):
+                if p.data_ptr() != slot.address:
+                    slot.home.copy_(p.detach())
+                    p.data = slot.home
+                if p.grad is not slot.grad:
+                    p.grad = slot.grad
+
+
+class _Slot:
+    """Where one parameter and its gradient live."""
+
+    def __init__(self, home: Tensor, grad: Tensor) -> None:
+        self.home, self.grad, self.address = home, grad, home.data_ptr()
+
+
+@dataclass(frozen=True)
+class _Group:
+    groups: Sequence[dict[str, Any]]
+    setting: int
+
+
+def _members(layout: Layout, setting_of: Any) -> list[tuple[int, tuple[int, ...] | None]]:
+    """(setting, lanes) of what is made one param group or one optimizer; ``None`` for all lanes, stacked."""
+    if layout == "stacked":
+        return [(int(setting_of[0]), None)]
+    if layout == "separate":
+        return [(int(setting), (i,)) for i, setting in enumerate(setting_of)]
+    return [
+        (int(setting), tuple(int(i) for i in np.flatnonzero(setting_of == setting)))
+        for setting in np.unique(setting_of)
+    ]
+
+
+def _changes(
+    box: BlackBox, groups: Sequence[_Group], settings: Settings
+) -> dict[int, list[tuple[dict[str, Any], str, float]]]:
+    """By step, what is to be set in param groups there."""
+    changes: dict[int, list[tuple[dict[str, Any], str, float]]] = {}
+    for name, key in box.names.items():
+        for member in groups:
+            values = settings.distinct[name][:, member.setting]
+            moments = [0, *(int(t) + 1 for t in np.flatnonzero(np.diff(values)))]
+            for group in member.groups:
+                if key not in group:
+                    if not values.any():
+                        continue
+                    raise ValueError(
+                        f"the optimizer keeps no {key!r} in its param_groups, so that {name} cannot be set; "
+                        "it has "
+                        f"{', '.join(sorted(set(group) - {'params'})) or 'nothing'}; see BlackBox.names"
+                    )
+                for t in moments:
+                    changes.setdefault(t, []).append((group, key, float(values[t])))
+    return changes
+
+
+def _rng_state(seed: int) -> Tensor:
+    return torch.Generator().manual_seed(seed).get_state()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Which layout was found exact, whether the optimizer draws random numbers, and why not a faster one."""
+
+    layout: Layout
+    random: bool
+    reason: str
+
+
+def find_layout(box: BlackBox, shapes: Weights, settings: Settings) -> Trial:
+    """Try the layouts, from the fastest down, on small stacks of the net's own shapes.
+
+    Raises ``ValueError`` where even one optimizer a run does not do on our storage what it does on its own.
+    """
+    tried = _trial_settings(settings)
+    stream = _stream(shapes)
+    before = torch.random.get_rng_state()
+    try:
+        expected = _alone(box, stream, tried)
+    except Exception as error:
+        raise ValueError(
+            f"the optimizer cannot step in a fleet: {type(error).__name__}: {error}; it must step from "
+            "gradients alone, without a closure"
+        ) from error
+    drawn = not torch.equal(before, torch.random.get_rng_state())
+    reasons = []
+    for layout in LAYOUTS:
+        torch.random.set_rng_state(before)
+        if (box.layout or layout) != layout:
+            continue
+        if layout == "stacked" and settings.count > 1:
+            reasons.append("stacked: the runs differ in their settings")
+            continue
+        if layout != "separate" and drawn:
+            reasons.append(f"{layout}: the optimizer draws random numbers, and each run must have its own")
+            continue
+        try:
+            found = _in_layout(box, stream, tried, layout)
+        except Exception as error:
+            reasons.append(f"{layout}: {type(error).__name__}: {error}")
+            continue
+        finally:
+            torch.random.set_rng_state(before)
+        if all(torch.equal(found[name], expected[name]) for name in expected):
+            return Trial(layout, drawn, "; ".join(reasons))
+        reasons.append(f"{layout}: the weights are not those of an optimizer of one run alone")
+    raise ValueError(
+        f"the optimizer cannot be used in a fleet: {'; '.join(reasons)}; train its runs one by one instead"
+    )
+
+
+def _trial_settings(settings: Settings) -> Settings:
+    """Three runs with the settings of the first three different runs, at the largest value of each.
+
+    Largest, because an lr that warms up from 0 would show nothing.
+    """
+    peaks = {name: column.max(axis=0) for name, column in settings.distinct.items()}
+    peaks["lr"] = np.where(peaks["lr"] > 0, peaks["lr"], 1e-3)
+    distinct = {name: np.broadcast_to(peak, (TRIED_STEPS, len(peak))) for name, peak in peaks.items()}
+    return Settings(distinct, np.arange(TRIED_RUNS, dtype=np.intp) % settings.count)
+
+
+def _stream(shapes: Weights) -> list[Weights]:
+    """Initial weights and each step's gradients of three runs, whose sizes differ a hundredfold."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(like: Tensor) -> Tensor:
+        size = (TRIED_RUNS, *like.shape[1:])
+        sizes = 10.0 ** torch.arange(-1, TRIED_RUNS - 1).reshape(-1, *[1] * (like.dim() - 1))
+        drawn = torch.randn(size, generator=generator, dtype=torch.float64) * sizes
+        return drawn.to(dtype=like.dtype, device=like.device)
+
+    return [{name: draw(w) for name, w in shapes.items()} for _ in range(1 + TRIED_STEPS)]
+
+
+def _in_layout(box: BlackBox, stream: list[Weights], settings: Settings, layout: Layout) -> Weights:
+    weights = {name: w.clone() for name, w in stream[0].items()}
+    grads = {name: torch.empty_like(w) for name, w in weights.items()}
+    with torch.no_grad():
+        stepper = Stepper(box, weights, grads, settings, used=TRIED_RUNS, layout=layout)
+        for t, drawn in enumerate(stream[1:]):
+            for name, g in grads.items():
+                g.copy_(drawn[name])
+            stepper.step(t)
+    return weights
+
+
+def _alone(box: BlackBox, stream: list[Weights], settings: Settings) -> Weights:
+    """The same by an optimizer a run, on parameters of its own, as in a plain PyTorch loop."""
+    runs = []
+    for run in range(TRIED_RUNS):
+        parameters = [nn.Parameter(w[run].clone()) for w in stream[0].values()]
+        optimizer = box.factory(parameters)
+        changes = _changes(box, [_Group(optimizer.param_groups, int(settings.of_lane[run]))], settings)
+        place = {id(p): (group, j) for group in optimizer.param_groups for j, p in enumerate(group["params"])}
+        runs.append((optimizer, changes, [place.get(id(p), ({"params": [p]}, 0)) for p in parameters]))
+    for t, drawn in enumerate(stream[1:]):
+        for run, (optimizer, changes, places) in enumerate(runs):
+            for group, key, value in changes.get(t, ()):
+                group[key] = value
+            for g, (group, j) in zip(drawn.values(), places, strict=True):
+                group["params"][j].grad = g[run].clone()
+            optimizer.step()
+    return {
+        name: torch.stack([group["params"][j].detach() for group, j in (places[k] for _, _, places in runs)])
+        for k, name in enumerate(stream[0])
+    }

@@ -1,0 +1,76 @@
+"""Hyper-parameters of the runs of one chunk, at every step.
+
+Runs with equal settings share one column, so that what is derived from settings costs memory for the
+different ones only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+OF_EVERY_RUN = ("lr", "weight_decay", "momentum", "dampening")
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Per-run data: ``seeds`` [R]; the rest broadcasts to [steps, R].
+
+    ``init_scale`` multiplies the initial weights; ``init_norm`` instead sets the norm of every tensor.
+    ``hyper`` holds what the rule has beyond lr, weight_decay, momentum and dampening, such as ``beta1`` or
+    ``eps``; what is not there has torch's default.
+    """
+
+    seeds: Sequence[int]
+    lr: Array | float
+    weight_decay: Array | float
+    momentum: Array | float = 0.0
+    dampening: Array | float = 0.0
+    init_scale: Array | float = 1.0
+    init_norm: Array | float | None = None
+    hyper: Mapping[str, Array | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """``distinct`` columns [steps, settings] by name, and which of them each lane has."""
+
+    distinct: dict[str, Array]
+    of_lane: NDArray[np.intp]
+
+    @property
+    def count(self) -> int:
+        """How many different settings there are."""
+        return int(self.of_lane.max()) + 1
+
+    def of_lanes(self, name: str, steps: NDArray[np.int64]) -> Array:
+        """One hyper-parameter at some steps, [steps, lanes]."""
+        return self.distinct[name][np.ix_(steps, self.of_lane)]
+
+
+def settings_of(runs: Runs, defaults: Mapping[str, float], steps: int, lane_of: NDArray[np.intp]) -> Settings:
+    """The settings of lanes; raises ``ValueError`` where ``runs.hyper`` names what the rule does not know."""
+    unknown = sorted(set(runs.hyper) - set(defaults))
+    if unknown:
+        raise ValueError(
+            f"hyper={unknown}: this rule has no such hyper-parameters; beside {', '.join(OF_EVERY_RUN)} "
+            f"it has {', '.join(sorted(defaults)) or 'none'}"
+        )
+    values = {name: getattr(runs, name) for name in OF_EVERY_RUN} | {**defaults, **runs.hyper}
+    shape = (steps, len(runs.seeds))
+    columns = {name: np.broadcast_to(np.asarray(value, float), shape) for name, value in values.items()}
+    numbers: dict[bytes, int] = {}
+    first, of_lane = [], []
+    for run in lane_of:
+        key = b"".join(column[:, run].tobytes() for column in columns.values())
+        if key not in numbers:
+            numbers[key] = len(numbers)
+            first.append(run)
+        of_lane.append(numbers[key])
+    distinct = {name: column[:, first].copy() for name, column in columns.items()}
+    return Settings(distinct, np.array(of_lane, dtype=np.intp))

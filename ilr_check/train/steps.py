@@ -1,0 +1,146 @@
+"""The programs of a fleet: gradients of all lanes, a modelled update behind them, and what is measured.
+
+A program writes weights, optimizer state and counts into the storage that it is given, so that the storage
+keeps its address: a training neither allocates weights nor, where it is compiled, compiles again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from ilr_check.optim.rules import Rule, State
+
+Weights = dict[str, Tensor]
+
+
+class Tally(NamedTuple):
+    """Which lanes are still finite, and after how many steps each was last; both [lanes].
+
+    ``survived`` starts at -1: a step counts once the weights that it left are seen to be finite, which is
+    when the next one begins.
+    """
+
+    finite: Tensor
+    survived: Tensor
+
+    @classmethod
+    def new(cls, lanes: int, device: str) -> Tally:
+        """Nothing has diverged yet."""
+        return cls(
+            torch.ones(lanes, dtype=torch.bool, device=device),
+            torch.full((lanes,), -1, dtype=torch.int64, device=device),
+        )
+
+    def begin(self, weights: Weights) -> None:
+        """Count the step that left these weights. Squared norms, because a norm layer squares them, too."""
+        for w in weights.values():
+            self.finite.logical_and_(torch.isfinite(dot(w, w)))
+        self.survived.add_(self.finite)
+
+
+class Batch(NamedTuple):
+    """One step's examples, by index, and the labels to use instead of theirs (-1 keeps one)."""
+
+    rows: Tensor
+    labels: Tensor
+
+
+Examples = tuple[Tensor, Tensor]
+StepProgram = Callable[
+    [Weights, dict[str, State], Tally, Examples, Batch, Weights, tuple[Tensor, ...]], tuple[Tensor, Weights]
+]
+GradientProgram = Callable[[Weights, Weights, Tally, Examples, Batch, Weights], Tensor]
+MeasureProgram = Callable[[Weights, Weights, Weights], tuple[Tensor, ...]]
+
+
+def step_program(module: nn.Module, rule: Rule, noise_size: float) -> StepProgram:
+    """(weights, state, tally, examples, batch, noise, coefficients) -> (loss [lanes], gradients)."""
+    gradient = _gradient(module, noise_size)
+
+    def step(
+        weights: Weights,
+        state: dict[str, State],
+        tally: Tally,
+        examples: Examples,
+        batch: Batch,
+        noise: Weights,
+        coefficients: tuple[Tensor, ...],
+    ) -> tuple[Tensor, Weights]:
+        grads, loss = gradient(weights, tally, examples, batch, noise)
+        for name, w in weights.items():
+            mine = tuple(c.reshape(-1, *[1] * (w.dim() - 1)) for c in coefficients)
+            new, after = rule.step(w, grads[name], state[name], mine)
+            w.copy_(new)
+            for slot, value in zip(state[name], after, strict=True):
+                slot.copy_(value)
+        return loss, grads
+
+    return step
+
+
+def gradient_program(module: nn.Module, noise_size: float) -> GradientProgram:
+    """(weights, gradients, tally, examples, batch, noise) -> loss [lanes]; writes the gradients."""
+    gradient = _gradient(module, noise_size)
+
+    def fill(
+        weights: Weights, into: Weights, tally: Tally, examples: Examples, batch: Batch, noise: Weights
+    ) -> Tensor:
+        grads, loss = gradient(weights, tally, examples, batch, noise)
+        for name, g in grads.items():
+            into[name].copy_(g)
+        return loss
+
+    return fill
+
+
+def measure(before: Weights, grads: Weights, after: Weights) -> tuple[Tensor, ...]:
+    """What is recorded of a step, each [lanes, tensors]; see ``Trace``."""
+    rows = []
+    for name, w in before.items():
+        g, new = grads[name], after[name]
+        norm2, inner = dot(w, w), dot(w, new)
+        # Taken entry by entry: 1 - cos^2 would lose all digits of a small rotation.
+        turned = new - w * (inner / norm2).reshape(-1, *[1] * (w.dim() - 1))
+        rows.append((norm2, dot(g, g), dot(new, new), inner, dot(turned, turned), dot(g, w)))
+    return tuple(torch.stack(column, dim=-1) for column in zip(*rows, strict=True))
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """<a, b> of each lane, summed in two stages, so that the rounding bound has n + m terms and not n m."""
+    return (a * b).flatten(2).sum(dim=2).sum(dim=1) if a.dim() > 2 else (a * b).sum(dim=1)
+
+
+def tangent(w: Tensor, noise: Tensor, size: float) -> Tensor:
+    """Project the noise on the tangent space at w and give it length size / ||w||."""
+    lanes = (-1, *[1] * (w.dim() - 1))
+    norm2 = dot(w, w)
+    flat = noise - w * (dot(noise, w) / norm2).reshape(lanes)
+    return flat * (size / (norm2 * dot(flat, flat)).sqrt()).reshape(lanes)
+
+
+def _gradient(
+    module: nn.Module, noise_size: float
+) -> Callable[[Weights, Tally, Examples, Batch, Weights], tuple[Weights, Tensor]]:
+    def loss_of(parameters: Weights, x: Tensor, y: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(functional_call(module, parameters, (x,)), y)
+
+    of_lanes = vmap(grad_and_value(loss_of))
+
+    def gradient(
+        weights: Weights, tally: Tally, examples: Examples, batch: Batch, noise: Weights
+    ) -> tuple[Weights, Tensor]:
+        tally.begin(weights)
+        x, y = examples
+        chosen = torch.where(batch.labels >= 0, batch.labels, y[batch.rows])
+        grads, loss = of_lanes(weights, x[batch.rows], chosen)
+        tally.finite.logical_and_(torch.isfinite(loss))
+        for name, drawn in noise.items():
+            grads[name] = grads[name] + tangent(weights[name], drawn, noise_size)
+        return grads, loss
+
+    return gradient
