@@ -53,7 +53,7 @@ def as_rule(rule: Rule | UpdateRule) -> Rule:
         return new, state if buffer is None else (buffer,)
 
     name = next((name for name, known in RULES.items() if known is rule), getattr(rule, "__name__", "rule"))
-    return Rule(name, _sgd, step, slots=() if rule is plain else ("buffer",))
+    return Rule(name, _sgd, step, slots=() if rule is plain else ("momentum_buffer",))
 
 
 def _sgd(columns: Columns) -> tuple[Array, ...]:

@@ -65,7 +65,7 @@ class Stepper:
         members = _members(layout, settings.of_lane[:used])
         self._groups: list[_Group] = []
         self._optimizers: list[torch.optim.Optimizer] = []
-        homes = []
+        self._homes: list[tuple[nn.Parameter, _Slot]] = []
         for setting, lanes in members:
             slots = [
                 _Slot(w if lanes is None else w[i], grads[name] if lanes is None else grads[name][i])
@@ -79,12 +79,10 @@ class Stepper:
             else:
                 self._optimizers.append(box.factory(parameters))
                 mine = self._optimizers[-1].param_groups
-            by_tensor = {id(p): slot for p, slot in zip(parameters, slots, strict=True)}
-            homes += [(group, [by_tensor[id(p)] for p in group["params"]]) for group in mine]
+            if layout == "shared" and len(mine) > 1 and len(members) > 1:
+                raise ValueError("the factory makes several param_groups of one list of parameters")
+            self._homes += zip(parameters, slots, strict=True)
             self._groups.append(_Group(mine, setting))
-        if layout == "shared" and len(homes) != len(members):
-            raise ValueError("the factory makes several param_groups of one list of parameters")
-        self._homes = homes
         self._changes = _changes(box, self._groups, settings)
         self._states = None if random is None else [_rng_state(seed) for seed in random[: len(members)]]
         self._restore()
@@ -110,13 +108,12 @@ class Stepper:
 
     def _restore(self) -> None:
         """Bring weights and gradients back to their storage where the optimizer has put others in place."""
-        for group, slots in self._homes:
-            for p, slot in zip(group["params"], slots, strict=True):
-                if p.data_ptr() != slot.address:
-                    slot.home.copy_(p.detach())
-                    p.data = slot.home
-                if p.grad is not slot.grad:
-                    p.grad = slot.grad
+        for p, slot in self._homes:
+            if p.data_ptr() != slot.address:
+                slot.home.copy_(p.detach())
+                p.data = slot.home
+            if p.grad is not slot.grad:
+                p.grad = slot.grad
 
 
 class _Slot:
@@ -152,7 +149,7 @@ def _changes(
     for name, key in box.names.items():
         for member in groups:
             values = settings.distinct[name][:, member.setting]
-            moments = [0, *(int(t) + 1 for t in np.flatnonzero(np.diff(values)))]
+            moments = [0, *(int(t) + 1 for t in np.flatnonzero(values[1:] != values[:-1]))]
             for group in member.groups:
                 if key not in group:
                     if not values.any():
@@ -190,6 +187,8 @@ def find_layout(box: BlackBox, shapes: Weights, settings: Settings) -> Trial:
     before = torch.random.get_rng_state()
     try:
         expected = _alone(box, stream, tried)
+    except ValueError as error:
+        raise ValueError(f"the optimizer cannot step in a fleet: {error}") from error
     except Exception as error:
         raise ValueError(
             f"the optimizer cannot step in a fleet: {type(error).__name__}: {error}; it must step from "
@@ -214,7 +213,7 @@ def find_layout(box: BlackBox, shapes: Weights, settings: Settings) -> Trial:
             continue
         finally:
             torch.random.set_rng_state(before)
-        if all(torch.equal(found[name], expected[name]) for name in expected):
+        if all(torch.allclose(found[n], w, rtol=0.0, atol=0.0, equal_nan=True) for n, w in expected.items()):
             return Trial(layout, drawn, "; ".join(reasons))
         reasons.append(f"{layout}: the weights are not those of an optimizer of one run alone")
     raise ValueError(
@@ -223,13 +222,13 @@ def find_layout(box: BlackBox, shapes: Weights, settings: Settings) -> Trial:
 
 
 def _trial_settings(settings: Settings) -> Settings:
-    """Three runs with the settings of the first three different runs, at the largest value of each.
+    """Three runs with the settings of the first three different runs, at the median of each over its steps.
 
-    Largest, because an lr that warms up from 0 would show nothing.
+    The median, because an lr that warms up from 0 would show nothing, and one that blows up too much.
     """
-    peaks = {name: column.max(axis=0) for name, column in settings.distinct.items()}
-    peaks["lr"] = np.where(peaks["lr"] > 0, peaks["lr"], 1e-3)
-    distinct = {name: np.broadcast_to(peak, (TRIED_STEPS, len(peak))) for name, peak in peaks.items()}
+    middles = {name: np.median(column, axis=0) for name, column in settings.distinct.items()}
+    middles["lr"] = np.where(middles["lr"] > 0, middles["lr"], 1e-3)
+    distinct = {name: np.broadcast_to(m, (TRIED_STEPS, len(m))) for name, m in middles.items()}
     return Settings(distinct, np.arange(TRIED_RUNS, dtype=np.intp) % settings.count)
 
 
@@ -265,16 +264,15 @@ def _alone(box: BlackBox, stream: list[Weights], settings: Settings) -> Weights:
         parameters = [nn.Parameter(w[run].clone()) for w in stream[0].values()]
         optimizer = box.factory(parameters)
         changes = _changes(box, [_Group(optimizer.param_groups, int(settings.of_lane[run]))], settings)
-        place = {id(p): (group, j) for group in optimizer.param_groups for j, p in enumerate(group["params"])}
-        runs.append((optimizer, changes, [place.get(id(p), ({"params": [p]}, 0)) for p in parameters]))
+        runs.append((optimizer, changes, parameters))
     for t, drawn in enumerate(stream[1:]):
-        for run, (optimizer, changes, places) in enumerate(runs):
+        for run, (optimizer, changes, parameters) in enumerate(runs):
             for group, key, value in changes.get(t, ()):
                 group[key] = value
-            for g, (group, j) in zip(drawn.values(), places, strict=True):
-                group["params"][j].grad = g[run].clone()
+            for p, g in zip(parameters, drawn.values(), strict=True):
+                p.grad = g[run].clone()
             optimizer.step()
     return {
-        name: torch.stack([group["params"][j].detach() for group, j in (places[k] for _, _, places in runs)])
+        name: torch.stack([parameters[k].detach() for _, _, parameters in runs])
         for k, name in enumerate(stream[0])
     }

@@ -1,18 +1,20 @@
-"""Every step of a fleet, beside the same step by a plain PyTorch loop with torch.optim.SGD."""
+"""Every step of a fleet, beside the same step by a plain PyTorch loop with torch.optim."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ilr_check.data import DataSpec
-from ilr_check.nets.build import build
+from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.sgd import RULES
-from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.optim.modelled import MODELLED
+from ilr_check.optim.rules import Rule
+from ilr_check.train.fleet import BLOCK, Fleet, Runs
 from ilr_check.train.trace import Trace
 
 
@@ -49,26 +51,68 @@ def watched(fleet: Fleet, runs: Runs, steps: int) -> tuple[list[Seen], Trace]:
         fleet._step = step
 
 
-def eager_fleet(net: NetSpec, data: DataSpec, *, rule: str = "sgd", **options: Any) -> Fleet:
+def eager_fleet(net: NetSpec, data: DataSpec, *, rule: Any = "sgd", **options: Any) -> Fleet:
     settings = {"batch_size": 8, "dtype": torch.float64, "lanes": 4, "compile": False, **options}
-    return Fleet(net, data, rule=RULES[rule], **settings)
+    return Fleet(net, data, rule=MODELLED[rule] if isinstance(rule, str) else rule, **settings)
 
 
 def torch_step(
-    fleet: Fleet, seen: Seen, lane: int, *, first: bool, dtype: torch.dtype, **options: Any
+    fleet: Fleet,
+    seen: Seen,
+    lane: int,
+    optimizer_of: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
+    *,
+    state: dict[str, Tensor],
+    dtype: torch.dtype,
 ) -> dict[str, Tensor]:
-    """The weights after one step of torch.optim.SGD on one lane's net, from that lane's state."""
+    """The weights after one step of a torch optimizer on one lane's net, from that lane's state.
+
+    ``state`` is what torch keeps beside the rule's tensors, such as a step count; without it, and without
+    tensors of the rule, torch begins anew.
+    """
     module = build(fleet.net, dtype=dtype)
     parameters = dict(module.named_parameters())
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(seen.weights[name][lane])
-    optimizer = torch.optim.SGD(parameters.values(), **options)
-    if not first and options.get("momentum"):
+    optimizer = optimizer_of(list(parameters.values()))
+    assert isinstance(fleet.rule, Rule)
+    if state:
         for name, parameter in parameters.items():
-            optimizer.state[parameter]["momentum_buffer"] = seen.state[name][0][lane].to(dtype).clone()
-    x = fleet.dataset.x[seen.index[lane]].to(dtype)
-    y = torch.where(seen.label[lane] >= 0, seen.label[lane], fleet.dataset.y[seen.index[lane]])
-    torch.nn.functional.cross_entropy(module(x), y).backward()
+            slots = zip(fleet.rule.slots, seen.state[name], strict=True)
+            own = {slot: value[lane].to(dtype).clone() for slot, value in slots}
+            optimizer.state[parameter].update(own | {key: value.clone() for key, value in state.items()})
+    loss_on(fleet, module, seen, lane, dtype).backward()
     optimizer.step()
     return {name: parameter.detach() for name, parameter in parameters.items()}
+
+
+def loss_on(fleet: Fleet, module: nn.Module, seen: Seen, lane: int, dtype: torch.dtype) -> Tensor:
+    x = fleet.dataset.x[seen.index[lane]].to(dtype)
+    y = torch.where(seen.label[lane] >= 0, seen.label[lane], fleet.dataset.y[seen.index[lane]])
+    return nn.functional.cross_entropy(module(x), y)
+
+
+def plain_loop(
+    fleet: Fleet,
+    seed: int,
+    factory: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
+    settings: list[dict[str, float]],
+) -> list[dict[str, Tensor]]:
+    """Weights after each step of an ordinary training of one net; ``settings`` go into param_groups."""
+    module = build(fleet.net, dtype=fleet.dtype)
+    module.load_state_dict(initial_parameters(fleet.net, seed, dtype=fleet.dtype), strict=False)
+    optimizer = factory(list(module.parameters()))
+    generators, out = fleet.batches.generators([seed]), []
+    for t, values in enumerate(settings):
+        if t % BLOCK == 0:
+            index, label = fleet.batches.draw(generators, BLOCK)
+        for group in optimizer.param_groups:
+            group.update(values)
+        rows, given = index[t % BLOCK, 0], label[t % BLOCK, 0]
+        optimizer.zero_grad()
+        y = torch.where(given >= 0, given, fleet.dataset.y[rows])
+        nn.functional.cross_entropy(module(fleet.dataset.x[rows]), y).backward()
+        optimizer.step()
+        out.append({name: p.detach().clone() for name, p in module.named_parameters()})
+    return out
