@@ -1,0 +1,75 @@
+"""Broken trainers against the claims about growth without decay and the way back to equilibrium."""
+
+import msgspec
+import pytest
+from broken_rules import decay_halved, decay_twice, decay_written_first
+from torch import Tensor
+
+from ilr_check.claims import no_decay_growth, relaxation_rate
+from ilr_check.claims.claim import Context
+from ilr_check.claims.no_decay_growth import Growth
+from ilr_check.claims.relaxation_rate import Return
+from ilr_check.data import DigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+NET = MLPSpec(inputs=64, widths=(24,), classes=10)
+GROWTH = Growth(title="cheap", net=NET, data=DigitsSpec(redrawn=0.5), steps=400, first=20, looks=(64,))
+# 64 runs in one look would be too few for the spread that the design plans for, and it would not begin.
+RETURN = Return(title="cheap", net=NET, data=DigitsSpec(redrawn=0.5), weight_decay=0.064, looks=(144,))
+
+
+def hidden_decay(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
+    """Decays by a fixed 1 % although weight decay is 0."""
+    return 0.99 * w - h.lr * g, None
+
+
+def fixed_length(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
+    """Normalises the gradient: gamma then grows as t^2."""
+    size = g.flatten(1).norm(dim=1).reshape(-1, *[1] * (g.dim() - 1))
+    return w - h.lr * g / size, None
+
+
+def projected(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
+    """Puts the weights back to the norm they had."""
+    lanes = (-1, *[1] * (w.dim() - 1))
+    new = w - h.lr * g
+    return new * (w.flatten(1).norm(dim=1) / new.flatten(1).norm(dim=1)).reshape(lanes), None
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def growth(rule: UpdateRule) -> tuple[str, list[str]]:
+    (finding,) = no_decay_growth.judge(msgspec.to_builtins(GROWTH), CONTEXT, rule=rule).findings
+    return finding.verdict, [rival.name for rival in finding.rivals if rival.excluded]
+
+
+def way_back(rule: UpdateRule) -> tuple[str, list[str]]:
+    (finding,) = relaxation_rate.judge(msgspec.to_builtins(RETURN), CONTEXT, rule=rule).findings
+    return finding.verdict, [rival.name for rival in finding.rivals if rival.excluded]
+
+
+@pytest.mark.parametrize("rule", [hidden_decay, fixed_length, projected])
+def test_growth_that_is_not_sgds_is_refuted(rule: UpdateRule) -> None:
+    assert growth(rule)[0] == "violated"
+
+
+@pytest.mark.parametrize("rule", [plain, decay_written_first, decay_twice])
+def test_growth_without_decay_does_not_ask_how_decay_is_written(rule: UpdateRule) -> None:
+    assert growth(rule) == ("holds", list(no_decay_growth.TEXT.rivals))
+
+
+@pytest.mark.parametrize("rule", [decay_halved, decay_twice])
+def test_another_rate_is_refuted(rule: UpdateRule) -> None:
+    assert way_back(rule)[0] == "violated"
+
+
+@pytest.mark.parametrize("rule", [plain, decay_written_first])
+def test_the_right_rate_passes(rule: UpdateRule) -> None:
+    assert way_back(rule) == ("holds", list(relaxation_rate.TEXT.rivals))
