@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from ilr_check.nets.specs import (
+    HOMOGENEOUS,
     MAX_WIDTH,
     Activation,
+    AttentionSpec,
     CNNSpec,
     MLPSpec,
     NetSpec,
@@ -34,13 +36,18 @@ __all__ = ["batch_sizes", "drawn", "hyper_params", "net_specs", "optimizers", "s
 
 T = TypeVar("T")
 
-NORMS: tuple[NormKind, ...] = ("batch", "layer", "group", "instance")
+NORMS: tuple[NormKind, ...] = (
+    "batch", "layer", "group", "instance", "rms", "weight_norm", "weight_standard",
+)  # fmt: skip
 ACTIVATIONS: tuple[Activation, ...] = (
     "identity", "relu", "leaky_relu", "tanh", "gelu", "silu", "elu", "softplus",
 )  # fmt: skip
-NETS = ("mlp", "cnn", "resnet")
+NETS = ("mlp", "cnn", "resnet", "attention")
 IMAGE_WIDTH, IMAGE_DEPTH, IMAGE_SIZE = 16, 7, 6
 """Convolutions are kept narrow, shallow and small: 20 layers of 64 channels take seconds an example."""
+USUAL_DEPTH, DEEP_WIDTH, RARELY = 20, 8, 19
+"""One flat net in 20 is deeper than usual, and then narrow: a hundred layers take a second an example."""
+MAX_TOKENS, MAX_HEADS = 5, 4
 MAX_GROUPS = 4
 MAX_INTRINSIC_LR = 1.9
 """Above 1 the weights change sign at every step; from 2 on they grow without bound."""
@@ -51,7 +58,7 @@ def net_specs(
     draw: st.DrawFn,
     *,
     min_depth: int = 1,
-    max_depth: int = 20,
+    max_depth: int = 100,
     min_width: int = 1,
     max_width: int = 64,
     max_inputs: int = 16,
@@ -62,13 +69,16 @@ def net_specs(
     activations: Sequence[Activation] = ACTIVATIONS,
     eps: Sequence[float] = (0.0,),
     biases: Sequence[bool] = (False, True),
+    affines: Sequence[bool] = (False, True),
+    shared: Sequence[bool] = (False, True),
 ) -> NetSpec:
-    """Draw the spec of an MLP, a CNN or a residual net, flat or on images.
+    """Draw the spec of an MLP, a CNN, a residual net, flat or on images, or a net with attention.
 
-    Depth counts trainable layers; with one class the cross-entropy is constant, hence two at least by
-    default. ``eps`` and ``biases`` are the values to choose from, the first being the simplest. Degenerate
-    corners (sets of one or two numbers, width 1) are drawn on purpose; count them with ``hypothesis.event``
-    and ``ilr_check.nets.degenerate``.
+    Depth counts trainable layers; few nets are deeper than 20 and these are narrow, for the sake of time.
+    With one class the cross-entropy is constant, hence two at least by default. ``eps``, ``biases``,
+    ``affines`` and ``shared`` are the values to choose from, the first being the simplest. Degenerate corners
+    (sets of one or two numbers, width 1) are drawn on purpose; count them with ``hypothesis.event`` and
+    ``ilr_check.nets.degenerate``.
     """
     _bounds("depth", min_depth, max_depth, 256)
     _bounds("width", min_width, max_width, MAX_WIDTH)
@@ -85,17 +95,28 @@ def net_specs(
             f"{IMAGE_DEPTH} layers and {IMAGE_WIDTH} channels, and only they can have instance norm"
         )
     kind = draw(st.sampled_from(kinds))
-    flat = set(norms) - {"instance"}
+    flat = [n for n in norms if n != "instance"]
     image = kind == "cnn"
     if kind == "resnet" and min_depth <= IMAGE_DEPTH and min_width <= IMAGE_WIDTH:
         image = draw(st.booleans()) if flat else True
     if image:
         max_depth, max_width = min(max_depth, IMAGE_DEPTH), min(max_width, IMAGE_WIDTH)
-    norm = draw(_norm_specs([n for n in norms if image or n != "instance"], eps, min_width, max_width))
-    shared: dict[str, Any] = {
+    deep = False
+    if not image and max_depth > USUAL_DEPTH:
+        deep = min_depth > USUAL_DEPTH or draw(st.integers(0, RARELY)) == RARELY
+        if deep:
+            min_depth, max_width = max(min_depth, USUAL_DEPTH), max(min_width, min(max_width, DEEP_WIDTH))
+        else:
+            max_depth = USUAL_DEPTH
+    if kind == "attention":
+        flat = [n for n in flat if not n.startswith("weight")]
+    allowed = list(norms) if image else flat
+    norm = draw(_norm_specs(allowed, eps, affines, min_width, max_width))
+    options: dict[str, Any] = {
         "norm": norm,
-        "activation": draw(st.sampled_from(activations)),
+        "activation": draw(st.sampled_from(_usual(activations) if norm.affine else activations)),
         "bias": draw(st.sampled_from(biases)),
+        "shared": draw(st.sampled_from(shared)),
         "classes": draw(st.integers(min_classes, max_classes)),
         "head_seed": draw(st.integers(0, 99)),
     }
@@ -103,6 +124,18 @@ def net_specs(
         lambda n: n * norm.groups
     )
     pixels = st.integers(1, IMAGE_SIZE)
+    blocks = _integers(max(1, min_depth // 2), max(1, (max_depth - 1) // 2), with_largest=deep)
+    if kind == "attention":
+        tokens = draw(st.integers(1, min(MAX_TOKENS, max_inputs)))
+        width = draw(widths)
+        return AttentionSpec(
+            shape=(tokens, draw(st.integers(1, max_inputs // tokens))),
+            width=width,
+            blocks=draw(blocks),
+            heads=draw(st.sampled_from([n for n in range(1, MAX_HEADS + 1) if width % n == 0])),
+            qk_norm=draw(st.sampled_from((True, False))),
+            **options,
+        )
     shape = (
         (draw(st.integers(1, 3)), draw(pixels), draw(pixels))
         if image
@@ -112,23 +145,23 @@ def net_specs(
         return ResNetSpec(
             shape=shape,
             width=draw(widths),
-            blocks=draw(st.integers(max(1, min_depth // 2), (max_depth - 1) // 2)),
+            blocks=draw(blocks),
             residual=draw(st.sampled_from(_RESIDUALS)),
             kernel=draw(st.sampled_from([1, 3])) if image else 3,
-            **shared,
+            **options,
         )
-    depth = draw(st.integers(min_depth, max_depth))
+    depth = draw(_integers(min_depth, max_depth, with_largest=deep))
     # One width for all layers is the simpler choice, also to Hypothesis, which prefers few decisions: without
     # it a deep MLP would shrink to a residual net.
-    if draw(st.booleans()):
+    if draw(st.booleans()) and not options["shared"]:
         sizes = tuple(draw(st.lists(widths, min_size=depth, max_size=depth)))
     else:
         sizes = (draw(widths),) * depth
     if len(shape) == 1:
-        return MLPSpec(inputs=shape[0], widths=sizes, **shared)
+        return MLPSpec(inputs=shape[0], widths=sizes, **options)
     strides = draw(st.just(()) | st.lists(st.integers(1, 2), min_size=depth, max_size=depth).map(tuple))
     return CNNSpec(
-        image=shape, channels=sizes, kernel=draw(st.sampled_from([1, 3, 5])), strides=strides, **shared
+        image=shape, channels=sizes, kernel=draw(st.sampled_from([1, 3, 5])), strides=strides, **options
     )
 
 
@@ -270,13 +303,33 @@ _RESIDUALS: tuple[Residual, ...] = ("post", "pre")
 
 @st.composite
 def _norm_specs(
-    draw: st.DrawFn, kinds: Sequence[NormKind], eps: Sequence[float], min_width: int, max_width: int
+    draw: st.DrawFn,
+    kinds: Sequence[NormKind],
+    eps: Sequence[float],
+    affines: Sequence[bool],
+    min_width: int,
+    max_width: int,
 ) -> NormSpec:
     kind = draw(st.sampled_from(kinds))
     # Only as many groups as divide some allowed width.
     fitting = [g for g in range(1, MAX_GROUPS + 1) if max_width // g * g >= min_width]
-    groups = draw(st.sampled_from(fitting)) if kind == "group" else 1
-    return NormSpec(kind=kind, groups=groups, eps=draw(st.sampled_from(eps)))
+    groups = draw(st.sampled_from(fitting)) if kind in ("group", "rms") else 1
+    return NormSpec(
+        kind=kind, groups=groups, eps=draw(st.sampled_from(eps)), affine=draw(st.sampled_from(affines))
+    )
+
+
+def _usual(activations: Sequence[Activation]) -> list[Activation]:
+    """Repeat the homogeneous ones: only with these is the gain of a hidden norm scale-invariant."""
+    return [*activations, *2 * [a for a in activations if a in HOMOGENEOUS]]
+
+
+def _integers(low: int, high: int, *, with_largest: bool) -> st.SearchStrategy[int]:
+    """Draw within the range, which Hypothesis does near its lower end; the largest often, on request."""
+    if not with_largest:
+        return st.integers(low, high)
+    # Not `integers | just`: just needs no decision, so failures would shrink to it.
+    return st.tuples(st.booleans(), st.integers(low, high)).map(lambda pair: high if pair[0] else pair[1])
 
 
 def _log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
@@ -330,6 +383,8 @@ def _reachable(kind: str, norms: Sequence[NormKind], min_depth: int, max_depth: 
     flat = bool(set(norms) - {"instance"})
     if kind == "cnn":
         return image
+    if kind == "attention":
+        flat = image = bool(set(norms) - {"instance", "weight_norm", "weight_standard"})
     if kind == "mlp":
         return flat
     odd = max(1, min_depth // 2) <= (max_depth - 1) // 2

@@ -11,6 +11,7 @@ from ilr_check.nets.corners import degenerate, set_sizes
 from ilr_check.nets.groups import Group, invariant_groups, net_groups
 from ilr_check.nets.norms import Norm, normalise
 from ilr_check.nets.specs import (
+    AttentionSpec,
     CNNSpec,
     MLPSpec,
     NetSpec,
@@ -24,6 +25,7 @@ from ilr_check.nets.specs import (
 )
 
 __all__ = [
+    "AttentionSpec",
     "CNNSpec",
     "Group",
     "MLPSpec",

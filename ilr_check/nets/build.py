@@ -1,43 +1,62 @@
-"""From a spec to a module and its starting point; no global random state is read or written."""
+"""From a spec to a module and its starting point; no global random state is read or written.
+
+What is trained: the tensors that are scale-invariant, alone or jointly, in groups that share no tensor, so
+that scaling all of them by one factor changes nothing. Everything else is frozen at its initial random
+values, as Li, Lyu, Arora 2020 freeze the last layer:
+
+- the head;
+- gains and shifts of the last norm and of norms that write into a residual stream or feed an attention. Those
+  of a hidden norm are trained where they are jointly invariant and in no other group: the activation is
+  homogeneous and the next layer has no bias (even one that a norm takes out would be summed with terms of
+  another scale, and powers of two would no longer pass bit for bit);
+- gains and biases of layers whose weights are normalised;
+- V (it shares its scale with O), and Q and K without a norm of their own.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ilr_check.nets.layers import Activation, Affine, Attend, Layer
 from ilr_check.nets.norms import Norm
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, ResNetSpec
+from ilr_check.nets.specs import HOMOGENEOUS, AttentionSpec, CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
 from ilr_check.seeds import derive
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
-    "relu": functional.relu,
-    "leaky_relu": functional.leaky_relu,
-    "tanh": torch.tanh,
-    "gelu": functional.gelu,
-    "silu": functional.silu,
-    "elu": functional.elu,
-    "softplus": functional.softplus,
-}
 
 
 def build(
-    spec: NetSpec, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+    spec: NetSpec,
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    free: bool = False,
 ) -> nn.Module:
     """Return the net: ``module(x)`` maps rows [batch, inputs] to logits [batch, classes].
 
-    Its parameters are those in front of norm layers and start as ``initial_parameters(spec, 0)``; the head is
-    a buffer drawn from ``spec.head_seed``, the same for all runs and never trained.
+    Its parameters are what is trained (see this module's docstring) and start as ``initial_parameters(spec,
+    0)``; what is frozen is a buffer drawn from ``spec.head_seed``, the same for all runs. With ``free``
+    nothing is frozen, the head neither: all are parameters, for asking which of them are invariant.
     """
-    module = _module(spec).to_empty(device=device).to(dtype)
+    module = _module(spec, free=free).to_empty(device=device).to(dtype)
+    trained = initial_parameters(spec, 0, dtype=dtype, device=device)
     with torch.no_grad():
         module.get_buffer("head").copy_(_draw_head(spec, module.get_buffer("head").shape))
-        for name, value in initial_parameters(spec, 0, dtype=dtype, device=device).items():
-            module.get_parameter(name).copy_(value)
+        generator = stream("frozen", spec.head_seed)
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if name in trained:
+                tensor.copy_(trained[name])
+            elif name != "head":
+                tensor.copy_(_draw(module, name, tensor.shape, generator))
+    if free:
+        head = nn.Parameter(module.get_buffer("head"))
+        del module.head
+        module.register_parameter("head", head)
     return module
 
 
@@ -49,20 +68,18 @@ def initial_parameters(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
 ) -> dict[str, Tensor]:
-    """Draw weights and biases, normal with standard deviation ``scale / sqrt(fan_in)``, keyed by parameter
-    name.
+    """Draw what is trained, keyed by parameter name.
 
-    Drawn on the CPU in float64 and then cast and moved, so that every dtype and device starts from the same
-    numbers. Powers of two in ``scale`` scale the result exactly.
+    Weights and biases are normal with standard deviation ``scale / sqrt(fan_in)``, gains ``scale`` times
+    normal around 1 and shifts around 0 with spread 1/2. Drawn on the CPU in float64 and then cast and moved,
+    so that every dtype and device starts from the same numbers. Powers of two in ``scale`` scale the result
+    exactly.
     """
-    generator = stream("initial parameters", seed)
-    shapes = parameter_shapes(spec)
-    drawn = {}
-    for name, shape in shapes.items():
-        fan_in = math.prod(shapes[name.rpartition(".")[0] + ".weight"][1:])
-        values = torch.randn(shape, generator=generator, dtype=torch.float64) / math.sqrt(fan_in)
-        drawn[name] = (values * scale).to(device=device, dtype=dtype)
-    return drawn
+    generator, module = stream("initial parameters", seed), _module(spec)
+    return {
+        name: (_draw(module, name, value.shape, generator) * scale).to(device=device, dtype=dtype)
+        for name, value in module.named_parameters()
+    }
 
 
 def parameter_shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
@@ -71,7 +88,7 @@ def parameter_shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
 
 
 def count_parameters(spec: NetSpec) -> int:
-    """Return the number of trainable numbers; the head does not count."""
+    """Return the number of trainable numbers; what is frozen does not count."""
     return sum(math.prod(shape) for shape in parameter_shapes(spec).values())
 
 
@@ -80,43 +97,37 @@ def stream(purpose: str, seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(derive(purpose, seed))
 
 
-class Layer(nn.Module):
-    """A linear map (``kernel`` 0) or a convolution that keeps the image size up to its stride."""
+class Read(NamedTuple):
+    """What one norm layer normalises: a sum of layers' outputs, or the weights of one layer."""
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 0, stride: int = 1, bias: bool) -> None:
-        super().__init__()
-        shape = (outputs, inputs, kernel, kernel) if kernel else (outputs, inputs)
-        self.kernel, self.stride = kernel, stride
-        self.weight = nn.Parameter(torch.empty(shape, device="meta"))
-        self.bias = nn.Parameter(torch.empty(outputs, device="meta")) if bias else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [batch, inputs(, height, width)] to [batch, outputs(, height', width')]."""
-        return self._map(x, self.weight, self.bias)
-
-    def magnitude(self, x: Tensor) -> Tensor:
-        """Return |W||x| + |b|, the terms of the map before they cancel: what its rounding is relative to."""
-        bias = None if self.bias is None else self.bias.detach().abs()
-        return self._map(x.detach().abs(), self.weight.detach().abs(), bias)
-
-    def _map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if self.kernel:
-            return functional.conv2d(x, weight, bias, stride=self.stride, padding=self.kernel // 2)
-        return functional.linear(x, weight, bias)
+    norm: NormSpec
+    calls: tuple[int, ...]
+    """Which executions of a layer, counted from 0, give the terms of the sum."""
+    affine: str = ""
+    """The trained gain and shift that the one layer reads, where there are such."""
 
 
 class _Net(nn.Module):
-    """What all nets share: reshaping of the rows, the activation, the fixed head."""
+    """What all nets share: reshaping of the rows, norms with what is behind them, the fixed head."""
 
     head: Tensor
-    writers: tuple[tuple[str, ...], ...]
-    """For each norm layer, in order of execution, the names of the layers whose outputs it reads as a sum."""
+    calls: tuple[str, ...]
+    """The layer that is executed, at each execution of one."""
+    reads: tuple[Read, ...]
+    """What each norm reads, in order of execution."""
 
-    def __init__(self, spec: NetSpec, shape: tuple[int, ...], features: int) -> None:
+    def __init__(
+        self, spec: NetSpec, shape: tuple[int, ...], features: int, channels: tuple[int, ...]
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.shape = shape
-        self.activation = ACTIVATIONS[spec.activation]
+        self.activation = Activation(spec.activation)
+        norm = spec.norm
+        active = () if norm.of_weights else channels
+        self.norms = nn.ModuleList(Norm(norm) for _ in active)
+        if norm.affine and active:
+            self.affines = nn.ModuleList(Affine(n, shift=norm.centred) for n in channels)
         self.register_buffer("head", torch.empty(spec.classes, features, device="meta"))
 
     def body(self, h: Tensor) -> Tensor:
@@ -128,6 +139,33 @@ class _Net(nn.Module):
         h = self.body(x.reshape(x.shape[0], *self.shape))
         return functional.linear(h.flatten(1), self.head)
 
+    def normed(self, number: int, x: Tensor) -> Tensor:
+        """Apply norm layer ``number`` with its gain and shift, if activations are normalised at all."""
+        if self.spec.norm.of_weights:
+            return x
+        y = self.norms[number](x)
+        out: Tensor = self.affines[number](y) if hasattr(self, "affines") else y
+        return out
+
+    def reading(self, calls: tuple[int, ...], fed_by: int | None = None) -> Read:
+        """Return what a norm reads, if the gain and shift behind norm ``fed_by`` act on the one layer."""
+        norm, spec = self.spec.norm, self.spec
+        alone = hasattr(self, "affines") and spec.activation in HOMOGENEOUS
+        alone = alone and not spec.bias and fed_by is not None
+        return Read(norm, calls, f"affines.{fed_by}" if alone else "")
+
+    def freeze(self) -> None:
+        """Turn what is not trained into buffers."""
+        kept = {f"{read.affine}.{leaf}" for read in self.reads for leaf in ("gain", "shift")}
+        for read in self.reads:
+            leaves = ("weight",) if read.norm.of_weights else ("weight", "bias")
+            kept |= {f"{self.calls[call]}.{leaf}" for call in read.calls for leaf in leaves}
+        for name, parameter in list(self.named_parameters()):
+            if name not in kept:
+                owner, _, leaf = name.rpartition(".")
+                delattr(self.get_submodule(owner), leaf)
+                self.get_submodule(owner).register_buffer(leaf, parameter.data)
+
 
 class _Plain(_Net):
     """layer -> norm -> activation, repeated: the MLP and the CNN."""
@@ -135,23 +173,25 @@ class _Plain(_Net):
     def __init__(self, spec: MLPSpec | CNNSpec) -> None:
         if isinstance(spec, MLPSpec):
             sizes = (spec.inputs, *spec.widths)
-            super().__init__(spec, (spec.inputs,), sizes[-1])
-            kernel, strides = 0, (1,) * len(spec.widths)
+            super().__init__(spec, (spec.inputs,), sizes[-1], spec.widths)
+            kernel, self.strides = 0, (1,) * len(spec.widths)
         else:
             sizes = (spec.image[0], *spec.channels)
-            kernel, strides = spec.kernel, spec.strides or (1,) * len(spec.channels)
-            pixels = math.prod(shrunk(size, strides) for size in spec.image[1:])
-            super().__init__(spec, spec.image, sizes[-1] * pixels)
-        self.layers = nn.ModuleList(
-            Layer(n, m, kernel=kernel, stride=stride, bias=spec.bias)
-            for n, m, stride in zip(sizes[:-1], sizes[1:], strides, strict=True)
-        )
-        self.norms = nn.ModuleList(Norm(spec.norm) for _ in self.layers)
-        self.writers = tuple((f"layers.{i}",) for i in range(len(self.layers)))
+            kernel, self.strides = spec.kernel, spec.strides or (1,) * len(spec.channels)
+            pixels = math.prod(shrunk(size, self.strides) for size in spec.image[1:])
+            super().__init__(spec, spec.image, sizes[-1] * pixels, spec.channels)
+        layers = [
+            Layer(n, m, spec.norm, kernel=kernel, bias=spec.bias)
+            for n, m in list(pairwise(sizes))[: 2 if spec.shared else None]
+        ]
+        layers += layers[-1:] * (len(sizes) - 1 - len(layers))
+        self.layers = nn.ModuleList(layers)
+        self.calls = tuple(f"layers.{min(i, 1) if spec.shared else i}" for i in range(len(layers)))
+        self.reads = tuple(self.reading((i,), i - 1 if i else None) for i in range(len(layers)))
 
     def body(self, h: Tensor) -> Tensor:
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            h = self.activation(norm(layer(h)))
+        for i, (layer, stride) in enumerate(zip(self.layers, self.strides, strict=True)):
+            h = self.activation(self.normed(i, layer(h, stride)))
         return h
 
 
@@ -159,34 +199,78 @@ class _Residual(_Net):
     """Blocks of two layers around a skip connection; see ``ResNetSpec`` for the two orders."""
 
     def __init__(self, spec: ResNetSpec) -> None:
-        super().__init__(spec, spec.shape, spec.width * math.prod(spec.shape[1:]))
+        features = spec.width * math.prod(spec.shape[1:])
+        super().__init__(spec, spec.shape, features, (spec.width,) * (1 + 2 * spec.blocks))
         kernel = spec.kernel if len(spec.shape) == 3 else 0
-        self.stem = Layer(spec.shape[0], spec.width, kernel=kernel, bias=spec.bias)
+        self.stem = Layer(spec.shape[0], spec.width, spec.norm, kernel=kernel, bias=spec.bias)
         self.inner, self.outer = (
             nn.ModuleList(
-                Layer(spec.width, spec.width, kernel=kernel, bias=spec.bias) for _ in range(spec.blocks)
+                _blocks(spec, lambda: Layer(spec.width, spec.width, spec.norm, kernel=kernel, bias=spec.bias))
             )
             for _ in range(2)
         )
-        self.norms = nn.ModuleList(Norm(spec.norm) for _ in range(1 + 2 * spec.blocks))
         self.pre = spec.residual == "pre"
-        reads: list[tuple[str, ...]] = [("stem",)]
-        for i in range(spec.blocks):
-            stream = reads[-1] if self.pre else ()
-            reads += [(f"inner.{i}",), (*stream, f"outer.{i}")]
-        self.writers = tuple(reads)
+        numbers = [0 if spec.shared else i for i in range(spec.blocks)]
+        self.calls = ("stem", *(f"{layer}.{i}" for i in numbers for layer in ("inner", "outer")))
+        summed = self.pre and not spec.norm.of_weights
+        reads, stream = [self.reading((0,))], [0]
+        for i in range(1, 2 * spec.blocks, 2):
+            stream.append(i + 1)
+            reads.append(self.reading((i,), i - 1 if self.pre else None))
+            terms = tuple(stream) if summed else (i + 1,)
+            reads.append(self.reading(terms, None if self.pre else i))
+        self.reads = tuple(reads)
 
     def body(self, h: Tensor) -> Tensor:
-        act, norms = self.activation, iter(self.norms)
+        act = self.activation
         h = self.stem(h)
         if not self.pre:
-            h = act(next(norms)(h))
-        for inner, outer in zip(self.inner, self.outer, strict=True):
+            h = act(self.normed(0, h))
+        for i, (inner, outer) in enumerate(zip(self.inner, self.outer, strict=True)):
             if self.pre:
-                h = h + outer(act(next(norms)(inner(act(next(norms)(h))))))
+                h = h + outer(act(self.normed(2 * i + 1, inner(act(self.normed(2 * i, h))))))
             else:
-                h = act(h + next(norms)(outer(act(next(norms)(inner(h))))))
-        return act(next(norms)(h)) if self.pre else h
+                h = act(h + self.normed(2 * i + 2, outer(act(self.normed(2 * i + 1, inner(h))))))
+        return act(self.normed(len(self.norms) - 1, h)) if self.pre else h
+
+
+class _Attention(_Net):
+    """Blocks of self-attention around a skip connection; to all else, tokens are rows of their own."""
+
+    def __init__(self, spec: AttentionSpec) -> None:
+        tokens, features = spec.shape
+        super().__init__(spec, spec.shape, tokens * spec.width, (spec.width,) * (1 + spec.blocks))
+        self.stem = Layer(features, spec.width, spec.norm, bias=spec.bias)
+        self.q, self.k, self.v, self.o = (
+            nn.ModuleList(_blocks(spec, lambda: Layer(spec.width, spec.width, spec.norm, bias=spec.bias)))
+            for _ in range(4)
+        )
+        of_heads = NormSpec(kind="rms", groups=spec.heads, eps=spec.norm.eps)
+        if spec.qk_norm:
+            self.q_norms, self.k_norms = (
+                nn.ModuleList(Norm(of_heads) for _ in range(spec.blocks)) for _ in range(2)
+            )
+        self.attend = Attend(tokens, spec.heads)
+        numbers = [0 if spec.shared else i for i in range(spec.blocks)]
+        self.calls = ("stem", *(f"{layer}.{i}" for i in numbers for layer in "qkvo"))
+        reads, stream = [self.reading((0,))], [0]
+        for i in range(1, 4 * spec.blocks, 4):
+            stream.append(i + 3)
+            reads += [Read(of_heads, (i,)), Read(of_heads, (i + 1,))] if spec.qk_norm else []
+            reads.append(self.reading(tuple(stream)))
+        self.reads = tuple(reads)
+
+    def body(self, h: Tensor) -> Tensor:
+        rows = h.shape[0]
+        h = self.stem(h.flatten(0, 1))
+        for i in range(len(self.o)):
+            n = self.normed(i, h)
+            q, k = self.q[i](n), self.k[i](n)
+            if hasattr(self, "q_norms"):
+                q, k = self.q_norms[i](q), self.k_norms[i](k)
+            h = h + self.o[i](self.attend(q, k, self.v[i](n)))
+        features: Tensor = self.activation(self.normed(len(self.o), h))
+        return features.reshape(rows, -1)
 
 
 def shrunk(size: int, strides: tuple[int, ...]) -> int:
@@ -196,9 +280,39 @@ def shrunk(size: int, strides: tuple[int, ...]) -> int:
     return size
 
 
-def _module(spec: NetSpec) -> nn.Module:
+def _blocks(spec: ResNetSpec | AttentionSpec, layer: Callable[[], Layer]) -> list[Layer]:
+    """Return one layer a block, the same for all if it is shared."""
+    return [layer()] * spec.blocks if spec.shared else [layer() for _ in range(spec.blocks)]
+
+
+def skeleton(spec: NetSpec) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Read, ...]]:
+    """Return the trained tensors, the layer of each execution of one, and what each norm reads."""
+    net = _module(spec)
+    return tuple(name for name, _ in net.named_parameters()), net.calls, net.reads
+
+
+def _module(spec: NetSpec, *, free: bool = False) -> _Net:
     """Return the net on the meta device: shapes, no numbers."""
-    return _Residual(spec) if isinstance(spec, ResNetSpec) else _Plain(spec)
+    net: _Net
+    if isinstance(spec, ResNetSpec):
+        net = _Residual(spec)
+    elif isinstance(spec, AttentionSpec):
+        net = _Attention(spec)
+    else:
+        net = _Plain(spec)
+    if not free:
+        net.freeze()
+    return net
+
+
+def _draw(module: nn.Module, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    owner, _, leaf = name.rpartition(".")
+    values = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if leaf in ("gain", "shift"):
+        return (1.0 if leaf == "gain" else 0.0) + values / 2.0
+    layer = module.get_submodule(owner)
+    assert isinstance(layer, Layer)
+    return values / math.sqrt(layer.fan_in)
 
 
 def _draw_head(spec: NetSpec, shape: torch.Size) -> Tensor:

@@ -20,6 +20,14 @@ sum
    |g||w|: with kappa' = max(|W||x| + |b|) / sigma, which may far exceed kappa where W x cancels, and
    sum|delta| <= 2 (G0 + G1) / sigma, at most u (N + fan_in + 2 p + d) 2 kappa' (G0 + G1).
 
+A norm without a mean has points 2 and the last of 4 only. A norm of weights reads the parameter itself: of
+point 5 is left the inner product. Where a tensor is used q times the scales of the q norms add up, and the
+sum of q gradients costs q u more. A gain and a shift, a = gain y + shift, behind an earlier norm have
+<dL/dgain, gain> + <dL/dshift, shift> = <dL/da, a> = <W' delta, act(a)> = <delta, W act(a)>, since act is
+homogeneous: they are bounded by the norm that follows. Before anything cancels the terms are |W|(|gain||y| +
+|shift|), which takes the place of |W||x| in kappa', and W' delta adds its sum of fan_out terms. Attention
+adds nothing: what is trained in front of it has a norm of its own there.
+
 All sums are bounded as if they were added one by one; torch adds in blocks, so that the truth is far below.
 Winograd and FFT convolutions, which no CPU build of torch uses, do not satisfy 5. Underflow adds h, half a
 subnormal, u times the smallest normal number, to each product and quotient of the backward pass. In the
@@ -31,7 +39,8 @@ The terms of second order, and (1 + u)^n - 1 instead of n u, are covered by the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -40,8 +49,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from ilr_check.nets.build import Layer
+from ilr_check.nets.build import Read
 from ilr_check.nets.groups import Group
+from ilr_check.nets.layers import Affine, Layer
 from ilr_check.nets.norms import Norm, as_sets
 
 SAFETY = 2.0
@@ -90,59 +100,94 @@ def orthogonality_scale(
     compiled, another device) has others that agree up to rounding, which is no help where a gradient is all
     rounding (``degenerate``).
     """
-    writers: tuple[tuple[str, ...], ...] | None = getattr(module, "writers", None)
-    if writers is None:
+    reads: tuple[Read, ...] | None = getattr(module, "reads", None)
+    if reads is None:
         raise ValueError(
             f"{type(module).__name__} was not made by ilr_check.nets.build: its layers are unknown"
         )
     leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-    read: list[tuple[Norm, Tensor, Tensor]] = []
-    magnitudes: dict[str, Tensor] = {}
+    seen = _Seen(fed_by={read.calls[0]: read.affine for read in reads if read.affine})
+    with seen.watching(module):
+        value = loss(functional_call(module, leaves, (x,)), y)
+    outs = [out for _, _, out in seen.norms]
+    grads = torch.autograd.grad(value, [*leaves.values(), *outs], allow_unused=True, materialize_grads=True)
+    scales: list[NormScale] = []
+    for read, (norm, z, out), v in zip(reads, seen.norms, grads[len(leaves) :], strict=True):
+        scales += _scales(module, leaves, read, seen, (norm, z, out.detach(), v))
+    return OrthogonalityScale(
+        gradients=dict(zip(leaves, grads[: len(leaves)], strict=True)),
+        norms=tuple(scales),
+        unit_roundoff=0.5 * torch.finfo(x.dtype).eps,
+    )
 
-    def see_norm(norm: nn.Module, args: Any, out: Tensor) -> None:
-        assert isinstance(norm, Norm)
-        read.append((norm, args[0].detach(), out))
 
-    def see_layer(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def see(layer: nn.Module, args: Any, out: Tensor) -> None:
-            assert isinstance(layer, Layer)
-            magnitudes[name] = layer.magnitude(args[0])
+class _Seen:
+    """What passes through a net of ours in one execution, in order."""
+
+    def __init__(self, fed_by: Mapping[int, str]) -> None:
+        self.fed_by = fed_by
+        self.norms: list[tuple[Norm, Tensor, Tensor]] = []
+        self.magnitudes: list[Tensor] = []
+        """|W||x| + |b| of each execution of a layer."""
+        self.affine_magnitudes: dict[int, Tensor] = {}
+        """The same with |gain||y| + |shift| for |x|, for layers that read a trained gain and shift."""
+        self._behind_norms: dict[str, Tensor] = {}
+
+    @contextmanager
+    def watching(self, module: nn.Module) -> Iterator[None]:
+        """Take note of every norm, layer, gain and shift that is executed."""
+        hooks = [m.register_forward_hook(self._hook(n)) for n, m in module.named_modules()]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def see(module: nn.Module, args: Any, out: Tensor) -> None:
+            if isinstance(module, Norm):
+                self.norms.append((module, args[0].detach(), out))
+            elif isinstance(module, Affine):
+                self._behind_norms[name] = module.magnitude(args[0])
+            elif isinstance(module, Layer):
+                feeding = self.fed_by.get(len(self.magnitudes))
+                if feeding:
+                    self.affine_magnitudes[len(self.magnitudes)] = module.magnitude(
+                        self._behind_norms[feeding], *args[1:]
+                    )
+                self.magnitudes.append(module.magnitude(*args))
 
         return see
 
-    hooks = [m.register_forward_hook(see_norm) for m in module.modules() if isinstance(m, Norm)]
-    hooks += [
-        m.register_forward_hook(see_layer(n)) for n, m in module.named_modules() if isinstance(m, Layer)
-    ]
-    try:
-        value = loss(functional_call(module, leaves, (x,)), y)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    outs = [out for _, _, out in read]
-    grads = torch.autograd.grad(value, [*leaves.values(), *outs], allow_unused=True, materialize_grads=True)
-    norms = []
-    for (norm, z, out), v, layers in zip(read, grads[len(leaves) :], writers, strict=True):
-        names = tuple(n for n in leaves if n.rpartition(".")[0] in layers)
-        fan_in = max(leaves[n][0].numel() for n in names if n.endswith("weight"))
-        samples = z.numel() // z.shape[1]
-        norms.append(
-            _norm_scale(
-                norm,
-                z,
-                out.detach(),
-                v,
-                sum(magnitudes[n] for n in layers),  # type: ignore[arg-type]
-                names=names,
-                length=samples + fan_in + 2 * len(layers),
-                entries=sum(float(leaves[n].detach().double().abs().sum()) for n in names),
-            )
-        )
-    return OrthogonalityScale(
-        gradients=dict(zip(leaves, grads[: len(leaves)], strict=True)),
-        norms=tuple(norms),
-        unit_roundoff=0.5 * torch.finfo(x.dtype).eps,
-    )
+
+def _scales(
+    module: nn.Module,
+    leaves: Mapping[str, Tensor],
+    read: Read,
+    seen: _Seen,
+    at_norm: tuple[Norm, Tensor, Tensor, Tensor],
+) -> list[NormScale]:
+    """Return the scale of one norm for what it normalises, and for a gain and shift in front of that."""
+    norm, z, out, v = at_norm
+    calls: tuple[str, ...] = module.calls  # type: ignore[assignment]
+    layers = [calls[call] for call in read.calls]
+    leaves_of = ("weight",) if read.norm.of_weights else ("weight", "bias")
+    names = tuple(n for n in leaves if n.rpartition(".")[0] in layers and n.rpartition(".")[2] in leaves_of)
+    uses = max(calls.count(layer) for layer in layers)
+    weight = leaves[names[0]]
+    if read.norm.of_weights:
+        return [_norm_scale(norm, z, out, v, z.abs(), leaves, names=names, length=uses + 2)]
+    samples = z.numel() // z.shape[1]
+    fan_in = max(leaves[n][0].numel() for n in names if n.endswith("weight"))
+    length = samples + fan_in + 2 * len(layers) + uses
+    magnitude: Tensor = sum(seen.magnitudes[call] for call in read.calls)  # type: ignore[assignment]
+    scales = [_norm_scale(norm, z, out, v, magnitude, leaves, names=names, length=length)]
+    if read.affine:
+        pair = tuple(n for n in leaves if n.rpartition(".")[0] == read.affine)
+        longer = length + weight[:, 0].numel()
+        reach = seen.affine_magnitudes[read.calls[0]]
+        scales.append(_norm_scale(norm, z, out, v, reach, leaves, names=pair, length=longer))
+    return scales
 
 
 def gradient_orthogonality_bound(
@@ -192,18 +237,20 @@ def _norm_scale(
     y: Tensor,
     v: Tensor,
     magnitude: Tensor,
+    leaves: Mapping[str, Tensor],
     *,
     names: tuple[str, ...],
     length: int,
-    entries: float,
 ) -> NormScale:
     """Return the terms of one norm layer; float64 throughout, so that they do not overflow in float32."""
     sets, dims = as_sets(z, norm.spec)
     # A dead set, and only such a set, is all zeros; deciding by the variance again could differ at the
     # threshold.
     alive = as_sets(y, norm.spec)[0].abs().amax(dims, keepdim=True).ne(0).double()
+    entries = sum(float(leaves[n].detach().double().abs().sum()) for n in names)
     sets, size = sets.double(), math.prod(sets.shape[d] for d in dims)
-    sigma = (sets.var(dims, unbiased=False, keepdim=True) + norm.spec.eps).sqrt()
+    centred = sets - sets.mean(dims, keepdim=True) if norm.spec.centred else sets
+    sigma = (centred.square().mean(dims, keepdim=True) + norm.spec.eps).sqrt()
     sigma = torch.where(alive > 0, sigma, 1.0)
     smallest = torch.finfo(z.dtype).smallest_normal
     largest = sets.abs().amax(dims, keepdim=True)
@@ -212,7 +259,7 @@ def _norm_scale(
     g0 = weight.sum(dims, keepdim=True)
     g1 = (weight * as_sets(y, norm.spec)[0].double().abs()).sum(dims, keepdim=True)
     kappa = largest / sigma
-    reach = as_sets(magnitude, norm.spec)[0].double().abs().amax(dims, keepdim=True) / sigma
+    reach = as_sets(magnitude.detach(), norm.spec)[0].double().abs().amax(dims, keepdim=True) / sigma
     unit = 0.5 * torch.finfo(z.dtype).eps
     bracket = (size + 9) * (4 * (1 + kappa) * (g0 + g1) + size * unit * kappa**2 * g1)
     return NormScale(

@@ -3,45 +3,74 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from ilr_check.nets.build import shrunk
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec
+from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
 
 
 def set_sizes(spec: NetSpec, batch: int) -> tuple[int, ...]:
-    """Return, for each norm layer, how many numbers share one mean and variance."""
-    return tuple(_set_size(spec.norm, batch, width, pixels) for width, pixels, _ in _layers(spec))
+    """Return, for each norm, how many numbers share one mean and variance."""
+    return tuple(_set_size(norm, batch, place) for norm, place in _places(spec))
 
 
 def degenerate(spec: NetSpec, batch: int) -> str | None:
     """Return the name of the degenerate corner that the net is in with ``batch`` rows, or None.
 
     A set of one number has no variance: the unit is dead. A set of two becomes (-1, 1) or (1, -1) whatever
-    the weights, so the exact gradient is 0 and the computed one is rounding (a batch of 2 under batch norm).
-    A layer that reads one number under batch norm has norm(w x) = sign(w) norm(x), and its gradient is
-    rounding as well. What depends on the data, such as duplicate rows, cannot be seen here.
+    the weights, so the exact gradient is 0 and the computed one is rounding (a batch of 2 under batch norm);
+    where no mean is taken out, a set of one is left as its sign. A layer that reads one number under batch
+    norm has norm(w x) = sign(w) norm(x), and its gradient is rounding as well. One token has nothing to
+    attend to but itself, and Q and K no effect. What depends on the data, such as duplicate rows, cannot be
+    seen here.
     """
     if batch < 1:
         raise ValueError(f"batch={batch!r}: must be at least 1")
-    smallest = min(set_sizes(spec, batch))
-    if smallest == 1:
+    sizes = [(_set_size(norm, batch, place), norm.centred) for norm, place in _places(spec)]
+    if (1, True) in sizes:
         return "a set of one: dead"
-    if smallest == 2:
+    if (2, True) in sizes:
         return "a set of two: gradient is rounding"
-    if spec.norm.kind == "batch" and any(fan_in == 1 for _, _, fan_in in _layers(spec)):
+    if (1, False) in sizes:
+        return "a set of one without a mean: gradient is rounding"
+    if spec.norm.kind == "batch" and any(place.fan_in == 1 for _, place in _places(spec)):
         return "fan-in of one under batch norm: gradient is rounding"
+    if isinstance(spec, AttentionSpec) and spec.shape[0] == 1 and spec.qk_norm:
+        return "attention to one token: Q and K have no effect"
     return None
 
 
-def _set_size(norm: NormSpec, batch: int, width: int, pixels: int) -> int:
+class _Place(NamedTuple):
+    """Where a norm stands: the width and pixels of what it reads, and the fan-in of the layers in front."""
+
+    width: int
+    pixels: int
+    fan_in: int
+
+
+def _set_size(norm: NormSpec, batch: int, place: _Place) -> int:
+    if norm.of_weights:
+        return place.fan_in
     if norm.kind == "batch":
-        return batch * pixels
+        return batch * place.pixels
     if norm.kind == "instance":
-        return pixels
-    return width // norm.groups * pixels
+        return place.pixels
+    return place.width // norm.groups * place.pixels
 
 
-def _layers(spec: NetSpec) -> list[tuple[int, int, int]]:
+def _places(spec: NetSpec) -> list[tuple[NormSpec, _Place]]:
+    """Return each norm with its place."""
+    if isinstance(spec, AttentionSpec):
+        # Tokens are rows of their own: a norm over features sees one token, batch norm all of them.
+        pixels = spec.shape[0] if spec.norm.kind == "batch" else 1
+        later = (spec.norm, _Place(spec.width, pixels, spec.width))
+        heads = NormSpec(kind="rms", groups=spec.heads)
+        of_queries = [(heads, _Place(spec.width, 1, spec.width))] * spec.qk_norm
+        return [(spec.norm, _Place(spec.width, pixels, spec.shape[1])), *of_queries, *[later] * spec.blocks]
+    return [(spec.norm, _Place(*place)) for place in _layers(spec)]
+
+
+def _layers(spec: MLPSpec | CNNSpec | ResNetSpec) -> list[tuple[int, int, int]]:
     """Return (width, pixels, fan-in) in front of each norm layer."""
     if isinstance(spec, MLPSpec):
         fans = (spec.inputs, *spec.widths[:-1])

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ilr_check.nets.build import build, stream
+from ilr_check.nets.build import build, skeleton, stream
 from ilr_check.nets.joint import candidates
 from ilr_check.nets.probing import Batches, Parameters, Probe, Sample
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec
+from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec
 
 GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
 
@@ -103,25 +103,42 @@ def invariant_groups(
 
 
 def net_groups(spec: NetSpec) -> tuple[Group, ...]:
-    """Return the invariant groups of a net of ours, by probing a sibling of generic sizes; cached.
+    """Return the invariant groups of what is trained in a net of ours, in its parameters' order; cached.
 
-    Which tensors are invariant is decided by layers, norm, activation and skips, not by widths or pixels. But
-    in a net with, say, sets of two every gradient is rounding and probing it could tell nothing; so a sibling
-    with the same layers and harmless sizes is probed, once for all specs that share it. The layers that write
-    into one norm layer are proposed as joint groups, which spares the search; what is returned has been
-    confirmed by probing. ``size`` belongs to the sibling.
+    By construction: the layers whose outputs a norm reads as a sum have one scale, so they are one group, and
+    their biases with them unless the norm takes out each channel's mean; a trained gain and its shift are a
+    group. That blind probing finds the same is shown for generated nets in the tests. With an eps the sizes
+    matter too, and a sibling of generic sizes is probed for them: in a net with, say, sets of two every
+    gradient is rounding and probing it could tell nothing.
     """
-    return _probed(_sibling(spec))
+    return _constructed(spec) if spec.norm.eps == 0 else _probed(_sibling(spec))
+
+
+@lru_cache(maxsize=4096)
+def _constructed(spec: NetSpec) -> tuple[Group, ...]:
+    names, calls, reads = skeleton(spec)
+    tied: list[set[str]] = []
+    for read in reads:
+        members = {calls[call] for call in read.calls}
+        overlapping = [layers for layers in tied if layers & members]
+        tied = [layers for layers in tied if not layers & members] + [members.union(*overlapping)]
+    counts = {calls[call] for read in reads if not read.norm.kills_bias for call in read.calls}
+    order = {name: i for i, name in enumerate(names)}
+    dead = [n for n in names if n.endswith(".bias") and n.rpartition(".")[0] not in counts]
+    grouped = [[n for n in names if n.rpartition(".")[0] in layers and n not in dead] for layers in tied]
+    grouped += [[n for n in names if n.rpartition(".")[0] == read.affine] for read in reads if read.affine]
+    groups = [Group(names=(n,), kind="dead", size=0.0, exponents=(1,)) for n in dead]
+    for group in grouped:
+        kind: GroupKind = "exact" if len(group) == 1 else "joint"
+        groups.append(Group(names=tuple(group), kind=kind, size=0.0, exponents=(1,) * len(group)))
+    return tuple(sorted(groups, key=lambda group: [order[n] for n in group.names]))
 
 
 @lru_cache(maxsize=4096)
 def _probed(spec: NetSpec) -> tuple[Group, ...]:
-    module = build(spec)
-    writers: tuple[tuple[str, ...], ...] = module.writers  # type: ignore[assignment]
-    proposals = [[n for n, _ in module.named_parameters() if n.rpartition(".")[0] in w] for w in writers]
-    proposals.sort(key=len, reverse=True)
+    exact = msgspec.structs.replace(spec, norm=msgspec.structs.replace(spec.norm, eps=0.0))
     rows = torch.randn(16, spec.inputs, generator=stream("probing rows", 0), dtype=torch.float64)
-    return invariant_groups(module, [rows], proposals=proposals)
+    return invariant_groups(build(spec), [rows], proposals=[g.names for g in _constructed(exact)])
 
 
 def _sibling(spec: NetSpec) -> NetSpec:
@@ -133,6 +150,8 @@ def _sibling(spec: NetSpec) -> NetSpec:
     if isinstance(spec, CNNSpec):
         channels = (width,) * len(spec.channels)
         return replace(spec, image=(2, 3, 3), channels=channels, kernel=3, strides=())
+    if isinstance(spec, AttentionSpec):
+        return replace(spec, shape=(3, 5), width=width * spec.heads)
     shape = (5,) if len(spec.shape) == 1 else (2, 3, 3)
     return replace(spec, shape=shape, width=width, kernel=3)
 

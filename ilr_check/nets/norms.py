@@ -17,20 +17,24 @@ subtraction, with a factor 2.
 """
 
 
-def normalise(x: Tensor, spec: NormSpec) -> Tensor:
+def normalise(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
     """Return (x - mean) / sqrt(var + eps) over each normalisation set, with the biased variance.
 
-    ``x`` is [batch, features] or [batch, channels, height, width]; the result has its shape. With eps = 0 a
-    set with sqrt(var) <= 8 u max|x| (u the unit roundoff of the dtype) gives 0 with zero gradient, else the
-    result satisfies normalise(2^k x) == normalise(x) bit for bit and its gradient scales by exactly 2^-k, as
-    long as nothing under- or overflows: sums, products, sqrt and quotient all commute with powers of two, and
-    so does the comparison. There is no branch on data, so vmap, grad and compile pass through.
+    ``x`` is [batch, features] or [batch, channels, height, width], or weights [outputs, ...] where ``spec``
+    normalises these; the result has its shape. ``rms`` and ``weight_norm`` take 0 for the mean. ``eps``
+    stands for ``spec.eps`` if it is given, so that one can differentiate by it.
+
+    With eps = 0 a set with sqrt(var) <= 8 u max|x| (u the unit roundoff of the dtype) gives 0 with zero
+    gradient, else the result satisfies normalise(2^k x) == normalise(x) bit for bit and its gradient scales
+    by exactly 2^-k, as long as nothing under- or overflows: sums, products, sqrt and quotient all commute
+    with powers of two, and so does the comparison. There is no branch on data, so vmap, grad and compile pass
+    through.
     """
     sets, dims = as_sets(x, spec)
-    centred = sets - sets.mean(dims, keepdim=True)
+    centred = sets - sets.mean(dims, keepdim=True) if spec.centred else sets
     var = centred.square().mean(dims, keepdim=True)
     if spec.eps > 0:
-        return (centred / (var + spec.eps).sqrt()).reshape(x.shape)
+        return (centred / (var + (spec.eps if eps is None else eps)).sqrt()).reshape(x.shape)
     alive = is_alive(sets, var, dims)
     # Twice `where`: the first keeps sqrt'(0) = inf out of the backward pass, the second zeroes the output.
     sigma = torch.where(alive, var, 1.0).sqrt()
@@ -43,6 +47,8 @@ def as_sets(x: Tensor, spec: NormSpec) -> tuple[Tensor, tuple[int, ...]]:
         return x, (0, *range(2, x.dim()))
     if spec.kind == "instance":
         return x, tuple(range(2, x.dim()))
+    if spec.of_weights:
+        return x.flatten(1), (1,)
     return x.reshape(x.shape[0], spec.groups, -1), (2,)
 
 
@@ -64,10 +70,12 @@ class Norm(nn.Module):
     def __init__(self, spec: NormSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.eps: Tensor | None = None
+        """In the place of ``spec.eps``, where somebody wants to move it or to differentiate by it."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``x``, [batch, features] or [batch, channels, height, width]."""
-        return normalise(x, self.spec)
+        """Normalise ``x`` as ``normalise`` does."""
+        return normalise(x, self.spec, self.eps)
 
     def extra_repr(self) -> str:
         """Show the spec in the module's repr."""

@@ -12,13 +12,15 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-NormKind = Literal["batch", "group", "layer", "instance"]
+NormKind = Literal["batch", "group", "layer", "instance", "rms", "weight_norm", "weight_standard"]
 Activation = Literal["identity", "relu", "leaky_relu", "tanh", "gelu", "silu", "elu", "softplus"]
 Residual = Literal["pre", "post"]
 
 MAX_DEPTH = 256
 MAX_WIDTH = 4096
 MAX_SEED = 2**63 - 1
+HOMOGENEOUS: tuple[Activation, ...] = ("identity", "relu", "leaky_relu")
+"""act(s x) = s act(x) for s > 0: a factor in front of these passes through."""
 EPS_RANGE = (1e-20, 1e20)
 """Below, 1/sqrt(eps) makes float32 overflow where a unit's variance vanishes; 0 has its own safe rule."""
 
@@ -69,29 +71,40 @@ def _flat_norm(norm: NormSpec) -> None:
         raise ValueError("norm kind='instance' in a flat net: it normalises over pixels; use a net on images")
 
 
+def _one_size(shared: bool, name: str, sizes: tuple[int, ...]) -> None:
+    if shared and len(set(sizes)) > 1:
+        raise ValueError(f"shared=True with {name}={sizes!r}: layers that share a tensor have one size")
+
+
 def _divides(norm: NormSpec, width: int) -> None:
     if width % norm.groups:
         raise ValueError(f"groups={norm.groups} does not divide width {width}; choose a divisor of {width}")
 
 
 class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A norm layer without affine part and without running statistics: always the statistics of this batch.
+    """A norm without running statistics: always the statistics of this batch.
 
     ``batch`` normalises each channel over the batch and the pixels, ``instance`` each channel of each sample
     over the pixels, ``layer`` each sample over everything, ``group`` each sample over each of ``groups`` sets
-    of adjacent channels. ``eps`` is added to the variance; with 0 the layer is exactly scale-invariant.
+    of adjacent channels, ``rms`` as ``group`` but without taking out the mean. ``weight_norm`` and
+    ``weight_standard`` normalise the weights that lead to each unit instead, by their length or by mean and
+    spread. ``eps`` is added to the variance; with 0 the norm is exactly scale-invariant.
+
+    ``affine`` puts a learned gain behind it for each channel, and a shift where the norm takes out a mean of
+    activations; see ``ilr_check.nets.build`` for which of them are trained.
     """
 
     kind: NormKind = "batch"
     groups: int = 1
     eps: float = 0.0
+    affine: bool = False
 
     def __post_init__(self) -> None:
         _one_of("norm kind", self.kind, get_args(NormKind))
         _integer("groups", self.groups, 1, MAX_WIDTH)
-        if self.groups != 1 and self.kind != "group":
+        if self.groups != 1 and self.kind not in ("group", "rms"):
             raise ValueError(
-                f"groups={self.groups} with kind={self.kind!r}: only kind='group' splits; leave groups=1"
+                f"groups={self.groups} with kind={self.kind!r}: only 'group' and 'rms' split; leave groups=1"
             )
         low, high = EPS_RANGE
         if not (self.eps == 0 or low <= self.eps <= high):
@@ -99,11 +112,29 @@ class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 f"eps={self.eps!r}: must be 0 (exactly scale-invariant) or within [{low:g}, {high:g}]"
             )
 
+    @property
+    def of_weights(self) -> bool:
+        """Whether it is the weights that are normalised, and not what they give."""
+        return self.kind in ("weight_norm", "weight_standard")
+
+    @property
+    def kills_bias(self) -> bool:
+        """Whether each channel loses its mean, so that a bias in front has no effect."""
+        return self.kind in ("batch", "instance")
+
+    @property
+    def centred(self) -> bool:
+        """Whether a mean is taken out."""
+        return self.kind not in ("rms", "weight_norm")
+
 
 class MLPSpec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mlp"
 ):
-    """Hidden layers linear -> norm -> activation of sizes ``widths``, then the fixed random head."""
+    """Hidden layers linear -> norm -> activation of sizes ``widths``, then the fixed random head.
+
+    With ``shared`` all layers but the first are one and the same tensor.
+    """
 
     inputs: int
     widths: tuple[int, ...]
@@ -111,12 +142,14 @@ class MLPSpec(
     norm: NormSpec = NormSpec()
     activation: Activation = "relu"
     bias: bool = False
+    shared: bool = False
     head_seed: int = 0
     head_scale: float = 1.0
 
     def __post_init__(self) -> None:
         _integer("inputs", self.inputs, 1, MAX_WIDTH**2)
         _integers("widths", self.widths, 1, MAX_WIDTH)
+        _one_size(self.shared, "widths", self.widths)
         _ends(self.classes, self.activation, self.head_seed, self.head_scale)
         _flat_norm(self.norm)
         for width in self.widths:
@@ -130,7 +163,7 @@ class CNNSpec(
 
     ``image`` is (channels, height, width); the net takes flat rows and reshapes them itself. ``strides`` has
     one entry per layer, or none for all ones. Padding is kernel // 2, so that a stride s leaves ceil(size /
-    s) pixels.
+    s) pixels. With ``shared`` all layers but the first are one and the same tensor.
     """
 
     image: tuple[int, int, int]
@@ -141,12 +174,14 @@ class CNNSpec(
     norm: NormSpec = NormSpec()
     activation: Activation = "relu"
     bias: bool = False
+    shared: bool = False
     head_seed: int = 0
     head_scale: float = 1.0
 
     def __post_init__(self) -> None:
         _image(self.image, self.kernel)
         _integers("channels", self.channels, 1, MAX_WIDTH)
+        _one_size(self.shared, "channels", self.channels)
         if self.strides:
             _integers("strides", self.strides, 1, 64)
             if len(self.strides) != len(self.channels):
@@ -172,7 +207,8 @@ class ResNetSpec(
     ``post`` (He et al. 2015): h <- act(h + norm(W2 act(norm(W1 h)))); every weight is scale-invariant alone.
     ``pre`` (He et al. 2016): h <- h + W2 act(norm(W1 act(norm(h)))), and act(norm(h)) before the head; each
     W1 is scale-invariant alone, the stem and all W2 only jointly. ``shape`` is (features,) for a net of
-    linear layers or (channels, height, width) for convolutions with stride 1.
+    linear layers or (channels, height, width) for convolutions with stride 1. With ``shared`` all blocks are
+    one and the same, up to their norms.
     """
 
     shape: tuple[int, ...]
@@ -184,6 +220,7 @@ class ResNetSpec(
     norm: NormSpec = NormSpec()
     activation: Activation = "relu"
     bias: bool = False
+    shared: bool = False
     head_seed: int = 0
     head_scale: float = 1.0
 
@@ -214,7 +251,55 @@ class ResNetSpec(
         return product
 
 
-NetSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec
+class AttentionSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="attention"
+):
+    """A stem and ``blocks`` of self-attention around a skip connection, then the fixed head on all tokens.
+
+    ``shape`` is (tokens, features). Each block is h <- h + O attention(Q n, K n, V n) with n = norm(h), and
+    act(norm(h)) stands before the head. With ``qk_norm`` the queries and keys of every head are divided by
+    their root mean square, as in Qwen3, and Q and K are scale-invariant each alone; without it only Q -> cQ,
+    K -> K/c is a symmetry. The stem and all O are invariant jointly, or with V in the place of O. With
+    ``shared`` all blocks are one and the same, up to their norms.
+    """
+
+    shape: tuple[int, int]
+    width: int
+    blocks: int
+    classes: int
+    heads: int = 1
+    qk_norm: bool = True
+    norm: NormSpec = NormSpec(kind="layer")
+    activation: Activation = "relu"
+    bias: bool = False
+    shared: bool = False
+    head_seed: int = 0
+    head_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shape, tuple) or len(self.shape) != 2:
+            raise ValueError(f"shape={self.shape!r}: must be (tokens, features)")
+        for name, size in zip(("tokens", "features"), self.shape, strict=True):
+            _integer(name, size, 1, MAX_WIDTH)
+        _integer("width", self.width, 1, MAX_WIDTH)
+        _integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
+        _integer("heads", self.heads, 1, MAX_WIDTH)
+        if self.width % self.heads:
+            raise ValueError(f"heads={self.heads} does not divide width {self.width}; choose a divisor of it")
+        _ends(self.classes, self.activation, self.head_seed, self.head_scale)
+        _flat_norm(self.norm)
+        if self.norm.of_weights:
+            raise ValueError(f"norm kind={self.norm.kind!r} with attention: choose a norm of activations")
+        _divides(self.norm, self.width)
+
+    @property
+    def inputs(self) -> int:
+        """Length of an input row."""
+        tokens, features = self.shape
+        return tokens * features
+
+
+NetSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec | AttentionSpec
 
 
 def depth(spec: NetSpec) -> int:
@@ -223,7 +308,7 @@ def depth(spec: NetSpec) -> int:
         return len(spec.widths)
     if isinstance(spec, CNNSpec):
         return len(spec.channels)
-    return 1 + 2 * spec.blocks
+    return 1 + 2 * spec.blocks  # in a block of attention: V or Q, then O
 
 
 def to_json(spec: NetSpec) -> str:

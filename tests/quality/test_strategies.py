@@ -6,10 +6,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 
-from ilr_check.nets import CNNSpec, MLPSpec, NormSpec, ResNetSpec, degenerate, depth
+from ilr_check.nets import (
+    AttentionSpec,
+    CNNSpec,
+    MLPSpec,
+    NormSpec,
+    ResNetSpec,
+    degenerate,
+    depth,
+    parameter_shapes,
+)
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant, Pauses
-from ilr_check.strategies import ACTIVATIONS, drawn, hyper_params, net_specs, schedules
+from ilr_check.strategies import ACTIVATIONS, NORMS, drawn, hyper_params, net_specs, schedules
 
 DRAWS = 1000
 SHRINKING = settings(
@@ -28,6 +37,7 @@ def shares() -> dict[str, float]:
     hypers = drawn(hyper_params(), DRAWS, 1)
     for spec, hyper in zip(drawn(net_specs(), DRAWS, 0), hypers, strict=True):
         layers = depth(spec)
+        trained = parameter_shapes(spec)
         widths = getattr(spec, "widths", None) or getattr(spec, "channels", None) or (spec.width,)
         intrinsic = hyper.intrinsic_lr
         counted.update(
@@ -38,7 +48,13 @@ def shares() -> dict[str, float]:
                 f"norm {spec.norm.kind}",
                 f"activation {spec.activation}",
                 f"bias {spec.bias}",
+                f"shared {spec.shared}",
+                f"affine {spec.norm.affine}",
+                f"gains trained {any('.gain' in name for name in trained)}",
+                f"qk norm {getattr(spec, 'qk_norm', None)}",
                 "depth 1" if layers == 1 else "depth 15 and more" if layers >= 15 else "depth between",
+                "depth above 20" if layers > 20 else "depth up to 20",
+                "depth 90 and more" if layers >= 90 else "depth below 90",
                 "width 1" if min(widths) == 1 else "width above 1",
                 "width above 32" if max(widths) > 32 else "width up to 32",
                 f"degenerate {degenerate(spec, hyper.batch_size)}",
@@ -62,13 +78,20 @@ def shares() -> dict[str, float]:
 @pytest.mark.parametrize(
     ("label", "least"),
     [
-        *((f"net {name}", 0.15) for name in ("MLPSpec", "CNNSpec", "ResNetSpec")),
-        *((f"norm {kind}", 0.08) for kind in ("batch", "layer", "group", "instance")),
+        *((f"net {name}", 0.12) for name in ("MLPSpec", "CNNSpec", "ResNetSpec", "AttentionSpec")),
+        *((f"norm {kind}", 0.04) for kind in NORMS),
         *((f"activation {name}", 0.04) for name in ACTIVATIONS),
         *((f"residual {name}", 0.05) for name in ("pre", "post")),
         ("image True", 0.05),
         ("bias True", 0.2),
         ("bias False", 0.2),
+        ("shared True", 0.2),
+        ("affine True", 0.2),
+        ("gains trained True", 0.02),
+        ("qk norm True", 0.05),
+        ("qk norm False", 0.05),
+        ("depth above 20", 0.01),
+        ("depth 90 and more", 0.001),
         ("depth 1", 0.02),
         ("depth 15 and more", 0.03),
         ("width 1", 0.05),
@@ -76,6 +99,8 @@ def shares() -> dict[str, float]:
         ("degenerate None", 0.3),
         ("degenerate a set of one: dead", 0.005),
         ("degenerate a set of two: gradient is rounding", 0.01),
+        ("degenerate a set of one without a mean: gradient is rounding", 0.005),
+        ("degenerate attention to one token: Q and K have no effect", 0.005),
         ("degenerate fan-in of one under batch norm: gradient is rounding", 0.005),
         ("lambda_e 0", 0.05),
         ("lambda_e 1", 0.05),
@@ -119,8 +144,19 @@ SMALL = {"inputs": 1, "widths": (1,), "classes": 2, "activation": "identity"}
             lambda s: isinstance(s, ResNetSpec) and s.residual == "pre",
             ResNetSpec(shape=(1,), width=1, blocks=1, classes=2, residual="pre", activation="identity"),
         ),
+        (
+            lambda s: isinstance(s, AttentionSpec),
+            AttentionSpec(shape=(1, 1), width=1, blocks=1, classes=2, norm=NormSpec(), activation="identity"),
+        ),
+        (lambda s: s.norm.of_weights, MLPSpec(**SMALL, norm=NormSpec(kind="weight_norm"))),
+        (lambda s: s.norm.affine, MLPSpec(**SMALL, norm=NormSpec(affine=True))),
+        (lambda s: s.shared, MLPSpec(**SMALL, shared=True)),
+        (lambda s: depth(s) > 20, MLPSpec(**{**SMALL, "widths": (1,) * 21})),
     ],
-    ids=["any", "deep", "layer norm", "bias", "tanh", "wide", "cnn", "pre-residual"],
+    ids=[
+        *("any", "deep", "layer norm", "bias", "tanh", "wide", "cnn", "pre-residual"),
+        *("attention", "weight norm", "affine", "shared", "above twenty layers"),
+    ],
 )
 def test_nets_shrink_to_the_smallest(condition, smallest) -> None:
     assert find(net_specs(), condition, settings=SHRINKING) == smallest

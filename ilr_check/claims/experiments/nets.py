@@ -74,6 +74,10 @@ def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[Net
         min_classes=10,
         max_classes=10,
         biases=(False,),
+        nets=("mlp", "cnn", "resnet"),
+        norms=("batch", "layer", "group", "instance"),
+        affines=(False,),
+        shared=(False,),
     ).filter(lambda net: net.inputs >= 16 and degenerate(net, 32) is None and not (quick and _on_images(net)))
     # Hypothesis tries the smallest example first, whatever the seed; it would be the same net each time.
     nets = drawn(strategy, count + 1, derive(claim, "nets", seed))[1:]

@@ -37,7 +37,7 @@ def settings(*, momentum: bool, **nets: Any) -> SearchStrategy[Setting]:
 
 def events_of(setting: Setting) -> tuple[str, ...]:
     """Labels of what an example covers, for the record."""
-    from ilr_check.nets import degenerate, depth
+    from ilr_check.nets import degenerate, depth, net_groups
 
     intrinsic = setting.hyper.intrinsic_lr
     size = "0" if intrinsic == 0 else "up to 1" if intrinsic <= 1 else "above 1"
@@ -46,7 +46,13 @@ def events_of(setting: Setting) -> tuple[str, ...]:
     return (
         f"net: {type(setting.net).__name__.removesuffix('Spec')}",
         f"norm: {setting.net.norm.kind}",
-        f"depth: {'1' if deep == 1 else '2 to 5' if deep <= 5 else 'above 5'}",
+        f"depth: {'1' if deep == 1 else '2 to 5' if deep <= 5 else '6 to 20' if deep <= 20 else 'above 20'}",
+        *(
+            ["gains trained"]
+            if any(".gain" in name for group in net_groups(setting.net) for name in group.names)
+            else []
+        ),
+        *(["shared weights"] if setting.net.shared else []),
         f"lambda_e: {size}",
         f"dtype: {setting.dtype}",
         *([f"degenerate: {corner}"] if corner else []),

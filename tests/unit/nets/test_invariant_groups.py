@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from ilr_check.nets import (
+    AttentionSpec,
     MLPSpec,
     NetSpec,
     NormSpec,
@@ -17,6 +18,7 @@ from ilr_check.nets import (
     invariant_groups,
     net_groups,
 )
+from ilr_check.nets.specs import NormKind
 from ilr_check.strategies import net_specs
 
 
@@ -69,8 +71,48 @@ def test_residual_writers_are_invariant_only_together() -> None:
     assert sorted(blind) == [(f"inner.{i}.weight",) for i in range(3)]
 
 
+def test_a_hidden_gain_and_shift_are_invariant_only_together_and_the_last_are_not() -> None:
+    spec = MLPSpec(inputs=5, widths=(6, 6), classes=3, norm=NormSpec(affine=True))
+    every = {
+        ("layers.0.weight",): "exact",
+        ("layers.1.weight",): "exact",
+        ("affines.0.gain", "affines.0.shift"): "joint",
+    }
+    assert {g.names: g.kind for g in net_groups(spec)} == every
+    not_invariant = {(name,): "not invariant" for name in ("affines.1.gain", "affines.1.shift", "head")}
+    assert found(build(spec, free=True), rows(16, 5)) == every | not_invariant
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "weight_standard"])
+def test_gain_and_bias_are_not_invariant_where_weights_are_normalised(kind: NormKind) -> None:
+    norm = NormSpec(kind=kind, affine=True)
+    spec = MLPSpec(inputs=5, widths=(6, 6), classes=3, norm=norm, bias=True, activation="tanh")
+    exact = {("layers.0.weight",): "exact", ("layers.1.weight",): "exact"}
+    assert {g.names: g.kind for g in net_groups(spec)} == exact
+    others = {(f"layers.{i}.{leaf}",): "not invariant" for i in (0, 1) for leaf in ("gain", "bias")}
+    assert found(build(spec, free=True), rows(16, 5)) == exact | others | {("head",): "not invariant"}
+
+
+@pytest.mark.parametrize("qk_norm", [True, False])
+def test_attention_as_constructed(qk_norm: bool) -> None:
+    """O or V belongs to the stem's group; with a norm of their own Q and K are each one of their own."""
+    spec = AttentionSpec(shape=(3, 4), width=8, blocks=1, classes=3, heads=2, qk_norm=qk_norm)
+    kind = "exact" if qk_norm else "not invariant"
+    assert found(build(spec, free=True), rows(16, 12)) == {
+        ("stem.weight", "o.0.weight"): "joint",
+        ("stem.weight", "v.0.weight"): "joint",
+        ("q.0.weight",): kind,
+        ("k.0.weight",): kind,
+        ("head",): "not invariant",
+    }
+
+
 @settings(max_examples=25, deadline=None)
-@given(net_specs(max_depth=7, min_width=6, max_width=12, eps=(0.0, 1e-6)))
+@given(
+    net_specs(max_depth=7, min_width=6, max_width=12)
+    # smooth, so that no sample's features vanish: a norm would then divide by its eps alone
+    | net_specs(max_depth=7, min_width=6, max_width=12, eps=(1e-6,), activations=("tanh", "gelu"))
+)
 def test_blind_search_finds_what_the_construction_proposes(spec: NetSpec) -> None:
     if degenerate(spec, 16) is not None or spec.inputs < 4:
         return  # all gradients are rounding there: nothing to search in, see net_groups

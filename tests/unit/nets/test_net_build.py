@@ -7,6 +7,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from ilr_check.nets import (
+    AttentionSpec,
     CNNSpec,
     MLPSpec,
     NetSpec,
@@ -24,6 +25,13 @@ SPECS = {
     "pre": ResNetSpec(shape=(5,), width=6, blocks=2, classes=3, norm=NormSpec(kind="group", groups=2)),
     "post": ResNetSpec(
         shape=(1, 3, 3), width=4, blocks=1, classes=3, residual="post", norm=NormSpec(kind="instance")
+    ),
+    "affine": MLPSpec(inputs=5, widths=(6, 6, 6), classes=3, norm=NormSpec(affine=True), shared=True),
+    "weight norm": CNNSpec(
+        image=(2, 3, 3), channels=(4, 4), classes=3, norm=NormSpec(kind="weight_norm", affine=True), bias=True
+    ),
+    "attention": AttentionSpec(
+        shape=(3, 4), width=6, blocks=2, classes=3, heads=2, norm=NormSpec(kind="rms"), shared=True
     ),
 }
 
@@ -101,6 +109,56 @@ def test_whole_nets_are_bitwise_invariant_also_under_vmap(spec: NetSpec, dtype: 
     slopes, small = vmap(grad(loss))(stacked), vmap(grad(loss))(scaled)
     # The same place in the stack on both sides: batched products may sum in another order in another place.
     assert all(torch.equal(slopes[n], 16 * small[n]) for n in slopes)
+
+
+NORM = NormSpec(kind="layer", affine=True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "gains"),
+    [
+        (MLPSpec(inputs=5, widths=(4, 4, 4), classes=3, norm=NORM), {0, 1}),
+        (MLPSpec(inputs=5, widths=(4, 4, 4), classes=3, norm=NORM, activation="tanh"), set()),
+        (MLPSpec(inputs=5, widths=(4, 4, 4), classes=3, norm=NORM, bias=True), set()),
+        (ResNetSpec(shape=(5,), width=4, blocks=2, classes=3, norm=NORM), {0, 2}),
+        (ResNetSpec(shape=(5,), width=4, blocks=2, classes=3, norm=NORM, residual="post"), {1, 3}),
+        (AttentionSpec(shape=(2, 3), width=4, blocks=2, classes=3, norm=NORM), set()),
+    ],
+    ids=["MLP", "not homogeneous", "bias behind", "pre", "post", "attention"],
+)
+def test_trained_gains_are_those_of_hidden_norms(spec: NetSpec, gains: set[int]) -> None:
+    names = initial_parameters(spec, 0)
+    assert {int(n.split(".")[1]) for n in names if n.startswith("affines")} == gains
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_a_free_net_is_the_same_function_with_nothing_frozen(spec: NetSpec) -> None:
+    x, _ = rows(spec)
+    frozen, free = build(spec), build(spec, free=True)
+    assert torch.equal(frozen(x), free(x))
+    assert {n for n, _ in free.named_parameters()} == set(frozen.state_dict()) - duplicates(free)
+    assert not dict(free.named_buffers())
+
+
+def duplicates(module: torch.nn.Module) -> set[str]:
+    """Names under which a shared tensor comes again."""
+    first = {name for name, _ in module.named_parameters()}
+    return {name for name, _ in module.named_parameters(remove_duplicate=False)} - first
+
+
+def test_shared_layers_are_one_tensor() -> None:
+    spec = MLPSpec(inputs=5, widths=(6, 6, 6, 6), classes=3, shared=True)
+    module = build(spec)
+    assert list(initial_parameters(spec, 0)) == ["layers.0.weight", "layers.1.weight"]
+    assert module.layers[1] is module.layers[3]
+    assert count_parameters(spec) == 5 * 6 + 36
+
+
+def test_attention_agrees_with_torch() -> None:
+    attend = build(SPECS["attention"]).attend
+    q, k, v = torch.randn(3, 12, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    theirs = torch.nn.functional.scaled_dot_product_attention(*(attend.split(t) for t in (q, k, v)))
+    torch.testing.assert_close(attend(q, k, v), attend.joined(theirs), rtol=1e-12, atol=1e-12)
 
 
 def test_compiled_whole_and_without_breaks() -> None:

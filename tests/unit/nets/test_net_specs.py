@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 
 from ilr_check.nets import (
+    AttentionSpec,
     CNNSpec,
     MLPSpec,
     NetSpec,
@@ -16,7 +17,7 @@ from ilr_check.nets import (
 )
 from ilr_check.strategies import net_specs
 
-EVALUATED = {"MLPSpec": MLPSpec, "CNNSpec": CNNSpec, "ResNetSpec": ResNetSpec, "NormSpec": NormSpec}
+EVALUATED = {s.__name__: s for s in (MLPSpec, CNNSpec, ResNetSpec, AttentionSpec, NormSpec)}
 
 
 @given(net_specs(eps=(0.0, 1e-5)))
@@ -31,7 +32,7 @@ def test_spec_survives_json_dict_and_repr(spec: NetSpec) -> None:
     ("make", "words"),
     [
         (lambda: NormSpec(kind="group", groups=0), ["groups=0", "[1, 4096]"]),
-        (lambda: NormSpec(kind="batch", groups=2), ["groups=2", "kind='group'"]),
+        (lambda: NormSpec(kind="batch", groups=2), ["groups=2", "'group'"]),
         (lambda: NormSpec(eps=1e-300), ["eps=1e-300", "must be 0"]),
         (lambda: NormSpec(kind="bach"), ["'bach'", "batch, group, layer, instance"]),
         (lambda: MLPSpec(inputs=2, widths=(), classes=2), ["widths=()", "1 to 256"]),

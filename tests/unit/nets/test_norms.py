@@ -13,6 +13,9 @@ NORMS = {
     "layer": NormSpec(kind="layer"),
     "group": NormSpec(kind="group", groups=3),
     "instance": NormSpec(kind="instance"),
+    "rms": NormSpec(kind="rms", groups=2),
+    "weight_norm": NormSpec(kind="weight_norm"),
+    "weight_standard": NormSpec(kind="weight_standard"),
 }
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 EPS = 1e-3
@@ -36,11 +39,42 @@ def scaled_loss(x: torch.Tensor, spec: NormSpec) -> torch.Tensor:
         (NormSpec(kind="group", groups=3, eps=EPS), torch.nn.GroupNorm(3, 6, eps=EPS, affine=False)),
         (NormSpec(kind="instance", eps=EPS), torch.nn.InstanceNorm2d(6, eps=EPS)),
     ],
-    ids=NORMS,
+    ids=["batch", "layer", "group", "instance"],
 )
 def test_agrees_with_torch(spec: NormSpec, theirs: torch.nn.Module) -> None:
     x = 3 + numbers(0, 5, 6, 4, 3)
     torch.testing.assert_close(normalise(x, spec), theirs.double()(x), rtol=1e-12, atol=1e-12)
+
+
+def test_rms_agrees_with_torch() -> None:
+    x = 3 + numbers(0, 5, 6)
+    theirs = torch.nn.functional.rms_norm(x.reshape(5, 2, 3), (3,), eps=EPS).reshape(5, 6)
+    ours = normalise(x, NormSpec(kind="rms", groups=2, eps=EPS))
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 3, 2, 2)], ids=["linear", "convolution"])
+def test_weight_norm_agrees_with_torch(shape: tuple[int, ...]) -> None:
+    weight, gain = numbers(0, *shape), numbers(1, 4, *[1] * (len(shape) - 1))
+    ours = gain * normalise(weight, NORMS["weight_norm"]) / weight[0].numel() ** 0.5
+    theirs = torch._weight_norm(weight, gain, 0)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_weight_standardisation_is_batch_norm_of_the_transposed_weight() -> None:
+    weight = 3 + numbers(0, 4, 6)
+    ours, theirs = normalise(weight, NORMS["weight_standard"]), normalise(weight.T, NORMS["batch"]).T
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_slope_in_eps_agrees_with_its_formula() -> None:
+    """d/d(eps) of (x - m) / sqrt(v + eps) is -1/2 of it over v + eps."""
+    x, eps = numbers(0, 5, 6), torch.tensor(EPS, dtype=torch.float64, requires_grad=True)
+    spec = NormSpec(eps=EPS)
+    out = normalise(x, spec, eps)
+    (slope,) = torch.autograd.grad(out[2, 3], eps)
+    variance = x[:, 3].var(unbiased=False) + EPS
+    torch.testing.assert_close(slope, (-0.5 * out[2, 3] / variance).detach(), rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
