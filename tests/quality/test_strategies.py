@@ -79,8 +79,8 @@ def shares() -> dict[str, float]:
     ("label", "least"),
     [
         *((f"net {name}", 0.12) for name in ("MLPSpec", "CNNSpec", "ResNetSpec", "AttentionSpec")),
-        *((f"norm {kind}", 0.04) for kind in NORMS),
-        *((f"activation {name}", 0.04) for name in ACTIVATIONS),
+        *((f"norm {kind}", 0.02) for kind in NORMS),
+        *((f"activation {name}", 0.03) for name in ACTIVATIONS),
         *((f"residual {name}", 0.05) for name in ("pre", "post")),
         ("image True", 0.05),
         ("bias True", 0.2),
