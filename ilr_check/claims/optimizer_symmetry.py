@@ -136,7 +136,7 @@ def _examples() -> SearchStrategy[Scaling]:
         matrices = any(
             row.matrices_only for row in CONFIGURATIONS.values() if row.optimizer.name == optimizer.name
         )
-        nets: dict[str, Any] = {"nets": ("mlp",), "biases": (False,)} if matrices else {}
+        nets: dict[str, Any] = {"nets": ("mlp",), "biases": (False,), "affines": (False,)} if matrices else {}
         return st.builds(
             Scaling,
             setting=settings(momentum=False, **nets),
