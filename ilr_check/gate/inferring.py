@@ -1,58 +1,98 @@
-"""Finding the family of an optimizer by measurement."""
+"""Finding the family of an optimizer by measurement: whose textbook do its steps agree with?"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 
-from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
-from ilr_check.gate.walk import deviation, walk
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import deviation, probing_gradients, walk
 from ilr_check.optim.contracts import contracts
 from ilr_check.optim.contracts.contract import Contract
+from ilr_check.optim.contracts.running import Array
 
 LRS = (0.3, 0.11, 0.17, 0.05)
+WEIGHT_DECAY = 0.12
+
+
+@dataclass(frozen=True, order=True)
+class Agreement:
+    """How far an optimizer's steps agree with a family's, best last."""
+
+    decayed: bool
+    """With weight decay, at the target's own settings."""
+    settings: float
+    """The share of the contract's further settings."""
+    plain: bool
+    """Without weight decay."""
 
 
 def infer(subject: Subject) -> tuple[Contract | None, str]:
-    """The contract that the measured steps agree with, and how sure that is."""
-    class_name = subject.title.rpartition(":")[2].lower()
-    plain, decayed = [], []
-    for contract in contracts().values():
-        without, with_decay = _agrees(subject, contract, 0.0), _agrees(subject, contract, 0.12)
-        if without:
-            plain.append(contract)
-        if without and with_decay:
-            decayed.append(contract)
-    named = contracts().get(class_name)
-    if named is not None and named in decayed:
-        return named, f"measured steps agree with {named.name} within rounding, and so does its name"
-    if named is not None and named in plain:
-        return named, f"the steps without weight decay and its name say {named.name}; weight decay does not"
-    if decayed:
-        return decayed[0], f"measured steps agree with {decayed[0].name} within rounding"
+    """The family that the measured steps agree with best, and how sure that is; ``None`` for an unknown one.
+
+    The name of the class decides only between families that agree equally well, or where the steps without
+    decay agree and those with decay do not: then the decay is what is to be judged.
+    """
+    named = contracts().get(subject.title.rpartition(":")[2].lower())
+    found = {contract.name: _agreement(subject, contract) for contract in contracts().values()}
+    best = max(found.values())
+    equal = [name for name, agreement in found.items() if agreement == best]
+    if best.decayed:
+        chosen = named.name if named is not None and found[named.name].decayed else equal[0]
+        others = [name for name in equal if name != chosen]
+        note = f"measured steps agree with {chosen} within rounding"
+        if others:
+            note += f", and equally with {', '.join(others)}"
+        if named is not None and chosen == named.name and best > found[chosen]:
+            note += f" at its own settings; at others with {equal[0]}"
+        return contracts()[chosen], note
     if named is not None:
+        if found[named.name].plain:
+            return named, f"its name and the steps without weight decay say {named.name}; decay does not"
         return named, f"only its name says {named.name}: no measured step agrees with a known textbook"
-    if plain:
-        return plain[0], f"the steps without weight decay agree with {plain[0].name}; weight decay does not"
-    return None, "no known family agrees with the measured steps"
+    if best.plain:
+        note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
+        return contracts()[equal[0]], note
+    return None, "no known family agrees with the measured steps; judged by the laws that need no contract"
 
 
-def _agrees(subject: Subject, contract: Contract, weight_decay: float) -> bool:
-    rng = np.random.default_rng(7)
-    start = rng.normal(size=(3, 4))
-    gradients = [[rng.normal(size=(3, 4))] for _ in LRS]
-    trying = Subject(
-        subject.factory,
-        contract,
-        subject.args,
-        subject.names,
-        {},
-        subject.switches,
-        subject.device,
-        subject.name,
-    )
-    schedule = [{"lr": lr} for lr in LRS]
+def _agreement(subject: Subject, contract: Contract) -> Agreement:
+    trying = replace(subject, contract=contract)
     try:
-        walked = walk(trying, [start], gradients, schedule=schedule, lr=LRS[0], weight_decay=weight_decay)
-    except (CannotVaryError, SubjectError):
+        settings = trying.settings
+        decays = trying.can_vary("weight_decay") or "weight_decay" not in contract.names
+    except Exception:  # the user's own constructor: whatever it raises, it is not this family's
+        return Agreement(False, 0.0, False)
+    plain = _agrees(trying, contract, {}, 0.0)
+    decayed = plain and decays and _agrees(trying, contract, {}, WEIGHT_DECAY)
+    more = [_agrees(trying, contract, setting, WEIGHT_DECAY) for setting in settings if setting and decayed]
+    return Agreement(decayed, float(np.mean(more)) if more else 0.0, plain)
+
+
+def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> bool:
+    rng = np.random.default_rng(7)
+    shapes = [(3, 4), (3, 4)]
+    starts = [rng.normal(size=shape) for shape in shapes]
+    gradients = probing_gradients(contract, rng, shapes, len(LRS))
+    if contract.gradients == "any":
+        # AdamP is AdamW but where weights and gradient are orthogonal.
+        gradients = [[row[0], _orthogonal(row[1], starts[1])] for row in gradients]
+    hyper: dict[str, Any] = {**setting, "lr": LRS[0]}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = weight_decay
+    schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
+    try:
+        walked = walk(subject, starts, gradients, schedule=schedule, **hyper)
+        return deviation(walked, contract).ratio <= 1.0
+    except Exception:  # a family's textbook may make nothing of another's hyper-parameters
         return False
-    return deviation(walked, contract).ratio <= 1.0
+
+
+def _orthogonal(gradient: Array | None, weights: Array) -> Array:
+    """The part of a gradient that is orthogonal to the weights, row by row."""
+    assert gradient is not None
+    along = (gradient * weights).sum(axis=1, keepdims=True) / (weights**2).sum(axis=1, keepdims=True)
+    return np.asarray(gradient - along * weights)

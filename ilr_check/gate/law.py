@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -120,6 +120,26 @@ def needs_contract(subject: Subject) -> str:
         if subject.contract is not None
         else "no contract is known, so there is no textbook to compare with"
     )
+
+
+def with_figure(reading: Reading, figure: Figure) -> Reading:
+    """The same reading with a figure."""
+    return replace(reading, figure=figure)
+
+
+def needs_decay(subject: Subject) -> str:
+    """For laws about weight decay."""
+    reason = needs("lr", "weight_decay")(subject)
+    if reason or subject.contract is None:
+        return reason
+    where = subject.contract.decay_for(subject.declared).where
+    return "the family has no weight decay" if where == "none" else ""
+
+
+def needs_schedule(subject: Subject) -> str:
+    """For laws that change lr and wd between steps."""
+    missing = [name for name in ("lr", "weight_decay") if not subject.can_schedule(name)]
+    return f"{' and '.join(missing)} cannot be changed in param_groups" if missing else ""
 
 
 def needs(*names: str) -> Callable[[Subject], str]:

@@ -90,6 +90,17 @@ class Subject:
         """Hyper-parameters that the user's arguments fix."""
         return frozenset(name for name in self.hyper_names if self._fixed(name))
 
+    def can_schedule(self, name: str) -> bool:
+        """Whether a hyper-parameter stands in ``param_groups``, where a schedule can change it."""
+        if name not in self.hyper_names:
+            return False
+        group = self.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
+        return any(n.partition(".")[0] in group for n in self.hyper_names[name].names)
+
+    def words(self, setting: Mapping[str, Any]) -> str:
+        """A setting as a reader sees it."""
+        return ", ".join(f"{k}={v}" for k, v in setting.items()) or "default settings"
+
     def with_switches(self, **switches: Any) -> Subject:
         """The same target with implementation switches."""
         return replace(self, switches={**self.switches, **switches})

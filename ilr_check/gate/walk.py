@@ -15,8 +15,8 @@ import torch
 
 from ilr_check.gate.subject import Subject
 from ilr_check.optim.contracts.contract import Contract, Slip
-from ilr_check.optim.contracts.running import ROUNDINGS, Array, error_of, plain
-from ilr_check.optim.contracts.textbook import NO_SLIP, Textbook
+from ilr_check.optim.contracts.running import ROUNDINGS, Array, Tracked, error_of, plain
+from ilr_check.optim.contracts.textbook import NO_SLIP, UNIT, Textbook
 
 DTYPES = {
     "float64": torch.float64,
@@ -145,6 +145,45 @@ def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviati
                     float(bound.flat[entry]),
                 )
     return worst
+
+
+def last_step_deviation(
+    subject: Subject, start: Array, gradient: Array, steps: int, **hyper: Any
+) -> Deviation:
+    """How the last of many steps under a constant gradient deviates from the textbook's.
+
+    The weights are set back to ``start`` before it. A constant gradient makes every entry of the state a sum
+    of terms of one sign, or a product, so that each step adds at most eight roundings relative to it: the
+    state is off by 8 u steps of itself, and the last step hands that on by running error analysis.
+    """
+    contract = subject.contract
+    assert contract is not None
+    trial = subject.start([_tensor(start, torch.float64, subject.device)], **hyper)
+    book = Textbook(contract, [start], trial.hyper)
+    exact = Textbook(contract, [start], trial.hyper, dtypes=["float64"])
+    handed = _tensor(gradient, torch.float64, subject.device)
+    (parameter,) = trial.parameters
+    for t in range(steps):
+        if t == steps - 1:
+            with torch.no_grad():
+                parameter.copy_(_tensor(start, torch.float64, subject.device))
+        else:
+            book.step([gradient])
+        trial.optimizer.zero_grad()
+        parameter.grad = handed.clone()
+        trial.optimizer.step()
+    unit = 2.0**-24 if contract.float32_state else UNIT["float64"]
+    for key, value in book.states[0].items():
+        off = ROUNDINGS * steps * unit * np.abs(plain(value))
+        exact.states[0][key] = Tracked(plain(value), UNIT["float64"], off)
+    exact.counts = list(book.counts)
+    exact.first_lr = exact.last_lr = float(book.hyper["lr"])
+    (expected,) = exact.step([gradient])
+    (after,) = _arrays(trial.values())
+    ratios = _ratios(after - plain(expected), ROUNDINGS * error_of(expected))
+    entry = int(np.argmax(ratios))
+    moved, meant = (a.flat[entry] - start.flat[entry] for a in (after, plain(expected)))
+    return Deviation(float(ratios.flat[entry]), steps - 1, 0, entry, float(moved), float(meant))
 
 
 def probing_gradients(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ilr_check.gate.comparing import compared
@@ -29,10 +29,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         schedule = [{"lr": lr, "weight_decay": wd} for lr, wd in zip(LRS, WEIGHT_DECAYS, strict=True)]
         if not subject.can_vary("weight_decay"):
             schedule = [{"lr": s["lr"]} for s in schedule]
-        hyper: Mapping[str, Any] = {**setting, **schedule[0]}
+        hyper: dict[str, Any] = {**setting, **schedule[0]}
         walked = walk(subject, starts, gradients, schedule=schedule, **hyper)
-        group = ", ".join(f"{k}={v}" for k, v in setting.items()) or "default settings"
-        yield compared(subject, walked, hyper, group=group)
+        yield compared(subject, walked, hyper, group=subject.words(setting))
 
 
 LAW = GateLaw(

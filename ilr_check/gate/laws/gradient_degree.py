@@ -1,0 +1,129 @@
+"""How the step answers to gradients c times as large: c^h, with eps out of the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ilr_check.evidence import Figure, Margin, Measured, RivalOutcome, Series
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import probing_gradients, walk
+
+ORDER = 15
+STEPS = 3
+POWERS = (-8, -4, 0, 4, 8)
+"""Of two, so that the scaling itself is exact."""
+TINY_EPS = 1e-40
+"""eps against moments of 1e-6 and more: below the last bit of everything it is added to."""
+MARGIN = 1e-9
+"""The measured degree is log2 of a ratio of steps over 8, each step good to 8 roundings of the weights: with
+steps above 1e-6 of weights of size 1 that is 8 * 2^-53 / 1e-6 / 8 / ln 2 = 1.6e-10."""
+
+
+def applies(subject: Subject) -> str:
+    """Where the contract has a degree and eps can be put out of the way."""
+    reason = needs("lr")(subject)
+    if reason or subject.contract is None:
+        return reason
+    if subject.contract.degree is None:
+        return "the family's step has no degree in the gradient"
+    eps = [name for name in ("eps",) if name in subject.contract.names]
+    return needs(*eps)(subject) if eps else ""
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """The slope of log2 step size against log2 gradient size."""
+    contract = subject.contract
+    assert contract is not None
+    assert contract.degree is not None
+    rng = circumstances.generator()
+    shape = (3, 4)
+    gradients = probing_gradients(contract, rng, [shape], STEPS)
+    start = rng.uniform(0.5, 1.0, size=shape)
+    hyper: dict[str, Any] = {"lr": 2.0**-4}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = 0.0
+    if "eps" in contract.names:
+        hyper["eps"] = TINY_EPS
+    if "lambd" in contract.names:  # ASGD's second decay
+        hyper["lambd"] = 0.0
+    sizes = []
+    for power in POWERS:
+        scaled = [[None if g is None else g * 2.0**power for g in row] for row in gradients]
+        walked = walk(subject, [start], scaled, **hyper)
+        sizes.append(float(np.linalg.norm(walked.steps[-1].after[0] - walked.starts[0])))
+    if min(sizes) == 0 or not all(math.isfinite(s) for s in sizes):
+        yield Reading(
+            group="degree",
+            verdict="violated",
+            message=f"steps of sizes {sizes}",
+            diagnosis="the step vanishes or is not finite for some gradient sizes",
+        )
+        return
+    logs = np.log2(np.array(sizes))
+    slopes = np.diff(logs) / np.diff(np.array(POWERS, dtype=float))
+    worst = float(slopes[np.argmax(np.abs(slopes - contract.degree))])
+    good = abs(worst - contract.degree) <= MARGIN
+    yield Reading(
+        group="degree",
+        verdict="holds" if good else "violated",
+        quantity="degree of the step in the gradient",
+        measured=Measured(value=worst),
+        expected=contract.degree,
+        margin=Margin(low=contract.degree - MARGIN, high=contract.degree + MARGIN),
+        message=f"gradients 2^4 times as large make steps {2 ** (4 * worst):.6g} times as large",
+        diagnosis=""
+        if good
+        else f"the step goes with the gradient to the power {worst:.4g}, expected {contract.degree:g}",
+        rivals=tuple(
+            RivalOutcome(name=f"degree {d}", expected=float(d), excluded=abs(worst - d) > MARGIN)
+            for d in (0, 1, 2)
+            if d != contract.degree
+        ),
+        n_steps=STEPS * len(POWERS),
+        figure=Figure(
+            name="gradient-degree",
+            title="Step size against gradient size",
+            x_label="gradient size",
+            y_label="step size",
+            x_log=True,
+            y_log=True,
+            series=(
+                Series(
+                    name="measured",
+                    kind="points",
+                    role="measured",
+                    x=2.0 ** np.array(POWERS),
+                    y=np.array(sizes),
+                ),
+                Series(
+                    name=f"degree {contract.degree:g}",
+                    kind="line",
+                    role="predicted",
+                    x=2.0 ** np.array(POWERS),
+                    y=sizes[2] * 2.0 ** (contract.degree * np.array(POWERS)),
+                ),
+            ),
+        ),
+    )
+
+
+LAW = GateLaw(
+    text=law_text(
+        "gradient-degree",
+        "The step's degree in the gradient",
+        "Gradients c times as large make steps c^h times as large, with the family's h.",
+        equation="u(c g) = c^h u(g) as eps → 0",
+        source="theory 4.1, general rule: h decides every other exponent",
+        meaning="The gradient is squared, normalised, clipped or not normalised; or there is a hidden eps.",
+        rivals=("degree 0", "degree 1", "degree 2"),
+    ),
+    tier="exact",
+    blind_to="decay, and everything of the same degree",
+    check=check,
+    applies=applies,
+)

@@ -1,0 +1,84 @@
+"""Each parameter group goes by its own lr and wd; one that is added later starts afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from ilr_check.gate.comparing import compared
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs, needs_schedule
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import Step, Walk, probing_gradients
+
+ORDER = 25
+STEPS, LATE = 4, 2
+SHAPE = (3, 4)
+GROUPS = (
+    {"lr": 0.3, "weight_decay": 0.1},
+    {"lr": 0.05, "weight_decay": 0.0},
+    {"lr": 0.11, "weight_decay": 0.4},
+)
+
+
+def applies(subject: Subject) -> str:
+    """Where lr and wd stand in ``param_groups``."""
+    reason = needs("lr")(subject)
+    if reason:
+        return reason
+    return needs_schedule(subject) if subject.can_vary("weight_decay") else ""
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Two groups from the start and one added after two steps."""
+    contract = subject.contract
+    assert contract is not None
+    rng = circumstances.generator()
+    starts = [rng.uniform(0.5, 2.0, size=SHAPE) for _ in GROUPS]
+    gradients = probing_gradients(contract, rng, [SHAPE] * len(GROUPS), STEPS)
+    weights = [nn.Parameter(torch.tensor(start)) for start in starts]
+    own = {
+        ours: subject.hyper_names[ours].names[0] for ours in ("lr", "weight_decay") if subject.can_vary(ours)
+    }
+
+    def group(i: int) -> dict[str, Any]:
+        return {"params": [weights[i]], **{own[k]: v for k, v in GROUPS[i].items() if k in own}}
+
+    optimizer = subject.build([group(0), group(1)], **dict.fromkeys(own, 0.017))
+    steps: list[list[Step]] = [[], [], []]
+    for t in range(STEPS):
+        if t == LATE:
+            optimizer.add_param_group(group(2))
+        active = range(2 if t < LATE else 3)
+        before = [w.detach().clone().numpy() for w in weights]
+        for i in active:
+            weights[i].grad = torch.tensor(gradients[t][i])
+        optimizer.step()
+        for i in active:
+            after = weights[i].detach().clone().numpy()
+            hyper: dict[str, Any] = {k: v for k, v in GROUPS[i].items() if k in own}
+            steps[i].append(Step(hyper, [gradients[t][i]], [before[i]], [after]))
+    read: Mapping[str, Any] = subject.read(optimizer)
+    for i, words in enumerate(("first group", "second group", "group added after two steps")):
+        hyper = {k: v for k, v in GROUPS[i].items() if k in own}
+        walked = Walk({**read, **hyper}, [starts[i]], steps[i], ["float64"])
+        yield compared(subject, walked, hyper, group=words, prefix=f"{words}: ")
+
+
+LAW = GateLaw(
+    text=law_text(
+        "group-settings",
+        "Each parameter group goes by its own settings",
+        "lr and wd of a group act on that group alone; a group added later starts at step 1.",
+        equation="w_i′ = textbook(w_i, g_i, lr_i, wd_i, t_i)",
+        source="torch.optim: per-parameter options, add_param_group",
+        meaning="The constructor's values or another group's are used, or a step count is shared.",
+        rivals=("the first group's lr", "a shared step count"),
+    ),
+    tier="exact",
+    blind_to="options other than lr and wd",
+    check=check,
+    applies=applies,
+)

@@ -1,0 +1,100 @@
+"""Every implementation switch that the target offers keeps the contract by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ilr_check.gate.comparing import compared
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.walk import Step, Walk, probing_gradients, walk
+
+ORDER = 22
+SHAPES = ((5,), (3, 4), (2, 2, 3))
+SWITCHES: dict[str, Mapping[str, Any]] = {
+    "for loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+    "maximize": {"maximize": True},
+}
+LRS = (0.3, 0.11, 0.17, 0.05)
+WEIGHT_DECAY = 0.2
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Each switch by itself; maximize with the gradients negated; lr as a tensor."""
+    contract = subject.contract
+    assert contract is not None
+    rng = circumstances.generator()
+    shapes = ((3, 4), (2, 2)) if contract.matrices_only else SHAPES
+    starts = [rng.normal(size=shape) for shape in shapes]
+    gradients = probing_gradients(contract, rng, shapes, len(LRS))
+    hyper: dict[str, Any] = {"lr": LRS[0]}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = WEIGHT_DECAY
+    schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
+    for name, arguments in offered(subject).items():
+        switched = subject.with_switches(**arguments)
+        sign = -1.0 if name == "maximize" else 1.0
+        handed = [[None if g is None else sign * g for g in row] for row in gradients]
+        walked = walk(switched, starts, handed, schedule=schedule, **hyper)
+        yield compared(switched, _negated(walked, sign), hyper, group=name, prefix=f"{name}: ")
+    if _takes_tensor_lr(subject):
+        walked = walk(
+            subject, starts, gradients, **{**hyper, "lr": torch.tensor(LRS[0], dtype=torch.float64)}
+        )
+        yield compared(subject, walked, hyper, group="tensor lr", prefix="lr as a tensor: ")
+
+
+def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
+    """Switches that the target's signature takes and its constructor accepts here."""
+    if subject.taken is None:
+        return {}
+    found = {}
+    for name, arguments in SWITCHES.items():
+        if all(word in subject.taken and word not in subject.args for word in arguments):
+            try:
+                subject.with_switches(**arguments).check_built()
+            except SubjectError:
+                continue
+            found[name] = arguments
+    return found
+
+
+def _takes_tensor_lr(subject: Subject) -> bool:
+    try:
+        subject.build([torch.nn.Parameter(torch.ones(2, 2))], lr=torch.tensor(0.1))
+    except SubjectError:
+        return False
+    return subject.taken is not None and isinstance(subject.factory, type)
+
+
+def _negated(walked: Walk, sign: float) -> Walk:
+    """The walk as the textbook sees it: maximize climbs, so its gradients count as negated."""
+    if sign > 0:
+        return walked
+    steps = [
+        Step(s.hyper, [None if g is None else np.asarray(-g) for g in s.gradients], s.before, s.after)
+        for s in walked.steps
+    ]
+    return Walk(walked.hyper, walked.starts, steps, walked.dtypes)
+
+
+LAW = GateLaw(
+    text=law_text(
+        "implementations",
+        "Every implementation keeps the contract",
+        "foreach, fused, the loop, maximize and an lr that is a tensor each give the textbook's steps.",
+        equation="w′ = textbook(w, ±g, …) under every switch",
+        source="kozistr/pytorch_optimizer#519, FlagGems#4988: one path decays, another does not",
+        meaning="One code path does something else: see which, and the near-miss that it follows.",
+    ),
+    tier="exact",
+    blind_to="devices other than the one it runs on; compiled steps",
+    check=check,
+    applies=needs("lr"),
+)

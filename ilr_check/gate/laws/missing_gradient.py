@@ -1,0 +1,73 @@
+"""A parameter without a gradient is left alone, and so is one that was frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ilr_check.evidence import Margin, Measured
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.subject import Subject
+
+ORDER = 6
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Between steps with a gradient, one without: bitwise nothing may happen to that parameter."""
+    rng = circumstances.generator()
+    hyper: dict[str, Any] = {"lr": 0.1} if subject.can_vary("lr") else {}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = 0.2
+    weights = [torch.tensor(rng.uniform(0.5, 2.0, size=(2, 2))) for _ in range(3)]
+    frozen = nn.Parameter(weights[2].clone(), requires_grad=False)
+    trial = subject.start([weights[0].clone(), weights[1].clone(), frozen], **hyper)
+    gradient = torch.eye(2, dtype=torch.float64)
+    moved = [0.0, 0.0]
+    for turn in (gradient, None, None, gradient):
+        before = trial.values()
+        trial.step([gradient, turn, None])
+        after = trial.values()
+        if turn is None:
+            moved[0] = max(moved[0], float((after[1] - before[1]).abs().max()))
+        moved[1] = max(moved[1], float((after[2] - before[2]).abs().max()))
+    same = trial.values()
+    reference = subject.start([weights[1].clone()], **hyper)
+    for _ in range(2):
+        reference.step([gradient])
+    state = float((same[1] - reference.values()[0]).abs().max())
+    yield _reading("without gradient", moved[0], "a parameter whose gradient is None is moved by {:.3g}")
+    yield _reading("frozen", moved[1], "a parameter that needs no gradient is moved by {:.3g}")
+    yield _reading("state", state, "steps without a gradient change the state: later steps deviate by {:.3g}")
+
+
+def _reading(group: str, size: float, sentence: str) -> Reading:
+    return Reading(
+        group=group,
+        verdict="holds" if size == 0.0 else "violated",
+        quantity="largest change of an entry",
+        measured=Measured(value=size if np.isfinite(size) else None),
+        expected=0.0,
+        margin=Margin(low=0.0, high=0.0),
+        message=f"moved by {size:.3g}, bitwise 0 expected",
+        diagnosis="" if size == 0.0 else sentence.format(size),
+        n_steps=4,
+    )
+
+
+LAW = GateLaw(
+    text=law_text(
+        "missing-gradient",
+        "No gradient, no step",
+        "A parameter whose gradient is None keeps its weights and its state, bit for bit.",
+        equation="g = None ⇒ w′ = w",
+        source="torch.optim: such parameters are passed over, weight decay included",
+        meaning="Frozen or unused parameters decay, coast on momentum, or age.",
+    ),
+    tier="exact",
+    blind_to="gradients of zero, which do count",
+    check=check,
+)

@@ -1,0 +1,73 @@
+"""Parameters of several dtypes in one group each get the step they would get alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ilr_check.gate.comparing import compared
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.laws.implementations import offered
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import Walk, deviation, probing_gradients, walk
+from ilr_check.optim.contracts.contract import Contract, Slip
+
+ORDER = 23
+STEPS = 3
+LR, WEIGHT_DECAY = 0.3, 0.4
+MIXES: dict[str, tuple[str, ...]] = {
+    "float64 and float32": ("float64", "float32", "float64"),
+    "three dtypes": ("float64", "float32", "bfloat16", "float64"),
+}
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Two mixes under the default and under each of loop, foreach and fused."""
+    contract = subject.contract
+    assert contract is not None
+    ways: dict[str, Any] = {"default": {}, **offered(subject)}
+    ways.pop("maximize", None)
+    hyper: dict[str, Any] = {"lr": LR}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = WEIGHT_DECAY
+    for mix, dtypes in MIXES.items():
+        rng = circumstances.generator(mix)
+        shapes = [(3, 4) if contract.matrices_only else (4, 3)] * len(dtypes)
+        starts = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
+        gradients = probing_gradients(contract, rng, shapes, STEPS)
+        for way, arguments in ways.items():
+            switched = subject.with_switches(**arguments)
+            walked = walk(switched, starts, gradients, dtype=dtypes, **hyper)
+            reading = compared(switched, walked, hyper, group=f"{mix}, {way}", prefix=f"{mix}, {way}: ")
+            if reading.verdict == "violated":
+                reading = _named(reading, walked, contract, way, len(set(dtypes)))
+            yield reading
+
+
+def _named(reading: Reading, walked: Walk, contract: Contract, way: str, count: int) -> Reading:
+    """Decay once per dtype is the known defect of this corner."""
+    repeated = Slip(sentence="", repeat=count)
+    if deviation(walked, contract, repeated).ratio <= 1.0:
+        path = "the" if way == "default" else f"the {way}"
+        return replace(
+            reading, diagnosis=f"{path} path decays once per dtype group: {count} times with {count} dtypes"
+        )
+    return reading
+
+
+LAW = GateLaw(
+    text=law_text(
+        "mixed-dtypes",
+        "Mixed dtypes in one group",
+        "In a group of several dtypes every tensor gets its own textbook step, once.",
+        equation="w′ = textbook(w, g, …) for each tensor by itself",
+        source="timm#2750: SGDW with foreach decayed each tensor once per (device, dtype) group",
+        meaning="A loop over dtype groups does something to all tensors in each turn.",
+        rivals=("decay once per dtype group",),
+    ),
+    tier="exact",
+    blind_to="groups of one dtype",
+    check=check,
+    applies=needs("lr"),
+)

@@ -1,0 +1,191 @@
+"""w → a w, g → g / a, and powers of a on lr, wd and eps: the path is a times itself, bit for bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ilr_check.evidence import Margin, Measured
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import Walk, probing_gradients, walk
+from ilr_check.optim.contracts.contract import Contract
+from ilr_check.optim.contracts.running import Array
+from ilr_check.optim.symmetry import Power
+
+ORDER = 18
+STEPS = 10
+LR, WEIGHT_DECAY = 2.0**-3, 0.3
+FACTORS = (1.0, 1.0, 0.5, 0.3, 1.7, 1.0, 0.1, 0.7, 0.2, 1.0)
+EPS = 2.0**-7
+"""Large, so that a wrong power of eps shows."""
+
+
+def applies(subject: Subject) -> str:
+    """Where the contract has a symmetry and every argument that it scales can be set."""
+    reason = needs("lr")(subject)
+    if reason or subject.contract is None:
+        return reason
+    if subject.contract.symmetry is None:
+        return "the family has no such symmetry"
+    missing = [
+        n for n in subject.contract.symmetry.arguments if n != "weight_decay" and not subject.can_vary(n)
+    ]
+    return f"{' and '.join(missing)} cannot be set" if missing else ""
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """For each setting, a = 2 and a = 1/8."""
+    contract = subject.contract
+    assert contract is not None
+    for setting in subject.settings:
+        rng = circumstances.generator(str(setting))
+        shape = (3, 4)
+        start = rng.normal(size=shape)
+        gradients = probing_gradients(contract, rng, [shape], STEPS)
+        one = _scaled(subject, contract, setting, start, gradients, 0)
+        for k in (1, -3):
+            other = _scaled(subject, contract, setting, start, gradients, k)
+            off = [
+                float(np.max(np.abs(b.after[0] - 2.0**k * a.after[0])))
+                for a, b in zip(one.steps, other.steps, strict=True)
+            ]
+            bad = next((t for t, size in enumerate(off) if size != 0.0), None)
+            relative = max(off) / float(np.abs(start).max()) / 2.0**k
+            powers = ", ".join(f"{n}: {p}" for n, p in _powers(subject, contract, setting).items())
+            yield Reading(
+                group=f"a=2^{k}, {subject.words(setting)}",
+                verdict="holds" if bad is None else "violated",
+                quantity="largest deviation relative to the weights",
+                measured=Measured(value=relative if math.isfinite(relative) else None),
+                expected=0.0,
+                margin=Margin(low=0.0, high=0.0),
+                message=f"powers of a: {powers}; "
+                + (f"{STEPS} steps agree" if bad is None else f"first deviation at step {bad + 1}"),
+                diagnosis=""
+                if bad is None
+                else (
+                    f"weights scaled by 2^{k} with {powers} leave the scaled path at step {bad + 1}: "
+                    + _guess(subject, contract, setting, start, gradients, one, k)
+                ),
+                n_steps=2 * STEPS,
+            )
+
+
+def _powers(subject: Subject, contract: Contract, setting: Mapping[str, Any]) -> dict[str, int]:
+    """The powers of a, with what was declared and set taken into account."""
+    assert contract.symmetry is not None
+    powers = _plain(contract.symmetry.arguments)
+    hyper: dict[str, Any] = {**subject.declared, **setting}
+    place = str(hyper.get("eps_place", "outside"))
+    if place.startswith("inside") and place != "inside, squared" and "eps" in powers:
+        powers["eps"] = -2
+    if hyper.get("decoupled_weight_decay") or "decay" in hyper or "decay_law" in hyper:
+        decay = contract.decay_for(hyper)
+        step = powers.get("lr", 0)
+        if decay.where in ("before", "after"):
+            powers["weight_decay"] = int(-decay.lr_power * step / decay.wd_power)
+        elif decay.where == "gradient":
+            powers["weight_decay"] = -2
+    return powers
+
+
+def _scaled(
+    subject: Subject,
+    contract: Contract,
+    setting: Mapping[str, Any],
+    start: Array,
+    gradients: list[list[Any]],
+    k: int,
+    **changed: int,
+) -> Walk:
+    powers = {**_powers(subject, contract, setting), **changed}
+    hyper: dict[str, Any] = {**setting, "lr": LR}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = WEIGHT_DECAY
+    if "eps" in powers and "eps" not in setting:
+        hyper["eps"] = EPS
+    assert contract.symmetry is not None
+    begun = {n: v for n, v in subject.start([_ones()], **hyper).hyper.items() if n in powers}
+    hyper |= {n: v for n, v in begun.items() if v is not None and n not in hyper}
+    base: dict[str, Any] = {
+        n: v * 2.0 ** (k * powers.get(n, 0)) if isinstance(v, float) else v for n, v in hyper.items()
+    }
+    early = _first_phase(contract, {**begun, **hyper, **subject.start([_ones()], **hyper).hyper})
+    schedule = []
+    for t in range(STEPS):
+        now = {**powers, **_plain(contract.symmetry.first_phase if t < early else {})}
+        rates = {"lr": LR * FACTORS[t] * 2.0 ** (k * now.get("lr", 0))}
+        if subject.can_schedule("weight_decay"):
+            rates["weight_decay"] = WEIGHT_DECAY * 2.0 ** (k * now.get("weight_decay", 0))
+        schedule.append(rates)
+    scaled = [[g * 2.0**-k for g in row] for row in gradients]
+    if not subject.can_schedule("lr"):
+        return walk(subject, [start * 2.0**k], scaled, **base)
+    return walk(subject, [start * 2.0**k], scaled, schedule=schedule, **base)
+
+
+def _plain(powers: Mapping[str, Power]) -> dict[str, int]:
+    """Powers of arguments that are single numbers."""
+    return {name: power for name, power in powers.items() if isinstance(power, int)}
+
+
+def _ones() -> Any:
+    return torch.ones(2, 2)
+
+
+def _first_phase(contract: Contract, hyper: Mapping[str, Any]) -> float:
+    """Steps before the powers of the later phase hold: RAdam's, while rho_t <= 5."""
+    if contract.symmetry is None or not contract.symmetry.first_phase:
+        return 0
+    b2 = float(hyper["beta2"])
+    limit = 2.0 / (1.0 - b2) - 1.0
+    t = 1
+    while t <= STEPS and limit - 2.0 * t * b2**t / (1.0 - b2**t) <= 5.0:
+        t += 1
+    return t - 1
+
+
+def _guess(
+    subject: Subject,
+    contract: Contract,
+    setting: Mapping[str, Any],
+    start: Array,
+    gradients: list[list[Any]],
+    one: Walk,
+    k: int,
+) -> str:
+    """Another power that would make the paths agree."""
+    right = _powers(subject, contract, setting)
+    for name in right:
+        for power in (-2, -1, 0, 1, 2):
+            if power == right[name]:
+                continue
+            other = _scaled(subject, contract, setting, start, gradients, k, **{name: power})
+            if all(
+                np.array_equal(b.after[0], 2.0**k * a.after[0])
+                for a, b in zip(one.steps, other.steps, strict=True)
+            ):
+                return f"{name} has the power {power}, expected {right[name]}"
+    return "no single other power repairs it, so a constant of fixed size is hidden in the step"
+
+
+LAW = GateLaw(
+    text=law_text(
+        "scaling-symmetry",
+        "The family's scaling symmetry, bit for bit",
+        "With w times a, g over a, and the powers of a on lr, wd and eps, every step is a times itself.",
+        equation="w → a w, lr → aᵖ lr, wd → a^q wd, eps → aʳ eps",
+        source="theory 4.1: exact, and bitwise for powers of two",
+        meaning="lr, wd or eps enters with another power, or a constant is hidden in the step.",
+        rivals=("another power of lr, wd or eps",),
+    ),
+    tier="exact",
+    blind_to="anything that depends on lr*wd alone: a decay of another size with the right powers passes",
+    check=check,
+    applies=applies,
+)

@@ -1,0 +1,67 @@
+"""Scalars, empty, long, deep and non-contiguous tensors, and many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ilr_check.gate.comparing import compared
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import probing_gradients, walk
+
+ORDER = 24
+STEPS = 2
+LR, WEIGHT_DECAY = 0.2, 0.3
+CASES: dict[str, tuple[tuple[int, ...], ...]] = {
+    "a scalar": ((),),
+    "one entry": ((1,),),
+    "an empty tensor beside a full one": ((0,), (3,)),
+    "an odd length": ((67,),),
+    "four dimensions": ((2, 3, 2, 2),),
+    "a transposed matrix": ((5, 3),),
+    "a hundred tensors": tuple((1 + n % 3, 2) for n in range(100)),
+}
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """One reading for each case; matrices only where the family takes no others."""
+    contract = subject.contract
+    assert contract is not None
+    hyper: dict[str, Any] = {"lr": LR}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = WEIGHT_DECAY
+    for case, shapes in CASES.items():
+        if contract.matrices_only and any(len(shape) != 2 for shape in shapes):
+            continue
+        rng = circumstances.generator(case)
+        starts = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
+        gradients = probing_gradients(contract, rng, shapes, STEPS)
+        try:
+            walked = walk(subject, starts, gradients, transposed="transposed" in case, **hyper)
+        except Exception as error:
+            words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            yield Reading(
+                group=case,
+                verdict="violated",
+                message=words,
+                diagnosis=f"{case}: the step fails with {words}",
+            )
+            continue
+        yield compared(subject, walked, hyper, group=case, prefix=f"{case}: ")
+
+
+LAW = GateLaw(
+    text=law_text(
+        "tensor-shapes",
+        "Any shape, any number",
+        "Scalars, empty, odd, deep and transposed tensors, and a hundred at once, get the textbook's step.",
+        equation="w′ = textbook(w, g, …)",
+        source="torch.testing's optim_db asks for no failure on them; here the values count",
+        meaning="Indexing, views or a kernel's tail go wrong for this shape.",
+    ),
+    tier="exact",
+    blind_to="tensors large enough for several threads",
+    check=check,
+    applies=needs("lr"),
+)

@@ -1,0 +1,41 @@
+"""Every optimizer of the installed torch keeps its contract, in each implementation it offers.
+
+What it does not keep stands here with its cause, and must stay broken: a repaired torch fails this test.
+"""
+
+import pytest
+import torch
+
+from ilr_check.gate.judging import judge, planned, subject_of
+from ilr_check.optim.contracts import contracts
+
+KNOWN = {
+    (
+        "Adafactor",
+        "mixed-dtypes",
+    ): "its foreach path takes the first dtype group's eps1 for all",
+    ("Adafactor", "tensor-shapes"): "it divides by the number of entries, which is 0 for an empty tensor",
+}
+CLASSES = sorted(
+    name
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and name.lower() in contracts()
+)
+LAWS = [law.id for law in planned("exact")]
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("name", CLASSES)
+def test_it_keeps_its_contract(name: str, law: str) -> None:
+    subject, _ = subject_of(getattr(torch.optim, name), contract=name.lower())
+    findings, _ = judge(planned(law)[0], subject)
+    wrong = [f"{f.group}: {f.diagnosis}" for f in findings if f.verdict not in ("holds", "skipped")]
+    assert bool(wrong) == ((name, law) in KNOWN), wrong
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_its_family_is_found_by_measurement(name: str) -> None:
+    subject, note = subject_of(getattr(torch.optim, name), contract="auto")
+    assert subject.contract is not None
+    assert subject.contract.name == name.lower()
+    assert "measured steps agree" in note
