@@ -1,7 +1,7 @@
-"""The fleet beside what a user would pick instead: a loop of nets with ``torch.optim``; read the ratios.
+"""Whole trainings of the workloads of ``ilr-check bench``, for pytest-benchmark; read the ratios.
 
-``make bench`` runs it. The reference workload: the 64-64-64 BatchNorm MLP on digits, batch 32, plain SGD, and
-64 independent runs. Each benchmark trains its runs for ``STEPS`` steps; extra_info has us a run-step.
+``make bench`` runs it. Here set-up is in the time and the paths share a process; ``ilr-check bench`` measures
+steps alone, paths in turn and in processes of their own, and memory.
 """
 
 from __future__ import annotations
@@ -9,20 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-import torch
 
-from ilr_check.claims.experiments.nets import REFERENCE
-from ilr_check.data import DigitsSpec
-from ilr_check.optim.hyper import HyperParams
-from ilr_check.optim.schedules import Constant
-from ilr_check.train.compiling import has_compiler
-from ilr_check.train.fleet import BLOCK, Fleet, Runs
-from ilr_check.train.loop import Setting, steps_of
+from ilr_check.bench.paths import Unavailable, make
+from ilr_check.bench.results import PATHS, PathName
+from ilr_check.bench.workloads import WORKLOADS
+from ilr_check.train.fleet import BLOCK
 from ilr_check.train.threads import threads
 
 RUNS, STEPS = 64, 2 * BLOCK
-LOOPED = 4
-"""Runs of the loop that are timed; a loop's cost is linear in the number of runs."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,41 +25,14 @@ def _own_threads() -> Iterator[None]:
         yield
 
 
-def _fleet(compiled: bool) -> Callable[[], object]:
-    fleet = Fleet(REFERENCE, DigitsSpec(), batch_size=32, dtype=torch.float32, compile=compiled)
-    runs = Runs(seeds=range(RUNS), lr=0.5, weight_decay=8e-3)
-    return lambda: fleet.train(runs, STEPS)
-
-
-def _loop() -> Callable[[], object]:
-    settings = [
-        Setting(
-            net=REFERENCE,
-            data=DigitsSpec(),
-            hyper=HyperParams(lr=0.5, weight_decay=8e-3, steps=STEPS, batch_size=32, seed=seed),
-            lr_schedule=Constant(),
-            decay_schedule=Constant(),
-            dtype="float32",
-        )
-        for seed in range(LOOPED)
-    ]
-    return lambda: [step for setting in settings for step in steps_of(setting)]
-
-
-PATHS = {
-    "loop": (_loop, LOOPED),
-    "eager": (lambda: _fleet(False), RUNS),
-    "compiled": (lambda: _fleet(True), RUNS),
-}
-
-
 @pytest.mark.parametrize("path", PATHS)
-def test_reference_workload(path: str, benchmark: Callable[..., object]) -> None:
-    if path == "compiled" and not has_compiler():
-        pytest.skip("no C++ compiler")
-    make, runs = PATHS[path]
-    train = make()
-    train()  # compile, and fill caches
-    assert benchmark.pedantic(train, rounds=5) is not None
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_training(workload: str, path: PathName, benchmark: Callable[..., object]) -> None:
+    try:
+        way = make(path, WORKLOADS[workload])
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    way.compile(RUNS)
+    benchmark.pedantic(way.train, args=(RUNS, STEPS), rounds=3, warmup_rounds=1)
     seconds = benchmark.stats.stats.median
-    benchmark.extra_info["us_per_run_step"] = round(1e6 * seconds / (runs * STEPS), 2)
+    benchmark.extra_info["us_per_run_step"] = round(1e6 * seconds / (way.timed(RUNS) * STEPS), 2)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from ilr_check.bench.command import bench
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 @click.version_option(package_name="ilr-check")
 def app() -> None:
     """Verify the theory of the intrinsic learning rate, and guard optimizers with its laws."""
+
+
+app.add_command(bench)
 
 
 def _env(name: str) -> str:

@@ -32,6 +32,7 @@ RULE: dict[tuple[str, ...], set[str]] = {
     ("gate",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"}
     | {"claims"},
     ("reporting",): {"evidence"},
+    ("bench",): {"nets", "data", "optim", "train", "seeds", "evidence", "claims"},
 }
 FACES = ("api", "replaying", "settings", "doctor")
 EDGES = ("cli", "pytest_plugin", "pytest_session", "pytest_verdicts")

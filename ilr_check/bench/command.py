@@ -1,0 +1,88 @@
+"""``ilr-check bench``: what is asked for, measured, written and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+ALL_PATHS = "loop,eager,compiled,blackbox,jax,limit"
+ALL_WORKLOADS = "reference,cnn,deep,pre-residual"
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(
+    epilog="Example: ilr-check bench --workload reference --runs 64 --path loop,compiled --json speed.json"
+)
+@click.option("--workload", default=ALL_WORKLOADS, show_default=True, help="Names, separated by commas.")
+@click.option("--runs", default="1,64,1024", show_default=True, help="Numbers of runs, separated by commas.")
+@click.option("--path", "paths", default=ALL_PATHS, show_default=True, help="Ways to train, with commas.")
+@click.option("--steps", default=256, show_default=True, help="Steps of a sample, if time allows.")
+@click.option("--seconds", default=0.5, show_default=True, help="After this a sample ends with its block.")
+@click.option("--rounds", default=3, show_default=True, help="Samples of each path, taken in turn.")
+@click.option("--scaling", is_flag=True, help="Also fit cost against runs, width, depth, batch and steps.")
+@click.option("--json", "json_file", help="Write the numbers here; - is standard output, and nothing else.")
+@click.option("--markdown", type=_file, help="Write the page here.")
+@click.option("--figure", type=_file, help="Write a PNG here; needs plotly and a Chromium.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def bench(
+    workload: str,
+    runs: str,
+    paths: str,
+    steps: int,
+    seconds: float,
+    rounds: int,
+    scaling: bool,
+    json_file: str | None,
+    markdown: Path | None,
+    figure: Path | None,
+    debug: bool,
+) -> None:
+    """Time fleets beside a torch.optim loop, JAX and the matrix-product limit, in one run.
+
+    ILR_CHECK_THREADS sets the threads of every path. A path that cannot be taken here is left out, with
+    the reason.
+    """
+    from ilr_check.bench import tables
+    from ilr_check.bench.figure import write_figure
+    from ilr_check.bench.measure import Plan
+    from ilr_check.bench.results import choose_paths
+    from ilr_check.bench.running import run_bench
+    from ilr_check.bench.workloads import choose
+
+    plan = Plan(
+        workloads=choose(_words(workload, "no workload is named; leave --workload out for all")),
+        paths=choose_paths(_words(paths, "no path is named; leave --path out for all")),
+        runs=[_whole(word) for word in _words(runs, "no runs are named; give numbers, such as 1,64")],
+        steps=steps,
+        seconds=seconds,
+        rounds=rounds,
+    )
+    found = run_bench(plan, scaling=scaling)
+    if json_file is not None and json_file != "-":
+        _write(Path(json_file), found.json() + "\n")
+    if markdown is not None:
+        _write(markdown, tables.markdown(found))
+    if figure is not None:
+        write_figure(found, figure)
+    click.echo(found.json() if json_file == "-" else tables.markdown(found))
+    if not found.rows:
+        raise ValueError(f"nothing was measured: {'; '.join(a.reason for a in found.absent)}")
+
+
+def _words(text: str, otherwise: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ValueError(otherwise)
+    return words
+
+
+def _whole(word: str) -> int:
+    if not word.isdigit():
+        raise ValueError(f"runs={word!r}: must be whole numbers from 1, separated by commas, such as 1,64")
+    return int(word)
+
+
+def _write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")

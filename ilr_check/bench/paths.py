@@ -1,0 +1,232 @@
+"""The ways of training many runs that are measured, behind one face: warm up, then give a sample.
+
+Every sample is of steps in the middle of a training: drawing initial weights, building a net and compiling
+are not in it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from math import inf
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ilr_check.bench.minimum import products
+from ilr_check.bench.results import PathName
+from ilr_check.bench.workloads import DATA, Workload
+from ilr_check.data.sets import load
+from ilr_check.nets.build import build, initial_parameters
+from ilr_check.nets.norms import Norm
+from ilr_check.optim.sgd import plain
+from ilr_check.train.blackbox import BlackBox
+from ilr_check.train.compiling import has_compiler
+from ilr_check.train.fleet import BLOCK, Fleet, Runs
+
+LANES = 64
+LOOPED = 4
+"""Nets of the loop that are timed: it does one after the other, so its cost is linear in their number."""
+FEWEST_STEPS = 2
+"""Of a sample, however slow."""
+LIMIT_RUNS = 8
+"""Runs whose products are taken at once for the limit: their factors still fit the caches."""
+
+
+class Unavailable(Exception):
+    """A path cannot be taken here; the message says why and what to do."""
+
+
+class Path(Protocol):
+    """A way of training the runs of one workload."""
+
+    def compile(self, runs: int) -> float:
+        """Compile what training so many runs needs; return the seconds that this took."""
+
+    def train(self, runs: int, steps: int) -> None:
+        """Train every run that is timed for so many steps."""
+
+    def sample(self, runs: int, steps: int, seconds: float) -> float:
+        """Microseconds a run and step over ``steps`` steps, or fewer once ``seconds`` are over."""
+
+    def timed(self, runs: int) -> int:
+        """How many of the runs a sample trains."""
+
+
+def make(path: PathName, workload: Workload) -> Path:
+    """The path, ready to warm up; raises ``Unavailable`` where this machine lacks what it needs."""
+    if path == "loop":
+        return Loop(workload)
+    if path == "limit":
+        return Limit(workload)
+    if path == "jax":
+        from ilr_check.bench.jax_path import JaxPath
+
+        return JaxPath(workload)
+    if path in ("compiled", "blackbox") and not has_compiler():
+        raise Unavailable("there is no C++ compiler, so nothing can be compiled; install g++")
+    return FleetPath(workload, path)
+
+
+class Loop:
+    """One net after the other as one would write it: stock norm layers and a real optimizer."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        self.data = load(DATA, dtype=torch.float32)
+
+    def timed(self, runs: int) -> int:
+        return min(runs, LOOPED)
+
+    def compile(self, runs: int) -> float:
+        return 0.0
+
+    def train(self, runs: int, steps: int) -> None:
+        for seed in range(self.timed(runs)):
+            self._train(seed, steps, inf)
+
+    def sample(self, runs: int, steps: int, seconds: float) -> float:
+        share = seconds / self.timed(runs)
+        spent = [self._train(seed, steps, share) for seed in range(self.timed(runs))]
+        return 1e6 * sum(s for s, _ in spent) / sum(done for _, done in spent)
+
+    def _train(self, seed: int, steps: int, seconds: float) -> tuple[float, int]:
+        net = stock_net(self.workload)
+        net.load_state_dict(initial_parameters(self.workload.net, seed, dtype=torch.float32), strict=False)
+        optimizer = torch.optim.SGD(
+            net.parameters(), lr=self.workload.lr, weight_decay=self.workload.weight_decay
+        )
+        generator = torch.Generator().manual_seed(seed)
+        x, y, size = self.data.x, self.data.y, (self.workload.batch_size,)
+        begin = time.perf_counter()
+        done, now = 0, begin
+        while done < steps and (done < FEWEST_STEPS or now - begin < seconds):
+            rows = torch.randint(len(x), size, generator=generator)
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(net(x[rows]), y[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            done, now = done + 1, time.perf_counter()
+        return now - begin, done
+
+
+def stock_net(workload: Workload) -> nn.Module:
+    """The net with torch's own BatchNorm layers, which are faster in a loop than ours of eps 0."""
+    net = build(workload.net, dtype=torch.float32)
+    on_images = any(p.dim() == 4 for p in net.parameters())
+    kind: type[nn.Module] = nn.BatchNorm2d if on_images else nn.BatchNorm1d
+    for name, norm in list(net.named_modules()):
+        if isinstance(norm, Norm):
+            if norm.spec.kind != "batch":
+                raise ValueError(f"norm kind {norm.spec.kind!r}: the loop is written for 'batch'")
+            # The number of features is not used without an affine part and running statistics.
+            net.set_submodule(name, kind(1, affine=False, track_running_stats=False))
+    return net
+
+
+class _EnoughError(Exception):
+    pass
+
+
+class FleetPath:
+    """The fleet as it ships, with ``compile`` decided by the path; a record each block of steps."""
+
+    def __init__(self, workload: Workload, path: PathName) -> None:
+        self.workload, self.path = workload, path
+        self._fleets: dict[int, tuple[Fleet, float]] = {}
+
+    def timed(self, runs: int) -> int:
+        return runs
+
+    def compile(self, runs: int) -> float:
+        return self._fleet(runs)[1]
+
+    def train(self, runs: int, steps: int) -> None:
+        fleet, _ = self._fleet(runs)
+        fleet.train(self._runs(runs), steps, record_every=BLOCK)
+
+    def sample(self, runs: int, steps: int, seconds: float) -> float:
+        """Time all blocks of steps but the first of each chunk of runs: that one has the set-up in it."""
+        fleet, _ = self._fleet(runs)
+        blocks = max(2, -(-steps // BLOCK))
+        begin = time.perf_counter()
+        stamps: list[float] = []
+
+        def stamp(fraction: float) -> None:
+            stamps.append(time.perf_counter())
+            if len(stamps) >= 2 and stamps[-1] - begin >= seconds:
+                raise _EnoughError
+
+        with suppress(_EnoughError):
+            fleet.train(self._runs(runs), blocks * BLOCK, record_every=BLOCK, progress=stamp)
+        spent, run_steps = 0.0, 0
+        for number in range(1, len(stamps)):
+            chunk, block = divmod(number, blocks)
+            if block:
+                spent += stamps[number] - stamps[number - 1]
+                run_steps += BLOCK * min(fleet.lanes, runs - chunk * fleet.lanes)
+        return 1e6 * spent / run_steps
+
+    def _fleet(self, runs: int) -> tuple[Fleet, float]:
+        lanes = min(runs, LANES)
+        if lanes not in self._fleets:
+            fleet = Fleet(
+                self.workload.net,
+                DATA,
+                batch_size=self.workload.batch_size,
+                rule=BlackBox(torch.optim.SGD, layout="shared") if self.path == "blackbox" else plain,
+                dtype=torch.float32,
+                lanes=lanes,
+                compile=self.path != "eager",
+            )
+            seconds = []
+            for _ in range(2):
+                begin = time.perf_counter()
+                fleet.train(self._runs(lanes), FEWEST_STEPS, record_every=BLOCK)
+                seconds.append(time.perf_counter() - begin)
+            self._fleets[lanes] = fleet, seconds[0] - seconds[1] if self.path != "eager" else 0.0
+        return self._fleets[lanes]
+
+    def _runs(self, count: int) -> Runs:
+        return Runs(seeds=range(count), lr=self.workload.lr, weight_decay=self.workload.weight_decay)
+
+
+class Limit:
+    """The matrix products of the step alone, batched over runs, on factors that are there already."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.products = products(workload)
+        self._factors: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
+
+    def timed(self, runs: int) -> int:
+        return min(runs, LIMIT_RUNS)
+
+    def compile(self, runs: int) -> float:
+        return 0.0
+
+    def train(self, runs: int, steps: int) -> None:
+        for _ in range(steps):
+            self._once(self.timed(runs))
+
+    def sample(self, runs: int, steps: int, seconds: float) -> float:
+        count = self.timed(runs)
+        begin = time.perf_counter()
+        done, now = 0, begin
+        while done < steps and (done < FEWEST_STEPS or now - begin < seconds):
+            self._once(count)
+            done, now = done + 1, time.perf_counter()
+        return 1e6 * (now - begin) / (done * count)
+
+    def _once(self, runs: int) -> None:
+        if runs not in self._factors:
+            self._factors[runs] = [
+                (
+                    torch.randn(1, runs * rows, inner) if shared else torch.randn(runs, rows, inner),
+                    torch.randn(1 if shared else runs, inner, columns),
+                    torch.empty(1, runs * rows, columns) if shared else torch.empty(runs, rows, columns),
+                )
+                for rows, inner, columns, shared in self.products
+            ]
+        for left, right, out in self._factors[runs]:
+            torch.bmm(left, right, out=out)

@@ -1,0 +1,130 @@
+"""A process of its own for each path, so that their memory, thread pools and compilers do not mix.
+
+``python -m ilr_check.bench.worker`` reads one JSON order a line and answers each with one JSON line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import sys
+import time
+from pathlib import Path as File
+from typing import Any, TextIO
+
+import msgspec
+
+from ilr_check.bench.results import PathName
+from ilr_check.bench.workloads import Workload
+
+WARM_STEPS = 2
+_STATUS, _RESET = File("/proc/self/status"), File("/proc/self/clear_refs")
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="do"):
+    """What the process is asked for."""
+
+
+class Begin(Order, frozen=True, kw_only=True, tag="begin"):
+    """Make a path and warm it up with one run."""
+
+    path: PathName
+    workload: Workload
+    threads: int
+
+
+class Warm(Order, frozen=True, kw_only=True, tag="warm"):
+    """Train so many runs for a few steps, compiling what has to be; tells compile time and peak memory."""
+
+    runs: int
+
+
+class Sample(Order, frozen=True, kw_only=True, tag="sample"):
+    """Time some steps in the middle of a training, or with ``whole`` a training with its set-up."""
+
+    runs: int
+    steps: int
+    seconds: float
+    whole: bool = False
+
+
+def serve(orders: TextIO, answers: TextIO) -> None:
+    """Answer orders until they end; what goes wrong is answered as ``absent`` or ``error``."""
+    path: Any = None
+    for line in orders:
+        order = msgspec.json.decode(line, type=Begin | Warm | Sample)
+        answer: dict[str, Any] = {}
+        try:
+            if isinstance(order, Begin):
+                path = _begin(order)
+            elif path is None:
+                raise RuntimeError("the first order must be to begin")
+            elif isinstance(order, Warm):
+                answer["compile_seconds"] = path.compile(order.runs)
+                give_back()
+                resident = memory_mib("VmRSS")
+                forget_peak()
+                path.train(order.runs, WARM_STEPS)
+                peak = memory_mib("VmHWM")
+                answer["peak_mib"] = None if peak is None or resident is None else max(0.0, peak - resident)
+                answer["timed_runs"] = path.timed(order.runs)
+            elif order.whole:
+                begin = time.perf_counter()
+                path.train(order.runs, order.steps)
+                spent = time.perf_counter() - begin
+                answer["us_per_run_step"] = 1e6 * spent / (path.timed(order.runs) * order.steps)
+            else:
+                answer["us_per_run_step"] = path.sample(order.runs, order.steps, order.seconds)
+        except Exception as error:
+            kind = "absent" if type(error).__name__ == "Unavailable" else "error"
+            answer = {kind: " ".join(str(error).split()) or type(error).__name__}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _begin(order: Begin) -> Any:
+    if order.path == "jax" and hasattr(os, "sched_setaffinity"):
+        # XLA makes a pool as large as the cores it may use, and has no other setting for all of its pools.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order.threads])
+    import torch
+
+    from ilr_check.bench.paths import make
+
+    torch.set_num_threads(order.threads)
+    path = make(order.path, order.workload)
+    path.compile(1)
+    path.train(1, WARM_STEPS)
+    return path
+
+
+def memory_mib(field: str) -> float | None:
+    """VmRSS (resident now) or VmHWM (its peak) of this process, or ``None`` where there is no /proc."""
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":")), None)
+
+
+def give_back() -> None:
+    """Return freed memory to the system: what compiling left behind would hide what training takes."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def forget_peak() -> None:
+    """Let VmHWM start anew from the memory that is resident now."""
+    try:
+        _RESET.write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    # Compilers and libraries print; the answers keep standard output for themselves.
+    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(sys.stdin, own)
