@@ -84,7 +84,9 @@ class Probe:
         kwargs = dict(batch) if isinstance(batch, Mapping) else {}
         cuda = [p.device for p in parameters.values() if p.is_cuda][:1]
         with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(0)  # inside the fork: the caller's state comes back, dropout draws equal masks
+            _seed(
+                0, cuda=bool(cuda)
+            )  # inside the fork: the caller's state comes back, dropout draws equal masks
             result = functional_call(self._module, state, args, kwargs)
         return _first_tensor(result).reshape(-1)
 
@@ -127,6 +129,13 @@ class Probe:
             return {k: self._cast(v) if isinstance(v, Tensor) else v for k, v in batch.items()}
         first = batch if isinstance(batch, Tensor) else batch[0]
         return self._cast(first)
+
+
+def _seed(value: int, *, cuda: bool) -> None:
+    """Seed the global generators in use; torch's own ``manual_seed`` formats a stack trace each time."""
+    torch.default_generator.manual_seed(value)
+    if cuda:
+        torch.cuda.manual_seed(value)
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
