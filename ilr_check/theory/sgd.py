@@ -32,6 +32,63 @@ def rotation_cosine(r: ArrayLike, r_next: ArrayLike, eta: ArrayLike, lam: ArrayL
     return np.asarray(decay_factor(eta, lam) * np.asarray(r) / np.asarray(r_next))
 
 
+def rotation_sine(r_next: ArrayLike, g: ArrayLike, eta: ArrayLike) -> Array:
+    """sin(angle between w and w') = eta ||g|| / r', exact for plain SGD; sharp where the angle is small."""
+    return np.asarray(np.asarray(eta) * np.asarray(g) / np.asarray(r_next))
+
+
+def direction_speed(r2: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
+    """Phi = eta / (a r^2): tan(rotation) = Phi ||gbar||, gbar = r g the gradient at unit norm."""
+    return np.asarray(np.asarray(eta) / (decay_factor(eta, lam) * np.asarray(r2)))
+
+
+def next_direction(u: Array, gbar: Array, effective_lr: float, a: float) -> Array:
+    """u' = (u - Phi gbar) / sqrt(1 + Phi^2 ||gbar||^2), times the sign of a.
+
+    Multiplied through by a, so that a = 0, where Phi is infinite, needs no case of its own: ``effective_lr``
+    is a Phi = eta / r^2.
+    """
+    turned = a * u - effective_lr * gbar
+    return np.asarray(turned / np.sqrt(a * a + effective_lr**2 * (gbar @ gbar)))
+
+
+def next_direction_speed(phi: ArrayLike, G2: ArrayLike, growth: ArrayLike) -> Array:
+    """Phi' = B Phi / (1 + Phi^2 G^2), G^2 = ||gbar||^2 (from the norm recursion)."""
+    phi = np.asarray(phi, dtype=np.float64)
+    return np.asarray(np.asarray(growth) * phi / (1.0 + phi**2 * np.asarray(G2)))
+
+
+def direction_speed_growth(eta: ArrayLike, lam: ArrayLike, eta_next: ArrayLike, lam_next: ArrayLike) -> Array:
+    """B = eta' / (eta a a'); (1 - eta lam)^-2 for constant hyper-parameters."""
+    return np.asarray(
+        np.asarray(eta_next) / (np.asarray(eta) * decay_factor(eta, lam) * decay_factor(eta_next, lam_next))
+    )
+
+
+def rotation_budget(r_start: ArrayLike, r_end: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
+    """sum_t -log|cos theta_t| = -sum_t log|1 - eta_t lam_t| + log(r_T / r_0): the sum of the rotation law.
+
+    ``eta`` and ``lam`` run along time (first axis).
+    """
+    decayed = -np.log(np.abs(decay_factor(eta, lam))).sum(axis=0)
+    return np.asarray(decayed + np.log(np.asarray(r_end) / np.asarray(r_start)))
+
+
+def effective_lr_of_rotation(
+    tangent: ArrayLike, r: ArrayLike, g: ArrayLike, eta: ArrayLike, lam: ArrayLike
+) -> Array:
+    """eta / r^2 = a tan(rotation) / (r g): the effective LR that a step shows, whatever lr it was told."""
+    return np.asarray(decay_factor(eta, lam) * np.asarray(tangent) / (np.asarray(r) * np.asarray(g)))
+
+
+def effective_lr_ceiling(unit_gradient: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
+    """eta / r'^2 <= 1 / (2 |a| ||gbar||) after any step (the norm recursion, and x + y >= 2 sqrt(xy)).
+
+    Attained where |a| r^2 = eta ||gbar||: no step makes the effective LR larger than that at the same eta.
+    """
+    return np.asarray(0.5 / (np.abs(decay_factor(eta, lam)) * np.asarray(unit_gradient)))
+
+
 def squared_norm_path(r2_start: ArrayLike, G2: Array, eta: Array, lam: Array) -> Array:
     """The whole path r_0^2 .. r_T^2 that the recursion gives for a path of unit-sphere noise ``G2`` [T, ...].
 
