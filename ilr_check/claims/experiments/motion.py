@@ -1,0 +1,120 @@
+"""What one step of a real optimizer does to each invariant group, measured in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ilr_check.nets import build, net_groups, orthogonality_bounds
+from ilr_check.theory.step_rounding import StepSizes
+from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, Step, steps_of, torch_sgd
+
+Vector = NDArray[np.float64]
+
+RANGE = (1e-130, 1e130)
+"""Norms whose squares and products with each other neither under- nor overflow in float64."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """One group in one step: weights before and after and gradient, as float64 vectors, and their sizes."""
+
+    names: tuple[str, ...]
+    step: Step
+    w: Vector
+    gradient: Vector
+    w_next: Vector
+    sizes: StepSizes
+
+    @property
+    def name(self) -> str:
+        """The tensors of the group, for a reader."""
+        return "+".join(self.names)
+
+    @property
+    def inner(self) -> float:
+        """<w, w'>."""
+        return float(self.w @ self.w_next)
+
+    @property
+    def turned(self) -> float:
+        """Length of the part of w' that is orthogonal to w; sharp where 1 - cos is rounding."""
+        along = self.inner / float(self.w @ self.w)
+        return float(np.linalg.norm(self.w_next - along * self.w))
+
+
+def motions(
+    setting: Setting, optimizer: OptimizerFactory = torch_sgd, *, start: int = 0
+) -> Iterator[tuple[Motion, ...]]:
+    """Train and yield, step by step from step ``start`` on, the motion of every invariant group.
+
+    Ends before the first step that is not finite. A group is left out of a step where a norm is so small or
+    large that its square is no float64 number, zero among them: it has no direction there.
+    """
+    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
+    groups = tuple(group for group in net_groups(setting.net) if group.invariant)
+    for step in steps_of(setting, optimizer):
+        state = (step.before, step.gradient, step.after)
+        if not all(bool(torch.isfinite(v).all()) for tensors in state for v in tensors.values()):
+            return
+        if step.t < start:
+            continue
+        bounds = orthogonality_bounds(module, step.before, step.x, step.y, groups)
+        found = (
+            _measured(
+                group.names,
+                step,
+                *(_vector(tensors, group.names) for tensors in state),
+                eta=step.lr,
+                lam=step.weight_decay,
+                inner=inner,
+                dtype=setting.dtype,
+            )
+            for group, inner in zip(groups, bounds, strict=True)
+        )
+        yield tuple(motion for motion in found if motion is not None)
+
+
+def after(motion: Motion, weights: Mapping[str, Tensor], *, eta: float, lam: float) -> Motion | None:
+    """Another step of the same group from the same state, which led to ``weights``; ``None`` out of range."""
+    return _measured(
+        motion.names,
+        motion.step,
+        motion.w,
+        motion.gradient,
+        _vector(weights, motion.names),
+        eta=eta,
+        lam=lam,
+        inner=motion.sizes.inner,
+        dtype=motion.sizes.dtype,
+    )
+
+
+def _measured(
+    names: tuple[str, ...],
+    step: Step,
+    w: Vector,
+    gradient: Vector,
+    w_next: Vector,
+    *,
+    eta: float,
+    lam: float,
+    inner: float,
+    dtype: str,
+) -> Motion | None:
+    r, g, r_next = (float(np.linalg.norm(v)) for v in (w, gradient, w_next))
+    inside = all(RANGE[0] <= norm <= RANGE[1] for norm in (r, r_next)) and g <= RANGE[1]
+    if not inside or not math.isfinite(inner):
+        return None
+    return Motion(names, step, w, gradient, w_next, StepSizes(r, r_next, g, eta, lam, inner, len(w), dtype))
+
+
+def _vector(tensors: Mapping[str, Tensor], names: tuple[str, ...]) -> Vector:
+    flat = torch.cat([tensors[name].double().flatten() for name in names])
+    return np.asarray(flat.cpu().numpy(), dtype=np.float64)
