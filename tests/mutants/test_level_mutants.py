@@ -3,18 +3,28 @@
 A claim about a ratio of norms is also shown what multiplies both norms, and must not see it.
 """
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from broken_rules import decay_halved, decay_keeps_the_first_lr, decay_twice, decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import angular_update, equilibrium_effective_lr, momentum_equilibrium, norm_offset
+from ilr_check.claims import (
+    adaptive_equilibrium,
+    angular_update,
+    equilibrium_effective_lr,
+    momentum_equilibrium,
+    norm_offset,
+)
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
 from ilr_check.claims.experiments.levels import LevelLaw
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import RULES, StepHyper, UpdateRule, nesterov
+from ilr_check.optim.modelled import MODELLED
+from ilr_check.optim.rules import Rule
+from ilr_check.optim.sgd import StepHyper, UpdateRule, nesterov
 from ilr_check.train import compiling
 
 CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
@@ -64,7 +74,7 @@ def judged(law: str, **rules: UpdateRule) -> Finding:
         planned_sd=0.05,
     )
     replaced = {name.replace("_", "-"): rule for name, rule in rules.items()}
-    (finding,) = claim.judge(msgspec.to_builtins(experiment), CONTEXT, rules={**RULES, **replaced}).findings
+    (finding,) = claim.judge(msgspec.to_builtins(experiment), CONTEXT, rules=replaced).findings
     return finding
 
 
@@ -97,3 +107,28 @@ def test_a_right_trainer_passes_and_excludes_every_rival(law: str) -> None:
     finding = judged(law, sgd=decay_written_first)
     assert finding.verdict == "holds"
     assert [rival.name for rival in finding.rivals if rival.excluded] == list(LEVELS[law][0].text.rivals)
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [("adamw", "holds"), ("adam", "violated"), ("nadamw", "violated"), ("lion", "violated")],
+)
+def test_one_family_is_not_another(rule: str, verdict: str) -> None:
+    law = adaptive_equilibrium.LAW
+    (experiment,) = law.experiments("quick", 0)
+    adamw = msgspec.structs.replace(
+        experiment,
+        levels=experiment.levels[:1],
+        start_norms=experiment.start_norms[:1],
+        burn=0.75,
+        window=1.0,
+        looks=(64,),
+    )
+    finding = law.judge(msgspec.to_builtins(adamw), CONTEXT, rules={"adamw": _as_adamw(rule)}).findings[0]
+    assert finding.verdict == verdict
+
+
+def _as_adamw(name: str) -> Rule:
+    """Another family's rule, with the hyper-parameters of AdamW where it lacks them."""
+    rule = MODELLED[name]
+    return replace(rule, defaults={**rule.defaults, **dict.fromkeys(("beta1", "beta2", "eps"), 0.0)})

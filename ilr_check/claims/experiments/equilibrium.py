@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.experiments.populations import Population
-from ilr_check.data import DataSpec
+from ilr_check.data import DataSpec, TangentNoise
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.sgd import RULES, UpdateRule
+from ilr_check.optim.modelled import MODELLED
+from ilr_check.optim.rules import Rule
+from ilr_check.optim.sgd import UpdateRule
 from ilr_check.theory.momentum import (
     heavy_ball_cosine,
     heavy_ball_gain,
@@ -27,20 +29,30 @@ from ilr_check.train.trace import GroupTrace, Trace
 
 Array = NDArray[np.float64]
 Role = Literal["judged", "donor"]
+RuleName = Literal["sgd", "heavy-ball", "nesterov", "adamw", "nadamw", "lion", "adam", "rmsprop"]
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Constant hyper-parameters; ``rule`` names the form of momentum."""
+    """Constant hyper-parameters of one optimizer, ``rule``, of those that the fleet models."""
 
     lr: float
     weight_decay: float
-    rule: Literal["sgd", "heavy-ball", "nesterov"] = "sgd"
+    rule: RuleName = "sgd"
     momentum: float = 0.0
     dampening: float = 0.0
+    hyper: dict[str, float] = {}
+    """What the rule has beyond, such as beta1."""
+    memory_rate: float = 0.0
+    """lambda_e where it is not lr * weight_decay / (1 - momentum); 0 where it is."""
+
+    def __hash__(self) -> int:
+        return hash(msgspec.json.encode(self))
 
     @property
     def intrinsic_lr(self) -> float:
         """lambda_e, by which the norm forgets: lr * weight_decay, over 1 - momentum."""
+        if self.memory_rate:
+            return self.memory_rate
         return float(intrinsic_lr(self.lr, self.weight_decay, self.momentum, self.dampening))
 
     @property
@@ -60,15 +72,17 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def words(self) -> str:
         """The level in a few words."""
         momentum = f", momentum {self.momentum:g} ({self.rule})" if self.momentum else ""
-        return f"lr {self.lr:g}, wd {self.weight_decay:g}{momentum}"
+        rule = "" if self.rule == "sgd" or self.momentum else f" ({self.rule})"
+        return f"lr {self.lr:g}, wd {self.weight_decay:g}{momentum}{rule}"
 
 
 class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At each level ``burn / lambda_e`` steps to forget the start, then ``window / lambda_e`` to measure.
 
     ``start_norm`` is the initial norm of every tensor at a gain of 1; it follows gain^(1/4) over the levels,
-    so that every level starts at about the same multiple of its equilibrium. ``planned_sd`` is the run-to-run
-    standard deviation of the judged deviations that the design has to cope with, checked before any training.
+    so that every level starts at about the same multiple of its equilibrium; ``start_norms`` sets it
+    outright, level by level. ``planned_sd`` is the run-to-run standard deviation of the judged deviations
+    that the design has to cope with, checked before any training.
     """
 
     title: str
@@ -79,6 +93,8 @@ class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     window: float = 4.0
     batch_size: int = 32
     start_norm: float = 1.0
+    start_norms: tuple[float, ...] = ()
+    noise: TangentNoise | None = None
     planned_sd: float | None = 0.08
     looks: tuple[int, ...] = (64, 128, 256)
 
@@ -89,6 +105,12 @@ class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def window_steps(self, level: Level) -> int:
         """Steps of the window."""
         return round(self.window / level.intrinsic_lr)
+
+    def norm_at(self, level: Level) -> float:
+        """Initial norm of every tensor at this level."""
+        if self.start_norms:
+            return self.start_norms[self.levels.index(level)]
+        return float(self.start_norm * level.gain**0.25)
 
     def steps(self, level: Level) -> int:
         """Steps of a training at this level."""
@@ -106,11 +128,11 @@ class EquilibriumRuns:
         experiment: Equilibrium,
         context: Context,
         *,
-        rules: dict[str, UpdateRule] | None = None,
+        rules: Mapping[str, UpdateRule | Rule] | None = None,
         populations: int = 2,
     ) -> None:
         self.experiment, self._context = experiment, context
-        self._rules = rules or RULES
+        self._rules = {**MODELLED, **(rules or {})}
         self._total = populations * experiment.looks[0] * sum(experiment.steps(x) for x in experiment.levels)
         self._done = 0.0
         self._fleets: dict[str, Fleet] = {}
@@ -139,6 +161,7 @@ class EquilibriumRuns:
                 experiment.data,
                 batch_size=experiment.batch_size,
                 rule=self._rules[level.rule],
+                noise=experiment.noise,
                 device=self._context.device,
                 expected_run_steps=self._total,
             )
@@ -149,7 +172,8 @@ class EquilibriumRuns:
                 weight_decay=level.weight_decay,
                 momentum=level.momentum,
                 dampening=level.dampening,
-                init_norm=experiment.start_norm * level.gain**0.25,
+                hyper=level.hyper,
+                init_norm=experiment.norm_at(level),
             ),
             steps,
             progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),

@@ -15,6 +15,8 @@ from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Uni
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns
 from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
 from ilr_check.evidence import ClaimText, Figure, Series
+from ilr_check.evidence.records import Form
+from ilr_check.optim.rules import Rule
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.stats import CurveEquivalence, Decision, Rival, examine
 
@@ -41,6 +43,8 @@ class LevelLaw:
     x_label: str
     caption: str
     populations: int = 2
+    form: Form = "transfer"
+    """``raw`` where nothing measured enters the prediction."""
 
     def claim(self) -> Claim:
         """The claim as the engine runs it."""
@@ -59,7 +63,11 @@ class LevelLaw:
         )
 
     def judge(
-        self, subject: dict[str, Any], context: Context, *, rules: dict[str, UpdateRule] | None = None
+        self,
+        subject: dict[str, Any],
+        context: Context,
+        *,
+        rules: Mapping[str, UpdateRule | Rule] | None = None,
     ) -> Judged:
         """Judge one experiment; tests plant defects through ``rules``."""
         experiment = msgspec.convert(subject, type=Equilibrium)
@@ -75,7 +83,7 @@ class LevelLaw:
             findings.append(
                 finding_of(
                     examination,
-                    form="transfer",
+                    form=self.form,
                     group=group,
                     subject=subject,
                     n_steps=sum(experiment.steps(level) for level in experiment.levels) if n else 0,
