@@ -12,10 +12,10 @@ import torch
 
 from ilr_check.bench.minimum import flops
 from ilr_check.bench.paths import Unavailable
-from ilr_check.bench.workloads import DATA, Workload
+from ilr_check.bench.workloads import DATA, Net, Workload
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec
 
 CALL_FLOPS = 6e9
 """Of one call of the program: so long that calling costs nothing, and not so long that nobody would wait."""
@@ -28,8 +28,6 @@ class JaxPath:
     def __init__(self, workload: Workload) -> None:
         if find_spec("jax") is None:
             raise Unavailable("jax is not installed; pip install 'ilr-check[jax]' adds the comparison")
-        if workload.net.norm.kind != "batch" or workload.net.activation != "relu":
-            raise Unavailable("the JAX nets are written for BatchNorm and ReLU")
         import jax
 
         self.workload = workload
@@ -104,7 +102,7 @@ def _program(workload: Workload, head: Any) -> Callable[..., Any]:
     return train
 
 
-def forward(net: NetSpec, head: Any) -> Callable[[Any, Any], Any]:
+def forward(net: Net, head: Any) -> Callable[[Any, Any], Any]:
     """The net of a spec as a JAX function (weights by torch's parameter names, rows) -> logits."""
     import jax
     from jax import numpy as jnp

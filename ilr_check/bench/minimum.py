@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ilr_check.bench.workloads import DTYPE_BYTES, Workload
+from ilr_check.bench.workloads import DTYPE_BYTES, Net, Workload
 from ilr_check.nets.build import count_parameters, shrunk
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec
 
 
 class Product(NamedTuple):
@@ -35,7 +35,7 @@ class LayerShape:
     pixels: int
 
 
-def layer_shapes(net: NetSpec) -> list[LayerShape]:
+def layer_shapes(net: Net) -> list[LayerShape]:
     """The trainable layers in order; convolutions as the products of their patches (im2col)."""
     if isinstance(net, MLPSpec):
         sizes = (net.inputs, *net.widths)

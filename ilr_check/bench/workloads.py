@@ -8,11 +8,14 @@ import msgspec
 
 from ilr_check.claims.experiments.nets import REFERENCE
 from ilr_check.data import DigitsSpec
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, ResNetSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NormSpec, ResNetSpec
 
 DATA = DigitsSpec()
 DTYPE_BYTES = 4
 """All paths train in float32."""
+
+
+Net = MLPSpec | CNNSpec | ResNetSpec
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,10 +23,18 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: str
     title: str
-    net: NetSpec
+    net: Net
     batch_size: int = 32
     lr: float = 0.5
     weight_decay: float = 8e-3
+
+    def __post_init__(self) -> None:
+        net = self.net
+        if net.norm != NormSpec() or net.bias or net.shared or net.activation != "relu":
+            raise ValueError(
+                f"{net}: the loop and the JAX nets are written for BatchNorm without gains, ReLU, no biases "
+                "and weights of their own; leave these fields at their defaults"
+            )
 
 
 REFERENCE_WORKLOAD = Workload(name="reference", title="64-64-64 BatchNorm MLP", net=REFERENCE)

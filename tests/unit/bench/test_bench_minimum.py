@@ -1,16 +1,18 @@
 """Products and bytes that a step cannot do without, against torch's own count and by hand."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ilr_check.bench.minimum import bytes_per_run, flops, products
 from ilr_check.bench.paths import stock_net
-from ilr_check.bench.workloads import WORKLOADS, Workload, choose, mlp
+from ilr_check.bench.workloads import WORKLOADS, Net, Workload, choose, mlp
 from ilr_check.nets.build import build
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NormSpec, ResNetSpec
 
-NETS: dict[str, NetSpec] = {name: workload.net for name, workload in WORKLOADS.items()} | {
+NETS: dict[str, Net] = {name: workload.net for name, workload in WORKLOADS.items()} | {
     "odd image": CNNSpec(image=(2, 7, 5), channels=(3, 4), strides=(3, 2), kernel=5, classes=3),
     "no strides": CNNSpec(image=(2, 4, 4), channels=(3, 4), classes=3),
     "flat residual": ResNetSpec(shape=(6,), width=5, blocks=2, classes=3),
@@ -19,7 +21,7 @@ NETS: dict[str, NetSpec] = {name: workload.net for name, workload in WORKLOADS.i
 
 
 @pytest.mark.parametrize("net", NETS.values(), ids=NETS)
-def test_flops_are_those_that_torch_counts(net: NetSpec) -> None:
+def test_flops_are_those_that_torch_counts(net: Net) -> None:
     module = build(net, dtype=torch.float32)
     x = torch.randn(6, net.inputs, generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:
@@ -58,10 +60,14 @@ def test_the_loop_trains_the_net_of_the_fleet(name: str) -> None:
     torch.testing.assert_close(stock(x), ours(x), rtol=0, atol=1e-8)
 
 
-def test_the_loop_is_for_batch_norm() -> None:
-    net = MLPSpec(inputs=5, widths=(4,), classes=2, norm=NormSpec(kind="layer"))
-    with pytest.raises(ValueError, match="norm kind 'layer'"):
-        stock_net(Workload(name="x", title="x", net=net))
+@pytest.mark.parametrize(
+    "field",
+    [{"norm": NormSpec(kind="layer")}, {"bias": True}, {"shared": True}, {"activation": "tanh"}],
+    ids=lambda field: next(iter(field)),
+)
+def test_a_net_that_not_every_path_can_train_is_refused(field: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="written for BatchNorm without gains"):
+        Workload(name="x", title="x", net=MLPSpec(inputs=5, widths=(4, 4), classes=2, **field))
 
 
 def test_an_unknown_workload_is_named_beside_the_known() -> None:
