@@ -23,14 +23,14 @@ class AdamDecoupled(HandAdam):
     "adamw",
     "decay",
     "AdamW's name on Adam's coupled decay",
-    "coupled|denominator|gradient|adaptive",
+    "(in|to) the gradient",
     thread="FlagOpen/FlagGems#4988",
 )
 class AdamWCoupled(HandAdamW):
     decoupled = False
 
 
-@mutant("adamw", "decay", "decay per step is lr^2 * weight_decay", "lr\\^2|lr\\*\\*2|power")
+@mutant("adamw", "decay", "decay per step is lr^2 * weight_decay", r"lr\^2")
 class AdamWDecayByLrSquared(HandAdamW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         shrink(p, group, group["lr"] ** 2)
@@ -41,7 +41,7 @@ class AdamWDecayByLrSquared(HandAdamW):
     "adamw",
     "decay",
     "decay per step is weight_decay, undeclared",
-    "not multiplied by lr|lr\\^0|independent of (the )?lr",
+    r"decay per step is wd\b|not multiplied by lr|independent of lr",
     thread="NVIDIA/apex#1849, lucidrains/lion-pytorch#39",
 )
 class AdamWDecayWithoutLr(HandAdamW):
@@ -54,7 +54,7 @@ class AdamWDecayWithoutLr(HandAdamW):
     "adamw",
     "decay",
     "the decay keeps the lr of the first step while a schedule runs",
-    "initial lr|first lr|schedule",
+    "lr of the first step|initial lr",
 )
 class AdamWDecaysAtInitialLr(HandAdamW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -76,7 +76,7 @@ class AdamWDecaysAfter(HandAdamW):
     "adamw",
     "decay",
     "the decay uses the bias-corrected step size lr / (1 - beta1^t)",
-    "bias|step size|early|step 1|first step",
+    r"bias|lr ?/ ?\(1|early steps",
 )
 class AdamWDecayBiasCorrected(HandAdamW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -84,7 +84,12 @@ class AdamWDecayBiasCorrected(HandAdamW):
         return g
 
 
-@mutant("adamw", "decay", "decays in the gradient as well as in the weights", "gradient|twice|coupled|both")
+@mutant(
+    "adamw",
+    "decay",
+    "decays in the gradient as well as in the weights",
+    "both|as well|twice|(in|to) the gradient",
+)
 class AdamWDecaysInBoth(HandAdamW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         coupled = g + group["weight_decay"] * p
@@ -96,7 +101,7 @@ class AdamWDecaysInBoth(HandAdamW):
     "adamw",
     "decay",
     "decays the first moment, not the weights",
-    "tensor|weights|moment|no decay|decay.*(ignored|absent|zero)",
+    "no effect|moment",
     thread="mlverse/torch#821",
 )
 class AdamWDecaysMoment(HandAdamW):
@@ -109,7 +114,7 @@ class AdamWDecaysMoment(HandAdamW):
     "adamw",
     "decay",
     "1-lr*wd is computed in the dtype of the weights",
-    "round|precision|bf16|bfloat16|float16",
+    "round|bfloat16|bf16|float16|precision",
     thread="Nerogar/OneTrainer#996, pytorch/ao#1124",
 )
 class AdamWDecayRoundedAway(HandAdamW):
@@ -119,14 +124,14 @@ class AdamWDecayRoundedAway(HandAdamW):
         return g
 
 
-@mutant("adamw", "decay", "the decay is three per cent too strong", "1\\.03|decay")
+@mutant("adamw", "decay", "the decay is three per cent too strong", r"1\.03\*")
 class AdamWDecayThreePerCent(HandAdamW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         shrink(p, group, 1.03 * group["lr"])
         return g
 
 
-@mutant("adamw", "decay", "no decay in the first ten steps", "first|step|late|begin|start")
+@mutant("adamw", "decay", "no decay in the first ten steps", "no effect|first steps|late")
 class AdamWDecayStartsLate(HandAdamW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         if state["step"] > 10:
@@ -135,7 +140,10 @@ class AdamWDecayStartsLate(HandAdamW):
 
 
 @mutant(
-    "adam", "decay", "the decay enters the first moment and not the second", "decay|second moment|denominator"
+    "adam",
+    "decay",
+    "the decay enters the first moment and not the second",
+    "second moment|not in v|denominator",
 )
 class AdamDecayMissesSecondMoment(HandAdam):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:

@@ -12,13 +12,23 @@ from ..by_hand.base import Group, State
 from ..records import mutant
 
 
-@mutant("adam", "bias correction", "no bias correction of the first moment", "bias correction|bias-correct")
+@mutant(
+    "adam",
+    "bias correction",
+    "no bias correction of the first moment",
+    "only the second moment is corrected|first moment is not corrected|no bias correction",
+)
 class BiasMissingOnFirst(HandAdam):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
         return 1.0, super().corrections(group, state)[1]
 
 
-@mutant("adam", "bias correction", "no bias correction of the second moment", "bias correction|bias-correct")
+@mutant(
+    "adam",
+    "bias correction",
+    "no bias correction of the second moment",
+    "only the first moment is corrected|second moment is not corrected|no bias correction",
+)
 class BiasMissingOnSecond(HandAdamW):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
         return super().corrections(group, state)[0], 1.0
@@ -28,7 +38,7 @@ class BiasMissingOnSecond(HandAdamW):
     "adamw",
     "bias correction",
     "the corrections are one step ahead: 1 - beta^(t + 1)",
-    "bias correction|bias-correct|off by one",
+    "off by one step",
 )
 class BiasOneStepAhead(HandAdamW):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
@@ -39,7 +49,7 @@ class BiasOneStepAhead(HandAdamW):
     "adam",
     "bias correction",
     "the corrections lag one step from the second step on",
-    "bias correction|bias-correct|off by one",
+    "off by one step|bias correction",
 )
 class BiasOneStepLate(HandAdam):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
@@ -50,7 +60,7 @@ class BiasOneStepLate(HandAdam):
     "adam",
     "bias correction",
     "one step counter for all parameters, counted per parameter",
-    "counter|share|bias correction|step count|other|neighbour",
+    "counter|step count|share|other (parameter|tensor)s?|neighbour|alone",
 )
 class CounterShared(HandAdam):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
@@ -62,16 +72,14 @@ class CounterShared(HandAdam):
     "adamw",
     "bias correction",
     "the correction of the second moment is not under the root",
-    "bias correction|bias-correct",
+    "bias correction|root",
 )
 class BiasWithoutRoot(HandAdamW):
     def denominator(self, v: Tensor, correction: float, group: Group) -> Tensor:
         return v.sqrt() / correction + group["eps"]
 
 
-@mutant(
-    "adam", "bias correction", "the corrections use each other's beta", "bias correction|bias-correct|beta"
-)
+@mutant("adam", "bias correction", "the corrections use each other's beta", "bias correction|swapped")
 class BiasSwapped(HandAdam):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
         first, second = super().corrections(group, state)
@@ -82,7 +90,7 @@ class BiasSwapped(HandAdam):
     "adamw",
     "bias correction",
     "powers of beta come from a running product that a state_dict forgets",
-    "state_dict|resum|load|save",
+    "state_dict|resum|load|saved",
 )
 class BiasProductNotSaved(HandAdamW):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
@@ -97,52 +105,57 @@ class BiasProductNotSaved(HandAdamW):
     "adam",
     "bias correction",
     "bias correction stops after 1000 steps",
-    "bias correction|bias-correct|10 ?000|late|1000",
+    "bias correction|late steps",
 )
 class BiasStopsAtThousand(HandAdam):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
         return (1.0, 1.0) if state["step"] > 1000 else super().corrections(group, state)
 
 
-@mutant(
-    "adamw", "eps", "eps is inside the root: sqrt(v / c2 + eps)", "eps.*(inside|in the|under).*root|inside"
-)
+@mutant("adamw", "eps", "eps is inside the root: sqrt(v / c2 + eps)", "inside the root")
 class EpsInsideRoot(HandAdamW):
     def denominator(self, v: Tensor, correction: float, group: Group) -> Tensor:
         return (v / correction + group["eps"]).sqrt()
 
 
-@mutant("adam", "eps", "eps is added before the bias correction: (sqrt(v) + eps) / sqrt(c2)", "eps")
+@mutant(
+    "adam",
+    "eps",
+    "eps is added before the bias correction: (sqrt(v) + eps) / sqrt(c2)",
+    "before the bias correction",
+)
 class EpsBeforeCorrection(HandAdam):
     def denominator(self, v: Tensor, correction: float, group: Group) -> Tensor:
         return (v.sqrt() + group["eps"]) / math.sqrt(correction)
 
 
-@mutant("adamw", "eps", "eps is taken and ignored: 1e-8 always", "eps")
+@mutant(
+    "adamw", "eps", "eps is taken and ignored: 1e-8 always", "eps (has no effect|is ignored|acts as|is fixed)"
+)
 class EpsIgnored(HandAdamW):
     def denominator(self, v: Tensor, correction: float, group: Group) -> Tensor:
         return super().denominator(v, correction, group | {"eps": 1e-8})
 
 
-@mutant("adam", "eps", "eps is multiplied by lr", "eps")
+@mutant("adam", "eps", "eps is multiplied by lr", r"\beps\b")
 class EpsTimesLr(HandAdam):
     def denominator(self, v: Tensor, correction: float, group: Group) -> Tensor:
         return super().denominator(v, correction, group | {"eps": float(group["lr"]) * group["eps"]})
 
 
-@mutant("adamw", "eps", "eps bounds the root from below instead of being added", "eps")
+@mutant("adamw", "eps", "eps bounds the root from below instead of being added", "floor|clamp")
 class EpsAsClamp(HandAdamW):
     def denominator(self, v: Tensor, correction: float, group: Group) -> Tensor:
         return (v.sqrt() / math.sqrt(correction)).clamp(min=group["eps"])
 
 
-@mutant("adam", "eps", "eps is added twice", "eps")
+@mutant("adam", "eps", "eps is added twice", r"\beps\b")
 class EpsTwice(HandAdam):
     def denominator(self, v: Tensor, correction: float, group: Group) -> Tensor:
         return super().denominator(v, correction, group) + group["eps"]
 
 
-@mutant("adam", "moments", "beta1 and beta2 are swapped", "beta|swap|memory|moment")
+@mutant("adam", "moments", "beta1 and beta2 are swapped", "swapped|beta")
 class BetasSwapped(HandAdam):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         super().update(p, g, group | {"betas": group["betas"][::-1]}, state)
@@ -152,7 +165,7 @@ class BetasSwapped(HandAdam):
     "adamw",
     "moments",
     "the second moment is that of g - m (AdaBelief), undeclared",
-    "second moment|variance|v |moment|step",
+    "AdaBelief|g ?- ?m|cent(er|r)ed|variance",
 )
 class SecondMomentCentred(HandAdamW):
     def average(self, g: Tensor, group: Group, state: State) -> None:
@@ -166,7 +179,7 @@ class SecondMomentCentred(HandAdamW):
     "adamw",
     "moments",
     "the second moment is one step old",
-    "second moment|one step|old|lag|denominator|moment|step",
+    "second moment.*(old|before|late|lag)|v of the step before|before v",
 )
 class SecondMomentOneStepOld(HandAdamW):
     def average(self, g: Tensor, group: Group, state: State) -> None:
@@ -181,7 +194,7 @@ class SecondMomentOneStepOld(HandAdamW):
     "adam",
     "moments",
     "the first moment is not averaged: m <- beta1 m + g",
-    "1 ?- ?beta|sum|average|EMA|factor|first moment|times|scale",
+    r"\bsum(s|med)?\b|not averaged|without \(?1 ?- ?b",
 )
 class FirstMomentSummed(HandAdam):
     def average(self, g: Tensor, group: Group, state: State) -> None:
@@ -190,9 +203,7 @@ class FirstMomentSummed(HandAdam):
         state["exp_avg"] = before + g
 
 
-@mutant(
-    "adam", "moments", "Nesterov's look-ahead in the first moment, undeclared", "nesterov|look|memory|moment"
-)
+@mutant("adam", "moments", "Nesterov's look-ahead in the first moment, undeclared", "nesterov|look-?ahead")
 class HiddenNesterov(HandAdam):
     def average(self, g: Tensor, group: Group, state: State) -> None:
         super().average(g, group, state)
@@ -243,7 +254,7 @@ class AmsgradForgets(HandAdamW):
     "adam",
     "precision",
     "the second moment is kept in float32 for float64 weights",
-    "float32|dtype|precision|state|round",
+    "float32|single precision",
 )
 class SecondMomentInSingle(HandAdam):
     def average(self, g: Tensor, group: Group, state: State) -> None:
@@ -251,7 +262,7 @@ class SecondMomentInSingle(HandAdam):
         state["exp_avg_sq"] = state["exp_avg_sq"].float().to(g.dtype)
 
 
-@mutant("adamw", "precision", "the moments are kept in bfloat16", "bfloat16|bf16|dtype|precision|state|round")
+@mutant("adamw", "precision", "the moments are kept in bfloat16", "bfloat16|bf16")
 class MomentsInBfloat16(HandAdamW):
     def start(self, p: Tensor, group: Group, state: State) -> None:
         super().start(p, group, state)
@@ -270,7 +281,7 @@ class MomentsInBfloat16(HandAdamW):
     "adam",
     "state",
     "the step counter is not in the state_dict: bias correction starts again",
-    "state_dict|resum|load|save",
+    "state_dict|resum|load|saved",
 )
 class CounterNotSaved(HandAdam):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
@@ -282,7 +293,7 @@ class CounterNotSaved(HandAdam):
         counted[id(p)] = state.pop("step")
 
 
-@mutant("adamw", "state", "group betas are ignored: the constructor's are used everywhere", "group|beta")
+@mutant("adamw", "state", "group betas are ignored: the constructor's are used everywhere", "group")
 class GroupBetasIgnored(HandAdamW):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         super().update(p, g, group | {"betas": self.defaults["betas"]}, state)
@@ -292,7 +303,7 @@ class GroupBetasIgnored(HandAdamW):
     "adamw",
     "rate",
     "lr is scaled by the root of the tensor's row count, undeclared",
-    "shape|lr|scale|size|factor",
+    "shape|depends on the tensor|rows",
 )
 class HiddenShapeFactor(HandAdamW):
     def move(self, p: Tensor, group: Group, state: State) -> None:
@@ -300,14 +311,14 @@ class HiddenShapeFactor(HandAdamW):
         super().move(p, group | {"lr": group["lr"] / math.sqrt(rows)}, state)
 
 
-@mutant("adam", "rate", "lr warms up over ten steps, unasked", "warm|first|step|early|bias")
+@mutant("adam", "rate", "lr warms up over ten steps, unasked", "warm|first steps|early steps|at steps? 1")
 class HiddenWarmup(HandAdam):
     def move(self, p: Tensor, group: Group, state: State) -> None:
         part = min(1.0, float(state["step"]) / 10)
         super().move(p, group | {"lr": group["lr"] * part}, state)
 
 
-@mutant("adamw", "moments", "updates are clipped to [-1, 1] per weight, unasked", "clip|bound|clamp|step")
+@mutant("adamw", "moments", "updates are clipped to [-1, 1] per weight, unasked", "clip|bounded|clamp")
 class HiddenUpdateClip(HandAdamW):
     def move(self, p: Tensor, group: Group, state: State) -> None:
         first, second = self.corrections(group, state)

@@ -22,7 +22,7 @@ class ClosureTwice(HandSGD):
         return super().step(closure)
 
 
-@mutant("sgd", "conduct", "the closure runs with gradients switched off", "closure|grad mode|grad")
+@mutant("sgd", "conduct", "the closure runs with gradients switched off", "closure")
 class ClosureWithoutGrad(HandSGD):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -31,7 +31,7 @@ class ClosureWithoutGrad(HandSGD):
         return loss
 
 
-@mutant("sgd", "conduct", "the closure's loss is thrown away: step returns None", "closure|loss|return")
+@mutant("sgd", "conduct", "the closure's loss is thrown away: step returns None", "closure|loss")
 class LossThrownAway(HandSGD):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -54,7 +54,7 @@ class OnlyTheFirstGroup(HandSGD):
     "sgd",
     "conduct",
     "stops at the first parameter that has no gradient",
-    "without gradient|no gradient|grad(ient)? (is )?(None|missing)|missing grad",
+    "without (a )?gradient|grad(ient)? (is )?None|no gradient|missing gradient",
 )
 class StopsAtMissingGradient(HandSGD):
     @torch.no_grad()
@@ -75,7 +75,7 @@ class StopsAtMissingGradient(HandSGD):
     "sgd",
     "conduct",
     "a parameter without gradient is stepped with a gradient of zero",
-    "without gradient|no gradient|grad(ient)? (is )?(None|missing)|missing grad",
+    "without (a )?gradient|grad(ient)? (is )?None|no gradient|missing gradient",
 )
 class MissingGradientIsZero(HandSGD):
     @torch.no_grad()
@@ -91,7 +91,7 @@ class MissingGradientIsZero(HandSGD):
     "sgd",
     "conduct",
     "writes into a reshaped copy where a tensor is not contiguous",
-    "contiguous|stride|layout",
+    "contiguous|stride",
 )
 class NonContiguousLost(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
@@ -102,7 +102,7 @@ class NonContiguousLost(HandSGD):
     "sgd",
     "conduct",
     "a non-contiguous gradient is read in the order of its memory",
-    "contiguous|stride|layout",
+    "contiguous|stride",
 )
 class GradientReadByMemory(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:
@@ -110,7 +110,7 @@ class GradientReadByMemory(HandSGD):
         return g if g.is_contiguous() else g.as_strided(g.shape, torch.empty_like(p).contiguous().stride())
 
 
-@mutant("sgd", "conduct", "0-d tensors are passed over", "0-d|scalar|zero-dim|dimension")
+@mutant("sgd", "conduct", "0-d tensors are passed over", "0-d|scalar|zero-dim")
 class ScalarsPassedOver(HandSGD):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         if p.dim():
@@ -129,14 +129,19 @@ class EmptyRaises(HandSGD):
     "sgd",
     "conduct",
     "adds the decay to p.grad in place",
-    "gradient.*(chang|modif|in.?place|written)|in.?place",
+    r"gradient.*(changed|modif|in place|written|altered|overwrit)|p\.grad",
 )
 class GradientChanged(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         return g.add_(p, alpha=group["weight_decay"])
 
 
-@mutant("sgd", "conduct", "clears the gradients at the end of the step", "gradient|\\.grad")
+@mutant(
+    "sgd",
+    "conduct",
+    "clears the gradients at the end of the step",
+    r"gradient.*(changed|cleared|gone|None|modif)|p\.grad",
+)
 class GradientCleared(HandSGD):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -145,7 +150,7 @@ class GradientCleared(HandSGD):
         return loss
 
 
-@mutant("sgd", "conduct", "sets the default dtype to that of the last parameter", "default dtype|global")
+@mutant("sgd", "conduct", "sets the default dtype to that of the last parameter", "default dtype")
 class SetsDefaultDtype(HandSGD):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         torch.set_default_dtype(p.dtype)
@@ -156,7 +161,7 @@ class SetsDefaultDtype(HandSGD):
     "sgd",
     "conduct",
     "leaves gradients switched off",
-    "grad mode|grad(ient)?s? (is |are )?(switched )?(off|enabled)|global",
+    "grad mode|grad(ient)?s? ?(is |are )?(switched |left )?(off|enabled|disabled)",
 )
 class LeavesGradOff(HandSGD):
     def step(self, closure: Any = None) -> Any:
@@ -165,7 +170,7 @@ class LeavesGradOff(HandSGD):
         return loss
 
 
-@mutant("sgd", "conduct", "seeds torch's global generator at every step", "seed|random|RNG|generator|global")
+@mutant("sgd", "conduct", "seeds torch's global generator at every step", "seed|random|generator|RNG")
 class SeedsTheWorld(HandSGD):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -177,14 +182,14 @@ class SeedsTheWorld(HandSGD):
     "sgd",
     "conduct",
     "replaces the storage of the parameter, so that views of it go stale",
-    "storage|in.?place|identity|view|data_ptr|replace",
+    "storage|in place|data_ptr|memory|view|replace",
 )
 class ReplacesStorage(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
         p.data = p.data - group["lr"] * direction
 
 
-@mutant("sgd", "state", "state_dict leaves the momentum buffers out", "state_dict|resum|save|load")
+@mutant("sgd", "state", "state_dict leaves the momentum buffers out", "state_dict|resum|load|saved")
 class BuffersNotSaved(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
         kept = self.__dict__.setdefault("kept", {})
@@ -200,7 +205,7 @@ class BuffersNotSaved(HandSGD):
     "sgd",
     "state",
     "after a load, the buffers still are those of the saved optimizer",
-    "state_dict|alias|share|load",
+    "alias|share|state_dict|load",
 )
 class LoadAliases(HandSGD):
     def load_state_dict(self, state_dict: Any) -> None:
@@ -214,7 +219,7 @@ class LoadAliases(HandSGD):
     "sgd",
     "state",
     "the buffers live on the class: copies of the optimizer share them",
-    "deepcopy|cop(y|ies)|share|instance",
+    "share|second (optimizer|instance)|another optimizer|cop(y|ies)|class|instance",
 )
 class StateOnTheClass(HandSGD):
     """Two optimizers whose parameters have the same place and shape write into one buffer."""
@@ -232,13 +237,13 @@ class StateOnTheClass(HandSGD):
         return state["momentum_buffer"]
 
 
-@mutant("sgd", "state", "add_param_group drops the group's own options", "add_param_group|group")
+@mutant("sgd", "state", "add_param_group drops the group's own options", "group")
 class AddedGroupLosesOptions(HandSGD):
     def add_param_group(self, param_group: Any) -> None:
         super().add_param_group({"params": param_group["params"]} if self.param_groups else param_group)
 
 
-@mutant("sgd", "state", "options of a group are overwritten by the constructor's", "group|default")
+@mutant("sgd", "state", "options of a group are overwritten by the constructor's", "group")
 class GroupOptionsOverwritten(HandSGD):
     def add_param_group(self, param_group: Any) -> None:
         super().add_param_group(param_group)
@@ -249,7 +254,7 @@ class GroupOptionsOverwritten(HandSGD):
     "sgd",
     "state",
     "loading a state_dict restores the buffers and not the hyper-parameters",
-    "load|state_dict|hyper|lr",
+    "state_dict|resum|load|saved",
 )
 class LoadForgetsGroups(HandSGD):
     def load_state_dict(self, state_dict: Any) -> None:

@@ -13,21 +13,19 @@ from ..by_hand.base import Group, State, shrink
 from ..records import mutant
 
 
-@mutant("adamax", "bias correction", "no bias correction of the first moment", "bias correction|bias-correct")
+@mutant("adamax", "bias correction", "no bias correction of the first moment", "bias correction|corrected")
 class AdamaxWithoutBias(HandAdamax):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
         return 1.0, 1.0
 
 
-@mutant("adamax", "eps", "eps is left out of the maximum", "eps")
+@mutant("adamax", "eps", "eps is left out of the maximum", r"\beps\b")
 class AdamaxEpsIgnored(HandAdamax):
     def average(self, g: Tensor, group: Group, state: State) -> None:
         super().average(g, group | {"eps": 0.0}, state)
 
 
-@mutant(
-    "adamax", "moments", "the maximum never forgets: max(u, |g|)", "beta|memory|max|forg[eo]t|moment|step"
-)
+@mutant("adamax", "moments", "the maximum never forgets: max(u, |g|)", "beta2|forget|never decays|memory")
 class AdamaxNeverForgets(HandAdamax):
     def average(self, g: Tensor, group: Group, state: State) -> None:
         first = group["betas"][0]
@@ -39,14 +37,14 @@ class AdamaxNeverForgets(HandAdamax):
     "nadam",
     "moments",
     "the momentum schedule stands still: momentum_decay is ignored",
-    "momentum|schedule|mu",
+    "momentum_decay|schedule",
 )
 class NAdamScheduleIgnored(HandNAdam):
     def momentum(self, t: float, group: Group) -> float:
         return float(group["betas"][0])
 
 
-@mutant("nadam", "decay", "decoupled_weight_decay is taken and ignored", "coupled")
+@mutant("nadam", "decay", "decoupled_weight_decay is taken and ignored", "decoupled|(in|to) the gradient")
 class NAdamDecoupledIgnored(HandNAdam):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         return super().decayed(p, g, group | {"decoupled_weight_decay": False}, state)
@@ -56,7 +54,7 @@ class NAdamDecoupledIgnored(HandNAdam):
     "nadam",
     "bias correction",
     "the product of momenta starts again at every step",
-    "product|bias correction|bias-correct|step",
+    "product|bias correction|corrected",
 )
 class NAdamProductForgotten(HandNAdam):
     def move(self, p: Tensor, group: Group, state: State) -> None:
@@ -64,30 +62,30 @@ class NAdamProductForgotten(HandNAdam):
         super().move(p, group, state)
 
 
-@mutant("radam", "moments", "rectifies from rho > 4 on instead of 5", "rectif|rho|step|thresh")
+@mutant("radam", "moments", "rectifies from rho > 4 on instead of 5", "rectif|rho|threshold")
 class RAdamRectifiesEarly(HandRAdam):
     threshold = 4.0
 
 
-@mutant("radam", "moments", "the rectification is left out", "rectif|rho|step")
+@mutant("radam", "moments", "the rectification is left out", "rectif")
 class RAdamUnrectified(HandRAdam):
     def rectification(self, length: float, longest: float) -> float:
         return 1.0
 
 
-@mutant("rmsprop", "eps", "eps is inside the root, undeclared", "eps.*(inside|in the|under).*root|inside")
+@mutant("rmsprop", "eps", "eps is inside the root, undeclared", "inside the root")
 class RMSpropEpsInside(HandRMSprop):
     def denominator(self, v: Tensor, group: Group) -> Tensor:
         return (v + group["eps"]).sqrt()
 
 
-@mutant("rmsprop", "moments", "alpha and 1 - alpha are swapped", "alpha|memory|swap|moment|step")
+@mutant("rmsprop", "moments", "alpha and 1 - alpha are swapped", "alpha|swapped")
 class RMSpropAlphaSwapped(HandRMSprop):
     def variance(self, g: Tensor, group: Group, state: State) -> Tensor:
         return super().variance(g, group | {"alpha": 1 - group["alpha"]}, state)
 
 
-@mutant("rmsprop", "moments", "centered is taken and ignored", "cent(er|re)")
+@mutant("rmsprop", "moments", "centered is taken and ignored", "cent(er|r)ed")
 class RMSpropCenteredIgnored(HandRMSprop):
     def variance(self, g: Tensor, group: Group, state: State) -> Tensor:
         return super().variance(g, group | {"centered": False}, state)
@@ -104,7 +102,7 @@ class RMSpropDecoupled(HandRMSprop):
     "rmsprop",
     "momentum",
     "lr goes into the momentum buffer (TensorFlow's form), undeclared",
-    "lr.*(buffer|momentum)|(buffer|momentum).*lr|sutskever",
+    "lr is inside|inside the momentum buffer",
     thread="huggingface/pytorch-image-models RMSpropTF (there by design)",
 )
 class RMSpropLrInsideBuffer(HandRMSprop):
@@ -116,7 +114,7 @@ class RMSpropLrInsideBuffer(HandRMSprop):
     "rmsprop",
     "moments",
     "the average of squares starts at one, undeclared",
-    "start|initial|first step|step|bias",
+    "starts? at|initial",
 )
 class RMSpropStartsAtOne(HandRMSprop):
     def variance(self, g: Tensor, group: Group, state: State) -> Tensor:
@@ -125,15 +123,13 @@ class RMSpropStartsAtOne(HandRMSprop):
         return super().variance(g, group, state)
 
 
-@mutant("adagrad", "eps", "eps is inside the root", "eps.*(inside|in the|under).*root|inside")
+@mutant("adagrad", "eps", "eps is inside the root", "inside the root")
 class AdagradEpsInside(HandAdagrad):
     def denominator(self, s: Tensor, group: Group) -> Tensor:
         return (s + group["eps"]).sqrt()
 
 
-@mutant(
-    "adagrad", "rate", "lr_decay is one step ahead: lr / (1 + t lr_decay)", "lr_decay|off by one|one step"
-)
+@mutant("adagrad", "rate", "lr_decay is one step ahead: lr / (1 + t lr_decay)", "lr_decay|off by one")
 class AdagradDecayAhead(HandAdagrad):
     def rate(self, group: Group, state: State) -> Any:
         return group["lr"] / (1 + float(state["step"]) * group["lr_decay"])
@@ -143,7 +139,7 @@ class AdagradDecayAhead(HandAdagrad):
     "adagrad",
     "moments",
     "the sum of squares forgets: an average of 0.999",
-    "memory|forg[eo]t|sum|accumul|step",
+    "forget|decays|average|accumul",
 )
 class AdagradForgets(HandAdagrad):
     def accumulate(self, g: Tensor, state: State) -> None:
@@ -154,14 +150,19 @@ class AdagradForgets(HandAdagrad):
     "adagrad",
     "moments",
     "initial_accumulator_value is taken and ignored",
-    "initial_accumulator|accumulator|initial",
+    "accumulator",
 )
 class AdagradStartIgnored(HandAdagrad):
     def start(self, p: Tensor, group: Group) -> Tensor:
         return torch.zeros_like(p)
 
 
-@mutant("adagrad", "decay", "the decay enters the step and not the sum of squares", "decay")
+@mutant(
+    "adagrad",
+    "decay",
+    "the decay enters the step and not the sum of squares",
+    "decay.*(sum|accumul)|not in the (sum|accumul)",
+)
 class AdagradDecayMissesSum(HandAdagrad):
     def decayed(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
         self.pull = group["weight_decay"] * p
@@ -171,25 +172,25 @@ class AdagradDecayMissesSum(HandAdagrad):
         super().accumulate(g - self.pull, state)
 
 
-@mutant("adadelta", "moments", "the steps' average counts lr in", "delta|lr|step|memory")
+@mutant("adadelta", "moments", "the steps' average counts lr in", "delta.*lr|lr.*(delta|accumul|average)")
 class AdadeltaRemembersLr(HandAdadelta):
     def remember(self, delta: Tensor, group: Group, state: State) -> None:
         super().remember(group["lr"] * delta, group, state)
 
 
-@mutant("adadelta", "moments", "the steps' average is not kept: it stays at eps", "delta|memory|step|acc")
+@mutant("adadelta", "moments", "the steps' average is not kept: it stays at eps", "delta|accumul")
 class AdadeltaForgets(HandAdadelta):
     def remember(self, delta: Tensor, group: Group, state: State) -> None:
         return
 
 
-@mutant("rprop", "moments", "steps again at once after a flip of sign", "flip|sign|step")
+@mutant("rprop", "moments", "steps again at once after a flip of sign", "flip|sign change|turn")
 class RpropStepsAfterFlip(HandRprop):
     def after_flip(self, g: Tensor, kept: Tensor) -> Tensor:
         return g
 
 
-@mutant("rprop", "moments", "the two factors of etas are swapped", "etas?|factor|step|grow|shrink")
+@mutant("rprop", "moments", "the two factors of etas are swapped", r"\betas?\b|swapped")
 class RpropEtasSwapped(HandRprop):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         super().update(p, g, group | {"etas": group["etas"][::-1]}, state)

@@ -16,7 +16,7 @@ from ..records import mutant
     "sgd",
     "decay",
     "weight_decay is read and never used",
-    "no (weight )?decay|decay.*(ignored|absent|zero|no effect)",
+    "no effect|no weight decay",
     thread="tinygrad#17708, PaddlePaddle/Paddle#5836",
 )
 class DecayIgnored(HandSGD):
@@ -24,7 +24,7 @@ class DecayIgnored(HandSGD):
         return g
 
 
-@mutant("sgd", "decay", "half of the decay", "0\\.5|half|halv")
+@mutant("sgd", "decay", "half of the decay", r"\b0\.5\*|half")
 class DecayHalved(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         return g + 0.5 * group["weight_decay"] * p
@@ -34,7 +34,7 @@ class DecayHalved(HandSGD):
     "sgd",
     "decay",
     "the weights grow: the decay has the wrong sign",
-    "sign|grow",
+    r"-1\*lr|grow|wrong sign",
     thread="harvard-edge/cs249r_book#2058",
 )
 class DecayGrows(HandSGD):
@@ -42,9 +42,7 @@ class DecayGrows(HandSGD):
         return g - group["weight_decay"] * p
 
 
-@mutant(
-    "sgd", "decay", "decays in the gradient and the weights", "twice|2(\\.0+)? ?(x|times|\\*)|factor of 2"
-)
+@mutant("sgd", "decay", "decays in the gradient and the weights", r"\b2\*lr|twice")
 class DecayTwice(HandSGD):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         before = g + group["weight_decay"] * p
@@ -56,7 +54,7 @@ class DecayTwice(HandSGD):
     "sgd",
     "decay",
     "decays in the gradient at every other step",
-    "every (other|second) step|alternat|step[s]? .*without",
+    "every (other|second) step|only at (odd|even) steps|some steps",
 )
 class DecayEveryOtherStep(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -68,14 +66,14 @@ class DecayEveryOtherStep(HandSGD):
     "sgd",
     "decay",
     "pulls towards zero by the weights of the first step",
-    "initial|first weights|old weights|other tensor",
+    "initial weights",
 )
 class DecayOnInitialWeights(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         return g + group["weight_decay"] * state.setdefault("initial", p.clone())
 
 
-@mutant("sgd", "decay", "the sign of the weights decays, not the weights (L1)", "L1|sign|proportional")
+@mutant("sgd", "decay", "the sign of the weights decays, not the weights (L1)", r"L1|sign\(w\)")
 class DecayL1(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         return g + group["weight_decay"] * p.sign()
@@ -85,7 +83,7 @@ class DecayL1(HandSGD):
     "sgd",
     "decay",
     "a tensor whose gradient is zero is skipped, decay and all",
-    "zero gradient|gradient is zero",
+    "zero gradient",
 )
 class DecaySkipsZeroGradient(HandSGD):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
@@ -93,7 +91,7 @@ class DecaySkipsZeroGradient(HandSGD):
             super().update(p, g, group, state)
 
 
-@mutant("sgd", "decay", "decay per step is lr^2 * weight_decay", "lr\\^2|lr\\*\\*2|power")
+@mutant("sgd", "decay", "decay per step is lr^2 * weight_decay", r"lr\^2")
 class DecayByLrSquared(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         return g + group["lr"] * group["weight_decay"] * p
@@ -103,7 +101,7 @@ class DecayByLrSquared(HandSGD):
     "sgd",
     "decay",
     "the decay is subtracted after lr was multiplied in",
-    "not multiplied by lr|lr\\^0|independent of lr",
+    r"decay per step is wd\b|not multiplied by lr|independent of lr",
 )
 class DecayWithoutLr(HandSGD):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
@@ -116,7 +114,7 @@ class DecayWithoutLr(HandSGD):
     "sgd",
     "decay",
     "the decay is added after the momentum: it is decoupled",
-    "decoupled|not.*(momentum|buffer)",
+    "decoupled",
 )
 class DecayMissesMomentum(HandSGD):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
@@ -143,7 +141,7 @@ class DecayOfTheFirstGroup(HandSGD):
     "sgd",
     "decay",
     "only tensors of two and more axes decay",
-    "1-d|one-dimensional|bias|0-d|shape|vector|axes",
+    "matri|1-d|one-dimensional|vector|axes|dimension|shape|some tensors|depends on the tensor",
 )
 class DecaySparesVectors(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -154,7 +152,7 @@ class DecaySparesVectors(HandSGD):
     "sgdw",
     "decay",
     "decoupled by name, but the decay goes through the momentum buffer",
-    "coupled|momentum|buffer",
+    "(in|to) the gradient|through the (momentum|buffer)",
 )
 class SGDWCoupled(HandSGDW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -172,7 +170,7 @@ class SGDWDecaysAfter(HandSGDW):
     "sgdw",
     "decay",
     "the decay keeps the lr of the first step while a schedule runs",
-    "initial lr|first lr|schedule",
+    "lr of the first step|initial lr",
 )
 class SGDWDecaysAtInitialLr(HandSGDW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -184,7 +182,7 @@ class SGDWDecaysAtInitialLr(HandSGDW):
     "sgdw",
     "decay",
     "the decay takes the lr of the step before",
-    "previous|one step (old|late|behind)|last lr|old lr",
+    "lr of the step before",
 )
 class SGDWDecaysAtOldLr(HandSGDW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -197,7 +195,7 @@ class SGDWDecaysAtOldLr(HandSGDW):
     "sgdw",
     "decay",
     "decays after the step, when the schedule has already set the next lr",
-    "next lr|next|after the step",
+    "next lr|lr of the next step|one step late|after the step",
 )
 class SGDWDecaysAtNextLr(HandSGDW):
     """The decay that is owed is paid at the beginning of the next step, with the lr of that step."""
@@ -255,7 +253,7 @@ class ForeachSGDW(HandSGDW):
     "sgdw",
     "switch",
     "the foreach path decays every tensor once per dtype in the group",
-    "dtype|mixed|foreach",
+    "dtype|mixed",
     thread="huggingface/pytorch-image-models#2750",
 )
 class ForeachDecaysPerDtype(ForeachSGDW):
@@ -276,7 +274,7 @@ class ForeachForgetsDecay(ForeachSGDW):
     "sgdw",
     "precision",
     "the decay factor is rounded to bfloat16",
-    "round|bfloat16|bf16|precision",
+    "bfloat16|bf16|rounded",
     thread="Nerogar/OneTrainer#996",
 )
 class DecayFactorInBfloat16(HandSGDW):

@@ -10,42 +10,37 @@ from ..by_hand.sgd import HandSGD, HandSGDW
 from ..records import mutant
 
 
-@mutant("sgd", "momentum", "the buffer starts at (1 - dampening) g, where torch starts at g", "start|dampen")
+@mutant(
+    "sgd",
+    "momentum",
+    "the buffer starts at (1 - dampening) g, where torch starts at g",
+    r"starts at \(1 ?- ?dampening\)|starts dampened",
+)
 class BufferStartsDampened(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
         state.setdefault("momentum_buffer", torch.zeros_like(g))
         return super().buffer(g, group, state)
 
 
-@mutant("sgd", "momentum", "dampening is taken and ignored", "dampening")
+@mutant("sgd", "momentum", "dampening is taken and ignored", "dampening has no effect|dampening.*ignored")
 class DampeningIgnored(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
         return super().buffer(g, group | {"dampening": 0.0}, state)
 
 
-@mutant("sgd", "momentum", "the buffer is an average, undeclared: mu b + (1 - mu) g", "EMA|average|1 ?- ?m")
+@mutant("sgd", "momentum", "the buffer is an average, undeclared: mu b + (1 - mu) g", "averag|EMA")
 class BufferIsAverage(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
         return super().buffer(g, group | {"dampening": group["momentum"]}, state)
 
 
-@mutant("sgd", "momentum", "Nesterov looks ahead with the buffer of the step before", "nesterov|look")
-class NesterovOneStepOld(HandSGD):
-    def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
-        if not group["nesterov"]:
-            return super().direction(g, group, state)
-        old = state.get("momentum_buffer", torch.zeros_like(g)).clone()
-        self.buffer(g, group, state)
-        return g + group["momentum"] * old
-
-
-@mutant("sgd", "momentum", "nesterov is taken and ignored", "nesterov")
+@mutant("sgd", "momentum", "nesterov is taken and ignored", "nesterov has no effect")
 class NesterovIgnored(HandSGD):
     def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
         return super().direction(g, group | {"nesterov": False}, state)
 
 
-@mutant("sgd", "momentum", "Nesterov's factor is applied twice: g + mu^2 b", "nesterov|look")
+@mutant("sgd", "momentum", "Nesterov's factor is applied twice: g + mu^2 b", "nesterov|look-?ahead")
 class NesterovSquared(HandSGD):
     def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
         if not group["nesterov"]:
@@ -57,7 +52,7 @@ class NesterovSquared(HandSGD):
     "sgd",
     "momentum",
     "lr goes into the buffer (Sutskever's form), undeclared",
-    "sutskever|lr.*(buffer|momentum)|(buffer|momentum).*lr",
+    "lr is inside|inside the momentum buffer|sutskever",
 )
 class LrInsideBuffer(HandSGD):
     def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
@@ -69,7 +64,12 @@ class LrInsideBuffer(HandSGD):
         p.sub_(direction)
 
 
-@mutant("sgd", "momentum", "the buffer is forgotten whenever lr changes", "lr chang|reset|forg[eo]t|buffer")
+@mutant(
+    "sgd",
+    "momentum",
+    "the buffer is forgotten whenever lr changes",
+    "reset|forg[eo]t|lr changes|starts again",
+)
 class BufferResetsWithLr(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
         if state.get("lr") != float(group["lr"]):
@@ -82,7 +82,7 @@ class BufferResetsWithLr(HandSGD):
     "sgd",
     "momentum",
     "tensors of one shape share one buffer",
-    "share|other (param|tensor)|depend|neighbour|alone",
+    "share|other (parameter|tensor)s?|same shape|alone|neighbour",
 )
 class BufferSharedByShape(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
@@ -94,7 +94,7 @@ class BufferSharedByShape(HandSGD):
     "sgd",
     "momentum",
     "the buffer starts as the gradient itself, not a copy of it",
-    "alias|gradient.*(chang|modif|in place)|start",
+    r"alias|p\.grad|gradient('s)? (tensor|memory|storage)|set_to_none",
 )
 class BufferAliasesGradient(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
@@ -104,7 +104,7 @@ class BufferAliasesGradient(HandSGD):
         return super().buffer(g, group, state)
 
 
-@mutant("sgd", "momentum", "momentum loses its last tenth: 0.99 mu", "momentum|memory|0\\.8")
+@mutant("sgd", "momentum", "momentum loses its last tenth: 0.99 mu", "momentum (acts|is|decays)|memory")
 class MomentumLeaks(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
         return super().buffer(g, group | {"momentum": 0.99 * group["momentum"]}, state)
@@ -114,7 +114,7 @@ class MomentumLeaks(HandSGD):
     "sgd",
     "momentum",
     "a parameter without gradient goes on moving by its buffer",
-    "without gradient|no gradient|grad(ient)? (is )?(None|missing)|missing grad",
+    "without (a )?gradient|grad(ient)? (is )?None|no gradient|missing gradient",
 )
 class MissingGradientMoves(HandSGD):
     @torch.no_grad()
@@ -127,13 +127,13 @@ class MissingGradientMoves(HandSGD):
         return super().step(closure)
 
 
-@mutant("sgd", "rate", "lr is squared", "lr\\^2|power|square|exponent|lr")
+@mutant("sgd", "rate", "lr is squared", r"lr\^2|lr squared|square of lr|power of lr")
 class LrSquared(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
         p.sub_(group["lr"] ** 2 * direction)
 
 
-@mutant("sgd", "rate", "lr is one step old under a schedule", "one step|previous|last|old|late|schedul")
+@mutant("sgd", "rate", "lr is one step old under a schedule", "lr of the step before")
 class LrOneStepOld(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
         p.sub_(state.get("lr", group["lr"]) * direction)
@@ -144,7 +144,7 @@ class LrOneStepOld(HandSGD):
     "sgd",
     "rate",
     "lr is read once, when the optimizer is built: schedules do nothing",
-    "schedul|constructor|initial|built|param_groups",
+    "lr of the first step|constructor|schedule",
 )
 class LrOfConstructor(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
@@ -157,7 +157,7 @@ class LrOfTheFirstGroup(HandSGD):
         p.sub_(self.param_groups[0]["lr"] * direction)
 
 
-@mutant("sgd", "rate", "a tensor lr is read once: changing it in place does nothing", "tensor.?(lr)?")
+@mutant("sgd", "rate", "a tensor lr is read once: changing it in place does nothing", "tensor lr|lr.*tensor")
 class TensorLrCached(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
         if isinstance(group["lr"], Tensor):
@@ -170,7 +170,7 @@ class TensorLrCached(HandSGD):
     "sgd",
     "rate",
     "every step makes lr in the group a millionth smaller",
-    "param_groups|group|own lr|changes.*lr|hyper",
+    "param_groups|hyper-parameter|changes? (its|the) lr|lr.*(changed|altered)",
 )
 class LrShrinksItself(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
@@ -178,14 +178,19 @@ class LrShrinksItself(HandSGD):
         group["lr"] = group["lr"] * (1 - 1e-6)
 
 
-@mutant("sgd", "moments", "gradients are clipped to norm 1, unasked", "clip|degree|homogen|scale")
+@mutant("sgd", "moments", "gradients are clipped to norm 1, unasked", "clip|degree|homogen|bounded")
 class HiddenClip(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:
         g = super().gradient(p, group)
         return g / g.norm().clamp(min=1.0)
 
 
-@mutant("sgd", "moments", "gradients are normalised", "normali[sz]|degree|homogen|scale")
+@mutant(
+    "sgd",
+    "moments",
+    "gradients are normalised",
+    "normali[sz]|degree|homogen|does not depend on the (size|scale)",
+)
 class HiddenNormalisation(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:
         g = super().gradient(p, group)
@@ -196,7 +201,7 @@ class HiddenNormalisation(HandSGD):
     "sgd",
     "moments",
     "matrices lose the mean of each gradient row, unasked",
-    "cent(er|ral)|mean|direction|gradient",
+    "cent(er|ral)|mean",
 )
 class HiddenCentralisation(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:
@@ -204,7 +209,12 @@ class HiddenCentralisation(HandSGD):
         return g - g.mean(-1, keepdim=True) if g.dim() > 1 else g
 
 
-@mutant("sgd", "moments", "gradients below 1e-6 are taken as zero", "small|threshold|degree|homogen|scale")
+@mutant(
+    "sgd",
+    "moments",
+    "gradients below 1e-6 are taken as zero",
+    "small gradient|threshold|degree|homogen|scale of the gradient",
+)
 class SmallGradientsDropped(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:
         g = super().gradient(p, group)
@@ -215,7 +225,7 @@ class SmallGradientsDropped(HandSGD):
     "sgd",
     "moments",
     "noise of relative size 1e-9 is added to the gradient",
-    "random|nondetermin|RNG|generator|determin",
+    "random|nondetermin|not determin|generator|RNG|repeat|reproduc",
 )
 class HiddenNoise(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:
@@ -229,9 +239,7 @@ class MaximizeIgnored(HandSGD):
         return p.grad
 
 
-@mutant(
-    "sgd", "precision", "the momentum buffer is rounded to bfloat16", "bfloat16|bf16|state|precision|round"
-)
+@mutant("sgd", "precision", "the momentum buffer is rounded to bfloat16", "bfloat16|bf16")
 class BufferInBfloat16(HandSGD):
     def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
         buffer = super().buffer(g, group, state)
@@ -239,7 +247,12 @@ class BufferInBfloat16(HandSGD):
         return state["momentum_buffer"]
 
 
-@mutant("sgdw", "momentum", "the decay also shrinks the momentum buffer", "momentum|buffer|memory")
+@mutant(
+    "sgdw",
+    "momentum",
+    "the decay also shrinks the momentum buffer",
+    "(shrinks|decays).*(momentum|buffer)|buffer.*(shrink|decay)",
+)
 class DecayShrinksBuffer(HandSGDW):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
         if state.get("momentum_buffer") is not None:
@@ -247,7 +260,7 @@ class DecayShrinksBuffer(HandSGDW):
         return super().decayed(p, g, group, state)
 
 
-@mutant("sgdw", "momentum", "Nesterov adds the buffer without its factor mu: g + b", "nesterov|look")
+@mutant("sgdw", "momentum", "Nesterov adds the buffer without its factor mu: g + b", "nesterov|look-?ahead")
 class SGDWNesterovWithoutFactor(HandSGDW):
     def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
         if not group["nesterov"]:

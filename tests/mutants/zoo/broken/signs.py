@@ -14,7 +14,7 @@ from ..records import mutant
     "lion",
     "decay",
     "the decay goes through the sign (coupled)",
-    "coupled|sign",
+    "(?<!de)coupled|(in|to) the gradient",
     thread="bitsandbytes-foundation/bitsandbytes#1992",
 )
 class LionCoupled(HandLion):
@@ -22,7 +22,7 @@ class LionCoupled(HandLion):
         return g + group["weight_decay"] * p
 
 
-@mutant("lion", "moments", "beta1 and beta2 are swapped", "beta|swap|memory|moment")
+@mutant("lion", "moments", "beta1 and beta2 are swapped", "swapped|beta")
 class LionBetasSwapped(HandLion):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         super().update(p, g, group | {"betas": group["betas"][::-1]}, state)
@@ -32,7 +32,7 @@ class LionBetasSwapped(HandLion):
     "lion",
     "moments",
     "the momentum is updated before the sign is taken",
-    "before|order|memory|beta|moment|step",
+    "before the (sign|step)|order|memory first|updated before",
 )
 class LionRemembersFirst(HandLion):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
@@ -42,7 +42,7 @@ class LionRemembersFirst(HandLion):
         p.sub_(group["lr"] * self.sign(self.looked_ahead(g, group, state)))
 
 
-@mutant("lion", "moments", "the sign of zero is one", "zero|sign\\(0\\)|sign of 0")
+@mutant("lion", "moments", "the sign of zero is one", r"sign of zero|sign\(0\)|zero")
 class LionSignOfZero(HandLion):
     def sign(self, direction: Tensor) -> Tensor:
         return torch.where(direction >= 0, 1.0, -1.0).to(direction.dtype)
@@ -58,7 +58,7 @@ class LionDecaysAfter(HandLion):
         shrink(p, group)
 
 
-@mutant("lion", "decay", "decay per step is lr^2 * weight_decay", "lr\\^2|lr\\*\\*2|power")
+@mutant("lion", "decay", "decay per step is lr^2 * weight_decay", r"lr\^2")
 class LionDecayByLrSquared(HandLion):
     def decayed(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
         shrink(p, group, group["lr"] ** 2)
@@ -69,7 +69,7 @@ class LionDecayByLrSquared(HandLion):
     "lion",
     "decay",
     "weight_decay is divided by lr inside: decay per step is weight_decay",
-    "not multiplied by lr|lr\\^0|independent of (the )?lr",
+    r"decay per step is wd\b|not multiplied by lr|independent of lr",
     thread="lucidrains/lion-pytorch#39 (there as an option)",
 )
 class LionDecayWithoutLr(HandLion):
@@ -78,13 +78,13 @@ class LionDecayWithoutLr(HandLion):
         return g
 
 
-@mutant("lion", "moments", "a soft sign, c / (|c| + 1e-8)", "sign|degree|homogen|soft|scale")
+@mutant("lion", "moments", "a soft sign, c / (|c| + 1e-8)", "soft|not a sign|degree|homogen|one size")
 class LionSoftSign(HandLion):
     def sign(self, direction: Tensor) -> Tensor:
         return direction / (direction.abs() + 1e-8)
 
 
-@mutant("signsgd", "moments", "the sign is taken before the average", "order|sign|average|step|memory")
+@mutant("signsgd", "moments", "the sign is taken before the average", "before the (average|momentum)|order")
 class SignBeforeAverage(HandSignSGD):
     def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
         mu = group["momentum"]
@@ -93,14 +93,14 @@ class SignBeforeAverage(HandSignSGD):
         return state.setdefault("momentum_buffer", torch.zeros_like(g)).mul_(mu).add_(g.sign(), alpha=1 - mu)
 
 
-@mutant("signsgd", "moments", "the sign of zero is one", "zero|sign\\(0\\)|sign of 0")
+@mutant("signsgd", "moments", "the sign of zero is one", r"sign of zero|sign\(0\)|zero")
 class SignOfZero(HandSignSGD):
     def direction(self, g: Tensor, group: Group, state: State) -> Tensor:
         g = super().direction(g, group, state)
         return torch.where(g == 0, torch.ones_like(g), g)
 
 
-@mutant("signsgd", "decay", "the decay is halved", "0\\.5|half|halv")
+@mutant("signsgd", "decay", "the decay is halved", r"\b0\.5\*|half")
 class SignDecayHalved(HandSignSGD):
     def decay(self, p: Tensor, group: Group) -> None:
         shrink(p, group, 0.5 * group["lr"])
@@ -110,7 +110,7 @@ class SignDecayHalved(HandSignSGD):
     "signsgd",
     "moments",
     "multiplied by the mean size of the gradient, undeclared",
-    "degree|scale|homogen|size|mean",
+    "degree|homogen|scale|size of the gradient",
 )
 class SignScaledByMean(HandSignSGD):
     def direction(self, g: Tensor, group: Group, state: State) -> Tensor:

@@ -1,0 +1,103 @@
+"""One row of the kill matrix: what the gate says of an optimizer, and whether it names what was planted."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import msgspec
+import torch
+
+import ilr_check
+from ilr_check.optim.contracts import contracts
+
+from .records import Mutant, Variant
+
+CLAIMS = "exact"
+"""The tier that a maintainer runs before every merge; the zoo is judged by it."""
+
+UNEXPLAINED = "no near-miss"
+"""A sentence with these words says that something is wrong and not what; it names nothing."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What every law says of one optimizer, and the sentence that stands for it."""
+
+    name: str
+    contract: str
+    verdicts: dict[str, str]
+    """Law to its verdict: violated if one of its findings is, error if one is and none violated."""
+    diagnosis: str = ""
+    """The sentence that names the planted defect, or else the first one."""
+    named: bool = False
+    """Whether a sentence of a violated finding has words that name what was planted."""
+    named_first: bool = False
+    """Whether already the first sentence does."""
+
+    @property
+    def killed_by(self) -> tuple[str, ...]:
+        return tuple(law for law, verdict in self.verdicts.items() if verdict == "violated")
+
+    @property
+    def erring(self) -> tuple[str, ...]:
+        return tuple(law for law, verdict in self.verdicts.items() if verdict == "error")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A row and all that was said, for people who look for the reason."""
+
+    row: Row
+    sentences: tuple[tuple[str, str], ...]
+    """(law and group, diagnosis and message) of every finding that is violated or in error."""
+
+
+ORDER = ("violated", "error", "inconclusive", "holds", "skipped")
+
+
+def judge(entry: Mutant | Variant) -> Judged:
+    """Run the gate on one optimizer of the zoo, as a maintainer would who named its contract."""
+    args = entry.args if isinstance(entry, Variant) else None
+    with _world_restored(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = ilr_check.check_optimizer(
+            entry.factory, contract=entry.contract, claims=CLAIMS, declare=entry.declare, args=args
+        )
+    verdicts: dict[str, str] = {}
+    for finding in result.findings:
+        old = verdicts.get(finding.claim, "skipped")
+        verdicts[finding.claim] = min(old, finding.verdict, key=ORDER.index)
+    wrong = [f for f in result.findings if f.verdict in ("violated", "error")]
+    said = tuple((f.id, f"{f.diagnosis} | {f.message}") for f in wrong)
+    spoken = [f.diagnosis for f in wrong if f.verdict == "violated"]
+    words = re.compile("|".join(entry.expect), re.IGNORECASE) if isinstance(entry, Mutant) else None
+    naming = [s for s in spoken if UNEXPLAINED not in s and words is not None and words.search(s)]
+    row = Row(
+        name=entry.name,
+        contract=entry.contract,
+        verdicts=verdicts,
+        diagnosis=(naming or spoken or [""])[0],
+        named=bool(naming),
+        named_first=bool(naming) and naming[0] == spoken[0],
+    )
+    return Judged(row, said)
+
+
+def has_contract(entry: Mutant | Variant) -> bool:
+    """Whether the gate knows the family."""
+    return entry.contract in contracts()
+
+
+@contextmanager
+def _world_restored() -> Iterator[None]:
+    """Undo what a mutant does to torch's global state, so that it spoils no neighbour."""
+    dtype, grad, draws = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        torch.set_rng_state(draws)

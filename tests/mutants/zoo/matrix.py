@@ -1,0 +1,160 @@
+"""The kill matrix: every optimizer of the zoo against every exact law.
+
+PYTHONPATH=tests/mutants python -m zoo.matrix              # judges all, writes docs/kill-matrix.{md,json}
+PYTHONPATH=tests/mutants python -m zoo.matrix DecayHalved  # these alone, with all that was said
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from ilr_check.gate.laws import gate_laws
+
+from .correct import VARIANTS
+from .judging import Judged, Row, has_contract, judge
+from .mutants import MUTANTS
+
+DOCS = Path(__file__).parents[3] / "docs"
+DATA, PAGE = DOCS / "kill-matrix.json", DOCS / "kill-matrix.md"
+KEPT: dict[str, str] = {}
+"""Laws that kill nothing alone, and why they are kept."""
+
+
+class Matrix(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of mutants and of right variants, under the laws in the order in which they run."""
+
+    laws: tuple[str, ...]
+    mutants: tuple[Row, ...]
+    variants: tuple[Row, ...]
+
+    @property
+    def killed(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.mutants if row.killed_by)
+
+    @property
+    def named(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.killed if row.named)
+
+    def kills(self, law: str) -> tuple[Row, ...]:
+        return tuple(row for row in self.mutants if law in row.killed_by)
+
+    def alone(self, law: str) -> tuple[Row, ...]:
+        """Mutants that this law kills and no other."""
+        return tuple(row for row in self.mutants if row.killed_by == (law,))
+
+
+def exact_laws() -> tuple[str, ...]:
+    """The laws that the zoo is judged by."""
+    return tuple(law.id for law in gate_laws().values() if law.tier == "exact")
+
+
+def committed() -> Matrix:
+    """The matrix as it stands in the docs."""
+    return msgspec.json.decode(DATA.read_bytes(), type=Matrix)
+
+
+def measure() -> Matrix:
+    """Judge the whole zoo in this process."""
+    return Matrix(
+        laws=exact_laws(),
+        mutants=tuple(_said(judge(entry)).row for entry in MUTANTS.values() if has_contract(entry)),
+        variants=tuple(_said(judge(entry)).row for entry in VARIANTS.values() if has_contract(entry)),
+    )
+
+
+def _said(judged: Judged) -> Judged:
+    row = judged.row
+    print(f"{row.name:32s} {row.contract:9s} {', '.join(row.killed_by) or '-'}", flush=True)
+    return judged
+
+
+def page(matrix: Matrix) -> str:
+    """The matrix as Markdown."""
+    killed = len(matrix.killed)
+    named = len(matrix.named)
+    first = sum(row.named_first for row in matrix.killed)
+    passing = sum(not row.killed_by and not row.erring for row in matrix.variants)
+    lines = [
+        "# Kill matrix",
+        "",
+        "Every mutant of `tests/mutants/zoo` is an optimizer with one planted defect; every law of the exact",
+        "tier judges it, under the contract of its family. `tests/mutants/test_kill_matrix.py` holds this",
+        "page to what the gate says now; `PYTHONPATH=tests/mutants python -m zoo.matrix` writes it anew.",
+        "",
+        f"- {killed} of {len(matrix.mutants)} mutants are killed.",
+        f"- {named} of these ({named / max(1, killed):.0%}) with a sentence that names what was planted, "
+        f"{first} ({first / max(1, killed):.0%}) already in the first sentence. A sentence names it if it "
+        "has words that were written beside the mutant.",
+        f"- {passing} of {len(matrix.variants)} right variants pass.",
+        "",
+        "## What each law kills",
+        "",
+        "| law | kills | kills that no other law makes |",
+        "| --- | --- | --- |",
+    ]
+    for law in matrix.laws:
+        alone = ", ".join(row.name for row in matrix.alone(law)) or (KEPT.get(law) or "none")
+        lines.append(f"| `{law}` | {len(matrix.kills(law))} | {alone} |")
+    survivors = [row for row in matrix.mutants if not row.killed_by]
+    if survivors:
+        lines += ["", "## Survivors", "", "| mutant | contract | planted |", "| --- | --- | --- |"]
+        lines += [f"| {r.name} | {r.contract} | {MUTANTS[r.name].planted} |" for r in survivors]
+    lines += [
+        "",
+        "## Mutants",
+        "",
+        "| mutant | contract | kind | planted | killed by | diagnosis |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in matrix.killed:
+        mutant = MUTANTS[row.name]
+        planted = mutant.planted + (f" ({mutant.thread})" if mutant.thread else "")
+        laws = ", ".join(f"`{law}`" for law in row.killed_by)
+        sentence = row.diagnosis if row.named else f"*not named:* {row.diagnosis}"
+        cells = (row.name, row.contract, mutant.kind, planted, laws, sentence)
+        lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
+    lines += [
+        "",
+        "## Right variants",
+        "",
+        "| variant | contract | written | verdict |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in matrix.variants:
+        verdict = ", ".join(f"`{law}`" for law in (*row.killed_by, *row.erring)) or "passes"
+        cells = (row.name, row.contract, VARIANTS[row.name].written, verdict)
+        lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def main(names: Sequence[str]) -> None:
+    """Judge the named optimizers and say why, or all and write the page."""
+    began = time.perf_counter()
+    if names:
+        for name in names:
+            judged = judge(MUTANTS[name] if name in MUTANTS else VARIANTS[name])
+            row = judged.row
+            print(f"{row.name} ({row.contract}): {row.verdicts}, named {row.named}")
+            for where, sentence in judged.sentences:
+                print(f"    {where}: {sentence}")
+    else:
+        matrix = measure()
+        DATA.write_bytes(msgspec.json.format(msgspec.json.encode(matrix), indent=1) + b"\n")
+        PAGE.write_text(page(matrix), encoding="utf-8")
+        print(f"{len(matrix.killed)}/{len(matrix.mutants)} killed, {len(matrix.named)} named")
+        wrong = [row.name for row in matrix.variants if row.killed_by or row.erring]
+        print(f"variants flagged: {', '.join(wrong) or 'none'}")
+    print(f"{time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
