@@ -9,6 +9,7 @@ import numpy as np
 from ilr_check.evidence import RivalOutcome
 from ilr_check.gate.walk import Deviation, Walk, deviation
 from ilr_check.optim.contracts.contract import Contract, Decay, Slip
+from ilr_check.optim.near_misses import near_misses
 
 LR_SLIPS = (
     Slip(sentence="the step uses the lr of the step before", lr=lambda now, last, first: last),
@@ -47,6 +48,7 @@ def slips(walked: Walk, contract: Contract) -> Iterator[Slip]:
         if any(walked.hyper.get(k) != v for k, v in slip.hyper.items()) or slip.shift
     )
     yield from LR_SLIPS
+    yield from near_misses(contract)
 
 
 def decay_slips(decay: Decay) -> Iterator[Slip]:

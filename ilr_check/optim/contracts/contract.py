@@ -72,6 +72,14 @@ class Slip:
     """Added to the step count that the textbook sees."""
     repeat: int = 1
     """How often decay beside the gradient is applied."""
+    change: Callable[[Hyper], Hyper] | None = None
+    """Hyper-parameters as the slip reads them, at every step."""
+    gradient: Callable[[Number], Number] | None = None
+    """The gradient as the slip reads it, before any decay is added."""
+    update: Update | None = None
+    """Another step in the textbook's place."""
+    shared_count: bool = False
+    """Whether one step count runs over all tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,14 +65,16 @@ class Textbook:
             decay = replace(decay, **self.slip.decay)
         for i, gradient in enumerate(gradients):
             if gradient is not None:
-                self.counts[i] += 1
+                self.counts[i] = max(self.counts) + 1 if self.slip.shared_count else self.counts[i] + 1
                 with np.errstate(all="ignore"):
-                    h = self._rounded({**self.hyper, "lr": stepped}, i)
+                    h = self._rounded(self._read({**self.hyper, "lr": stepped}), i)
                     self.weights[i] = self._one(i, self._number(gradient, i), h, decay, rates[decay.lr_of])
         return self.weights
 
     def _one(self, i: int, gradient: Number, h: Mapping[str, Any], decay: Decay, lr: float) -> Number:
         weights, t = self.weights[i], max(self.counts[i] + self.slip.shift, 0)
+        if self.slip.gradient is not None:
+            gradient = self.slip.gradient(gradient)
         strength = self._strength(decay, lr, i)
         if strength is not None and decay.where == "gradient":
             gradient = gradient + strength * self._shape(decay, i)
@@ -83,11 +85,15 @@ class Textbook:
                 shrunk = shrunk - strength * shape
         else:
             shrunk = weights
-        moved: Number = shrunk + self.contract.update(gradient, weights, self.states[i], h, t)
+        update = self.slip.update or self.contract.update
+        moved: Number = shrunk + update(gradient, weights, self.states[i], h, t)
         if strength is not None and decay.where == "after":
             shape = moved if decay.shape == "weights" else self._shape(decay, i)
             moved = moved - strength * shape
         return moved
+
+    def _read(self, hyper: Hyper) -> Hyper:
+        return hyper if self.slip.change is None else self.slip.change(hyper)
 
     def _shape(self, decay: Decay, i: int) -> Number:
         if decay.shape == "initial weights":

@@ -1,0 +1,185 @@
+"""Near-misses of Adam, AdamW, NAdam and LAMB: moments, their corrections, eps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from ilr_check.optim.contracts.adam import moments
+from ilr_check.optim.contracts.contract import Hyper, Number, Slip, State, Update
+from ilr_check.optim.contracts.running import kept_in_single
+from ilr_check.optim.near_misses.rounding import BFLOAT16, FLOAT32, rounded
+
+Moments = Callable[[Number, Number, State, Hyper, int], tuple[Number, Number]]
+"""(g, w, state, hyper, t) -> the first and the second moment that the step reads."""
+Corrections = Callable[[Hyper, int], tuple[Number, Number]]
+
+
+def swapped(first: str, second: str) -> Callable[[Hyper], Hyper]:
+    """Two hyper-parameters in each other's place."""
+    return lambda h: {**h, first: h[second], second: h[first]}
+
+
+def _plain(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
+    return moments(g, s, h)
+
+
+def _usual(h: Hyper, t: int) -> tuple[Number, Number]:
+    return 1.0 - h["beta1"] ** t, 1.0 - h["beta2"] ** t
+
+
+def _adam(
+    read: Moments = _plain,
+    corrections: Corrections = _usual,
+    root: Callable[[Number, Number], Number] = lambda v, second: np.sqrt(v / second),
+    amsgrad: Literal["v", "corrected v", "m^2"] = "v",
+) -> Update:
+    """Adam's step with one piece replaced."""
+
+    def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+        m, v = read(g, w, s, h, t)
+        first, second = corrections(h, t)
+        if h.get("amsgrad"):
+            seen = {"v": v, "corrected v": v / second, "m^2": s["m"] * s["m"]}[amsgrad]
+            s["max"] = v = np.maximum(s.get("max", seen), seen)
+            if amsgrad == "corrected v":
+                v = v * second
+        return -h["lr"] * (m / first) / (root(v, second) + h["eps"])
+
+    return update
+
+
+def _narrow(names: tuple[str, ...], bits: int) -> Moments:
+    def read(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
+        moments(g, s, h)
+        for name in names:
+            s[name] = rounded(s[name], bits)
+        return s["m"], s["v"]
+
+    return read
+
+
+def _summed(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
+    before = s.get("m", 0.0 * g)
+    _, v = moments(g, s, h)
+    s["m"] = h["beta1"] * before + g
+    return s["m"], v
+
+
+def _belief(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
+    before = s.get("v", 0.0 * g)
+    m, _ = moments(g, s, h)
+    s["v"] = h["beta2"] * before + (1.0 - h["beta2"]) * ((g - m) * (g - m))
+    return m, s["v"]
+
+
+def _old_second(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
+    before = s.get("v", g * g)
+    m, _ = moments(g, s, h)
+    return m, before
+
+
+def _ahead(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
+    m, v = moments(g, s, h)
+    return h["beta1"] * m + (1.0 - h["beta1"]) * g, v
+
+
+def _raw_second(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
+    """``g`` is without decay: the first moment has it, the second has not."""
+    before = s.get("v", 0.0 * g)
+    m, _ = moments(g + h["weight_decay"] * w, s, h)
+    s["v"] = h["beta2"] * before + (1.0 - h["beta2"]) * (g * g)
+    return m, s["v"]
+
+
+def _late(h: Hyper, t: int) -> tuple[Number, Number]:
+    return _usual(h, max(1, t - 1))
+
+
+def _times(name: str, factor: Callable[[Hyper], Any]) -> Callable[[Hyper], Hyper]:
+    return lambda h: {**h, name: factor(h) * h[name]}
+
+
+ADAM_MISSES = (
+    Slip(sentence="beta1 and beta2 are swapped", change=swapped("beta1", "beta2")),
+    Slip(
+        sentence="bias correction is off by one step: every step but the first is corrected as step t-1",
+        update=_adam(corrections=_late),
+    ),
+    Slip(
+        sentence="the bias corrections are swapped: each moment is corrected by the other's beta",
+        update=_adam(corrections=lambda h, t: (_usual(h, t)[1], _usual(h, t)[0])),
+    ),
+    Slip(
+        sentence="the bias correction of the second moment is not under the root, sqrt(v)/(1-beta2^t)",
+        update=_adam(root=lambda v, second: np.sqrt(v) / second),
+    ),
+    Slip(
+        sentence="the step count for the bias correction is shared: it counts every tensor",
+        shared_count=True,
+    ),
+    Slip(sentence="eps acts as 1e-8, whatever it is set to", hyper={"eps": 1e-8}),
+    Slip(sentence="eps is multiplied by lr", change=_times("eps", lambda h: h["lr"])),
+    Slip(sentence="eps is added twice", change=_times("eps", lambda h: 2.0)),
+    Slip(sentence="the first moment is a sum, not averaged: m = beta1*m + g", update=_adam(_summed)),
+    Slip(sentence="the second moment is that of g - m (AdaBelief's variance)", update=_adam(_belief)),
+    Slip(sentence="the step divides by the second moment of the step before", update=_adam(_old_second)),
+    Slip(sentence="Nesterov's look-ahead is taken in the first moment", update=_adam(_ahead)),
+    Slip(
+        sentence="weight decay enters the first moment and not the second moment",
+        decay={"where": "none"},
+        update=_adam(_raw_second),
+    ),
+    Slip(
+        sentence="amsgrad takes the maximum of the bias-corrected second moment",
+        update=_adam(amsgrad="corrected v"),
+    ),
+    Slip(sentence="amsgrad takes the maximum of the squared first moment", update=_adam(amsgrad="m^2")),
+    *(
+        Slip(sentence=f"{which} is kept in {dtype}", update=_adam(_narrow(names, bits)))
+        for bits, dtype in ((BFLOAT16, "bfloat16"), (FLOAT32, "float32"))
+        for names, which in (
+            (("m",), "the first moment"),
+            (("v",), "the second moment"),
+            (("m", "v"), "the whole state"),
+        )
+    ),
+)
+
+
+def _nadam(form: str) -> Update:
+    def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+        m, v = moments(g, s, h)
+        if form == "constant":
+            mu = coming = h["beta1"]
+        else:
+            mu, coming = (h["beta1"] * (1.0 - 0.5 * 0.96 ** (k * h["momentum_decay"])) for k in (t, t + 1))
+        product = kept_in_single(mu if form == "forgotten" else s.get("product", 1.0) * mu)
+        s["product"] = product
+        mixed = (1.0 - mu) / (1.0 - product) * g + coming / (1.0 - product * coming) * m
+        return -h["lr"] * mixed / (np.sqrt(v / (1.0 - h["beta2"] ** t)) + h["eps"])
+
+    return update
+
+
+NADAM_MISSES = (
+    Slip(
+        sentence="the momentum schedule stands still at beta1: momentum_decay is ignored",
+        update=_nadam("constant"),
+    ),
+    Slip(sentence="the product of momenta is forgotten from step to step", update=_nadam("forgotten")),
+)
+
+
+def _never_forgets(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    zero = 0.0 * g
+    s["m"] = m = h["beta1"] * s.get("m", zero) + (1.0 - h["beta1"]) * g
+    s["u"] = u = np.maximum(s.get("u", zero), np.abs(g) + h["eps"])
+    return -h["lr"] / (1.0 - h["beta1"] ** t) * m / u
+
+
+ADAMAX_MISSES = (
+    Slip(sentence="the maximum never forgets: beta2 is not applied to it", update=_never_forgets),
+)

@@ -1,0 +1,99 @@
+"""Gradients and steps that are changed on the way, whatever the family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ilr_check.optim.contracts.contract import Contract, Hyper, Number, Slip, State, Update
+from ilr_check.optim.contracts.running import plain
+from ilr_check.optim.near_misses.rounding import BFLOAT16, FLOAT32, rounded
+
+WARM_UPS = (10, 100, 1000)
+DTYPES = ((BFLOAT16, "bfloat16"), (FLOAT32, "float32"))
+STATES = (
+    (("m", "buffer"), "the momentum"),
+    (("v",), "the second moment"),
+    (("m", "v", "buffer"), "the whole state"),
+)
+
+
+def gradient_misses() -> Iterator[Slip]:
+    """The gradient is not the one that was handed over."""
+    yield Slip(sentence="the gradient of each tensor is clipped to norm 1", gradient=_clipped)
+    yield Slip(sentence="the gradient of each tensor is normalised", gradient=_normalised)
+    yield Slip(sentence="gradient entries are clipped to [-1, 1]", gradient=_bounded)
+    yield Slip(
+        sentence="matrices lose the mean of their gradient over each row (gradient centralisation)",
+        gradient=_centred,
+    )
+    yield Slip(sentence="only the sign of the gradient is used", gradient=np.sign)
+
+
+def step_misses(contract: Contract) -> Iterator[Slip]:
+    """The step is the textbook's, changed afterwards; or its state is kept in a narrower dtype."""
+    base = contract.update
+    for steps in WARM_UPS:
+        yield Slip(
+            sentence=f"the step grows over the first {steps} steps, a warm-up",
+            update=_scaled(base, lambda w, t, steps=steps: min(1.0, t / steps)),  # type: ignore[misc]
+        )
+    yield Slip(
+        sentence="the step depends on the tensor's shape: divided by the root of the rows of a matrix",
+        update=_scaled(base, lambda w, t: 1.0 / np.sqrt(plain(w).shape[0] if plain(w).ndim > 1 else 1.0)),
+    )
+    yield Slip(sentence="the update is clipped to [-lr, lr] an entry", update=_clipped_step(base))
+    for bits, dtype in DTYPES:
+        for names, which in STATES:
+            yield Slip(sentence=f"{which} is kept in {dtype}", update=_narrow(base, names, bits))
+
+
+def _norm(g: Number) -> Number:
+    return np.sqrt((g * g).sum())
+
+
+def _clipped(g: Number) -> Number:
+    return g / np.maximum(1.0, _norm(g))
+
+
+def _normalised(g: Number) -> Number:
+    return g / _norm(g)
+
+
+def _bounded(g: Number) -> Number:
+    return np.minimum(np.maximum(g, -1.0), 1.0)
+
+
+def _centred(g: Number) -> Number:
+    mean = g
+    for axis in range(1, plain(g).ndim):
+        mean = mean.mean(axis=axis, keepdims=True)
+    return g - mean if plain(g).ndim > 1 else g
+
+
+def _scaled(base: Update, factor: Callable[[Number, int], float]) -> Update:
+    def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+        return factor(w, t) * base(g, w, s, h, t)
+
+    return update
+
+
+def _clipped_step(base: Update) -> Update:
+    def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+        return h["lr"] * _bounded(base(g, w, s, h, t) / h["lr"])
+
+    return update
+
+
+def _narrow(base: Update, names: tuple[str, ...], bits: int) -> Update:
+    """The step reads the state before it is rounded; ``families`` has the steps that read it after."""
+
+    def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+        step = base(g, w, s, h, t)
+        for name in names:
+            if name in s:
+                s[name] = rounded(s[name], bits)
+        return step
+
+    return update
