@@ -61,7 +61,7 @@ ORDER = ("violated", "error", "inconclusive", "holds", "skipped")
 def judge(entry: Mutant | Variant) -> Judged:
     """Run the gate on one optimizer of the zoo, as a maintainer would who named its contract."""
     args = entry.args if isinstance(entry, Variant) else None
-    with _world_restored(), warnings.catch_warnings():
+    with world_restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = ilr_check.check_optimizer(
             entry.factory, contract=entry.contract, claims=CLAIMS, declare=entry.declare, args=args
@@ -92,7 +92,7 @@ def has_contract(entry: Mutant | Variant) -> bool:
 
 
 @contextmanager
-def _world_restored() -> Iterator[None]:
+def world_restored() -> Iterator[None]:
     """Undo what a mutant does to torch's global state, so that it spoils no neighbour."""
     dtype, grad, draws = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state()
     try:

@@ -24,7 +24,7 @@ class BiasMissingOnFirst(HandAdam):
 
 
 @mutant(
-    "adam",
+    "adamw",
     "bias correction",
     "no bias correction of the second moment",
     "only the first moment is corrected|second moment is not corrected|no bias correction",

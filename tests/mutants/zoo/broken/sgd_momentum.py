@@ -200,13 +200,13 @@ class HiddenNormalisation(HandSGD):
 @mutant(
     "sgd",
     "moments",
-    "matrices lose the mean of each gradient row, unasked",
+    "the gradient of each row loses its mean, unasked",
     "cent(er|ral)|mean",
 )
 class HiddenCentralisation(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:
         g = super().gradient(p, group)
-        return g - g.mean(-1, keepdim=True) if g.dim() > 1 else g
+        return g - g.mean(tuple(range(1, g.dim())), keepdim=True) if g.dim() > 1 else g
 
 
 @mutant(
