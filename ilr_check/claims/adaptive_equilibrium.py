@@ -54,21 +54,21 @@ NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 """One layer, so that one number of coordinates decides where every level starts."""
 
 
-def equilibrium(level: Level, coordinates: int) -> tuple[float, float]:
+def equilibrium(level: Level, count: int) -> tuple[float, float]:
     """(E r^2, cos) of a level in closed form."""
     lr, wd, beta1 = level.lr, level.weight_decay, level.hyper.get("beta1", 0.0)
     if level.rule == "adamw":
-        return adamw(lr, wd, coordinates, beta1)
+        return adamw(lr, wd, count, beta1)
     if level.rule == "nadamw":
-        return nadamw(lr, wd, coordinates, beta1)
+        return nadamw(lr, wd, count, beta1)
     if level.rule == "lion":
-        return lion(lr, wd, coordinates, beta1, level.hyper["beta2"])
-    return adam_l2(lr, wd, coordinates, beta1, NOISE.size)
+        return lion(lr, wd, count, beta1, level.hyper["beta2"])
+    return adam_l2(lr, wd, count, beta1, NOISE.size)
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     """One net, its gradient drowned in tangent noise of constant size; every level from its equilibrium."""
-    coordinates = _coordinates()
+    count = coordinates()
     return [
         Equilibrium(
             title="control: digits, dominated by noise",
@@ -78,7 +78,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
             noise=NOISE,
             burn=1.5,
             window=3.0,
-            start_norms=tuple(math.sqrt(equilibrium(level, coordinates)[0]) for level in LEVELS),
+            start_norms=tuple(math.sqrt(equilibrium(level, count)[0]) for level in LEVELS),
             planned_sd=0.03,
         )
     ]
@@ -88,7 +88,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
     """log(r / theory), then half of log cos / theory less 1, for every level, [n, 2 levels]."""
     norms, rotations = [], []
     for level in runs.experiment.levels:
-        norm2, cosine = equilibrium(level, _coordinates())
+        norm2, cosine = equilibrium(level, coordinates())
         window = runs.window("judged", level, tensors, n)
         norms.append(window.log_norm - 0.5 * math.log(norm2))
         rotations.append(0.5 * (window.log_cosine / math.log(cosine) - 1.0))
@@ -97,7 +97,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     """The mistakes that closed forms invite, as deviations of norm and rotation; 0 where one has no say."""
-    count, zeros = _coordinates(), [0.0] * len(experiment.levels)
+    count, zeros = coordinates(), [0.0] * len(experiment.levels)
     uncorrelated = [
         0.5
         * math.log(
@@ -126,7 +126,8 @@ def _with_decay(level: Level, factor: float) -> Level:
     return msgspec.structs.replace(level, weight_decay=factor * level.weight_decay)
 
 
-def _coordinates() -> int:
+def coordinates() -> int:
+    """Entries of the one weight matrix."""
     (shape,) = parameter_shapes(NET).values()
     return math.prod(shape)
 

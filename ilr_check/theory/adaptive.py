@@ -83,3 +83,27 @@ def adam_l2(eta: float, lam: float, coordinates: int, beta1: float, G: float) ->
 def adamw_without_correlation(eta: float, lam: float, coordinates: int, beta1: float) -> float:
     """The norm^2 that <u, w> = 0 would give, eta C / (2 lam) (1 - beta1)/(1 + beta1): a tempting mistake."""
     return 0.5 * eta * coordinates / lam * (1.0 - beta1) / (1.0 + beta1)
+
+
+def decoupled_drop(lr_factor: float, before: float, after: float, eta_lam_after: float, steps: int) -> Array:
+    """Relative update eta/r over its value before eta -> eta/k, t = 0 .. steps, decoupled decay.
+
+    r^2 forgets by a^2 a step, a = 1 - ``eta_lam_after``, and goes from ``before`` to ``after``, both E r^2 at
+    equilibrium: [k + (k^2 - k) exp(-2 lambda_e' t)]^(-1/2) to first order; 1/k at once, 1/sqrt(k) in the end.
+    """
+    forget = (1.0 - eta_lam_after) ** (2.0 * np.arange(steps + 1))
+    return np.asarray((before / (after + (before - after) * forget)) ** 0.5 / lr_factor)
+
+
+def adam_l2_drop(lr_factor: float, eta: float, lam: float, coordinates: int, G: float, steps: int) -> Array:
+    """The same for Adam and RMSprop with L2: 1/k at once, k^(-2/3) in the end.
+
+    R' = R - 2 eta lam R^(3/2) sqrt(C)/G + eta^2 C, R = r^2: decay is divided by sqrt(v) = G/(r sqrt(C)).
+    """
+    path = np.empty(steps + 1)
+    path[0] = (eta * coordinates**0.5 * G / (2.0 * lam)) ** (2.0 / 3.0)
+    new = eta / lr_factor
+    for t in range(steps):
+        pull = 2.0 * new * lam * path[t] ** 1.5 * coordinates**0.5 / G
+        path[t + 1] = path[t] - pull + new**2 * coordinates
+    return np.asarray((path[0] / path) ** 0.5 / lr_factor)

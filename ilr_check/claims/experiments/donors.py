@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from ilr_check.claims.experiments.populations import Population
 from ilr_check.claims.experiments.transfer import predicted_from
 from ilr_check.data import DataSpec, TangentNoise
 from ilr_check.nets.specs import NetSpec
+from ilr_check.optim.rules import Rule
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import GroupTrace, Trace
@@ -60,7 +61,8 @@ AnyTraining = TypeVar("AnyTraining", bound=Training)
 class TransferRuns(Generic[AnyTraining]):
     """The judged runs of a training and the donors of their noise, trained as they are asked for.
 
-    ``donors`` and ``rule`` are replaced where a test plants a defect.
+    ``hyper`` is what the rule has beyond lr and weight decay. ``donors`` and ``rule`` are replaced where a
+    test plants a defect.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class TransferRuns(Generic[AnyTraining]):
         training: AnyTraining,
         context: Context,
         *,
-        rule: UpdateRule,
+        rule: UpdateRule | Rule,
+        hyper: Mapping[str, float] | None = None,
         donors: AnyTraining | None = None,
     ) -> None:
         self.training = training
@@ -83,6 +86,7 @@ class TransferRuns(Generic[AnyTraining]):
             expected_run_steps=populations * training.looks[0] * training.steps,
         )
         self._context = context
+        self._hyper = dict(hyper or {})
         self._share = 1.0 / populations
         self._started = 0
         self.judged = Population("judged", context.seed, lambda seeds: self._train(training, seeds))
@@ -97,6 +101,7 @@ class TransferRuns(Generic[AnyTraining]):
                 lr=training.schedule()[:, None],
                 weight_decay=training.decays()[:, None],
                 init_norm=training.start_norm,
+                hyper=self._hyper,
             ),
             training.steps,
             progress=lambda fraction: self._context.progress(min(1.0, done + fraction * self._share)),

@@ -9,9 +9,11 @@ import torch
 from ilr_check.optim.lion import Lion
 from ilr_check.theory.adaptive import (
     adam_l2,
+    adam_l2_drop,
     adamw,
     adamw_without_correlation,
     correlations,
+    decoupled_drop,
     lion,
     moving_average,
     nadamw,
@@ -100,3 +102,14 @@ def test_lion_without_memory_is_the_sign_of_noise() -> None:
     a = 1 - ETA * LAM
     assert norm2 == pytest.approx(ETA**2 * DIM / (1 - a * a), rel=1e-9)
     assert cosine == pytest.approx(a, rel=1e-9)
+
+
+@pytest.mark.parametrize("k", [4.0, 10.0])
+def test_drops_start_at_one_over_k_and_end_at_their_powers(k: float) -> None:
+    before, after = adamw(1e-3, 1.0, DIM, B1)[0], adamw(1e-3 / k, 1.0, DIM, B1)[0]
+    sgd_like = decoupled_drop(k, before, after, 1e-3 / k, round(20 * k / 1e-3))
+    assert sgd_like[0] == pytest.approx(1 / k)
+    assert sgd_like[-1] == pytest.approx(k**-0.5, rel=5e-3)
+    coupled = adam_l2_drop(k, 1e-2, 1e-2, DIM, G, 100_000)
+    assert coupled[0] == pytest.approx(1 / k)
+    assert coupled[-1] == pytest.approx(k ** (-2 / 3), rel=1e-3)

@@ -1,0 +1,52 @@
+"""One adaptive family's rule in the place of another's, against the claim about its recovery."""
+
+from dataclasses import replace
+
+import pytest
+
+from ilr_check.claims import adaptive_recovery
+from ilr_check.claims.claim import Context
+from ilr_check.optim.modelled import MODELLED
+from ilr_check.optim.rules import Rule
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+FAMILIES = {"adamw": 0, "adam": 2}
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def verdict(family: str, rule: Rule) -> str:
+    unit = adaptive_recovery.CLAIM.plan("quick", 0)[FAMILIES[family]]
+    subject = {**unit.subject, "before": 600, "after": 600}
+    (finding,) = adaptive_recovery.judge(subject, CONTEXT, rule=rule).findings
+    return finding.verdict
+
+
+def decay_of_the_first_lr(name: str, lr: float) -> Rule:
+    """Decay that keeps the LR of the start, so that a schedule does not reach it."""
+    rule = MODELLED[name]
+
+    def coefficients(columns):  # type: ignore[no-untyped-def]
+        _, *others = rule.coefficients(columns)
+        return (1 - lr * columns["weight_decay"], *others)
+
+    return replace(rule, coefficients=coefficients)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_right_rule_is_not_violated(family: str) -> None:
+    assert verdict(family, MODELLED[family]) in ("holds", "inconclusive")
+
+
+@pytest.mark.parametrize(("family", "other"), [("adamw", "adam"), ("adam", "adamw")])
+def test_the_other_coupling_is_refuted(family: str, other: str) -> None:
+    assert verdict(family, MODELLED[other]) == "violated"
+
+
+def test_decay_that_a_schedule_does_not_reach_is_refuted() -> None:
+    assert verdict("adamw", decay_of_the_first_lr("adamw", 0.02)) == "violated"
