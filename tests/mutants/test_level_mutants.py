@@ -14,6 +14,7 @@ from ilr_check.claims import (
     adaptive_equilibrium,
     angular_update,
     equilibrium_effective_lr,
+    intrinsic_parameter,
     momentum_equilibrium,
     norm_offset,
 )
@@ -132,3 +133,18 @@ def _as_adamw(name: str) -> Rule:
     """Another family's rule, with the hyper-parameters of AdamW where it lacks them."""
     rule = MODELLED[name]
     return replace(rule, defaults={**rule.defaults, **dict.fromkeys(("beta1", "beta2", "eps"), 0.0)})
+
+
+@pytest.mark.parametrize(("rule", "verdict"), [("adamw", "holds"), ("adam", "violated")])
+def test_the_other_coupling_has_another_intrinsic_parameter(rule: str, verdict: str) -> None:
+    law = intrinsic_parameter.LAW
+    (experiment,) = law.experiments("quick", 0)
+    two = msgspec.structs.replace(
+        experiment,
+        net=MLPSpec(inputs=64, widths=(24,), classes=10),
+        levels=experiment.levels[:4],
+        start_norms=experiment.start_norms[:4],
+        looks=(64,),
+    )
+    finding = law.judge(msgspec.to_builtins(two), CONTEXT, rules={"adamw": MODELLED[rule]}).findings[0]
+    assert finding.verdict == verdict
