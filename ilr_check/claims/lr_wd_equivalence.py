@@ -8,18 +8,10 @@ import msgspec
 
 from ilr_check.claims.exact import ExactLaw, Outcome, Worst
 from ilr_check.claims.experiments.nets import digits_settings
-from ilr_check.claims.experiments.paths import (
-    UNDERFLOW,
-    difference,
-    finite,
-    rescaled,
-    shortened,
-    turned,
-    underflows,
-)
+from ilr_check.claims.experiments.paths import rescaled, shortened
+from ilr_check.claims.experiments.scaling import compare, parted
 from ilr_check.claims.experiments.worlds import events_of, settings
 from ilr_check.evidence import ClaimText
-from ilr_check.theory.rounding import UNIT_ROUNDOFF
 from ilr_check.train.loop import OptimizerFactory, Setting, steps_of, torch_sgd
 
 if TYPE_CHECKING:
@@ -62,17 +54,15 @@ def check(example: Rescaling, optimizer: OptimizerFactory = torch_sgd) -> Outcom
     """Train both; every loss and every weight must agree to the last bit."""
     setting, factor = example.setting, 2.0**example.power
     scaled = rescaled(setting, lr=factor**2, weight_decay=factor**-2)
-    worst, steps, skipped = Worst(), 0, ""
-    pairs = zip(steps_of(setting, optimizer), steps_of(scaled, optimizer, weight_factor=factor), strict=False)
-    for plain, other in pairs:
-        if not finite(plain, other):
-            break
-        deviation = difference(plain, other, factor, setting.dtype)
-        if deviation > 0 and underflows(plain, other, factor):
-            skipped = UNDERFLOW
-            break
-        worst.add(deviation, 1.0, group="all", step=plain.t)
-        steps += 1
+    worst = Worst()
+    steps, skipped = compare(
+        steps_of(setting, optimizer),
+        steps_of(scaled, optimizer, weight_factor=factor),
+        None,
+        factor,
+        setting.dtype,
+        worst,
+    )
     _rivals(example, optimizer, worst)
     return worst.outcome(steps=steps, events=events_of(setting), skipped=skipped)
 
@@ -84,10 +74,10 @@ def _rivals(example: Rescaling, optimizer: OptimizerFactory, worst: Worst) -> No
         "lr alone": rescaled(short, lr=c, weight_decay=1.0),
         "sqrt(c) left out": rescaled(short, lr=c, weight_decay=1.0 / c),
     }
-    truth = list(steps_of(short, optimizer))
     for name, rival in wrong.items():
-        for a, b in zip(truth, steps_of(rival, optimizer), strict=False):
-            worst.add_rival(name, turned(a, b) / UNIT_ROUNDOFF[setting.dtype], 1.0)
+        worst.add_rival(
+            name, parted(steps_of(short, optimizer), steps_of(rival, optimizer), setting.dtype), 1.0
+        )
 
 
 def _examples() -> SearchStrategy[Rescaling]:

@@ -68,10 +68,14 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Defaults are written out where they have a power. Exact for a a power of two.
         """
         args = dict(optimizer.args)
-        for name, power in self.arguments.items():
+        for name in self.arguments:
             if name not in ("lr", "weight_decay") and optimizer.takes(name):
-                args[name] = _times(optimizer.argument(name), a, power)
+                args[name] = self.multiplied(name, optimizer.argument(name), a)
         return msgspec.structs.replace(optimizer, args=args)
+
+    def multiplied(self, name: str, value: Any, a: float) -> Any:
+        """The value of an argument, multiplied by its power of a."""
+        return _times(value, a, self.arguments.get(name, 0))
 
     def state_factor(self, key: str, a: float) -> float:
         """What an entry of the state is multiplied by."""

@@ -51,3 +51,68 @@ def norm_recursion_bound(
     rounding = rounding + 12.0 * np.sqrt(count) * UNDERFLOW[dtype] * size
     a = 1.0 - eta * lam
     return np.asarray(rounding + 2.0 * np.abs(eta * a) * np.asarray(inner_product_bound))
+
+
+def gauged_step_bound(
+    w: Array, g: Array, *, eta: float, lam: float, c: float, c_next: float, dtype: str
+) -> Array:
+    """How far a step of plain SGD from c w may end from c' times its step from w; for each entry.
+
+    ``w`` and ``g`` are absolute values. A step rounds at most 6 times an entry, relative to S = |w| (1 + |eta
+    lam|) + eta |g| (see ``norm_recursion_bound``). From c w it does so relative to S~ = c |w| (1 + |eta~
+    lam~|) + eta~ |g| / c, and once more for c w and g / c themselves; 8 for 7 covers the second order. With
+    eta~ lam~ = 1 - (c' / c) (1 - eta lam) taken in float64, four roundings relative to 1 + (c' / c) (1 + |eta
+    lam|) multiply c |w|. Entries that underflow lose one smallest number a rounding, times eta behind a sum.
+    """
+    u, h, wide = UNIT_ROUNDOFF[dtype], UNDERFLOW[dtype], UNIT_ROUNDOFF["float64"]
+    eta_new = c * c_next * eta
+    terms = 1.0 + (c_next / c) * (1.0 + abs(eta * lam))
+    plain = w * (1.0 + abs(eta * lam)) + eta * g
+    moved = c * w * (1.0 + terms) + eta_new * g / c
+    lost = 8.0 * h * (1.0 + eta_new + c_next * (1.0 + eta))
+    return np.asarray(8.0 * u * moved + 6.0 * u * c_next * plain + 4.0 * wide * terms * c * w + lost)
+
+
+def exponential_step_bounds(
+    w: Array,
+    v: Array,
+    g: Array,
+    *,
+    eta: float,
+    lam: float,
+    mu: float,
+    alpha: float,
+    growth: float,
+    dtype: str,
+) -> tuple[Array, Array]:
+    """How far weights and buffer may end from the mapped ones after a step without decay; for each entry.
+
+    ``w``, ``v``, ``g`` are absolute values before the step and ``growth`` is alpha^t. With decay, v' = mu v +
+    g + lam w takes 6 roundings relative to V = mu |v| + |g| + lam |w|, and w' = w - eta v' three more
+    relative to |w| + eta V. Mapped, the buffer alpha^(t-1) (alpha v - (1 - alpha) w / eta) comes with one
+    rounding of the dtype and 6 of float64 relative to M, the sum of its absolute terms; the step then adds 5
+    relative to X = mu M + alpha^t |g|, and the weights 4 relative to |w| alpha^-t and 3 to eta~ X. That alpha
+    is not quite the root leaves |eta lam - (1 - alpha) (1 - mu / alpha)| |w| / eta in the buffer. What is
+    expected carries the error of the step with decay, mapped, and 6 roundings of float64.
+    """
+    u, h, wide = UNIT_ROUNDOFF[dtype], UNDERFLOW[dtype], UNIT_ROUNDOFF["float64"]
+    after = growth * alpha
+    rate = eta / (growth * after)
+    terms = mu * v + g + lam * w
+    size = w + eta * terms
+    dv, dw = 6.0 * u * terms, 9.0 * u * size
+    rest = abs(1.0 - alpha)
+    parts = growth / alpha * (alpha * v + rest * w / eta)
+    # This one term is no overestimate, so it is raised for the rounding of the bound itself.
+    root = 1.01 * abs(eta * lam - (1.0 - alpha) * (1.0 - mu / alpha))
+    root += 4.0 * wide * (eta * lam + rest * (1.0 + mu / alpha))
+    mixed = mu * parts + growth * g
+    buffer = (5.0 * u + 6.0 * wide) * mixed + growth * root * w / eta
+    weights = rate * buffer + 4.0 * u * w / growth + 3.0 * u * rate * mixed
+    weights = weights + dw / after + 6.0 * wide * size / after
+    buffer = buffer + growth * (alpha * dv + rest * dw / eta)
+    buffer = buffer + 6.0 * wide * growth * (alpha * terms + rest * size / eta)
+    lost = 8.0 * h * (1.0 + growth * (1.0 + 1.0 / eta))
+    return np.asarray(weights + lost * (1.0 + rate) + 8.0 * h * (1.0 + eta) / after), np.asarray(
+        buffer + lost
+    )

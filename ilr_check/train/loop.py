@@ -40,6 +40,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 State = dict[str, dict[str, Any]]
 """What an optimizer keeps: tensors and numbers by entry, by the name of the parameter they belong to."""
 
+Preparation = Callable[[int, torch.optim.Optimizer, Mapping[str, nn.Parameter]], None]
+"""Called in front of each step with its number, the optimizer and the parameters, and may change both."""
+
 OptimizerFactory = Callable[[Sequence[nn.Parameter], HyperParams], torch.optim.Optimizer]
 
 
@@ -73,11 +76,16 @@ class Step:
 
 
 def steps_of(
-    setting: Setting, optimizer: OptimizerFactory = torch_sgd, *, weight_factor: float = 1.0
+    setting: Setting,
+    optimizer: OptimizerFactory = torch_sgd,
+    *,
+    weight_factor: float = 1.0,
+    prepare: Preparation | None = None,
 ) -> Iterator[Step]:
     """Train and yield each step; stops early, after yielding it, at a step whose loss is not finite.
 
-    ``weight_factor`` multiplies the initial weights; a power of two does so exactly.
+    ``weight_factor`` multiplies the initial weights; a power of two does so exactly. ``prepare`` may change
+    weights and state in front of a step, once lr and weight decay are set.
     """
     hyper, dtype = setting.hyper, DTYPES[setting.dtype]
     device = setting.device
@@ -102,6 +110,9 @@ def steps_of(
         lr, weight_decay = hyper.lr * lr_factors[t], hyper.weight_decay * decay_factors[t]
         for group in stepper.param_groups:
             group["lr"], group["weight_decay"] = lr, weight_decay
+        if prepare is not None:
+            with torch.no_grad():
+                prepare(t, stepper, parameters)
         x, kept = dataset.x[index[t, 0]], dataset.y[index[t, 0]]
         y = torch.where(label[t, 0] >= 0, label[t, 0], kept)
         before = {name: p.detach().clone() for name, p in parameters.items()}

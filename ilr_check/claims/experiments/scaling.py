@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
+import torch
+from torch import Tensor, nn
 
 from ilr_check.claims.exact import Worst
 from ilr_check.claims.experiments.paths import (
@@ -68,22 +70,40 @@ def paths_agree(
 def compare(
     plain_path: Iterator[Step],
     other_path: Iterator[Step],
-    symmetry: Symmetry,
-    a: float,
+    symmetry: Symmetry | None,
+    a: float | Callable[[int], float],
     dtype: str,
     worst: Worst,
 ) -> tuple[int, str]:
-    """Add the difference of the two paths at every step; the steps compared, and why it broke off."""
+    """Add the difference of the two paths at every step; the steps compared, and why it broke off.
+
+    ``a`` is the factor between their weights, a power of two, and may depend on the step.
+    """
     steps = 0
     for plain, other in zip(plain_path, other_path, strict=False):
+        factor = a(plain.t) if callable(a) else a
         if not finite(plain, other):
             break
-        deviation = difference(plain, other, a, dtype, symmetry)
-        if deviation > 0 and underflows(plain, other, a, symmetry):
+        deviation = difference(plain, other, factor, dtype, symmetry)
+        if deviation > 0 and underflows(plain, other, factor, symmetry):
             return steps, UNDERFLOW
         worst.add(deviation, 1.0, group="all", step=plain.t)
         steps += 1
     return steps, ""
+
+
+def rescale(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], symmetry: Symmetry, a: float
+) -> None:
+    """Multiply weights, state and arguments in place by their powers of a; lr and weight decay are left."""
+    for p in parameters.values():
+        p.mul_(a)
+        for key, value in optimizer.state.get(p, {}).items():
+            if isinstance(value, Tensor):
+                value.mul_(symmetry.state_factor(key, a))
+    for group in optimizer.param_groups:
+        for name in symmetry.arguments.keys() & group.keys() - {"lr", "weight_decay"}:
+            group[name] = symmetry.multiplied(name, group[name], a)
 
 
 def shift(
@@ -91,8 +111,11 @@ def shift(
 ) -> float:
     """How far the paths part within a few steps under these powers, in units of u."""
     short = shortened(setting, steps)
-    other_optimizer = symmetry.scaled(optimizer, a)
-    pairs = zip(
-        steps_of(short, optimizer), scaled_path(short, optimizer, symmetry, a, other_optimizer), strict=False
-    )
-    return max((turned(x, y) for x, y in pairs), default=0.0) / UNIT_ROUNDOFF[setting.dtype]
+    other = scaled_path(short, optimizer, symmetry, a, symmetry.scaled(optimizer, a))
+    return parted(steps_of(short, optimizer), other, setting.dtype)
+
+
+def parted(one: Iterator[Step], other: Iterator[Step], dtype: str) -> float:
+    """How far the directions of two paths part at most, in units of u."""
+    turns = (turned(x, y) for x, y in zip(one, other, strict=False))
+    return max(turns, default=0.0) / UNIT_ROUNDOFF[dtype]
