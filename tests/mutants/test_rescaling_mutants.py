@@ -94,7 +94,7 @@ def test_a_drop_is_a_rescaling_for_every_optimizer(name: str, way: Any) -> None:
 
 
 def test_blind_to_an_optimizer_that_ignores_the_drop() -> None:
-    """Rprop reads lr once, so both runs go on as before the drop; immediate-drop is the claim that sees it."""
+    """Rprop reads lr once, so both runs go on as before the drop; immediate-drop is there to see it."""
     assert lr_drop_is_rescale.check(drop("Rprop")).ratio == 0.0
 
 
