@@ -71,7 +71,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:
-    """Half the log of the ratio of 1 - cos within each pair: that of the angles to first order, [n, pairs]."""
+    """Half the log of the ratio of 1 - cos within each pair; that of the angles to first order [n, pairs]."""
     columns = []
     for first, second in _pairs(runs.experiment):
         one, other = (np.log(-runs.window("judged", x, tensors, n).log_cosine) for x in (first, second))
