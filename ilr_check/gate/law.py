@@ -122,6 +122,34 @@ def needs_contract(subject: Subject) -> str:
     )
 
 
+def same_reading(size: float, *, group: str, diagnosis: str, **more: Any) -> Reading:
+    """A verdict on two paths that must agree bit for bit; ``{}`` in the diagnosis becomes the difference."""
+    words = "agree bit for bit" if size == 0.0 else f"differ by up to {size:.3g}, bitwise equality expected"
+    return Reading(
+        group=group,
+        verdict="holds" if size == 0.0 else "violated",
+        quantity="largest difference of an entry",
+        measured=Measured(value=size if np.isfinite(size) else None),
+        expected=0.0,
+        margin=Margin(low=0.0, high=0.0),
+        message=f"the two {words}",
+        diagnosis="" if size == 0.0 else diagnosis.format(f"{size:.3g}"),
+        detectable=0.0,
+        **more,
+    )
+
+
+def fact_reading(good: bool, *, group: str, message: str, diagnosis: str, **more: Any) -> Reading:
+    """A verdict on a yes or no."""
+    return Reading(
+        group=group,
+        verdict="holds" if good else "violated",
+        message=message,
+        diagnosis="" if good else diagnosis,
+        **more,
+    )
+
+
 def with_figure(reading: Reading, figure: Figure) -> Reading:
     """The same reading with a figure."""
     return replace(reading, figure=figure)

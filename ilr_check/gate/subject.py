@@ -130,12 +130,14 @@ class Subject:
                 _write(group, self.hyper_names[ours], ours, value)
         return built  # type: ignore[no-any-return]
 
-    def read(self, optimizer: Any, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def read(
+        self, optimizer: Any, asked: Mapping[str, Any] | None = None, *, group: int = 0
+    ) -> dict[str, Any]:
         """Hyper-parameters by our names as the optimizer keeps them; else its defaults, else the contract's.
 
         ``asked`` is what it was built with, beside the user's own arguments.
         """
-        group = optimizer.param_groups[0]
+        options = optimizer.param_groups[group]
         taken = self.taken or {}
         fallback = {k: p.default for k, p in taken.items() if p.default is not inspect.Parameter.empty}
         found: dict[str, Any] = {}
@@ -143,7 +145,7 @@ class Subject:
             if name.asked:
                 found[ours] = (asked or {}).get(ours, _read(name, self.args))
             else:
-                found[ours] = _read(name, group, self.args, fallback)
+                found[ours] = _read(name, options, self.args, fallback)
         return {**found, **self.declared}
 
     def check_built(self) -> None:

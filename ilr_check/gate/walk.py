@@ -172,9 +172,10 @@ def last_step_deviation(
         trial.optimizer.zero_grad()
         parameter.grad = handed.clone()
         trial.optimizer.step()
-    unit = 2.0**-24 if contract.float32_state else UNIT["float64"]
     for key, value in book.states[0].items():
-        off = ROUNDINGS * steps * unit * np.abs(plain(value))
+        off = ROUNDINGS * steps * UNIT["float64"] * np.abs(plain(value))
+        if contract.float32_state and plain(value).ndim == 0:
+            off = off + ROUNDINGS * UNIT["float32"] * np.abs(plain(value))
         exact.states[0][key] = Tracked(plain(value), UNIT["float64"], off)
     exact.counts = list(book.counts)
     exact.first_lr = exact.last_lr = float(book.hyper["lr"])
@@ -191,13 +192,13 @@ def probing_gradients(
 ) -> list[list[Array | None]]:
     """Gradients whose entries range over four decades, so that eps, maxima and small moments all show.
 
-    For a contract that wants them so, one signed permutation a tensor, times a positive number a step.
+    For a contract that wants them so, one entry in each row and column, of any sign and size at every step.
     """
     if contract is None or contract.gradients == "any":
         sizes = [[10.0 ** rng.uniform(-3, 1, size=shape) for shape in shapes] for _ in range(steps)]
         return [[np.asarray(rng.normal(size=size.shape) * size) for size in row] for row in sizes]
     fixed = [_signed_permutation(rng, shape) for shape in shapes]
-    return [[rng.uniform(0.5, 2.0) * matrix for matrix in fixed] for _ in range(steps)]
+    return [[rng.normal(size=matrix.shape) * matrix for matrix in fixed] for _ in range(steps)]
 
 
 def _signed_permutation(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -59,8 +59,13 @@ def _with_powers(reading: Reading, shares: dict[tuple[float, float], float], con
     q = _slope([(wd, shares[BASE[0], wd]) for wd in WEIGHT_DECAYS])
     size = shares[BASE]
     expected = contract.decay_for({}).law if contract.decay.where != "gradient" else "lr*wd"
-    if p is None or q is None or size == 0.0:
+    if all(share == 0.0 for share in shares.values()):
         sentence = f"weight decay has no effect at zero gradient, expected {expected} per step"
+    elif p is None or q is None:
+        sentence = (
+            f"at zero gradient, lr={BASE[0]} and wd={BASE[1]} a step takes {size:.6g} of the weights, "
+            f"and no power law of lr and wd elsewhere; expected {expected}"
+        )
     else:
         factor = size / (BASE[0] ** p * BASE[1] ** q)
         law = _law(factor, p, q)
@@ -82,12 +87,13 @@ def _share(walked: Walk) -> float:
 
 
 def _slope(points: list[tuple[float, float]]) -> float | None:
-    """The power of a power law, or ``None`` where the sizes vanish."""
+    """The power of a power law, or ``None`` where there is none."""
     if any(y == 0.0 or not math.isfinite(y) for _, y in points):
         return None
     logs = [(math.log(x), math.log(abs(y))) for x, y in points]
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(logs)]
-    return float(np.mean(slopes))
+    # A share of 0.003 is good to 1e-13 of itself, and so are the slopes.
+    return float(np.mean(slopes)) if max(slopes) - min(slopes) < 1e-9 else None
 
 
 def _law(factor: float, p: float, q: float) -> str:

@@ -32,7 +32,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Two groups from the start and one added after two steps."""
+    """Two groups from the start, the second with options of its own, and one added after two steps."""
     contract = subject.contract
     assert contract is not None
     rng = circumstances.generator()
@@ -46,7 +46,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     def group(i: int) -> dict[str, Any]:
         return {"params": [weights[i]], **{own[k]: v for k, v in GROUPS[i].items() if k in own}}
 
-    optimizer = subject.build([group(0), group(1)], **dict.fromkeys(own, 0.017))
+    more = _options(subject)
+
+    optimizer = subject.build([group(0), {**group(1), **more}], **dict.fromkeys(own, 0.017))
     steps: list[list[Step]] = [[], [], []]
     for t in range(STEPS):
         if t == LATE:
@@ -60,11 +62,22 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             after = weights[i].detach().clone().numpy()
             hyper: dict[str, Any] = {k: v for k, v in GROUPS[i].items() if k in own}
             steps[i].append(Step(hyper, [gradients[t][i]], [before[i]], [after]))
-    read: Mapping[str, Any] = subject.read(optimizer)
     for i, words in enumerate(("first group", "second group", "group added after two steps")):
         hyper = {k: v for k, v in GROUPS[i].items() if k in own}
+        read = subject.read(optimizer, group=i)
         walked = Walk({**read, **hyper}, [starts[i]], steps[i], ["float64"])
         yield compared(subject, walked, hyper, group=words, prefix=f"{words}: ")
+
+
+def _options(subject: Subject) -> Mapping[str, Any]:
+    """Further numbers for the second group: those of the last setting that are options of a group."""
+    built = subject.build([nn.Parameter(torch.ones(2, 2))])
+    for setting in reversed(subject.settings):
+        numbers = {k: v for k, v in setting.items() if isinstance(v, float)}
+        arguments, _ = subject.arguments(numbers)
+        if arguments and all(name in built.param_groups[0] for name in arguments):
+            return arguments
+    return {}
 
 
 LAW = GateLaw(
@@ -78,7 +91,7 @@ LAW = GateLaw(
         rivals=("the first group's lr", "a shared step count"),
     ),
     tier="exact",
-    blind_to="options other than lr and wd",
+    blind_to="options that are no numbers",
     check=check,
     applies=applies,
 )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from ilr_check.evidence import Margin, Measured
-from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, same_reading
 from ilr_check.gate.subject import Subject
 
 ORDER = 6
@@ -39,23 +37,13 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     for _ in range(2):
         reference.step([gradient])
     state = float((same[1] - reference.values()[0]).abs().max())
-    yield _reading("without gradient", moved[0], "a parameter whose gradient is None is moved by {:.3g}")
-    yield _reading("frozen", moved[1], "a parameter that needs no gradient is moved by {:.3g}")
-    yield _reading("state", state, "steps without a gradient change the state: later steps deviate by {:.3g}")
-
-
-def _reading(group: str, size: float, sentence: str) -> Reading:
-    return Reading(
-        group=group,
-        verdict="holds" if size == 0.0 else "violated",
-        quantity="largest change of an entry",
-        measured=Measured(value=size if np.isfinite(size) else None),
-        expected=0.0,
-        margin=Margin(low=0.0, high=0.0),
-        message=f"moved by {size:.3g}, bitwise 0 expected",
-        diagnosis="" if size == 0.0 else sentence.format(size),
-        n_steps=4,
-    )
+    cases = {
+        "without gradient": (moved[0], "a parameter whose gradient is None is moved by {}"),
+        "frozen": (moved[1], "a parameter that needs no gradient is moved by {}"),
+        "state": (state, "steps without a gradient change the state: later steps deviate by {}"),
+    }
+    for group, (size, sentence) in cases.items():
+        yield same_reading(size, group=group, diagnosis=sentence, n_steps=4)
 
 
 LAW = GateLaw(

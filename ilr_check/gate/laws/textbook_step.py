@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.subject import Subject
@@ -18,12 +20,12 @@ WEIGHT_DECAYS = (0.2, 0.2, 0.2, 0.07, 0.07, 0.31, 0.0)
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One reading for each setting of the contract."""
+    """One reading for each setting of the contract, and one for extreme sizes."""
     contract = subject.contract
     assert contract is not None
     for number, setting in enumerate(subject.settings):
         rng = circumstances.generator(number)
-        shapes = ((3, 4),) if contract.matrices_only else ((5,), (3, 4), (2, 2, 3))
+        shapes = ((3, 4), (5, 2)) if contract.matrices_only else ((5,), (3, 4), (2, 2, 3))
         starts = [rng.normal(size=shape) for shape in shapes]
         gradients = probing_gradients(contract, rng, shapes, STEPS)
         schedule = [{"lr": lr, "weight_decay": wd} for lr, wd in zip(LRS, WEIGHT_DECAYS, strict=True)]
@@ -32,6 +34,26 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         hyper: dict[str, Any] = {**setting, **schedule[0]}
         walked = walk(subject, starts, gradients, schedule=schedule, **hyper)
         yield compared(subject, walked, hyper, group=subject.words(setting))
+    yield corners(subject, circumstances)
+
+
+def corners(subject: Subject, circumstances: Circumstances) -> Reading:
+    """Weights of zero and of hundreds, gradients that grow from 1e-9 to 1e4 and fall back."""
+    contract = subject.contract
+    assert contract is not None
+    rng = circumstances.generator("corners")
+    shape = (4, 3)
+    starts = [np.zeros(shape), 300.0 * rng.normal(size=shape), rng.normal(size=shape)]
+    sizes = (1e-9, 1e-6, 1e-3, 1.0, 1e4, 1e-3)
+    gradients = [
+        [size * g for g in row if g is not None]
+        for size, row in zip(sizes, probing_gradients(contract, rng, [shape] * 3, len(sizes)), strict=True)
+    ]
+    hyper: dict[str, Any] = {"lr": 0.1}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = 0.3
+    walked = walk(subject, starts, gradients, **hyper)
+    return compared(subject, walked, hyper, group="corners of size", prefix="gradients from 1e-9 to 1e4: ")
 
 
 LAW = GateLaw(

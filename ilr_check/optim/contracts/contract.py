@@ -108,7 +108,7 @@ class Contract:
     matrices_only: bool = False
     mixes_entries: bool = False
     """Whether an entry's update depends on other entries of its tensor (norms, factored moments)."""
-    gradients: Literal["any", "signed permutation"] = "any"
+    gradients: Literal["any", "one a row and column"] = "any"
     """Gradients for which the textbook's rounding bound was derived."""
     sparse: bool = False
     """Whether it takes sparse gradients only."""

@@ -31,7 +31,7 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 def orthogonalised(x: Number, h: Hyper) -> Number:
     """p(p(..p(x / ||x||))), p(s) = a s + b s^3 + c s^5 on the singular values, five times.
 
-    The bound is for a direction that is a multiple of a signed permutation: then every product of matrices
+    The bound is for a direction with one entry in each row and column: then every product of matrices
     has one term an entry, so that an entry's value goes through p alone. In bfloat16 it enters with two
     roundings (the cast, the division), and each iteration rounds s^2, b s^2 + c s^4 and the result once:
         e' = |p'(s)| e + u (|b| s^3 + 2 |c| s^5 + |b s^3 + c s^5| + |p(s)|).
@@ -89,6 +89,6 @@ MUON = Contract(
     ),
     matrices_only=True,
     mixes_entries=True,
-    gradients="signed permutation",
+    gradients="one a row and column",
 )
 CONTRACTS = (MUON,)

@@ -70,6 +70,7 @@ NADAM = replace(
         Slip(sentence="the momentum schedule has no effect", hyper={"momentum_decay": 0.0}),
     ),
     variations={"eps_place": ADAM.variations["eps_place"]},
+    float32_state=True,
 )
 RADAM = replace(
     ADAM,

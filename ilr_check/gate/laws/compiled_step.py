@@ -1,0 +1,58 @@
+"""The step under torch.compile is the textbook's too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from ilr_check.gate.comparing import compared
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import Step, Walk, probing_gradients
+
+STEPS = 4
+SHAPES = ((5,), (3, 4))
+LR, WEIGHT_DECAY = 0.2, 0.3
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """One compilation; lr is a tensor where the target takes one, as torch advises."""
+    contract = subject.contract
+    assert contract is not None
+    rng = circumstances.generator()
+    shapes = ((3, 4), (5, 2)) if contract.matrices_only else SHAPES
+    starts = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
+    gradients = probing_gradients(contract, rng, shapes, STEPS)
+    hyper: dict[str, Any] = {"lr": LR}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = WEIGHT_DECAY
+    trial = subject.start([torch.tensor(start) for start in starts], **hyper)
+    begun = trial.hyper
+    compiled = torch.compile(trial.optimizer.step)
+    steps = []
+    for row in gradients:
+        before = [v.numpy() for v in trial.values()]
+        for parameter, gradient in zip(trial.parameters, row, strict=True):
+            parameter.grad = torch.tensor(gradient)
+        compiled()  # type: ignore[no-untyped-call]
+        steps.append(Step(hyper, row, before, [v.numpy() for v in trial.values()]))
+    walked = Walk(begun, starts, steps, ["float64"] * len(shapes))
+    yield compared(subject, walked, hyper, group="compiled", prefix="compiled: ")
+
+
+LAW = GateLaw(
+    text=law_text(
+        "compiled-step",
+        "The compiled step is the textbook's",
+        "torch.compile(optimizer.step) gives the textbook's steps.",
+        equation="compile(step) = step",
+        source="torch's own compiled optimizers",
+        meaning="A Python number of the step is baked into the graph, or a branch is.",
+    ),
+    tier="standard",
+    blind_to="recompilation under schedules",
+    check=check,
+    applies=needs("lr"),
+)

@@ -1,0 +1,73 @@
+"""A step leaves the gradients and the storage of the weights as they are, and keeps no alias of either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
+from ilr_check.gate.paths import Path, difference, paths
+from ilr_check.gate.subject import Subject
+
+ORDER = 8
+STEPS = 4
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """For each setting: gradients and storage before and after; gradients overwritten between steps."""
+    for words, path in paths(subject, circumstances, steps=STEPS).items():
+        yield from _one(words, path)
+
+
+def _one(words: str, path: Path) -> Iterable[Reading]:
+    trial = path.begin()
+    where = [p.data_ptr() for p in trial.parameters]
+    handed = path.gradients[0]
+    trial.step(handed)
+    left = [p.grad for p in trial.parameters]
+    kept = [g for g in left if g is not None]
+    gone = len(kept) < len(left)
+    size = float("inf") if gone else difference(kept, list(handed))
+    yield same_reading(
+        size,
+        group=f"gradients, {words}",
+        diagnosis="step clears the gradients" if gone else "step changes the gradients by {}",
+    )
+    yield fact_reading(
+        where == [p.data_ptr() for p in trial.parameters],
+        group=f"storage, {words}",
+        message="data_ptr() of the weights before and after a step",
+        diagnosis="step replaces the storage of the weights, so that views and tied weights go stale",
+    )
+    # As backward() does after zero_grad(set_to_none=False): the same tensors get new values.
+    trial = path.begin()
+    for parameter in trial.parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    for row in path.gradients:
+        trial.optimizer.zero_grad(set_to_none=False)
+        for parameter, gradient in zip(trial.parameters, row, strict=True):
+            assert parameter.grad is not None
+            parameter.grad.add_(gradient)
+        trial.optimizer.step()
+    yield same_reading(
+        difference(trial.values(), path.ends()),
+        group=f"gradients in place, {words}",
+        diagnosis="the state is an alias of the gradient: refilling p.grad in place moves the weights by {}",
+        n_steps=STEPS,
+    )
+
+
+LAW = GateLaw(
+    text=law_text(
+        "gradients-kept",
+        "Gradients and storage stay as they are",
+        "A step leaves p.grad and the storage of p, and filling p.grad in place is as good as a new one.",
+        equation="g′ = g, &w′ = &w",
+        source="torch.optim: gradient accumulation, tied weights and DDP's buckets rest on it",
+        meaning="The step works in place on the gradient, keeps it as its state, or rebinds the weights.",
+    ),
+    tier="exact",
+    blind_to="fused kernels that are given a grad_scale, which is to change the gradients",
+    check=check,
+)

@@ -1,0 +1,107 @@
+"""state_dict in the middle of a path, loaded into a fresh optimizer: the path goes on as it would have."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
+from ilr_check.gate.paths import Path, difference, paths
+from ilr_check.gate.subject import Subject, Trial
+
+ORDER = 26
+STEPS, BREAK = 6, 3
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """For each setting: through memory and through a file, other hyper-parameters in the fresh one."""
+    for number, (words, path) in enumerate(paths(subject, circumstances, steps=STEPS).items()):
+        whole = path.ends()
+        ways: dict[str, Callable[[Any], Any]] = {"in memory": copy.deepcopy, "through a file": _filed}
+        for way, carry in ways.items():
+            trial = path.advance(path.begin(), 0, BREAK)
+            saved = carry(trial.optimizer.state_dict())
+            resumed = _fresh(path, trial)
+            resumed.optimizer.load_state_dict(saved)
+            ends = path.advance(resumed, BREAK, STEPS).values()
+            size = difference(whole, ends)
+            if subject.contract is not None and subject.contract.float32_state:
+                size = 0.0 if size <= _room(path, whole) else size
+            yield same_reading(
+                size,
+                group=f"{way}, {words}",
+                diagnosis=f"a path resumed {way} after {BREAK} steps ends elsewhere, by {{}}",
+                n_steps=STEPS,
+            )
+        if number == 0:
+            yield from _other_dtype(path)
+
+
+def _room(path: Path, ends: list[Tensor]) -> float:
+    """What a factor that is float32 before and float64 after loading may change: one rounding a step."""
+    moved = max(float((e - s).abs().max()) for e, s in zip(ends, path.starts, strict=True))
+    return STEPS * 8 * 2.0**-24 * moved
+
+
+def _filed(state: Any) -> Any:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+def _fresh(path: Path, trial: Trial, dtype: torch.dtype = torch.float64) -> Trial:
+    """A new optimizer over the weights of another, built with other rates, which loading must overwrite."""
+    rates = {name: path.hyper[name] * 0.5 for name in ("lr", "weight_decay") if name in path.hyper}
+    return path.subject.start([v.to(dtype) for v in trial.values()], **{**path.hyper, **rates})
+
+
+def _other_dtype(path: Path) -> Iterable[Reading]:
+    """A float64 state loaded beside float32 weights: moments follow the weights, the step count survives."""
+    trial = path.advance(path.begin(), 0, BREAK)
+    resumed = _fresh(path, trial, torch.float32)
+    resumed.optimizer.load_state_dict(copy.deepcopy(trial.optimizer.state_dict()))
+    before = [v.double() for v in resumed.values()]
+    narrow = [g.float() for g in path.gradients[BREAK]]
+    resumed.step(narrow)
+    path.advance(trial, BREAK, BREAK + 1)
+    moved = [a.double() - b for a, b in zip(resumed.values(), before, strict=True)]
+    full = [a - p for a, p in zip(trial.values(), _before(path), strict=True)]
+    # Weights, gradients, state and the step itself are rounded to float32 a few times each: 64 roundings of
+    # weights and step together is generous, and a lost count or moment is off by a good part of the step.
+    room = [
+        64 * 2.0**-24 * (float(b.abs().max()) + float(m.abs().max()))
+        for b, m in zip(before, full, strict=True)
+    ]
+    worst = max(float((a - b).abs().max()) / r for a, b, r in zip(moved, full, room, strict=True))
+    yield fact_reading(
+        worst <= 1.0 and all(p.dtype is torch.float32 for p in resumed.parameters),
+        group="onto float32",
+        message=f"the next step is within {worst:.3g} of 64 roundings of float32",
+        diagnosis=f"a float64 state loaded beside float32 weights steps elsewhere, {worst:.3g} bounds away",
+    )
+
+
+def _before(path: Path) -> list[Tensor]:
+    return path.advance(path.begin(), 0, BREAK).values()
+
+
+LAW = GateLaw(
+    text=law_text(
+        "resume",
+        "A resumed run goes on as if nothing had happened",
+        "state_dict saved in the middle and loaded into a fresh optimizer gives the same path, bit for bit.",
+        equation="load(save(state)) = state",
+        source="torch.optim: state_dict, load_state_dict",
+        meaning="A buffer or a step count is not saved, options are not loaded, or state is shared.",
+        rivals=("no step count", "no buffers", "options of the constructor"),
+    ),
+    tier="exact",
+    blind_to="formats of older versions",
+    check=check,
+)

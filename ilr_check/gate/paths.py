@@ -1,0 +1,74 @@
+"""The same short path walked twice, which must agree bit for bit however it was interrupted on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ilr_check.gate.law import Circumstances
+from ilr_check.gate.subject import Subject, Trial
+from ilr_check.gate.walk import probing_gradients
+
+SHAPES = ((3, 4), (3, 4), (2, 3))
+"""Two of one shape, so that state kept by shape shows."""
+LR, WEIGHT_DECAY = 0.1, 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Start, gradients and hyper-parameters of a path."""
+
+    subject: Subject
+    hyper: Mapping[str, Any]
+    starts: Sequence[Tensor]
+    gradients: Sequence[Sequence[Tensor]]
+
+    def begin(self) -> Trial:
+        """A fresh optimizer at the start."""
+        return self.subject.start([start.clone() for start in self.starts], **self.hyper)
+
+    def advance(self, trial: Trial, first: int, last: int) -> Trial:
+        """Steps ``first`` to ``last`` - 1."""
+        for t in range(first, last):
+            trial.step(self.gradients[t])
+        return trial
+
+    def ends(self) -> list[Tensor]:
+        """The weights after the whole path, undisturbed."""
+        return self.advance(self.begin(), 0, len(self.gradients)).values()
+
+
+def paths(subject: Subject, circumstances: Circumstances, *, steps: int = 6) -> dict[str, Path]:
+    """One path for each setting of the contract."""
+    found = {}
+    for setting in subject.settings:
+        rng = circumstances.generator(str(setting))
+        starts = [torch.tensor(rng.uniform(0.5, 2.0, size=shape), device=subject.device) for shape in SHAPES]
+        drawn = probing_gradients(subject.contract, rng, SHAPES, steps)
+        gradients = [[torch.tensor(g, device=subject.device) for g in row] for row in drawn]
+        found[subject.words(setting)] = Path(subject, {**setting, **rates(subject)}, starts, gradients)
+    return found
+
+
+def rates(subject: Subject) -> dict[str, float]:
+    """lr and wd, as far as the target lets them be set."""
+    every = {"lr": LR, "weight_decay": WEIGHT_DECAY}
+    return {name: value for name, value in every.items() if subject.can_vary(name)}
+
+
+def difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+    """The largest difference of an entry; infinite where one is not a number and the other is."""
+    worst = 0.0
+    for a, b in zip(one, other, strict=True):
+        if a.shape != b.shape:
+            return float("inf")
+        off = (a.double() - b.double()).abs()
+        unequal = ~((a == b) | (a.isnan() & b.isnan()))
+        if bool(unequal.any()):
+            size = float(off[unequal].max())
+            worst = max(worst, size if size == size else float("inf"))
+    return worst
