@@ -34,7 +34,7 @@ def compared(
             subject=facts,
             message=f"{len(walked.steps)} steps stay within {found.ratio:.2g} of the rounding bound",
         )
-    sentence, tried = explanation(walked, subject.contract)
+    sentence, tried = explanation(walked, subject.contract, found)
     fact = measured_fact(walked, found)
     return ratio_reading(
         found.ratio,

@@ -22,13 +22,18 @@ LR_SLIPS = (
 )
 
 
-def explanation(walked: Walk, contract: Contract) -> tuple[str, tuple[RivalOutcome, ...]]:
-    """The sentence of the first near-miss that the walk agrees with, and what became of the others."""
+def explanation(walked: Walk, contract: Contract, found: Deviation) -> tuple[str, tuple[RivalOutcome, ...]]:
+    """The sentence of the first near-miss that the walk agrees with, and what became of the others.
+
+    A near-miss is tried on the tensor that deviates worst, and on the others only if it explains that one.
+    """
+    alone = walked.only(found.tensor)
     tried: list[RivalOutcome] = []
     sentence = ""
     for slip in slips(walked, contract):
         with np.errstate(all="ignore"):
-            fits = deviation(walked, contract, slip).ratio <= 1.0
+            fits = slip.shared_count or deviation(alone, contract, slip).ratio <= 1.0
+            fits = fits and deviation(walked, contract, slip).ratio <= 1.0
         tried.append(RivalOutcome(name=slip.sentence, expected=None, excluded=not fits))
         if fits:
             sentence = slip.sentence

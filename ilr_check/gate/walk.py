@@ -52,6 +52,11 @@ class Walk:
         """The dtypes, each named once."""
         return ", ".join(dict.fromkeys(self.dtypes))
 
+    def only(self, i: int) -> Walk:
+        """The same walk as tensor i alone saw it."""
+        steps = [Step(s.hyper, [s.gradients[i]], [s.before[i]], [s.after[i]]) for s in self.steps]
+        return Walk(self.hyper, [self.starts[i]], steps, [self.dtypes[i]])
+
     def moved(self, t: int, i: int = 0) -> Array:
         """What step t added to tensor i."""
         return self.steps[t].after[i] - self.steps[t].before[i]
@@ -112,7 +117,8 @@ def walk(
 def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviation:
     """The worst deviation of a walk from the textbook, or from a near-miss of it, in units of the bound.
 
-    Where the bound is left, the worst of the first step that leaves it: the shortest case to repeat.
+    Where the bound is left, the worst of the first step that leaves it: the shortest case to repeat; the
+    steps after it are not looked at.
     """
     book = Textbook(
         contract,
@@ -134,7 +140,7 @@ def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviati
                 target, bound = step.before[i], np.zeros_like(step.before[i])
             ratios = _ratios(after - target, bound)
             entry = int(np.argmax(ratios))
-            if float(ratios.flat[entry]) > worst.ratio and not (worst.ratio > 1.0 and t > worst.step):
+            if float(ratios.flat[entry]) > worst.ratio:
                 worst = Deviation(
                     float(ratios.flat[entry]),
                     t,
@@ -144,6 +150,8 @@ def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviati
                     float(target.flat[entry]),
                     float(bound.flat[entry]),
                 )
+        if worst.ratio > 1.0:
+            break
     return worst
 
 
