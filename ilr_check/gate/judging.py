@@ -14,10 +14,12 @@ from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.locating import step_location
 from ilr_check.gate.result import GateResult
 from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.surroundings import Watch
 from ilr_check.optim.contracts import contract_named
 from ilr_check.train.threads import threads
 
 PROFILES = ("quick", "standard")
+SURROUNDINGS = "leaves-the-world-alone"
 
 
 def check_optimizer(
@@ -52,12 +54,15 @@ def check_optimizer(
     )
     findings: list[Finding] = []
     figures: dict[str, Figure] = {}
+    watch = Watch()
     with threads():
         location = step_location(subject)
         for law in planned(claims, profile):
-            judged, drawn = judge(law, subject, seed=seed, profile=profile, location=location)
+            with watch.during(law.id):
+                judged, drawn = judge(law, subject, seed=seed, profile=profile, location=location)
             findings += judged
             figures.update(drawn)
+    findings += beside(watch, subject, findings, seed=seed, location=location)
     return GateResult(
         target=subject.title,
         contract="" if subject.contract is None else subject.contract.name,
@@ -145,6 +150,29 @@ def judge(
     return tuple(findings), figures
 
 
+def beside(
+    watch: Watch,
+    subject: Subject,
+    found: Sequence[Finding],
+    *,
+    seed: int = 0,
+    location: Location | None = None,
+) -> tuple[Finding, ...]:
+    """What the target changed in the process beside a law's own business, unless that is found already."""
+    law = gate_laws()[SURROUNDINGS]
+    if any(finding.claim == law.id and finding.verdict == "violated" for finding in found):
+        return ()
+    readings = []
+    for during, changes in watch.changes.items():
+        if changes:
+            told = "; ".join(map(str, changes))
+            readings.append(
+                Reading(group=f"during {during}", verdict="violated", message=told, diagnosis=told)
+            )
+    # The first is enough: the target does it again under every law.
+    return tuple(_finding(law, subject, reading, 1, seed, 0.0, location, "") for reading in readings[:1])
+
+
 def _readings(law: GateLaw, subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     reason = law.applies(subject)
     if not reason and subject.contract is not None:
@@ -153,6 +181,9 @@ def _readings(law: GateLaw, subject: Subject, circumstances: Circumstances) -> I
         return [Reading(group="", verdict="skipped", message=reason)]
     try:
         return list(law.check(subject, circumstances))
+    except SystemExit as error:
+        words = f"the optimizer calls sys.exit({error.code!r}){_frame(error)} instead of raising an error"
+        return [Reading(group="exit", verdict="violated", message=words, diagnosis=words)]
     except Exception as error:
         words = f"{type(error).__name__}: {' '.join(str(error).split())}"
         where = _frame(error)
@@ -166,7 +197,7 @@ def _readings(law: GateLaw, subject: Subject, circumstances: Circumstances) -> I
         ]
 
 
-def _frame(error: Exception) -> str:
+def _frame(error: BaseException) -> str:
     trace = error.__traceback__
     last = None
     while trace is not None:

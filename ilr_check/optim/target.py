@@ -49,6 +49,13 @@ class Target:
 
 def load_target(text: str, args: Mapping[str, Any] | None = None) -> Target:
     """Import a TARGET and build it once for a small tensor; raises ``TargetError`` if anything is amiss."""
+    target = Target(text, import_target(text), dict(args or {}))
+    _try(target)
+    return target
+
+
+def import_target(text: str) -> Callable[..., Any]:
+    """The class or factory that a TARGET names, not yet called; raises ``TargetError``."""
     where, colon, name = text.rpartition(":")
     if not colon or not where or not name.isidentifier():
         raise TargetError(f"optimizer {text!r} is not a target; write it as {FORMS}")
@@ -59,9 +66,7 @@ def load_target(text: str, args: Mapping[str, Any] | None = None) -> Target:
         raise TargetError(f"optimizer {text!r}: {where} has no {name!r}; what it has: {offered}")
     if not callable(factory):
         raise TargetError(f"optimizer {text!r} is {type(factory).__name__}, not a class or a function")
-    target = Target(text, factory, dict(args or {}))
-    _try(target)
-    return target
+    return factory  # type: ignore[no-any-return]
 
 
 def parse_argument(text: str) -> tuple[str, Any]:
