@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ilr_check.bench.command import bench
+from ilr_check.commands.fingerprint import fingerprint
+from ilr_check.commands.gate import gate
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
 if TYPE_CHECKING:
@@ -156,6 +158,10 @@ def doctor(debug: bool) -> None:
 
     for what, state, follows in diagnose():
         click.echo(f"{what:28} {state:24} {follows}".rstrip())
+
+
+app.add_command(gate)
+app.add_command(fingerprint)
 
 
 def _listener(reporter: TerminalReporter) -> Listener:

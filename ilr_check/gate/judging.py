@@ -170,7 +170,19 @@ def beside(
                 Reading(group=f"during {during}", verdict="violated", message=told, diagnosis=told)
             )
     # The first is enough: the target does it again under every law.
-    return tuple(_finding(law, subject, reading, 1, seed, 0.0, location, "") for reading in readings[:1])
+    return findings_of(law, subject, readings[:1], seed=seed, location=location)
+
+
+def findings_of(
+    law: GateLaw,
+    subject: Subject,
+    readings: Sequence[Reading],
+    *,
+    seed: int = 0,
+    location: Location | None = None,
+) -> tuple[Finding, ...]:
+    """Readings that were made elsewhere, as findings of a law."""
+    return tuple(_finding(law, subject, r, len(readings), seed, 0.0, location, "") for r in readings)
 
 
 def _readings(law: GateLaw, subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:

@@ -55,6 +55,7 @@ SWITCHES = (
     Switch("anomaly detection", torch.is_anomaly_enabled, _set_anomaly),
 )
 # A drawn number moves the generator and leaves its initial seed; only seeding changes that.
+THREADS = "threads"
 SEED = "the seed of torch's generator"
 THREADS_OF_LIBRARIES = ("torch", "concurrent", "multiprocessing", "threading", "tqdm")
 """Modules whose threads are not the optimizer's own: compilers and loaders keep pools."""
@@ -71,6 +72,8 @@ class Change:
     """``step``, or the constructor and whatever else ran between two steps."""
 
     def __str__(self) -> str:
+        if self.what == THREADS:
+            return f"{self.where} leaves {self.after} running"
         return f"{self.where} changes {self.what} from {self.before} to {self.after}"
 
 
@@ -111,12 +114,7 @@ class Watch:
             random.setstate(states[2])
             for thread in threading.enumerate():
                 if thread not in alive and _of_the_target(thread):
-                    _add(
-                        noted,
-                        Change(
-                            "the threads", "those it found", f"a new one, {thread.name!r}", "the optimizer"
-                        ),
-                    )
+                    _add(noted, Change(THREADS, "", f"the thread {thread.name!r}", "the optimizer"))
 
 
 def _switches() -> dict[str, Any]:

@@ -1,0 +1,51 @@
+"""``ilr-check fingerprint``: what laws an unknown optimizer obeys; nothing is judged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ilr_check.commands.typed import STANDARD_OUTPUT, pairs, renamed
+
+_file = click.Path(path_type=Path, allow_dash=True)
+
+
+@click.command(epilog="Example: ilr-check fingerprint mypkg.optim:MyOptimizer --json fingerprint.json")
+@click.argument("target", metavar="TARGET")
+@click.option("--arg", "args", metavar="K=V", multiple=True, help="Constructor argument; may be repeated.")
+@click.option("--names", metavar="lr=NAME,...", default="", help="The target's own words for our names.")
+@click.option("--json", "json_file", metavar="FILE", type=_file, help="One object; - is standard output.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def fingerprint(target: str, args: tuple[str, ...], names: str, json_file: Path | None, debug: bool) -> None:
+    """Measure how an optimizer scales, decays and remembers, and where it settles.
+
+    TARGET is package.module:Name or path/to/file.py:Name. It runs in a process of its own.
+    """
+    import msgspec
+
+    from ilr_check.evidence import atomic
+    from ilr_check.gate.fingerprint import Fingerprint
+    from ilr_check.gate.isolation import TargetRefusedError, judge_isolated
+    from ilr_check.gate.request import GateRequest
+
+    if json_file is not None and json_file != STANDARD_OUTPUT:
+        atomic.demand_writable(json_file)
+    request = GateRequest(
+        target=target,
+        only_fingerprint=True,
+        args=pairs("--arg", args),
+        names=renamed(names),
+    )
+    outcome = judge_isolated(request)
+    if not outcome.fingerprint:
+        raise TargetRefusedError(f"{target}: {outcome.deaths[0].diagnosis}")
+    data = json.dumps(outcome.fingerprint, indent=2) + "\n"
+    if json_file == STANDARD_OUTPUT:
+        click.echo(data, nl=False)
+        return
+    for line in msgspec.convert(outcome.fingerprint, type=Fingerprint).lines():
+        click.echo(line)
+    if json_file is not None:
+        atomic.write(json_file, data.encode())

@@ -1,0 +1,94 @@
+"""What the gate is asked, as plain values: the same for the command, the worker process and a replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ilr_check.evidence.gate import Finding, Location
+from ilr_check.evidence.manifest import ClaimText
+
+
+class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One judgement of one target; ``args``, ``declare`` and ``impl`` are ``name=value`` as typed."""
+
+    target: str
+    contract: str = "auto"
+    claims: str = "all"
+    profile: str = "quick"
+    seed: int = 0
+    device: str = "cpu"
+    args: tuple[str, ...] = ()
+    declare: tuple[str, ...] = ()
+    impl: tuple[str, ...] = ()
+    names: dict[str, str] = {}
+    reference: str = ""
+    only_fingerprint: bool = False
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
+    """The target was loaded, and its contract is found."""
+
+    contract: str
+    note: str
+    laws: tuple[ClaimText, ...]
+    known: tuple[str, ...]
+    """Every law there is, planned or not."""
+    location: Location | None
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
+    """A law, or another piece of work, begins."""
+
+    id: str
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
+    """A law is judged."""
+
+    id: str
+    findings: tuple[Finding, ...]
+
+
+class Fingerprinted(msgspec.Struct, frozen=True, kw_only=True, tag="fingerprinted"):
+    """What was measured whatever the contract: the fingerprint, and steps to compare with a later version."""
+
+    fingerprint: dict[str, Any]
+    traces: dict[str, list[list[float]]]
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """The request cannot be met; one line for its author."""
+
+    message: str
+    trace: str = ""
+
+
+class Exited(msgspec.Struct, frozen=True, kw_only=True, tag="exited"):
+    """The target called ``sys.exit`` where no law was judged."""
+
+    code: str
+    file: str
+    line: int
+    function: str
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """All that was asked is done."""
+
+
+Event = Begun | Started | Judged | Fingerprinted | Refused | Exited | Done
+EVENTS: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+"""Reads one line of what a worker says."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker gets: the request, what is done already, and what this process knows of the world."""
+
+    request: GateRequest
+    done: tuple[str, ...]
+    path: tuple[str, ...]
+    """Where to import from, as in the process that asks."""
+    patience: float
+    """Seconds after which a law's Python frames are written down, shortly before it is stopped."""

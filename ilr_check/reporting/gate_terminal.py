@@ -1,0 +1,99 @@
+"""The gate on a terminal: one line a law while it runs, then what broke, in full, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from ilr_check.evidence import Finding, GateReport
+from ilr_check.reporting import gate_words, numbers, verdicts
+from ilr_check.reporting.escaping import one_line
+from ilr_check.reporting.gate_words import LawVerdict
+from ilr_check.reporting.terminal import STYLES
+
+MAX_CASES = 3
+"""Findings of one law printed in full; the rest is counted."""
+
+
+class GateTerminal:
+    """Prints to a console; a line about what is being judged is shown on a terminal only, and taken back."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = Console() if console is None else console
+        self._status = self.console.status("") if self.console.is_terminal else None
+
+    def working(self, what: str) -> None:
+        """Say what is being done."""
+        if self._status is not None:
+            self._status.update(Text(one_line(what)))
+            self._status.start()
+
+    def close(self) -> None:
+        """Take the progress away; safe at any time."""
+        if self._status is not None:
+            self._status.stop()
+
+    def finished(self, report: GateReport) -> None:
+        """The whole report."""
+        self.close()
+        contract = one_line(report.contract or "none")
+        note = f" ({one_line(report.contract_note)})" if report.contract_note else ""
+        self._line(f"{one_line(report.target)}: contract {contract}{note}", "bold")
+        found = gate_words.laws(report)
+        for law in sorted(found, key=lambda law: law.failed):
+            self._line(self._summary(law), STYLES.get(law.verdict, ""))
+        for law in found:
+            if law.failed:
+                self._failure(law)
+        self._line("")
+        for notice in report.notices:
+            self._line(f"note: {one_line(notice)}")
+        counted = verdicts.tally(law.verdict for law in found)
+        self._line(
+            "laws: " + (", ".join(f"{n} {verdicts.words(word)}" for word, n in counted.items()) or "none")
+        )
+        self._line(f"{gate_words.answer(report)} ({numbers.duration(report.seconds)})")
+        meaning = verdicts.EXIT_MEANINGS.get(report.exit_code, "unknown")
+        self._line(
+            f"exit code {report.exit_code}: {meaning}", "bold red" if report.exit_code in (1, 2) else "bold"
+        )
+
+    def _summary(self, law: LawVerdict) -> str:
+        first = law.findings[0] if law.findings else None
+        told = ""
+        if first is not None and law.verdict != "holds":
+            told = "  " + one_line(gate_words.why(first))
+        return f"{self._symbol(law.verdict)} {verdicts.words(law.verdict):<12} {one_line(law.text.id)}{told}"
+
+    def _failure(self, law: LawVerdict) -> None:
+        bad = [f for f in law.findings if f.verdict in gate_words.FAILED and f.counts]
+        title = f"{verdicts.words(law.verdict).upper()}: {one_line(law.text.id)}: {one_line(law.text.title)}"
+        self._line("")
+        self._line(f"{self._symbol(law.verdict)} {title}", STYLES.get(law.verdict, ""))
+        for finding in bad[:MAX_CASES]:
+            for line in _lines(finding):
+                self._line("  " + line)
+        if len(bad) > MAX_CASES:
+            self._line(f"  and {len(bad) - MAX_CASES} more cases")
+        if law.text.meaning:
+            self._line(f"  means     {one_line(law.text.meaning)}")
+        if bad and bad[0].replay:
+            self._line(f"  again     {one_line(bad[0].replay)}")
+
+    def _symbol(self, verdict: str) -> str:
+        plain = not self.console.encoding.lower().startswith("utf")
+        return (verdicts.ASCII_SYMBOLS if plain else verdicts.SYMBOLS).get(verdict, "?")
+
+    def _line(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style=style), soft_wrap=True, highlight=False)
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield one_line(gate_words.why(finding))
+    yield f"measured  {one_line(gate_words.figures(finding))}  [{one_line(verdicts.place(finding))}]"
+    if finding.location is not None:
+        yield f"at        {one_line(finding.location.file)}:{finding.location.line}"
+    for number, line in enumerate(finding.snippet.splitlines()):
+        yield ("reproduce " if not number else " " * 10) + one_line(line)
