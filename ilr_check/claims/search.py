@@ -39,6 +39,8 @@ def search(
         verbosity=Verbosity.quiet,
         phases=[Phase.generate, Phase.shrink, *([Phase.target] if target else [])],
         suppress_health_check=list(HealthCheck),
+        # Two ways to fail would come as a group of exceptions, of which no example is the smallest.
+        report_multiple_bugs=False,
     )
     @given(strategy)
     def run(example: Example) -> None:
