@@ -1,0 +1,82 @@
+"""grad L(cw) = grad L(w) / c: the gradient of a scale-invariant group is homogeneous of degree -1."""
+
+from __future__ import annotations
+
+from ilr_check.claims.exact import ExactLaw, Outcome, Worst
+from ilr_check.claims.experiments.derivatives import (
+    Scaling,
+    Tensors,
+    gap,
+    gradients,
+    is_finite,
+    out_of_range,
+    scaled,
+    scalings,
+)
+from ilr_check.claims.experiments.paths import UNDERFLOW
+from ilr_check.claims.experiments.worlds import events_of
+from ilr_check.evidence import ClaimText
+from ilr_check.nets import build
+from ilr_check.theory.invariance import GRADIENT_DEGREE
+from ilr_check.train.loop import DTYPES, steps_of
+
+TEXT = ClaimText(
+    id="gradient-homogeneity",
+    title="Gradients shrink as the weights grow",
+    statement=(
+        "Scaling a scale-invariant group by c divides its gradient by c and leaves every other gradient as "
+        "it is; bit for bit for powers of two, each group by a power of its own."
+    ),
+    equation="∇L(c·w) = c⁻¹ ∇L(w)",
+    source="Li, Lyu, Arora 2020, section 2; derivative of L(cw) = L(w)",
+    kind="exact",
+    chapter="exact",
+    groups=("exact",),
+    rivals=("exponent -2", "exponent 0"),
+    meaning=(
+        "The function that is trained has a scale of its own: an eps in a norm layer, a bias or a gain that "
+        "is not scaled along, a penalty on the weights, a gradient that is clipped inside the net."
+    ),
+)
+
+
+def check(example: Scaling) -> Outcome:
+    """Every gradient at every state of a training, at both scales; they must agree to the last bit."""
+    setting, factors = example.setting, example.factors()
+    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
+    worst, steps, skipped = Worst(), 0, ""
+    for step in steps_of(setting):
+        weights = scaled(step.before, factors)
+        plain = gradients(module, step.before, step.x, step.y)
+        found = gradients(module, weights, step.x, step.y)
+        if not is_finite(step.before, weights, plain, found):
+            break
+        expected = scaled(plain, factors, GRADIENT_DEGREE)
+        deviations = {name: gap(expected[name], found[name], setting.dtype) for name in found}
+        if max(deviations.values()) > 0 and any(
+            out_of_range(module, w, step.x, step.y, expected, found) for w in (step.before, weights)
+        ):
+            skipped = UNDERFLOW
+            break
+        for name, deviation in deviations.items():
+            worst.add(deviation, 1.0, group=name, step=step.t)
+        _rivals(plain, found, factors, setting.dtype, worst)
+        steps += 1
+    return worst.outcome(steps=steps, events=events_of(setting), skipped=skipped)
+
+
+def _rivals(plain: Tensors, found: Tensors, factors: dict[str, float], dtype: str, worst: Worst) -> None:
+    for name, degree in (("exponent -2", -2), ("exponent 0", 0)):
+        wrong = scaled(plain, factors, degree)
+        worst.add_rival(name, max(gap(wrong[n], found[n], dtype) for n in found), 1.0)
+
+
+LAW = ExactLaw(
+    text=TEXT,
+    example_type=Scaling,
+    examples=lambda: scalings(max_steps=20),
+    check=check,
+    real=lambda profile: (),
+    quantity="difference of the gradients / unit roundoff",
+)
+CLAIM = LAW.claim()
