@@ -117,6 +117,7 @@ class Subject:
     def build(self, parameters: Any, **hyper: Any) -> torch.optim.Optimizer:
         """The optimizer over parameters or parameter groups; raises ``CannotVaryError``, ``SubjectError``."""
         arguments, edits = self.arguments(hyper)
+        arguments = {**self._required, **arguments}
         try:
             built = self.factory(parameters, **{**self.args, **arguments, **self.switches})
         except Exception as error:
@@ -147,6 +148,17 @@ class Subject:
             else:
                 found[ours] = _read(name, options, self.args, fallback)
         return {**found, **self.declared}
+
+    @cached_property
+    def _required(self) -> dict[str, Any]:
+        """Values for hyper-parameters that the factory wants and gives no default."""
+        found: dict[str, Any] = {}
+        for word, parameter in (self.taken or {}).items():
+            if parameter.default is inspect.Parameter.empty and word not in self.args:
+                for name in self.hyper_names.values():
+                    if word in name.names and name.default is not None:
+                        found[word] = name.default
+        return found
 
     def check_built(self) -> None:
         """Build it once; raises ``SubjectError`` with the mend where that fails."""

@@ -69,3 +69,36 @@ def test_an_unknown_contract_is_an_error_with_the_mend() -> None:
 def test_a_declaration_out_of_range_is_an_error(declare: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ilr_check.check_optimizer(torch.optim.SGD, contract="sgd", declare=declare)
+
+
+def test_a_constructor_without_defaults_is_given_the_contracts() -> None:
+    def make(params: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+        return torch.optim.SGD(params, lr=lr, weight_decay=weight_decay)
+
+    result = ilr_check.check_optimizer(make, contract="sgd", claims="textbook-step,decay-coupling")
+    assert result.verdict == "holds"
+
+
+def test_an_optimizer_of_no_family_is_judged_by_the_laws_that_need_no_contract() -> None:
+    class Cubic(torch.optim.Optimizer):
+        def __init__(self, params: Any, lr: float = 0.1) -> None:
+            super().__init__(params, {"lr": lr})
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> Any:
+            loss = None
+            if closure is not None:
+                with torch.enable_grad():
+                    loss = closure()
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.sub_(group["lr"] * p.grad**3)
+            return loss
+
+    result = ilr_check.check_optimizer(Cubic)
+    assert result.contract == ""
+    assert "no known family" in result.contract_note
+    judged = {f.claim for f in result.findings if f.verdict == "holds"}
+    assert {"descent", "missing-gradient", "closure", "gradients-kept", "resume", "copies"} <= judged
+    assert result.verdict == "holds"

@@ -10,10 +10,8 @@ from ilr_check.gate.judging import judge, planned, subject_of
 from ilr_check.optim.contracts import contracts
 
 KNOWN = {
-    (
-        "Adafactor",
-        "mixed-dtypes",
-    ): "its foreach path takes the first dtype group's eps1 for all",
+    ("Adagrad", "group-settings"): "a group's own initial_accumulator_value gives way to the constructor's",
+    ("Adafactor", "mixed-dtypes"): "its foreach path takes the first dtype group's eps1 for all",
     ("Adafactor", "tensor-shapes"): "it divides by the number of entries, which is 0 for an empty tensor",
 }
 CLASSES = sorted(
