@@ -15,7 +15,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
     epilog="Example: ilr-check bench --workload reference --runs 64 --path loop,compiled --json speed.json"
 )
 @click.option("--workload", default=ALL_WORKLOADS, show_default=True, help="Names, separated by commas.")
-@click.option("--runs", default="1,64,1024", show_default=True, help="Numbers of runs, separated by commas.")
+@click.option("--runs", default="64,1024", show_default=True, help="Numbers of runs, separated by commas.")
 @click.option("--path", "paths", default=ALL_PATHS, show_default=True, help="Ways to train, with commas.")
 @click.option("--steps", default=256, show_default=True, help="Steps of a sample, if time allows.")
 @click.option("--seconds", default=0.5, show_default=True, help="After this a sample ends with its block.")

@@ -19,11 +19,11 @@ from ilr_check.nets.specs import CNNSpec, MLPSpec
 
 CALL_FLOPS = 6e9
 """Of one call of the program: so long that calling costs nothing, and not so long that nobody would wait."""
-LONGEST_SCAN = 64
+SHORTEST_SCAN, LONGEST_SCAN = 2, 64
 
 
 class JaxPath:
-    """All runs in one program, as one would write it: no chunks, a plain ``(h - mean) / sqrt(var + eps)``."""
+    """All timed runs in one program, as one would write it, with a plain ``(h - mean) / sqrt(var + eps)``."""
 
     def __init__(self, workload: Workload) -> None:
         if find_spec("jax") is None:
@@ -38,18 +38,18 @@ class JaxPath:
         self._state: dict[int, tuple[Any, Any]] = {}
 
     def timed(self, runs: int) -> int:
-        return runs
+        return min(runs, max(16, int(CALL_FLOPS / (SHORTEST_SCAN * flops(self.workload)))))
 
     def compile(self, runs: int) -> float:
-        first = self._call(runs)
-        return max(0.0, first - self._call(runs))
+        first = self._call(self.timed(runs))
+        return max(0.0, first - self._call(self.timed(runs)))
 
     def train(self, runs: int, steps: int) -> None:
-        for _ in range(0, steps, self._scan_length(runs)):
-            self._call(runs)
+        for _ in range(0, steps, self._scan_length(self.timed(runs))):
+            self._call(self.timed(runs))
 
     def sample(self, runs: int, steps: int, seconds: float) -> float:
-        spent, done = 0.0, 0
+        spent, done, runs = 0.0, 0, self.timed(runs)
         while done == 0 or (done < steps and spent < seconds):
             spent += self._call(runs)
             done += self._scan_length(runs)
@@ -71,7 +71,7 @@ class JaxPath:
         return time.perf_counter() - begin
 
     def _scan_length(self, runs: int) -> int:
-        return max(2, min(LONGEST_SCAN, int(CALL_FLOPS / (runs * flops(self.workload)))))
+        return max(SHORTEST_SCAN, min(LONGEST_SCAN, int(CALL_FLOPS / (runs * flops(self.workload)))))
 
 
 def _program(workload: Workload, head: Any) -> Callable[..., Any]:

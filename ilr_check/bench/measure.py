@@ -134,11 +134,11 @@ class Point:
 def open_cells(
     wanted: Sequence[tuple[Workload, PathName]], threads: int, absent: list[Absent], progress: Progress
 ) -> Iterator[list[Cell]]:
-    """Processes for these paths, each warmed up with one run; what cannot be taken goes to ``absent``."""
+    """Processes for these paths; what cannot be taken goes to ``absent``."""
     with ExitStack() as stack:
         cells = []
         for workload, path in wanted:
-            progress(f"{workload.name}, {path}: warming up")
+            progress(f"{workload.name}, {path}: starting")
             worker = Worker(threads)
             stack.callback(worker.close)
             answer = worker.ask(Begin(path=path, workload=workload, threads=threads))

@@ -25,7 +25,6 @@ from ilr_check.train.blackbox import BlackBox
 from ilr_check.train.compiling import has_compiler
 from ilr_check.train.fleet import BLOCK, Fleet, Runs
 
-LANES = 64
 LOOPED = 4
 """Nets of the loop that are timed: it does one after the other, so its cost is linear in their number."""
 FEWEST_STEPS = 2
@@ -42,7 +41,7 @@ class Path(Protocol):
     """A way of training the runs of one workload."""
 
     def compile(self, runs: int) -> float:
-        """Compile what training so many runs needs; return the seconds that this took."""
+        """Train a little, so that everything is loaded and compiled; return the seconds of compiling."""
 
     def train(self, runs: int, steps: int) -> None:
         """Train every run that is timed for so many steps."""
@@ -80,6 +79,7 @@ class Loop:
         return min(runs, LOOPED)
 
     def compile(self, runs: int) -> float:
+        self._train(0, FEWEST_STEPS, inf)
         return 0.0
 
     def train(self, runs: int, steps: int) -> None:
@@ -167,7 +167,7 @@ class FleetPath:
         return 1e6 * spent / run_steps
 
     def _fleet(self, runs: int) -> tuple[Fleet, float]:
-        lanes = min(runs, LANES)
+        lanes = min(runs, self.workload.lanes)
         if lanes not in self._fleets:
             fleet = Fleet(
                 self.workload.net,

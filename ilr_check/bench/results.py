@@ -15,7 +15,7 @@ MEANING: dict[PathName, str] = {
     "eager": "the fleet, not compiled",
     "compiled": "the fleet, compiled, the update inside the program",
     "blackbox": "the fleet, compiled gradients, the real `torch.optim.SGD` on per-run views",
-    "jax": "`jit(scan(vmap(value_and_grad)))`, all runs in one program",
+    "jax": "`jit(scan(vmap(value_and_grad)))`, all runs in one program (the largest cells: fewer runs)",
     "limit": "nothing but the matrix products of the step, batched over runs (convolutions as patches)",
 }
 
@@ -32,10 +32,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One path on one workload with a number of runs.
 
     ``us_per_run_step`` is the median of ``samples``, one a round; sample i of every path of a workload and
-    number of runs was taken in the same round i. ``peak_mib`` is the peak resident memory above its size
-    after a warm-up with one run; ``None`` where the system does not tell. ``compile_seconds`` is what the
-    first step took longer than the second, with empty caches. ``timed_runs``: a loop costs the same for
-    every net, so only so many are timed.
+    number of runs was taken in the same round i. ``peak_mib`` is the peak resident memory of training all,
+    above its size before, when everything was compiled and had trained once; ``None`` where the system does
+    not tell. ``compile_seconds`` is what the first training took longer than the second, with empty caches.
+    ``timed_runs``: a loop costs the same for every net, so only so many are timed; and of JAX so many that a
+    call takes seconds.
     """
 
     workload: str

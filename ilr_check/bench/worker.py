@@ -29,7 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="do"):
 
 
 class Begin(Order, frozen=True, kw_only=True, tag="begin"):
-    """Make a path and warm it up with one run."""
+    """Make a path."""
 
     path: PathName
     workload: Workload
@@ -37,7 +37,7 @@ class Begin(Order, frozen=True, kw_only=True, tag="begin"):
 
 
 class Warm(Order, frozen=True, kw_only=True, tag="warm"):
-    """Train so many runs for a few steps, compiling what has to be; tells compile time and peak memory."""
+    """Compile what so many runs need, then train them for a few steps; tells compile time and peak memory."""
 
     runs: int
 
@@ -93,10 +93,7 @@ def _begin(order: Begin) -> Any:
     from ilr_check.bench.paths import make
 
     torch.set_num_threads(order.threads)
-    path = make(order.path, order.workload)
-    path.compile(1)
-    path.train(1, WARM_STEPS)
-    return path
+    return make(order.path, order.workload)
 
 
 def memory_mib(field: str) -> float | None:
