@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from ilr_check.evidence.manifest import current_hardware, current_versions
-from ilr_check.train.compiling import RUN_STEPS_THAT_PAY, has_compiler
+from ilr_check.train.choice import explained
+from ilr_check.train.compiling import NO_COMPILER, has_compiler
 from ilr_check.train.threads import VARIABLE, threads
 
 EXTRAS = {
@@ -30,9 +31,7 @@ def diagnose() -> list[tuple[str, str, str]]:
         (
             "compiler",
             "found" if compiler else "none",
-            f"fleets of {RUN_STEPS_THAT_PAY} run-steps and more are compiled"
-            if compiler
-            else "training runs some 5 times slower; install g++",
+            explained() if compiler else NO_COMPILER,
         )
     )
     for module, cost in EXTRAS.items():

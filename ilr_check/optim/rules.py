@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -24,7 +25,7 @@ Columns: TypeAlias = Mapping[str, Array]
 State: TypeAlias = tuple[Tensor, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
     """One optimizer for all runs of a fleet.
 
@@ -43,6 +44,7 @@ class Rule:
     dimensions: int | None = None
 
 
+@lru_cache(maxsize=256)
 def as_rule(rule: Rule | UpdateRule) -> Rule:
     """A rule of the SGD family, or any function of its form, as a ``Rule``."""
     if isinstance(rule, Rule):

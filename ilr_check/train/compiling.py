@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
 
+log = logging.getLogger(__name__)
+
+COLD_SECONDS, WARM_SECONDS = 19.0, 3.4
+"""What compiling one net costs on two cores: the first on a machine, and each further one."""
+SAVED_MICROSECONDS = 65.0
+"""What a run-step of the reference net (64-64-64, batch 32, 64 lanes) costs more without compiling."""
+
 RUN_STEPS_THAT_PAY = 100_000
-"""A compilation costs some 4 to 19 seconds on two cores and saves some 60 microseconds a run-step."""
+"""From here on compiling pays: between the 52 000 run-steps that repay a further net and the 290 000 that
+repay the first. Whether this is the first must not decide: it would change the last bits of a run."""
+
+NO_COMPILER = "no C++ compiler was found, so training runs uncompiled (some 5 times slower); install g++"
 
 
 def has_compiler() -> bool:
@@ -21,26 +34,66 @@ def has_compiler() -> bool:
 
 def compile_pays(expected_run_steps: int, lanes: int) -> bool:
     """Whether the work ahead repays a compilation; few lanes leave it mostly waiting for Python."""
-    return expected_run_steps >= RUN_STEPS_THAT_PAY and lanes >= 16 and has_compiler()
+    return expected_run_steps >= RUN_STEPS_THAT_PAY and lanes >= 16
 
 
-def compiled_or_eager(step: Callable[..., Any], wanted: bool) -> Callable[..., Any]:
-    """The step compiled, or as it is; without a compiler it runs eagerly and says so once."""
+def compiled_or_eager(program: Callable[..., Any], wanted: bool) -> Callable[..., Any]:
+    """The program compiled, or as it is; where compiling is not possible it runs eagerly and says so once."""
     if not wanted:
-        return step
+        return program
     if not has_compiler():
-        warnings.warn(
-            "no C++ compiler was found, so training runs uncompiled (some 5 times slower); install g++",
-            RuntimeWarning,
-            stacklevel=3,
+        notify(NO_COMPILER)
+        return program
+    return _Compiled(program)
+
+
+@lru_cache
+def notify(message: str) -> None:
+    """Log a notice, once a process."""
+    log.warning(message)
+
+
+class _Compiled:
+    """A program that is compiled at its first call, and runs as it is where that fails."""
+
+    def __init__(self, program: Callable[..., Any]) -> None:
+        # torch keeps compiled variants by code object and goes through them at every call. Under a code
+        # object of its own, a program has no others to go through.
+        own = types.FunctionType(
+            program.__code__.replace(),
+            program.__globals__,
+            program.__name__,
+            program.__defaults__,
+            program.__closure__,
         )
-        return step
-    return torch.compile(step, fullgraph=True, dynamic=False)
+        self._eager = own
+        self._run = torch.compile(own, fullgraph=True, dynamic=False)
+
+    def __call__(self, *args: Any) -> Any:
+        try:
+            return self._run(*args)
+        except _failures() as error:
+            # Raised before anything runs, so that the step is not half done.
+            first = next(iter(str(error).splitlines()), "")
+            notify(f"the compiler failed, so training runs uncompiled: {type(error).__name__}: {first}")
+            self._run = self._eager
+            return self._eager(*args)
+
+
+@lru_cache
+def _failures() -> tuple[type[Exception], ...]:
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    try:
+        from torch._inductor.exc import InductorError
+    except ImportError:  # torch < 2.7
+        return (BackendCompilerFailed,)
+    return (BackendCompilerFailed, InductorError)
 
 
 @contextmanager
 def room_for_programs() -> Iterator[None]:
-    """Let one piece of code have many compiled variants: every net is one, and torch stops at 8.
+    """Let one piece of code have many compiled variants: torch stops at 8.
 
     The compiler's own deprecation warnings are silent here: where warnings are errors, as in many test
     suites, they would stop it.
@@ -50,4 +103,20 @@ def room_for_programs() -> Iterator[None]:
     patch = torch._dynamo.config.patch(recompile_limit=256, accumulated_recompile_limit=4096)
     with patch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
+        yield
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Skip the compiler's checks that its programs still fit: to be entered when each has run once.
+
+    A chunk of a fleet gives its programs the same storage, shapes and strides at every step, so that they fit
+    as they did at the first; the checks cost some 5 % of a step, and more with few lanes.
+    """
+    try:
+        stance = torch.compiler.set_stance("default", skip_guard_eval_unsafe=True)
+    except TypeError:  # torch < 2.7
+        yield
+        return
+    with stance:
         yield

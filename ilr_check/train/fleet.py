@@ -9,6 +9,9 @@ and so that one compilation serves every fleet of a net.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +28,9 @@ from ilr_check.optim.rules import Rule, State, as_rule
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.seeds import derive
 from ilr_check.train.blackbox import BlackBox, Stepper, Trial, find_layout
-from ilr_check.train.compiling import compile_pays, compiled_or_eager, room_for_programs
+from ilr_check.train.choice import MEMORY_LIMIT, choose, footprint
+from ilr_check.train.compiling import compiled_or_eager, notify, room_for_programs, settled
+from ilr_check.train.graphs import Captured
 from ilr_check.train.recording import Buffers, Recording
 from ilr_check.train.settings import Runs, Settings, settings_of
 from ilr_check.train.steps import (
@@ -53,8 +58,9 @@ class Fleet:
     """A net, its data and an optimizer, ready to train any number of runs.
 
     ``rule`` is an update rule that we model, or a ``BlackBox`` with any ``torch.optim.Optimizer``.
-    ``compile`` is True, False or None (decide from ``expected_run_steps``). Raises ``ValueError`` where the
-    net, the data and the rule do not fit together.
+    ``compile`` is True, False or None (decide from ``expected_run_steps``); ``lanes`` are the runs at once,
+    fewer where ``memory_limit`` bytes demand it. ``choice`` says what was decided and why. Raises
+    ``ValueError`` where the net, the data and the rule do not fit together.
     """
 
     def __init__(
@@ -70,10 +76,11 @@ class Fleet:
         lanes: int = 64,
         compile: bool | None = None,
         expected_run_steps: int = 0,
+        memory_limit: int = MEMORY_LIMIT,
     ) -> None:
         self.net, self.data, self.noise = net, data, noise
         self.rule = rule if isinstance(rule, BlackBox) else as_rule(rule)
-        self.dtype, self.device, self.lanes = dtype, device, lanes
+        self.dtype, self.device = dtype, device
         self.dataset = load(data, dtype=dtype, device=device)
         if net.inputs != self.dataset.x.shape[1] or net.classes < self.dataset.classes:
             raise ValueError(
@@ -91,13 +98,23 @@ class Fleet:
             redrawn=data.redrawn,
             device=device,
         )
-        wanted = compile_pays(expected_run_steps, lanes) if compile is None else compile
-        size = noise.size if noise else 0.0
-        if isinstance(self.rule, Rule):
-            self._step = compiled_or_eager(step_program(self.module, self.rule, size), wanted)
-        else:
-            self._gradient = compiled_or_eager(gradient_program(self.module, size), wanted)
-        self._measure = compiled_or_eager(measure, wanted)
+        slots = len(self.rule.slots) if isinstance(self.rule, Rule) else 2
+        self.footprint = footprint(self.module, self.dataset.x[:batch_size], slots)
+        """Of one run; a black box is taken to have two tensors of state a weight."""
+        self.choice = choose(
+            self.footprint.total,
+            lanes=lanes,
+            compile=compile,
+            expected_run_steps=expected_run_steps,
+            memory_limit=memory_limit,
+        )
+        if self.choice.notice:
+            notify(self.choice.notice)
+        self.lanes = self.choice.lanes
+        modelled = self.rule if isinstance(self.rule, Rule) else None
+        compiled = self.choice.compiled
+        self._step = _program(net, dtype, device, compiled, modelled, noise.size if noise else 0.0)
+        self._measure = _measure_program(net, dtype, device, compiled)
         self.trials: dict[int, Trial] = {}
         """By number of different settings in a chunk, how a black box was found to be steppable."""
 
@@ -143,18 +160,22 @@ class Fleet:
         buffers = Buffers(weights, len(recording.steps))
         generators = self.batches.generators(seeds)
         noise = self._noise(weights, seeds)
-        for t in range(steps):
-            offset = t % BLOCK
-            if offset == 0:
-                index, label = self.batches.draw(generators, BLOCK)
-            batch = Batch(index[offset], label[offset])
-            recorded = t % record_every == 0
-            before = {name: w.clone() for name, w in weights.items()} if recorded else {}
-            loss, grads = advance(t, batch, next(noise), recorded)
-            if recorded:
-                buffers.keep(t // record_every, loss, self._measure(before, grads, weights))
-            if progress and (offset == BLOCK - 1 or t == steps - 1):
-                progress((t + 1) / steps)
+        with ExitStack() as stack:
+            for t in range(steps):
+                offset = t % BLOCK
+                if offset == 0:
+                    index, label = self.batches.draw(generators, BLOCK)
+                # A black box may hold compiled code of its own, of which we know nothing.
+                if t == 1 and self.choice.compiled and isinstance(self.rule, Rule):
+                    stack.enter_context(settled())
+                batch = Batch(index[offset], label[offset])
+                recorded = t % record_every == 0
+                before = {name: w.clone() for name, w in weights.items()} if recorded else {}
+                loss, grads = advance(t, batch, next(noise), recorded)
+                if recorded:
+                    buffers.keep(t // record_every, loss, self._measure(before, grads, weights))
+                if progress and (offset == BLOCK - 1 or t == steps - 1):
+                    progress((t + 1) / steps)
         tally.begin(weights)
         kept = {name: settings.of_lanes(name, recording.steps)[:, :used] for name in ("lr", "weight_decay")}
         recording.take(chunk, buffers, tally, weights, kept)
@@ -165,7 +186,7 @@ class Fleet:
         }
         numbers = rule.coefficients(settings.distinct)
         lanes = settings.of_lane
-        examples = (self.dataset.x, self.dataset.y)
+        step = self._bound(weights, state, tally, (self.dataset.x, self.dataset.y))
         block: list[Tensor] = []
 
         def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
@@ -178,7 +199,7 @@ class Fleet:
                     for values in numbers
                 ]
             row = tuple(values[t % BLOCK] for values in block)
-            loss, grads = self._step(weights, state, tally, examples, batch, noise, row)
+            loss, grads = step(batch, noise, row)
             return loss, grads
 
         return advance
@@ -198,16 +219,20 @@ class Fleet:
         grads = {name: torch.empty_like(w) for name, w in weights.items()}
         random = [derive("optimizer", seed) for seed in seeds] if trial.random else None
         stepper = Stepper(box, weights, grads, settings, used=used, layout=trial.layout, random=random)
-        examples = (self.dataset.x, self.dataset.y)
+        gradient = self._bound(weights, grads, tally, (self.dataset.x, self.dataset.y))
 
         def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
-            loss = self._gradient(weights, grads, tally, examples, batch, noise)
+            loss = gradient(batch, noise)
             # Taken before the step: an optimizer may write into the gradients that it is given.
             given = {name: g.clone() for name, g in grads.items()} if wanted else {}
             stepper.step(t)
             return loss, given
 
         return advance
+
+    def _bound(self, *storage: Any) -> Callable[..., Any]:
+        """The program on this storage; on a GPU as one graph."""
+        return Captured(self._step, storage) if self.device == "cuda" else partial(self._step, *storage)
 
     def _initial(self, runs: Runs, seeds: Sequence[int], lane_of: NDArray[np.intp]) -> Weights:
         total = (len(runs.seeds),)
@@ -240,6 +265,21 @@ class Fleet:
             for lane, generator in enumerate(generators):
                 drawn[lane].normal_(generator=generator)
             yield noise
+
+
+@lru_cache(maxsize=256)
+def _program(
+    net: NetSpec, dtype: torch.dtype, device: str, compiled: bool, rule: Rule | None, noise_size: float
+) -> Callable[..., Any]:
+    """One program for all fleets that are alike, so that a net is compiled once a process."""
+    module = build(net, dtype=dtype, device=device)
+    program = gradient_program(module, noise_size) if rule is None else step_program(module, rule, noise_size)
+    return compiled_or_eager(program, compiled)
+
+
+@lru_cache(maxsize=256)
+def _measure_program(net: NetSpec, dtype: torch.dtype, device: str, compiled: bool) -> Callable[..., Any]:
+    return compiled_or_eager(measure, compiled)
 
 
 def _check_dimensions(rule: Rule | BlackBox, shapes: dict[str, torch.Size]) -> None:

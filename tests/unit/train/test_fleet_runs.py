@@ -13,7 +13,7 @@ from ilr_check.data import TangentNoise, TeacherStudentSpec
 from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper
-from ilr_check.train.compiling import compile_pays, compiled_or_eager, has_compiler
+from ilr_check.train.compiling import NO_COMPILER, compiled_or_eager, has_compiler, notify
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.steps import Batch, Tally
 from ilr_check.train.trace import PER_RUN, Trace
@@ -198,12 +198,17 @@ def test_the_compiled_step_is_the_eager_one_within_rounding() -> None:
     assert max(gaps) < 1e-13
 
 
-def test_without_a_compiler_training_is_eager_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_training_is_eager_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.warns(RuntimeWarning, match="no C\\+\\+ compiler was found.*install g\\+\\+"):
-        fleet = eager_fleet(NET, DATA, compile=True)
-    trace = fleet.train(Runs(seeds=[1], lr=0.1, weight_decay=0.0), 3)
+    notify.cache_clear()
+    fleets = [eager_fleet(NET, DATA, compile=True) for _ in range(3)]
+    trace = fleets[0].train(Runs(seeds=[1], lr=0.1, weight_decay=0.0), 3)
     assert np.isfinite(trace.loss).all()
+    assert [fleet.choice.compiled for fleet in fleets] == [False] * 3
+    assert [record.getMessage() for record in caplog.records] == [NO_COMPILER]
+    assert fleets[2].choice.notice == NO_COMPILER
 
 
 def test_nobody_who_did_not_ask_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,14 +216,3 @@ def test_nobody_who_did_not_ask_is_warned(monkeypatch: pytest.MonkeyPatch) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert compiled_or_eager(len, wanted=False) is len
-        assert not compile_pays(10**9, 64)
-
-
-@pytest.mark.parametrize(
-    ("run_steps", "lanes", "pays"), [(10**6, 64, True), (10**3, 64, False), (10**6, 4, False)]
-)
-def test_compilation_is_for_much_work_on_many_lanes(
-    monkeypatch: pytest.MonkeyPatch, run_steps: int, lanes: int, pays: bool
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/" + name)
-    assert compile_pays(run_steps, lanes) is pays
