@@ -15,6 +15,7 @@ import click
 from ilr_check.bench.command import bench
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
+from ilr_check.commands.symmetry import symmetry
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ def doctor(debug: bool) -> None:
 
 app.add_command(gate)
 app.add_command(fingerprint)
+app.add_command(symmetry)
 
 
 def _listener(reporter: TerminalReporter) -> Listener:

@@ -14,6 +14,7 @@ from torch import nn
 from ilr_check.claims import optimizer_symmetry
 from ilr_check.claims.exact import REFUTED, Worst
 from ilr_check.claims.experiments.scaling import compare, scaled_path
+from ilr_check.claims.experiments.stepwise import steps_agree
 from ilr_check.claims.optimizer_symmetry import Scaling
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
@@ -122,11 +123,35 @@ def test_every_optimizer_and_implementation_trains_a_net_the_same_at_both_scales
     example = Scaling(
         setting=msgspec.structs.replace(SETTING, dtype=dtype),
         optimizer=msgspec.structs.replace(optimizer, implementation=way),
-        power=-2,
+        a=0.25,
     )
     outcome = optimizer_symmetry.check(example)
     assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, SETTING.hyper.steps, "")
     assert min(outcome.rivals.values()) >= REFUTED
+
+
+BOUNDED = [name for name, row in SYMMETRIC.items() if not row.matrices_only]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", BOUNDED)
+def test_a_step_at_another_scale_stays_within_its_bound(name: str, dtype: Any) -> None:
+    example = Scaling(
+        setting=msgspec.structs.replace(SETTING, dtype=dtype), optimizer=SYMMETRIC[name].optimizer, a=1.7
+    )
+    outcome = optimizer_symmetry.check(example)
+    assert 0.0 < outcome.ratio <= 1.0
+    assert outcome.steps == SETTING.hyper.steps
+
+
+@pytest.mark.parametrize("argument", ["lr", "weight_decay"])
+@pytest.mark.parametrize("name", BOUNDED)
+def test_a_step_with_a_wrong_power_leaves_its_bound(name: str, argument: str) -> None:
+    optimizer, symmetry = SYMMETRIC[name].optimizer, SYMMETRIC[name].symmetry
+    worst = Worst()
+    wrong = optimizer_symmetry.off_by_one(symmetry, argument)
+    steps_agree(SETTING, optimizer, wrong, 1.7, worst)
+    assert (worst.outcome(steps=0).ratio >= REFUTED) == optimizer.takes(argument)
 
 
 @pytest.mark.parametrize("rival", optimizer_symmetry.controls())
@@ -136,4 +161,4 @@ def test_an_optimizer_without_the_symmetry_is_refuted(rival: str) -> None:
 
 def test_an_exception_is_no_example() -> None:
     with pytest.raises(ValueError, match="LBFGS has no symmetry"):
-        Scaling(setting=SETTING, optimizer=OptimizerSpec(name="LBFGS"), power=1)
+        Scaling(setting=SETTING, optimizer=OptimizerSpec(name="LBFGS"), a=2.0)

@@ -34,7 +34,7 @@ RULE: dict[tuple[str, ...], set[str]] = {
     ("reporting",): {"evidence"},
     ("bench",): {"nets", "data", "optim", "train", "seeds", "evidence", "claims"},
 }
-FACES = ("api", "replaying", "settings", "doctor")
+FACES = ("api", "replaying", "settings", "doctor", "symmetries")
 EDGES = ("cli", "commands", "pytest_plugin", "pytest_session", "pytest_verdicts")
 INNER = {room for rooms in RULE for room in rooms}
 RULE |= {FACES: set(INNER), EDGES: INNER | set(FACES)}

@@ -108,6 +108,8 @@ class Textbook:
         return decay.factor * lr_part * self._number(weight_decay, i) ** decay.wd_power
 
     def _number(self, value: Any, i: int) -> Number:
+        if isinstance(value, Tracked):  # it brings an error of its own
+            return value
         value = np.asarray(value, dtype=np.float64)
         if self.dtypes is None:
             return value
