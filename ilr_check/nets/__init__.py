@@ -8,7 +8,8 @@ from ilr_check.nets.conditioning import (
     orthogonality_scale,
 )
 from ilr_check.nets.corners import degenerate, set_sizes
-from ilr_check.nets.groups import Group, invariant_groups, net_groups
+from ilr_check.nets.evaluation import evaluation_bound
+from ilr_check.nets.groups import Group, invariant_groups, net_groups, scalable
 from ilr_check.nets.norms import Norm, normalise
 from ilr_check.nets.specs import (
     AttentionSpec,
@@ -37,6 +38,7 @@ __all__ = [
     "count_parameters",
     "degenerate",
     "depth",
+    "evaluation_bound",
     "gradient_orthogonality_bound",
     "initial_parameters",
     "inner_product",
@@ -48,6 +50,7 @@ __all__ = [
     "orthogonality_bounds",
     "orthogonality_scale",
     "parameter_shapes",
+    "scalable",
     "set_sizes",
     "to_dict",
     "to_json",

@@ -247,6 +247,7 @@ def _norm_scale(
     # A dead set, and only such a set, is all zeros; deciding by the variance again could differ at the
     # threshold.
     alive = as_sets(y, norm.spec)[0].abs().amax(dims, keepdim=True).ne(0).double()
+    alive = alive if norm.spec.eps == 0 else torch.ones_like(alive)  # with an eps no set is dead
     entries = sum(float(leaves[n].detach().double().abs().sum()) for n in names)
     sets, size = sets.double(), math.prod(sets.shape[d] for d in dims)
     centred = sets - sets.mean(dims, keepdim=True) if norm.spec.centred else sets

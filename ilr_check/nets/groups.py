@@ -134,6 +134,24 @@ def _constructed(spec: NetSpec) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=lambda group: [order[n] for n in group.names]))
 
 
+def scalable(spec: NetSpec) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of trained tensors that may each have a factor of its own, without any rounding.
+
+    They are the invariant groups, each with the biases of its layers that have no effect: these are summed
+    with the layer's other terms before they are taken out again, so a factor of their own would change the
+    rounding.
+    """
+    exact = msgspec.structs.replace(spec, norm=msgspec.structs.replace(spec.norm, eps=0.0))
+    groups = _constructed(exact)
+    dead = [name for group in groups if group.kind == "dead" for name in group.names]
+
+    def with_dead(names: tuple[str, ...]) -> tuple[str, ...]:
+        owners = {name.rpartition(".")[0] for name in names}
+        return names + tuple(name for name in dead if name.rpartition(".")[0] in owners)
+
+    return tuple(with_dead(group.names) for group in groups if group.kind != "dead")
+
+
 @lru_cache(maxsize=4096)
 def _probed(spec: NetSpec) -> tuple[Group, ...]:
     exact = msgspec.structs.replace(spec, norm=msgspec.structs.replace(spec.norm, eps=0.0))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 
-def settings(*, momentum: bool, **nets: Any) -> SearchStrategy[Setting]:
+def settings(*, momentum: bool, max_steps: int = 20, **nets: Any) -> SearchStrategy[Setting]:
     """Settings on teacher-student data; plain SGD unless ``momentum``; ``nets`` narrows the nets."""
     import hypothesis.strategies as st
 
@@ -26,7 +26,7 @@ def settings(*, momentum: bool, **nets: Any) -> SearchStrategy[Setting]:
             data=TeacherStudentSpec(
                 inputs=net.inputs, classes=net.classes, redrawn=draw(st.sampled_from((0.0, 0.5)))
             ),
-            hyper=draw(hyper_params(momentum=momentum)),
+            hyper=draw(hyper_params(momentum=momentum, max_steps=max_steps)),
             lr_schedule=draw(schedules()),
             decay_schedule=draw(schedules()),
             dtype=draw(st.sampled_from(("float64", "float32"))),

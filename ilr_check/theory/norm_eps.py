@@ -1,0 +1,30 @@
+"""What the eps of a norm does: its loss is scale-invariant in (w, sqrt(eps)) together, not in w alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ilr_check.theory.sgd import decay_factor, next_squared_norm
+
+Array = NDArray[np.float64]
+
+
+def radial_product(eps: ArrayLike, slope: ArrayLike) -> Array:
+    """<g, w> = -2 eps dL/d(eps): Euler's theorem for L(c w, c^2 eps) = L(w, eps).
+
+    ``slope`` is dL/d(eps), summed over the norms that read w and the layers tied to it.
+    """
+    return np.asarray(-2.0 * np.asarray(eps) * np.asarray(slope))
+
+
+def next_squared_norm_with_eps(
+    r2: ArrayLike, g2: ArrayLike, eta: ArrayLike, lam: ArrayLike, product: ArrayLike
+) -> Array:
+    """r'^2 = (a^2 - 2 eta a lam_eps) r^2 + eta^2 ||g||^2, a = 1 - eta lam, lam_eps = <g, w> / r^2.
+
+    The recursion of SGD where a norm has an eps: its ``product`` <g, w> acts as an extra decay lam_eps.
+    """
+    a = decay_factor(eta, lam)
+    lost = 2.0 * np.asarray(eta) * a * np.asarray(product)
+    return np.asarray(next_squared_norm(r2, g2, eta, lam) - lost)
