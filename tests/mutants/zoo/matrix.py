@@ -13,16 +13,16 @@ from pathlib import Path
 
 import msgspec
 
-from ilr_check.gate.laws import gate_laws
-
 from .correct import VARIANTS
-from .judging import Judged, Row, has_contract, judge
+from .judging import DEAR, Judged, Row, exact_laws, has_contract, judge
 from .mutants import MUTANTS
 
 DOCS = Path(__file__).parents[3] / "docs"
 DATA, PAGE = DOCS / "kill-matrix.json", DOCS / "kill-matrix.md"
 KEPT: dict[str, str] = {}
 """Laws that kill nothing alone, and why they are kept."""
+SURVIVORS: dict[str, str] = {}
+"""Mutants that no law of this tier kills, and why."""
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +46,6 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     def alone(self, law: str) -> tuple[Row, ...]:
         """Mutants that this law kills and no other."""
         return tuple(row for row in self.mutants if row.killed_by == (law,))
-
-
-def exact_laws() -> tuple[str, ...]:
-    """The laws that the zoo is judged by."""
-    return tuple(law.id for law in gate_laws().values() if law.tier == "exact")
 
 
 def committed() -> Matrix:
@@ -91,6 +86,7 @@ def page(matrix: Matrix) -> str:
         f"{first} ({first / max(1, killed):.0%}) already in the first sentence. A sentence names it if it "
         "has words that were written beside the mutant.",
         f"- {passing} of {len(matrix.variants)} right variants pass.",
+        f"- `{', '.join(DEAR)}` trains whole nets: it is asked only of mutants that all other laws pass.",
         "",
         "## What each law kills",
         "",

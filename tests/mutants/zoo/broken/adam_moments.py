@@ -105,7 +105,7 @@ class BiasProductNotSaved(HandAdamW):
     "adam",
     "bias correction",
     "bias correction stops after 1000 steps",
-    "bias correction|late steps",
+    "bias correction|late steps|at step 10000",
 )
 class BiasStopsAtThousand(HandAdam):
     def corrections(self, group: Group, state: State) -> tuple[float, float]:

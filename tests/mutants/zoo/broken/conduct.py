@@ -91,7 +91,7 @@ class MissingGradientIsZero(HandSGD):
     "sgd",
     "conduct",
     "writes into a reshaped copy where a tensor is not contiguous",
-    "contiguous|stride",
+    "contiguous|stride|transposed",
 )
 class NonContiguousLost(HandSGD):
     def move(self, p: Tensor, direction: Tensor, group: Group, state: State) -> None:
@@ -102,7 +102,7 @@ class NonContiguousLost(HandSGD):
     "sgd",
     "conduct",
     "a non-contiguous gradient is read in the order of its memory",
-    "contiguous|stride",
+    "contiguous|stride|transposed",
 )
 class GradientReadByMemory(HandSGD):
     def gradient(self, p: Tensor, group: Group) -> Tensor:

@@ -172,13 +172,15 @@ class AdagradDecayMissesSum(HandAdagrad):
         super().accumulate(g - self.pull, state)
 
 
-@mutant("adadelta", "moments", "the steps' average counts lr in", "delta.*lr|lr.*(delta|accumul|average)")
+@mutant("adadelta", "moments", "the steps' average counts lr in", "squared steps has lr")
 class AdadeltaRemembersLr(HandAdadelta):
     def remember(self, delta: Tensor, group: Group, state: State) -> None:
         super().remember(group["lr"] * delta, group, state)
 
 
-@mutant("adadelta", "moments", "the steps' average is not kept: it stays at eps", "delta|accumul")
+@mutant(
+    "adadelta", "moments", "the steps' average is not kept: it stays at eps", "delta|accumul|squared steps"
+)
 class AdadeltaForgets(HandAdadelta):
     def remember(self, delta: Tensor, group: Group, state: State) -> None:
         return

@@ -1,0 +1,47 @@
+"""The exact tier on torch.optim over fifty seeds: a law that calls a right optimizer wrong once is no law."""
+
+from typing import Any
+
+import pytest
+import torch
+from zoo.judging import DEAR, exact_laws
+
+from ilr_check import check_optimizer
+
+SEEDS = 50
+CONTRACTS = {
+    "SGD": "sgd",
+    "Adam": "adam",
+    "AdamW": "adamw",
+    "NAdam": "nadam",
+    "RAdam": "radam",
+    "Adamax": "adamax",
+    "RMSprop": "rmsprop",
+    "Adagrad": "adagrad",
+    "Adadelta": "adadelta",
+    "Adafactor": "adafactor",
+    "Rprop": "rprop",
+    "ASGD": "asgd",
+    "Muon": "muon",
+}
+EXCEPTIONS = {
+    "Adagrad": {"group-settings"},
+    "Adafactor": {"mixed-dtypes", "tensor-shapes"},
+}
+"""Findings about torch itself, documented where the gate's own tests hold torch.optim to its contracts."""
+
+
+def alarms(name: str, seed: int) -> list[str]:
+    """What the gate says against a right optimizer at this seed."""
+    factory: Any = getattr(torch.optim, name)
+    cheap = ",".join(law for law in exact_laws() if law not in DEAR)
+    result = check_optimizer(factory, contract=CONTRACTS[name], claims=cheap, seed=seed)
+    wrong = [f for f in result.findings if f.verdict not in ("holds", "skipped")]
+    return [f"{f.id}: {f.diagnosis}" for f in wrong if f.claim not in EXCEPTIONS.get(name, set())]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_no_exact_law_speaks_against_torch(name: str, seed: int) -> None:
+    assert not alarms(name, seed)
