@@ -20,7 +20,7 @@ STEPS = 3
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """A few steps of two tensors; one reading about settings and threads, one about what is printed."""
     rng = circumstances.generator()
-    starts = [torch.from_numpy(rng.normal(size=shape)) for shape in ((3, 4), (5,))]
+    starts = [torch.from_numpy(rng.normal(size=shape)) for shape in ((3, 4), (5, 2))]
     gradients = [[torch.from_numpy(rng.normal(size=s.shape)) for s in starts] for _ in range(STEPS)]
     watch, said = Watch(), io.StringIO()
     with watch.during("steps"):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ilr_check.optim.contracts.contract import DECOUPLED, Contract, Hyper, Name, Number, Slip, State
-from ilr_check.optim.contracts.running import Array, Tracked, plain
+from ilr_check.optim.contracts.running import ROUNDINGS, Array, Tracked, plain
 from ilr_check.optim.symmetry import Symmetry
 
 HALF = 2.0**-8
@@ -32,27 +32,38 @@ def orthogonalised(x: Number, h: Hyper) -> Number:
     """p(p(..p(x / ||x||))), p(s) = a s + b s^3 + c s^5 on the singular values, five times.
 
     The bound is for a direction with one entry in each row and column: then every product of matrices
-    has one term an entry, so that an entry's value goes through p alone. In bfloat16 it enters with two
-    roundings (the cast, the division), and each iteration rounds s^2, b s^2 + c s^4 and the result once:
+    has one term an entry, so that an entry's value goes through p alone. In bfloat16 it enters with four
+    roundings (the cast, twice in the norm, the division), and each iteration rounds s^2, b s^2 + c s^4 and
+    the result once:
         e' = |p'(s)| e + u (|b| s^3 + 2 |c| s^5 + |b s^3 + c s^5| + |p(s)|).
     """
     values = plain(x)
-    size = max(float(np.linalg.norm(values)), plain_eps(h))
-    left, singular, right = np.linalg.svd(values / size, full_matrices=False)
-    a, b, c = h["ns_coefficients"]
-    error = 2.0 * HALF * singular
-    for _ in range(int(h["ns_steps"])):
-        cubed, fifth = singular**3, singular**5
-        result = a * singular + b * cubed + c * fifth
-        local = abs(b) * cubed + 2 * abs(c) * fifth + np.abs(b * cubed + c * fifth) + np.abs(result)
-        error = np.abs(a + 3 * b * singular**2 + 5 * c * singular**4) * error + HALF * local
-        singular = result
-    found: Array = (left * singular) @ right
+    scaled = values / max(float(np.linalg.norm(values)), plain_eps(h))
+    lonely = np.count_nonzero(values, axis=0).max() <= 1 and np.count_nonzero(values, axis=1).max() <= 1
+    if lonely:
+        found, error = _iterated(scaled, h)
+    else:
+        left, singular, right = np.linalg.svd(scaled, full_matrices=False)
+        pushed, room = _iterated(singular, h)
+        # The decomposition itself is good to a few roundings of a matrix of norm 1.
+        found, error = (left * pushed) @ right, (np.abs(left) * room) @ np.abs(right) + 2.0**-45
     if not isinstance(x, Tracked):
         return found
-    bound = (np.abs(left) * error) @ np.abs(right)
     # Eight bfloat16 roundings for one would hide the step, and the analysis above already counts each.
-    return Tracked(found, x.unit, bound / 8.0, x.tiny)
+    return Tracked(found, x.unit, error / ROUNDINGS, x.tiny)
+
+
+def _iterated(s: Array, h: Hyper) -> tuple[Array, Array]:
+    """p applied ``ns_steps`` times to numbers that were rounded four times, and the bound on the result."""
+    a, b, c = h["ns_coefficients"]
+    error = 4.0 * HALF * np.abs(s)
+    for _ in range(int(h["ns_steps"])):
+        cubed, fifth = np.abs(s) ** 3, np.abs(s) ** 5
+        result = a * s + b * s**3 + c * s**5
+        local = abs(b) * cubed + 2 * abs(c) * fifth + np.abs(b * s**3 + c * s**5) + np.abs(result)
+        error = np.abs(a + 3 * b * s**2 + 5 * c * s**4) * error + HALF * local
+        s = result
+    return s, error
 
 
 def plain_eps(h: Hyper) -> float:
