@@ -19,7 +19,7 @@ from ilr_check.train.threads import threads
 
 __all__ = ["PROFILES", "GateResult", "Run", "check_optimizer", "checked", "checked_device", "verify"]
 
-PROFILES = ("quick", "standard")
+PROFILES = ("quick", "standard", "nightly")
 MAX_SEED = 2**63 - 1
 
 
@@ -85,7 +85,7 @@ def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
         raise ValueError(f"profile {profile!r} is not known; choose one of {', '.join(PROFILES)}")
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed {seed} is out of range; give a whole number from 0 to {MAX_SEED}")
-    known: dict[str, Profile] = {"quick": "quick", "standard": "standard"}
+    known: dict[str, Profile] = {"quick": "quick", "standard": "standard", "nightly": "nightly"}
     return Settings(profile=known[profile], claims=claims, seed=seed, device=checked_device(device))
 
 

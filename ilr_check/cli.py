@@ -44,7 +44,7 @@ _folder = click.Path(path_type=Path)
     epilog="Example: ilr-check verify --claims core --seed 1, or ilr-check verify --resume reports/runs/NAME"
 )
 @click.option(
-    "--profile", default="quick", envvar=_env("profile"), show_default=True, help="quick or standard"
+    "--profile", default="quick", envvar=_env("profile"), show_default=True, help="quick, standard or nightly"
 )
 @click.option(
     "--claims",
@@ -135,6 +135,7 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
     import msgspec
 
     from ilr_check.claims import catalogue, select
+    from ilr_check.reporting.claim_page import page
 
     chosen = list(catalogue().values()) if name is None else list(select(name))
     if as_json:
@@ -146,9 +147,7 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
         if name is None:
             click.echo(f"{text.id:24} {text.kind:12} {text.title}")
             continue
-        click.echo(f"{text.id}: {text.title}\n\n{text.statement}\n\n    {text.equation}\n")
-        click.echo(f"source:  {text.source}\nkind:    {text.kind}   groups: {', '.join(text.groups)}")
-        click.echo(f"rivals:  {'; '.join(text.rivals)}\n\nIf it is violated: {text.meaning}")
+        click.echo(page(text))
 
 
 @app.command(epilog="Example: ilr-check doctor")

@@ -31,6 +31,7 @@ TEXT = ClaimText(
         "The step is not w - lr*(g + wd*w): weight decay is missing, of another size or at another moment, "
         "lr does not reach the step, or the gradient was changed on its way (clipped, normalised, averaged)."
     ),
+    blind="whether the gradient that the optimizer was given is the right one: it takes it as it comes.",
 )
 
 

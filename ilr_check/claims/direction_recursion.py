@@ -30,6 +30,10 @@ TEXT = ClaimText(
         "What the net computes depends on something besides lr, weight decay and gradient in the proportions "
         "of SGD: decay that does not go with lr, a clip or an eps of fixed size, an lr of an earlier step."
     ),
+    blind=(
+        "what leaves every direction as it is, such as rescaling the weights between steps together with "
+        "lr and weight decay."
+    ),
 )
 
 

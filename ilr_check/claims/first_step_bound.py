@@ -30,6 +30,10 @@ TEXT = ClaimText(
         "The norm does not answer to a step as SGD's does: the step is not lr times the gradient, the "
         "weights are projected or clipped after it, or decay differs from lr*wd."
     ),
+    blind=(
+        "weight decay, except through |1 - lr*wd|; and most steps stay far below the cap, so the step "
+        "that must reach it decides."
+    ),
 )
 
 

@@ -37,6 +37,10 @@ TEXT = ClaimText(
         "The function that is trained has a scale of its own: an eps in a norm layer, a bias or a gain that "
         "is not scaled along, a penalty on the weights, a gradient that is clipped inside the net."
     ),
+    blind=(
+        "factors that do not bring rounding out bit for bit: only powers of two are tried; hessian-euler "
+        "has the derivative of the law, for all factors near 1."
+    ),
 )
 
 

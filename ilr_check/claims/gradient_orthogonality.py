@@ -27,6 +27,10 @@ TEXT = ClaimText(
         "Some layer that should be scale-invariant is not: a norm layer with a large eps, stale running "
         "statistics, a bias or an affine scale in the wrong place, or a wrong backward pass."
     ),
+    blind=(
+        "a wrong gradient that is still orthogonal to the weights, such as one that is scaled or taken "
+        "from other labels."
+    ),
 )
 
 

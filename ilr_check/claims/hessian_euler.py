@@ -41,6 +41,10 @@ TEXT = ClaimText(
         "The second backward pass is wrong, or the net is not scale-invariant: an eps in a norm layer, a "
         "variance that is treated as a constant, a custom backward pass that autograd cannot differentiate."
     ),
+    blind=(
+        "gains and shifts, whose second derivatives have no bound here; and curvature across the weights, "
+        "which the law leaves free."
+    ),
 )
 
 

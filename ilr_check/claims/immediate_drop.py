@@ -39,6 +39,7 @@ TEXT = ClaimText(
         "A new lr does not reach the step as it should: the optimizer keeps an old one (cached, one step "
         "late, smoothed), rescales its update, or normalises the gradient so that lr means something else."
     ),
+    blind="whether lr had the right size before the drop: only the ratio is judged.",
 )
 
 

@@ -36,6 +36,7 @@ TEXT = ClaimText(
         "The optimizer's step is not homogeneous as SGD's is: weight decay is not multiplied by lr, a "
         "hidden constant (an eps, a clip) has a scale of its own, or the gradient is rescaled."
     ),
+    blind="any decay that depends on lr * wd alone, right or wrong: the step only has to be homogeneous.",
 )
 
 

@@ -38,6 +38,7 @@ TEXT = ClaimText(
         "average (a factor 1 - mu), lr sits inside the buffer, decay is decoupled from it, or the buffer is "
         "reset, rescaled or started differently."
     ),
+    blind="how long the gradient's part of the first step is, Nesterov's form and dampening.",
 )
 
 

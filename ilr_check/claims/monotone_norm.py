@@ -32,6 +32,7 @@ TEXT = ClaimText(
         "optimizer keeps from an earlier value, a projection or a clip of the weights; or lr does not reach "
         "the step."
     ),
+    blind="anything about weight decay, which is off.",
 )
 
 TINY_DECAY = 1e-6

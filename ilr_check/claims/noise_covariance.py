@@ -47,6 +47,7 @@ TEXT = ClaimText(
         "The noise has a part along the weights, or a scale of its own: noise was added to gradients or "
         "weights, the net is not scale-invariant in every minibatch, or gradients are clipped one by one."
     ),
+    blind="whether minibatches are independent, or what the noise is along the sphere.",
 )
 
 BATCHES = 4

@@ -30,6 +30,7 @@ TEXT = ClaimText(
         "The optimizer does not do w - lr*(g + wd*w): weight decay is missing, applied twice, at another "
         "moment, or with another learning rate; or the group is not scale-invariant."
     ),
+    blind="momentum, for which it is not stated; and turns of the gradient that keep its length.",
 )
 
 

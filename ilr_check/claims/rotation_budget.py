@@ -32,6 +32,10 @@ TEXT = ClaimText(
         "Somewhere in the run weight decay was not applied as lr*wd*w, or was applied to something else than "
         "the weights that the step started from; or the weights were moved outside the optimizer."
     ),
+    blind=(
+        "how long the gradient's part of a step is: whatever is orthogonal to the weights keeps the "
+        "budget, so a clipped or normalised gradient does."
+    ),
 )
 
 

@@ -28,6 +28,8 @@ class ClaimText(msgspec.Struct, frozen=True, kw_only=True):
     rivals: tuple[str, ...]
     meaning: str
     """What a violation means, for whoever has to act on it."""
+    blind: str = ""
+    """What the claim cannot see, though one might think so."""
 
 
 class PlannedUnit(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ from typing import Any
 
 from ilr_check.evidence import ClaimText, Figure, Manifest, PlannedUnit, Record
 from ilr_check.evidence.exit_codes import exit_code
-from ilr_check.reporting import plots, verdicts
+from ilr_check.reporting import plots, residuals, verdicts
 from ilr_check.reporting.intervals import Panel, Row, panels, strip
 from ilr_check.reporting.numbers import rate
 from ilr_check.reporting.plots import Plot
+from ilr_check.reporting.residuals import ResidualChart
 
 CHAPTERS = {
     "exact": ("Exact laws", "Algebra: they hold at every step, up to rounding. No statistics."),
@@ -62,6 +63,8 @@ class Chapter:
     title: str
     lead: str
     claims: tuple[ClaimPart, ...]
+    residuals: ResidualChart | None
+    """All its exact claims in one figure."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,7 @@ def _chapters(parts: Sequence[ClaimPart]) -> tuple[Chapter, ...]:
         claims = tuple(part for part in parts if part.text.chapter == chapter)
         title, lead = CHAPTERS.get(chapter, (chapter.replace("-", " ").capitalize(), ""))
         if claims:
-            chapters.append(Chapter(chapter, title, lead, claims))
+            chapters.append(Chapter(chapter, title, lead, claims, residuals.chart(claims)))
     return tuple(chapters)
 
 

@@ -223,8 +223,9 @@ def test_claims_as_json_is_json_and_nothing_else(capsys: pytest.CaptureFixture[s
 @pytest.mark.usefixtures("place")
 def test_the_page_of_a_claim_names_source_rivals_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["claims", "norm-recursion"]) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())  # it is wrapped
     text = norm_recursion.TEXT
+    assert "ilr_check/claims/norm_recursion.py" in out
     assert all(
         part in out for part in (text.statement, text.equation, text.source, *text.rivals, text.meaning)
     )
