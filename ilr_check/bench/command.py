@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -62,7 +63,8 @@ def bench(
     if json_file is not None and json_file != "-":
         _write(Path(json_file), found.json() + "\n")
     if markdown is not None:
-        _write(markdown, tables.markdown(found))
+        link = None if figure is None else Path(os.path.relpath(figure, markdown.parent)).as_posix()
+        _write(markdown, tables.markdown(found, link))
     if figure is not None:
         write_figure(found, figure)
     click.echo(found.json() if json_file == "-" else tables.markdown(found))

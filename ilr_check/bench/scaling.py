@@ -59,15 +59,14 @@ def measure_scaling(
     path: PathName, *, threads: int, rounds: int, seconds: float, progress: Progress
 ) -> tuple[list[Fit], list[Absent]]:
     """One fit an axis; the points of an axis are sampled in turn, like the paths of a workload."""
-    fits, absent = [], []
+    fits: list[Fit] = []
+    absent: list[Absent] = []
     for axis in AXES:
-        missing: list[Absent] = []
         # One process serves all numbers of runs or steps, which share a net; every other net has its own.
         workloads = list(dict.fromkeys(axis.workload(value) for value in axis.values))
-        with open_cells([(w, path) for w in workloads], threads, missing, progress) as cells:
-            absent += missing
-            if missing:
-                continue
+        with open_cells([(w, path) for w in workloads], threads, absent, progress) as cells:
+            if absent:
+                break
             by_workload = {cell.workload: cell for cell in cells}
             points = [
                 Point(

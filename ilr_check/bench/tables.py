@@ -11,9 +11,11 @@ from ilr_check.bench.workloads import WORKLOADS
 AXIS_WORDS = {"steps": "steps, set-up and all", "batch": "batch size"}
 
 
-def markdown(bench: Bench) -> str:
-    """The page: how it was measured, time, ratios, memory and compile time, scaling."""
+def markdown(bench: Bench, figure: str | None = None) -> str:
+    """The page: how it was measured, time, ratios, memory and compile time, scaling; ``figure`` is a link."""
     parts = [_head(bench)]
+    if figure is not None:
+        parts.append(f"![Microseconds a run-step against the number of runs]({figure})")
     for name in dict.fromkeys(row.workload for row in bench.rows):
         title = WORKLOADS[name].title if name in WORKLOADS else name
         million = (

@@ -124,6 +124,8 @@ def test_the_page_has_times_ratios_memory_reasons_and_exponents() -> None:
     assert "| compiled | width | 1, 2, 4 | 1, 2, 4 | 1.00 | 0.90 to 1.10 |" in page
     assert "threads: 1" in page
     assert "gpu" not in page
+    assert "](images/speed.png)" in tables.markdown(BENCH, "images/speed.png")
+    assert "](" not in page
 
 
 def test_a_curve_rises_in_runs() -> None:
