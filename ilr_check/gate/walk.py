@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -83,18 +83,18 @@ def walk(
     *,
     schedule: Sequence[Mapping[str, Any]] | None = None,
     dtype: str | Sequence[str] = "float64",
-    transposed: bool = False,
+    transposed: Literal["", "weights", "gradients"] = "",
     **hyper: Any,
 ) -> Walk:
     """Step a fresh optimizer through ``gradients``, one list a step; ``schedule`` is set before each.
 
-    ``dtype`` may be one a tensor; ``transposed`` lays matrices out column by column.
+    ``dtype`` may be one a tensor; ``transposed`` says whose matrices are laid out column by column.
     """
     dtypes = [dtype] * len(starts) if isinstance(dtype, str) else list(dtype)
     device = subject.device
     tensors = [_tensor(start, DTYPES[name], device) for start, name in zip(starts, dtypes, strict=True)]
-    if transposed:
-        tensors = [t.T.contiguous().T if t.ndim == 2 else t for t in tensors]
+    if transposed == "weights":
+        tensors = [_by_columns(t) for t in tensors]
     trial = subject.start(tensors, **hyper)
     begun = trial.hyper
     steps = []
@@ -106,6 +106,8 @@ def walk(
             None if g is None else _tensor(g, DTYPES[name], device)
             for g, name in zip(given, dtypes, strict=True)
         ]
+        if transposed == "gradients":
+            handed = [None if g is None else _by_columns(g) for g in handed]
         trial.step(handed, **setting)
         after = _arrays(trial.values())
         seen = [None if g is None else _array(g) for g in handed]
@@ -222,6 +224,10 @@ def _ratios(residual: Array, bound: Array) -> Array:
     with np.errstate(all="ignore"):
         ratios = np.where(bound > 0, size / bound, np.where(size > 0, np.inf, 0.0))
     return np.where(np.isnan(residual), np.inf, np.where(np.isinf(bound), 0.0, ratios))
+
+
+def _by_columns(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.T.contiguous().T if tensor.ndim == 2 else tensor
 
 
 def _tensor(array: Array, dtype: torch.dtype, device: str) -> torch.Tensor:

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, same_reading
+from ilr_check.gate.paths import difference
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.walk import probing_gradients
 
 ORDER = 6
 
@@ -22,25 +24,32 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         hyper["weight_decay"] = 0.2
     weights = [torch.tensor(rng.uniform(0.5, 2.0, size=(2, 2))) for _ in range(3)]
     frozen = nn.Parameter(weights[2].clone(), requires_grad=False)
-    trial = subject.start([weights[0].clone(), weights[1].clone(), frozen], **hyper)
-    gradient = torch.eye(2, dtype=torch.float64)
+    trial = subject.start([weights[0].clone(), frozen, weights[1].clone()], **hyper)
+    # Gradients that change, for under a constant one many a step looks the same at every count.
+    drawn = probing_gradients(subject.contract, rng, [(2, 2)], 4)
+    gradients = [torch.tensor(row[0]) for row in drawn]
     moved = [0.0, 0.0]
-    for turn in (gradient, None, None, gradient):
+    for t, gradient in enumerate(gradients):
+        missing = t in (1, 2)
         before = trial.values()
-        trial.step([gradient, turn, None])
+        trial.step([None if missing else gradient, None, gradient])
         after = trial.values()
-        if turn is None:
-            moved[0] = max(moved[0], float((after[1] - before[1]).abs().max()))
-        moved[1] = max(moved[1], float((after[2] - before[2]).abs().max()))
-    same = trial.values()
-    reference = subject.start([weights[1].clone()], **hyper)
-    for _ in range(2):
-        reference.step([gradient])
-    state = float((same[1] - reference.values()[0]).abs().max())
+        if missing:
+            moved[0] = max(moved[0], float((after[0] - before[0]).abs().max()))
+        moved[1] = max(moved[1], float((after[1] - before[1]).abs().max()))
+    every = subject.start([weights[0].clone(), weights[1].clone()], **hyper)
+    other = subject.start([weights[0].clone(), weights[1].clone()], **hyper)
+    for t, gradient in enumerate(gradients):
+        every.step([None, gradient])
+        if t in (0, 3):
+            other.step([gradient, gradient])
+    state = difference([trial.values()[0]], [other.values()[0]])
+    stopped = difference([trial.values()[2]], [every.values()[1]])
     cases = {
         "without gradient": (moved[0], "a parameter whose gradient is None is moved by {}"),
         "frozen": (moved[1], "a parameter that needs no gradient is moved by {}"),
         "state": (state, "steps without a gradient change the state: later steps deviate by {}"),
+        "its neighbour": (stopped, "a missing gradient changes the step of the next parameter by {}"),
     }
     for group, (size, sentence) in cases.items():
         yield same_reading(size, group=group, diagnosis=sentence, n_steps=4)

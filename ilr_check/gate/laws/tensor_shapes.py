@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
@@ -20,7 +20,13 @@ CASES: dict[str, tuple[tuple[int, ...], ...]] = {
     "an odd length": ((67,),),
     "four dimensions": ((2, 3, 2, 2),),
     "a transposed matrix": ((5, 3),),
+    "a transposed gradient": ((5, 3),),
     "a hundred tensors": tuple((1 + n % 3, 2) for n in range(100)),
+}
+
+LAYOUTS: dict[str, Literal["weights", "gradients"]] = {
+    "a transposed matrix": "weights",
+    "a transposed gradient": "gradients",
 }
 
 
@@ -38,7 +44,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         starts = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
         gradients = probing_gradients(contract, rng, shapes, STEPS)
         try:
-            walked = walk(subject, starts, gradients, transposed="transposed" in case, **hyper)
+            walked = walk(subject, starts, gradients, transposed=LAYOUTS.get(case, ""), **hyper)
         except Exception as error:
             words = f"{type(error).__name__}: {' '.join(str(error).split())}"
             yield Reading(
