@@ -12,9 +12,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ilr_check.api import GateResult, Run, check_optimizer, verify
+    from ilr_check.api import (
+        Fingerprint,
+        GateResult,
+        Run,
+        check_optimizer,
+        fingerprint,
+        parametrize_with_laws,
+        verify,
+    )
 
-__all__ = ["GateResult", "Run", "check_optimizer", "verify"]
+__all__ = [
+    "Fingerprint",
+    "GateResult",
+    "Run",
+    "check_optimizer",
+    "fingerprint",
+    "parametrize_with_laws",
+    "verify",
+]
 
 __version__ = "0.1.0"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,12 +14,27 @@ from ilr_check.claims.claim import Profile
 from ilr_check.engine import Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
-from ilr_check.gate.judging import check_optimizer
+from ilr_check.gate.fingerprint import Fingerprint
+from ilr_check.gate.judging import check_optimizer, subject_of
+from ilr_check.gate.measuring import measure
+from ilr_check.gate.parametrizing import parametrize_with_laws
 from ilr_check.gate.result import GateResult
+from ilr_check.gate.surroundings import Watch
 from ilr_check.reporting import write_report
 from ilr_check.train.threads import threads
 
-__all__ = ["PROFILES", "GateResult", "Run", "check_optimizer", "checked", "checked_device", "verify"]
+__all__ = [
+    "PROFILES",
+    "Fingerprint",
+    "GateResult",
+    "Run",
+    "check_optimizer",
+    "checked",
+    "checked_device",
+    "fingerprint",
+    "parametrize_with_laws",
+    "verify",
+]
 
 PROFILES = ("quick", "standard", "nightly")
 MAX_SEED = 2**63 - 1
@@ -77,6 +94,23 @@ def verify(
         )
     write_report(folder)
     return Run(folder)
+
+
+def fingerprint(
+    factory: Callable[..., Any],
+    *,
+    args: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Fingerprint:
+    """Measure how an optimizer scales, decays and remembers, and where it settles; nothing is judged.
+
+    Raises ``ValueError`` for a target that cannot be built.
+    """
+    subject, _ = subject_of(factory, args=args, names=names)
+    watch = Watch()
+    with threads(), watch.during("fingerprint"):
+        return measure(subject, seed)
 
 
 def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:

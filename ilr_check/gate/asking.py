@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.gate import judging
 from ilr_check.gate.request import GateRequest
-from ilr_check.gate.scenarios import traces
-from ilr_check.gate.steps_apart import REFERENCE, apart
 from ilr_check.gate.subject import Subject
 from ilr_check.optim.target import import_target, parse_argument
 
@@ -42,23 +39,12 @@ def contract_of(subject: Subject) -> str:
 def reference_findings(
     request: GateRequest, subject: Subject, location: Location | None
 ) -> tuple[Finding, ...]:
-    """The same steps by the reference and by the target; it gets those arguments that it takes."""
-    factory = import_target(request.reference)
-    reference, _ = judging.subject_of(
-        factory,
-        contract=contract_of(subject) or "auto",
-        args=_taken(factory, values(request.args)),
-        device=request.device,
+    """The same steps by the reference and by the target."""
+    return judging.same_steps(
+        subject,
+        import_target(request.reference),
+        args=values(request.args),
+        seed=request.seed,
+        location=location,
         name=request.reference,
     )
-    theirs, ours = (traces(one, request.seed) for one in (reference, subject))
-    return tuple(apart(request, REFERENCE.id, ours, theirs, than=request.reference, location=location))
-
-
-def _taken(factory: Any, args: dict[str, Any]) -> dict[str, Any]:
-    try:
-        known = inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        return args
-    free = any(p.kind is p.VAR_KEYWORD for p in known.values())
-    return {name: value for name, value in args.items() if free or name in known}

@@ -36,7 +36,8 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     The name of the class decides only between families that agree equally well, or where the steps without
     decay agree and those with decay do not: then the decay is what is to be judged.
     """
-    named = contracts().get(subject.title.rpartition(":")[2].lower())
+    word = subject.title.rpartition(":")[2].lower()
+    named = contracts().get(word)
     found = {contract.name: _agreement(subject, contract) for contract in contracts().values()}
     best = max(found.values())
     equal = [name for name, agreement in found.items() if agreement == best]
@@ -54,8 +55,10 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
             return named, f"its name and the steps without weight decay say {named.name}; decay does not"
         return named, f"only its name says {named.name}: no measured step agrees with a known textbook"
     if best.plain:
+        # MyAdamW with a wrong decay is to be judged as AdamW: of the families left, the longest in its name.
+        chosen = max(equal, key=lambda name: len(name) if name in word else 0)
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
-        return contracts()[equal[0]], note
+        return contracts()[chosen], f"{note}; judged as {chosen}, --contract names another"
     return None, "no known family agrees with the measured steps; judged by the laws that need no contract"
 
 

@@ -118,7 +118,8 @@ def judge_isolated(
         names = {text.id for text in outcome.begun.laws}
         outcome.findings += [_unjudged(request, name, end) for name in unjudged if name in names]
         done += unjudged
-        if len(outcome.deaths) >= MAX_DEATHS:
+        left = {*names, "fingerprint", *(["reference"] if request.reference else [])} - set(done)
+        if len(outcome.deaths) >= MAX_DEATHS or not left:
             break
     outcome.findings += outcome.deaths or [_survived(request, outcome)]
     return outcome

@@ -12,7 +12,10 @@ from ilr_check.evidence.gate import Finding, Location
 from ilr_check.gate.law import Circumstances, GateLaw, GateProfile, Reading
 from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.locating import step_location
+from ilr_check.gate.request import GateRequest
 from ilr_check.gate.result import GateResult
+from ilr_check.gate.scenarios import traces
+from ilr_check.gate.steps_apart import REFERENCE, apart
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.surroundings import Watch
 from ilr_check.optim.contracts import contract_named
@@ -33,13 +36,15 @@ def check_optimizer(
     declare: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
     impl: Mapping[str, Any] | None = None,
+    reference: Callable[..., Any] | None = None,
     device: str = "cpu",
     name: str = "",
 ) -> GateResult:
     """Judge an optimizer class or factory by what its family promises.
 
     ``claims`` are law ids or tiers, comma-separated; ``args`` are constructor arguments; ``declare`` states
-    intended variations; ``names`` maps our words to the target's; ``impl`` are implementation switches.
+    intended variations; ``names`` maps our words to the target's; ``impl`` are implementation
+    switches; ``reference`` is another optimizer, whose steps are compared.
     Raises ``ValueError`` for a setting out of range and ``SubjectError`` for a target that cannot be built.
     """
     subject, note = subject_of(
@@ -62,6 +67,8 @@ def check_optimizer(
                 judged, drawn = judge(law, subject, seed=seed, profile=profile, location=location)
             findings += judged
             figures.update(drawn)
+    if reference is not None:
+        findings += same_steps(subject, reference, args=args, seed=seed, location=location)
     findings += beside(watch, subject, findings, seed=seed, location=location)
     return GateResult(
         target=subject.title,
@@ -148,6 +155,25 @@ def judge(
             figures[figure] = Figure(**{**_fields(reading.figure), "name": figure})
         findings.append(_finding(law, subject, reading, len(readings), seed, seconds, location, figure))
     return tuple(findings), figures
+
+
+def same_steps(
+    subject: Subject,
+    reference: Callable[..., Any],
+    *,
+    args: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    location: Location | None = None,
+    name: str = "",
+) -> tuple[Finding, ...]:
+    """The same scenarios played by a reference, which gets those of the arguments that it takes."""
+    contract = "auto" if subject.contract is None else subject.contract.name
+    taken = Subject(reference).taken
+    given = {word: value for word, value in (args or {}).items() if taken is None or word in taken}
+    other, _ = subject_of(reference, contract=contract, args=given, device=subject.device, name=name)
+    request = GateRequest(target=subject.title, seed=seed, device=subject.device)
+    ours, theirs = traces(subject, seed), traces(other, seed)
+    return tuple(apart(request, REFERENCE.id, ours, theirs, than=other.title, location=location))
 
 
 def beside(
