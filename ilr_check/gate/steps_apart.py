@@ -92,7 +92,7 @@ def _shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.shape != b.shape:
         return np.full(max(len(a), 1), np.inf)
     with np.errstate(all="ignore"):
-        steps = np.abs(np.diff(np.concatenate((a, b)), axis=0))
+        steps = np.abs(np.concatenate((np.diff(a, axis=0), np.diff(b, axis=0))))
         moved = float(np.max(steps, initial=0.0, where=np.isfinite(steps)))
         size = float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))
         gaps = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))

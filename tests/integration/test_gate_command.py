@@ -101,7 +101,7 @@ def test_one_run_writes_every_form_and_the_baseline_tells_a_change(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert run(*options, "--out", "out") == 1
     out = capfd.readouterr().out
-    assert "with weight decay alone it differs from the baseline from step 1 on, by 1 of a step" in out
+    assert "with weight decay alone it differs from the baseline from step 1 on, by 0." in out
     assert re.search(
         r"^::error file=.*my\.py,line=\d+,title=same-as-baseline is violated::", out, re.MULTILINE
     )
