@@ -26,6 +26,7 @@ from ilr_check.evidence.manifest import (
 from ilr_check.seeds import derive
 from ilr_check.stats import ErrorBudget
 from ilr_check.train.determinism import reproducible
+from ilr_check.train.threads import threads
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
         progress=progress,
     )
     try:
-        with reproducible(context.device):
+        with reproducible(context.device), threads():
             judged = catalogue()[work.unit.claim].judge(work.unit.subject, context)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]

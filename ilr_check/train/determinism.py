@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,16 +13,20 @@ import torch
 def reproducible(device: str) -> Iterator[None]:
     """On a GPU, full-precision products and deterministic kernels for a while; on the CPU nothing is needed.
 
-    cuBLAS also wants CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment before the first product; where it
-    is not set, torch says so.
+    cuBLAS also wants CUBLAS_WORKSPACE_CONFIG in the environment before the process's first product; it is
+    set here where nobody has.
     """
     if device != "cuda":
         yield
         return
     conv, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    strict = torch.are_deterministic_algorithms_enabled()
     before = (conv.allow_tf32, conv.benchmark, conv.deterministic, matmul.allow_tf32)
     conv.allow_tf32, conv.benchmark, conv.deterministic, matmul.allow_tf32 = False, False, True, False
+    torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
+        torch.use_deterministic_algorithms(strict)
         conv.allow_tf32, conv.benchmark, conv.deterministic, matmul.allow_tf32 = before

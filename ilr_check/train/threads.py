@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ def thread_count() -> int:
         if not asked.isdigit() or int(asked) < 1:
             raise ValueError(f"{VARIABLE}={asked!r} must be a whole number of threads, at least 1")
         return int(asked)
+    if multiprocessing.parent_process() is not None:
+        # One worker of a pool of unknown size: its siblings have the other cores.
+        return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # pytest-xdist says how many workers share the machine.
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

@@ -28,6 +28,7 @@ PLAIN: dict[str, NetSpec] = {
     "mlp-batch": MLPSpec(inputs=10, widths=(12, 8), classes=4),
     "mlp-layer": MLPSpec(inputs=10, widths=(12, 8), classes=4, norm=NormSpec(kind="layer")),
     "mlp-group": MLPSpec(inputs=10, widths=(12, 8), classes=4, norm=NormSpec(kind="group", groups=2)),
+    "mlp-rms": MLPSpec(inputs=10, widths=(12, 8), classes=4, norm=NormSpec(kind="rms")),
     "cnn-batch": CNNSpec(image=(1, 5, 5), channels=(4, 4), classes=3),
     "cnn-instance-tanh": CNNSpec(
         image=(2, 4, 4), channels=(4,), classes=3, norm=NormSpec(kind="instance"), activation="tanh"
@@ -36,6 +37,11 @@ PLAIN: dict[str, NetSpec] = {
 OTHERS: dict[str, NetSpec] = {
     "bias": MLPSpec(inputs=10, widths=(12, 8), classes=4, bias=True),
     "pre": ResNetSpec(shape=(6,), width=8, blocks=1, classes=3, norm=NormSpec(kind="layer")),
+    "affine": MLPSpec(inputs=10, widths=(12, 8), classes=4, norm=NormSpec(kind="batch", affine=True)),
+    "weight-norm": MLPSpec(inputs=10, widths=(12, 8), classes=4, norm=NormSpec(kind="weight_norm")),
+    "weight-standard": CNNSpec(
+        image=(1, 4, 4), channels=(4,), classes=3, norm=NormSpec(kind="weight_standard")
+    ),
     "post": ResNetSpec(shape=(6,), width=8, blocks=1, classes=3, residual="post"),
 }
 NETS = PLAIN | OTHERS

@@ -1,4 +1,7 @@
-"""Thread counts are set and put back."""
+"""Thread counts are set and put back, and processes beside each other share the cores."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
@@ -44,3 +47,35 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert thread_count() == 2
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "100")
     assert thread_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "count"), [(16, 1, 8), (16, 2, 4), (2, 1, 1), (2, 2, 1), (1, 1, 1), (64, 32, 1)]
+)
+def test_the_pools_of_all_workers_together_leave_half_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, count: int
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", str(workers))
+    assert thread_count() == count
+    assert count == 1 or count * workers <= cores // 2
+
+
+def counts_of_a_worker() -> tuple[int, int]:
+    """In a process of a pool: the count that is chosen, and what torch then has."""
+    with threads() as count:
+        return count, torch.get_num_threads()
+
+
+def test_a_process_of_a_pool_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(counts_of_a_worker).result(timeout=120) == (1, 1)
+
+
+def test_a_pool_takes_what_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "2")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(counts_of_a_worker).result(timeout=120) == (2, 2)
