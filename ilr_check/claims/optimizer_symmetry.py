@@ -17,7 +17,7 @@ from ilr_check.evidence import ClaimText
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant
-from ilr_check.optim.specs import OptimizerSpec
+from ilr_check.optim.specs import OptimizerSpec, implementations
 from ilr_check.optim.symmetry import CONFIGURATIONS, Symmetry, symmetry_of
 from ilr_check.train.loop import Setting
 
@@ -78,6 +78,8 @@ def check(example: Scaling) -> Outcome:
     """Compare both scales: bit by bit over the whole run for a = 2^k, else step by step within a bound."""
     setting, optimizer, a = example.setting, example.optimizer, example.a
     symmetry, worst = symmetry_of(optimizer), Worst()
+    if optimizer.implementation not in implementations(optimizer.name, setting.device):
+        return Outcome(skipped=f"skipped: no {optimizer.implementation} {optimizer.name} on {setting.device}")
     if example.bitwise:
         steps, skipped = paths_agree(setting, optimizer, symmetry, a, worst)
     else:

@@ -159,6 +159,12 @@ def test_an_optimizer_without_the_symmetry_is_refuted(rival: str) -> None:
     assert optimizer_symmetry.controls()[rival] >= REFUTED
 
 
+def test_an_implementation_that_the_device_lacks_is_skipped() -> None:
+    optimizer = OptimizerSpec(name="Rprop", implementation="fused")
+    outcome = optimizer_symmetry.check(Scaling(setting=SETTING, optimizer=optimizer, a=2.0))
+    assert outcome.skipped == "skipped: no fused Rprop on cpu"
+
+
 def test_an_exception_is_no_example() -> None:
     with pytest.raises(ValueError, match="LBFGS has no symmetry"):
         Scaling(setting=SETTING, optimizer=OptimizerSpec(name="LBFGS"), a=2.0)
