@@ -38,7 +38,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             parameter.grad = torch.tensor(gradient)
         compiled()  # type: ignore[no-untyped-call]
         steps.append(Step(hyper, row, before, [v.numpy() for v in trial.values()]))
-    walked = Walk(begun, starts, steps, ["float64"] * len(shapes))
+    # torch keeps step counts in float32, and a graph corrects biases in it: 1 - 0.999 is then good to 6e-5.
+    walked = Walk(begun, starts, steps, ["float32"] * len(shapes))
     yield compared(subject, walked, hyper, group="compiled", prefix="compiled: ")
 
 
@@ -52,7 +53,7 @@ LAW = GateLaw(
         meaning="A Python number of the step is baked into the graph, or a branch is.",
     ),
     tier="standard",
-    blind_to="recompilation under schedules",
+    blind_to="recompilation under schedules; errors below the rounding of float32",
     check=check,
     applies=needs("lr"),
 )
