@@ -19,9 +19,31 @@ from .mutants import MUTANTS
 
 DOCS = Path(__file__).parents[3] / "docs"
 DATA, PAGE = DOCS / "kill-matrix.json", DOCS / "kill-matrix.md"
-KEPT: dict[str, str] = {}
+KEPT = {
+    "descent": "needs no contract: the first thing that is asked of an unknown optimizer",
+    "decay-zero-gradient": "the shortest reproduction of a wrong decay: one step without a gradient",
+    "decay-coupling": "needs no textbook step: it fits the powers of lr and wd, and so names any strength",
+    "decay-schedule": "tells the lr of the decay from the lr of the step, which constant rates cannot",
+    "decay-orthogonal": "reads decay as the radial part of a step that has a gradient",
+    "decay-difference": "needs no textbook step: the step with decay against the step without",
+    "gradient-degree": "needs no textbook step: one exponent, for optimizers whose update is not known",
+    "memory": "one gradient and then none: names the form of the momentum by itself",
+    "eps-placement": "gradients around eps: names its place by itself",
+    "scaling-symmetry": "bitwise, and needs no textbook step: finds constants of fixed size",
+    "copies": "deepcopy and pickle, which users call; what breaks them often breaks resuming too",
+    "schedulers": "the schedulers of torch.optim, as users run them",
+    "low-precision": "wide bounds, so that float64 sees what it sees; here for decay that is rounded away",
+}
 """Laws that kill nothing alone, and why they are kept."""
-SURVIVORS: dict[str, str] = {}
+SURVIVORS = {
+    "AdamWDecayRoundedAway": "rounds lr to bfloat16; low-precision steps with powers of two, which are exact",
+    "ForeachForgetsMaximize": "wrong only where two switches are on at once; one is tried at a time",
+    "StopsAtMissingGradient": "wrong for parameters after the one without a gradient; that one is tried last",
+    "GradientReadByMemory": "needs a gradient that is not contiguous; only weights are laid out by columns",
+    "BufferAliasesGradient": "needs a gradient that is written in place after the step",
+    "MissingGradientMoves": "coasts on momentum; missing-gradient steps with the default, which is none",
+    "TensorLrCached": "needs an lr tensor that is changed in place between steps; ours stays as it is",
+}
 """Mutants that no law of this tier kills, and why."""
 
 
@@ -94,12 +116,15 @@ def page(matrix: Matrix) -> str:
         "| --- | --- | --- |",
     ]
     for law in matrix.laws:
-        alone = ", ".join(row.name for row in matrix.alone(law)) or (KEPT.get(law) or "none")
+        alone = ", ".join(row.name for row in matrix.alone(law)) or f"none; kept: {KEPT.get(law, '')}"
         lines.append(f"| `{law}` | {len(matrix.kills(law))} | {alone} |")
     survivors = [row for row in matrix.mutants if not row.killed_by]
     if survivors:
-        lines += ["", "## Survivors", "", "| mutant | contract | planted |", "| --- | --- | --- |"]
-        lines += [f"| {r.name} | {r.contract} | {MUTANTS[r.name].planted} |" for r in survivors]
+        head = "| mutant | contract | planted | why it lives |"
+        lines += ["", "## Survivors", "", head, "| --- | --- | --- | --- |"]
+        for r in survivors:
+            planted, reason = MUTANTS[r.name].planted, SURVIVORS.get(r.name, "")
+            lines.append(f"| {r.name} | {r.contract} | {planted} | {reason} |")
     lines += [
         "",
         "## Mutants",

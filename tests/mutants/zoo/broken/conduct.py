@@ -129,7 +129,7 @@ class EmptyRaises(HandSGD):
     "sgd",
     "conduct",
     "adds the decay to p.grad in place",
-    r"gradient.*(changed|modif|in place|written|altered|overwrit)|p\.grad",
+    r"changes the gradient|p\.grad",
 )
 class GradientChanged(HandSGD):
     def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
@@ -140,7 +140,7 @@ class GradientChanged(HandSGD):
     "sgd",
     "conduct",
     "clears the gradients at the end of the step",
-    r"gradient.*(changed|cleared|gone|None|modif)|p\.grad",
+    r"changes the gradient|zero_grad|p\.grad",
 )
 class GradientCleared(HandSGD):
     @torch.no_grad()
@@ -199,20 +199,6 @@ class BuffersNotSaved(HandSGD):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         state["step"] = state.get("step", 0) + 1
         super().update(p, g, group, state)
-
-
-@mutant(
-    "sgd",
-    "state",
-    "after a load, the buffers still are those of the saved optimizer",
-    "alias|share|state_dict|load",
-)
-class LoadAliases(HandSGD):
-    def load_state_dict(self, state_dict: Any) -> None:
-        super().load_state_dict(state_dict)
-        every = [p for group in self.param_groups for p in group["params"]]
-        for i, saved in state_dict["state"].items():
-            self.state[every[i]] = dict(saved)
 
 
 @mutant(
