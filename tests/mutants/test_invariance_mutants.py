@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ilr_check.claims import eps_law, scale_invariance
+from ilr_check.claims import eps_law, invariance_by_norm, scale_invariance
 from ilr_check.claims.eps_law import WithEps
 from ilr_check.claims.exact import REFUTED, ExactLaw
 from ilr_check.claims.scale_invariance import Scaled
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets import norms
-from ilr_check.nets.specs import AttentionSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
+from ilr_check.nets.specs import AttentionSpec, MLPSpec, NetSpec, NormKind, NormSpec, ResNetSpec
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant
 from ilr_check.train.loop import Setting
@@ -98,3 +98,32 @@ def test_scale_invariance_kills_an_eps(monkeypatch: pytest.MonkeyPatch, name: st
 
     monkeypatch.setattr(norms, "normalise", with_small_eps)
     assert invariance(NETS[name]) > 1.0
+
+
+TABLE = invariance_by_norm.LAW.real("quick")[0][1]
+
+
+def test_every_cell_of_the_table_on_real_data() -> None:
+    outcome = invariance_by_norm.check(TABLE)
+    assert outcome.ratio <= 1.0
+    assert set(outcome.rivals) == set(invariance_by_norm.TEXT.rivals)
+    assert min(outcome.rivals.values()) >= REFUTED
+
+
+def over_the_wrong_sets(kind: str, other: NormKind) -> Callable[..., Tensor]:
+    right = norms.normalise
+
+    def wrong(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
+        return right(x, NormSpec(kind=other) if spec.kind == kind else spec)
+
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"), [("group", "layer"), ("instance", "layer"), ("batch", "rms"), ("weight_norm", "batch")]
+)
+def test_the_table_kills_a_norm_over_other_sets(
+    monkeypatch: pytest.MonkeyPatch, kind: str, other: NormKind
+) -> None:
+    monkeypatch.setattr(norms, "normalise", over_the_wrong_sets(kind, other))
+    assert invariance_by_norm.check(TABLE).ratio > 1.0
