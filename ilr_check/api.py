@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ilr_check import engine
+from ilr_check.claims import select
 from ilr_check.claims.claim import Profile
 from ilr_check.engine import Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder
@@ -22,6 +23,7 @@ from ilr_check.gate.result import GateResult
 from ilr_check.gate.surroundings import Watch
 from ilr_check.reporting import write_report
 from ilr_check.train.threads import threads
+from ilr_check.workers import checked_jobs, workers
 
 __all__ = [
     "PROFILES",
@@ -76,21 +78,26 @@ def verify(
     out: Path | str | None = None,
     resume: Path | str | None = None,
     executor: Executor | None = None,
+    jobs: int | None = 1,
     listener: Listener = lambda event: None,
 ) -> Run:
     """Judge claims of the paper on generated nets and on real data; returns the run with its report written.
 
     ``executor`` is anything with ``submit(fn, *args)``, to which work units are handed as plain values.
+    ``jobs`` processes share the exact units, which spawns your main module again: guard it; ``None`` decides
+    from the work. Verdicts do not depend on either.
     Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
     """
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
-    with threads():
+    exact = sum(claim.text.kind == "exact" for claim in select(settings.claims))
+    with threads(), workers(checked_jobs(jobs, exact)) as exact_executor:
         folder = engine.run(
             settings,
             out=None if out is None else Path(out),
             resume=None if resume is None else Path(resume),
             listener=listener,
             executor=executor,
+            exact_executor=exact_executor,
         )
     write_report(folder)
     return Run(folder)

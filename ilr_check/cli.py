@@ -59,6 +59,7 @@ _folder = click.Path(path_type=Path)
 @click.option("--device", default="auto", envvar=_env("device"), show_default=True, help="auto, cpu or cuda")
 @click.option("--out", type=_folder, envvar=_env("out"), help="Run folder [reports/runs/<time>-<profile>].")
 @click.option("--resume", type=_folder, help="Go on with this run folder, with its settings.")
+@click.option("--jobs", type=int, envvar=_env("jobs"), help="Processes for exact claims [from the work].")
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
 @_debug
 def verify(
@@ -68,6 +69,7 @@ def verify(
     device: str,
     out: Path | None,
     resume: Path | None,
+    jobs: int | None,
     allow_inconclusive: bool,
     debug: bool,
 ) -> None:
@@ -86,6 +88,7 @@ def verify(
             device=device,
             out=out,
             resume=resume,
+            jobs=jobs,
             listener=_listener(reporter),
         )
     finally:

@@ -201,10 +201,12 @@ def run(
     resume: Path | None = None,
     listener: Listener = lambda event: None,
     executor: Executor | None = None,
+    exact_executor: Executor | None = None,
 ) -> RunFolder:
     """Run, or go on with, a verification; returns its folder.
 
-    Whatever was judged is on the disk when this returns or raises, ``KeyboardInterrupt`` included. Raises
+    ``executor`` takes all units, ``exact_executor`` those of exact claims only. Whatever was judged is on the
+    disk when this returns or raises, ``KeyboardInterrupt`` included. Raises
     ``RunFolderError`` for a folder that cannot be used and ``ValueError`` for settings that make no sense.
     """
     started = time.perf_counter()
@@ -225,12 +227,16 @@ def run(
     listener(RunStarted(folder, manifest, len(works), len(finished)))
     elapsed_before = manifest.seconds
     status = "interrupted"
+    futures: dict[str, Future[Any]] = {}
     try:
         todo = [(n, work) for n, work in enumerate(works, start=1) if work.key not in finished]
-        futures = {work.key: executor.submit(perform, work) for _, work in todo} if executor else {}
+        for _, work in todo:
+            chosen = executor or (exact_executor if _is_exact(work) else None)
+            if chosen:
+                futures[work.key] = chosen.submit(perform, work)
         for number, work in todo:
             listener(UnitStarted(work.unit.title, number, len(works)))
-            if executor:
+            if work.key in futures:
                 judged, seconds = futures[work.key].result()
             else:
                 judged, seconds = perform(work, lambda fraction: listener(UnitProgress(fraction)))
@@ -241,11 +247,17 @@ def run(
             listener(UnitFinished(work.unit.title, new, seconds))
         status = "complete"
     finally:
+        for future in futures.values():
+            future.cancel()
         manifest.status = status
         manifest.seconds = elapsed_before + time.perf_counter() - started
         manifest.budget = _spent(budget, works, folder.records())
         folder.write_manifest(manifest)
     return folder
+
+
+def _is_exact(work: Work) -> bool:
+    return catalogue()[work.unit.claim].text.kind == "exact"
 
 
 def default_folder(manifest: Manifest) -> Path:

@@ -28,6 +28,7 @@ RULE: dict[tuple[str, ...], set[str]] = {
     ("evidence",): set(),
     ("strategies",): {"nets", "optim"},
     ("claims",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"},
+    ("workers",): set(),
     ("engine",): {"claims", "evidence", "stats", "train", "seeds"},
     ("gate",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"}
     | {"claims"},

@@ -246,6 +246,16 @@ def test_an_executor_gives_the_same_records_in_the_same_order(invented: Invented
     assert timeless(there) == timeless(here)
 
 
+def test_an_exact_executor_gets_exact_units_only(invented: Invented, tmp_path: Path) -> None:
+    def refuse(*args: Any) -> Any:
+        raise AssertionError("the invented claims are statistical")
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit = refuse  # type: ignore[method-assign]
+        there = engine.run(Settings(), out=tmp_path / "there", exact_executor=pool)
+    assert timeless(there) == timeless(engine.run(Settings(), out=tmp_path / "here"))
+
+
 def test_work_is_plain_values(invented: Invented) -> None:
     _, works, _ = engine.plan(Settings())
     sent = msgspec.json.decode(msgspec.json.encode(works), type=tuple[engine.Work, ...])

@@ -1,0 +1,60 @@
+"""Worker processes for exact units: single steps of small nets, of which one process uses one core only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+PAYS_FROM = 9
+"""Exact claims in a run from which workers pay: each needs some seconds to import torch."""
+MAX_JOBS = 64
+
+
+def checked_jobs(jobs: int | None, exact_claims: int) -> int:
+    """How many processes to use; ``None`` decides from the work. Raises ``ValueError`` outside [1, 64]."""
+    if jobs is not None:
+        if not 1 <= jobs <= MAX_JOBS:
+            raise ValueError(f"jobs={jobs} is out of range; give a whole number from 1 to {MAX_JOBS}")
+        return jobs
+    return min(os.cpu_count() or 1, MAX_JOBS) if exact_claims >= PAYS_FROM else 1
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[ProcessPoolExecutor | None]:
+    """A pool of ``jobs`` processes with one thread each, or ``None`` for one job.
+
+    Spawned and not forked, because torch's thread pools do not survive a fork; so the program's main module
+    must be safe to import. On the way out, work that has not begun is dropped.
+    """
+    if jobs == 1:
+        yield None
+        return
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin(parent: int) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    # Ctrl-C reaches every process of the terminal; the parent says what there is to say.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
