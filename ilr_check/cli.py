@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ilr_check.reporting import TerminalReporter
 
 
+GATE_KEYS = ("contract", "seed", "device")
+"""Keys of [tool.ilr_check] that mean for `gate` what they mean for `verify` and pytest."""
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ilr-check")
 def app() -> None:
@@ -203,7 +207,8 @@ def _run(words: list[str]) -> int:
         table: dict[str, Any] = settings.from_toml()
         if "threads" in table:
             os.environ.setdefault("ILR_CHECK_THREADS", str(table.pop("threads")))
-        result = app(words, prog_name="ilr-check", standalone_mode=False, default_map={"verify": table})
+        defaults = {"verify": table, "gate": {k: v for k, v in table.items() if k in GATE_KEYS}}
+        result = app(words, prog_name="ilr-check", standalone_mode=False, default_map=defaults)
         return result if isinstance(result, int) else 0
     except (KeyboardInterrupt, click.exceptions.Abort):
         print("interrupted; what was finished is kept, --resume goes on from there", file=sys.stderr)

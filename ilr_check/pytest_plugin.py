@@ -32,13 +32,15 @@ class PluginSettings:
     allow_inconclusive: bool = False
     report: Path | None = None
     optimizer: str = ""
+    contract: str = "auto"
     args: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
         args = "".join(f" {name}={value!r}" for name, value in self.args)
+        contract = f" (contract {self.contract})" if self.optimizer else ""
         return (
             f"profile {self.profile}, device {self.device}, seed {self.seed}, "
-            f"optimizer {self.optimizer or TORCH_SGD}{args}, "
+            f"optimizer {self.optimizer or TORCH_SGD}{args}{contract}, "
             f"inconclusive {'passes' if self.allow_inconclusive else 'fails'}, "
             f"report {self.report or 'none'}"
         )
@@ -86,6 +88,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "a torch.optim.Optimizer class, or a factory called as factory(params, **hyper).",
     )
     group.addoption(
+        "--ilr-contract",
+        metavar="NAME|auto",
+        help="The family of the optimizer, by whose contract the gate's exact laws judge it; auto finds it "
+        "by measurement [auto].",
+    )
+    group.addoption(
         "--ilr-arg",
         metavar="K=V",
         action="append",
@@ -112,7 +120,11 @@ def pytest_configure(config: pytest.Config) -> None:
         if settings.optimizer:
             from ilr_check.optim.target import load_target
 
-            load_target(settings.optimizer, dict(settings.args))
+            load_target(settings.optimizer, dict(settings.args), varied=())
+            if settings.contract != "auto":
+                from ilr_check.optim.contracts import contract_named
+
+                contract_named(settings.contract)
     except ValueError as error:
         raise pytest.UsageError(f"ilr-check: {error}") from error
     config.stash[SETTINGS] = settings
@@ -178,13 +190,17 @@ def session_of(config: pytest.Config) -> VerdictSession:
 def _settled(config: pytest.Config) -> PluginSettings:
     option = config.option
     found = dict(_outside(config.rootpath))
-    for name in ("profile", "device", "seed"):
+    for name in ("profile", "device", "seed", "contract"):
         given = getattr(option, f"ilr_{name}")
         if given is not None:
             found[name] = given
     if option.ilr_arg and not option.ilr_optimizer:
         raise ValueError(
             f"--ilr-arg {option.ilr_arg[0][0]} has no optimizer to go to; add --ilr-optimizer TARGET"
+        )
+    if option.ilr_contract and not option.ilr_optimizer:
+        raise ValueError(
+            f"--ilr-contract {option.ilr_contract} has no optimizer to judge; add --ilr-optimizer TARGET"
         )
     return PluginSettings(
         **found,
@@ -199,7 +215,7 @@ def _outside(rootpath: Path) -> Iterator[tuple[str, Any]]:
     """Settings from pyproject.toml, then from the environment, each checked as an option would be."""
     from ilr_check.settings import PREFIX, from_toml
 
-    checks = {"profile": _one_of(PROFILES), "device": _one_of(DEVICES), "seed": _seed}
+    checks = {"profile": _one_of(PROFILES), "device": _one_of(DEVICES), "seed": _seed, "contract": str}
     table = from_toml(rootpath)
     for name, check in checks.items():
         variable = PREFIX + name.upper()

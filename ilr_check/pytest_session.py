@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
 import msgspec
@@ -20,7 +20,9 @@ from ilr_check.claims.claim import Context, Judged, Unit
 from ilr_check.claims.exact import EXAMPLES, ExactLaw, LawBroken, Tally
 from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Record
+from ilr_check.gate.law import GateLaw
 from ilr_check.optim.target import load_target
+from ilr_check.pytest_gate import SessionGate, as_records, finding_properties, finding_text
 from ilr_check.pytest_verdicts import FAILING, failure_text, keep, properties, replay_line
 from ilr_check.seeds import derive
 from ilr_check.train.threads import threads
@@ -28,6 +30,7 @@ from ilr_check.train.threads import threads
 if TYPE_CHECKING:
     from ilr_check.pytest_plugin import PluginSettings
 
+Verdict = TypeVar("Verdict", bound=Record)
 RecordProperty = Callable[[str, object], None]
 """pytest's ``record_property``."""
 
@@ -44,7 +47,10 @@ class VerdictSession:
             device=checked_device(settings.device),
         )
         self._folder = None if verdicts is None else verdicts / worker
-        self._optimizer = load_target(settings.optimizer, dict(settings.args)) if settings.optimizer else None
+        self._optimizer = (
+            load_target(settings.optimizer, dict(settings.args), varied=()) if settings.optimizer else None
+        )
+        self.gate = None if self._optimizer is None else SessionGate(self._optimizer, settings)
 
     @cached_property
     def laws(self) -> tuple[ExactLaw[Any], ...]:
@@ -65,6 +71,7 @@ class VerdictSession:
 
         Fails too where no example could tell the law from its rivals: then the search says nothing.
         """
+        self._skip_unless_sgd(law, record_property)
         tally, started = Tally(), time.perf_counter()
         nightly = self.settings.profile == "nightly"
 
@@ -100,6 +107,7 @@ class VerdictSession:
 
     def check(self, law: ExactLaw[Any], title: str, example: Any, record_property: RecordProperty) -> None:
         """Check one example; fails if it breaks the law or cannot tell it from its rivals."""
+        self._skip_unless_sgd(law, record_property)
         started = time.perf_counter()
         subject = {"example": msgspec.to_builtins(example), "title": title}
         context = Context(seed=self.settings.seed, profile=self.settings.profile)
@@ -112,6 +120,26 @@ class VerdictSession:
         with threads():
             judged, seconds = engine.perform(work)
         self._settle(work, judged, seconds, record_property)
+
+    def pass_gate(self, law: GateLaw, record_property: RecordProperty) -> None:
+        """Judge the session's optimizer by a law of the gate; fails unless it holds, or does not apply."""
+        assert self.gate is not None
+        findings, figures = self.gate.judge(law)
+        for name, value in properties(findings, findings[0].replay):
+            record_property(name, value)
+        for name, value in finding_properties(findings, self.gate.contract):
+            record_property(name, value)
+        if self._folder is not None:
+            keep(self._folder, as_records(findings), tuple(figures.values()), self.engine_settings)
+        self._demand(findings, [], finding_text)
+
+    def _skip_unless_sgd(self, law: ExactLaw[Any], record_property: RecordProperty) -> None:
+        """A law about SGD says nothing of an optimizer of another family."""
+        reason = self.gate.not_sgd() if self.gate is not None and law.takes_optimizer else ""
+        if reason:
+            record_property("ilr.claim", law.text.id)
+            record_property("ilr.verdict", "skipped")
+            pytest.skip(reason)
 
     def _about(self, law: ExactLaw[Any]) -> ExactLaw[Any]:
         if self._optimizer is None or not law.takes_optimizer:
@@ -144,17 +172,20 @@ class VerdictSession:
             record_property(name, value)
         if self._folder is not None:
             keep(self._folder, found, judged.figures, self.engine_settings)
-        self._demand(found, notes or [])
+        self._demand(found, notes or [], _record_text)
 
-    def _demand(self, found: tuple[Record, ...], notes: list[str]) -> None:
+    def _demand(self, found: Sequence[Verdict], notes: list[str], text: Callable[[Verdict], str]) -> None:
         counting = [record for record in found if record.counts]
         failing = FAILING - ({"inconclusive"} if self.settings.allow_inconclusive else set())
         bad = [record for record in counting if record.verdict in failing]
         if bad:
-            texts = [failure_text(record, catalogue()[record.claim].text.statement) for record in bad]
-            pytest.fail("\n\n".join([*texts, *notes]), pytrace=False)
+            pytest.fail("\n\n".join([*map(text, bad), *notes]), pytrace=False)
         if all(record.verdict == "skipped" for record in counting):
             pytest.skip("; ".join(dict.fromkeys(record.message for record in counting)))
+
+
+def _record_text(record: Record) -> str:
+    return failure_text(record, catalogue()[record.claim].text.statement)
 
 
 def hypothesis_profile(profile: str) -> hypothesis.settings:

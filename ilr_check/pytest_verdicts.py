@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Figure, Manifest, PlannedUnit, Record, RunFolder
 from ilr_check.evidence.manifest import current_commit, current_hardware, current_versions
 from ilr_check.evidence.run_folder import RunFolderError
+from ilr_check.gate.laws import gate_laws
 from ilr_check.reporting import write_report
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def failure_text(record: Record, statement: str) -> str:
     return "\n  ".join(line for line in lines if line)
 
 
-def properties(found: tuple[Record, ...], replay: str) -> Iterator[tuple[str, str]]:
+def properties(found: Sequence[Record], replay: str) -> Iterator[tuple[str, str]]:
     """What a test's verdicts are, for ``record_property`` and so for JUnit XML; the worst one in front."""
     counting = [record for record in found if record.counts]
     yield "ilr.claim", found[0].claim
@@ -91,7 +92,7 @@ def write_session_report(verdicts: Path, settings: PluginSettings) -> str:
         found = [record for part in parts for record in part.records()]
         if not found:
             return "no report: this session judged no claim"
-        order = list(catalogue())
+        order = [*catalogue(), *gate_laws()]
         found.sort(key=lambda record: (order.index(record.claim), record.unit, record.id))
         whole = RunFolder.create(verdicts / "session", _manifest_of(found, parts[0].manifest()))
         for part in parts:
@@ -126,7 +127,8 @@ def _manifest_of(found: list[Record], manifest: Manifest) -> Manifest:
     titles = {work.key: work.unit.title for work in works}
     for name in (name for work in works if work.key in judged for name in work.unit.decisions):
         budget.spend(name)
-    manifest.claims = tuple(claim.text for claim in catalogue().values() if claim.id in judged.values())
+    texts = [claim.text for claim in catalogue().values()] + [law.text for law in gate_laws().values()]
+    manifest.claims = tuple(text for text in texts if text.id in judged.values())
     manifest.units = tuple(
         PlannedUnit(key=unit, claim=claim, title=titles.get(unit, claim)) for unit, claim in judged.items()
     )

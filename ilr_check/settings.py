@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "ILR_CHECK_"
-KEYS = {"profile": str, "claims": str, "seed": int, "device": str, "out": str, "threads": int}
+KEYS = {
+    "profile": str,
+    "claims": str,
+    "seed": int,
+    "device": str,
+    "out": str,
+    "threads": int,
+    "contract": str,
+}
 """Setting to its type. The command line is over the environment, the environment over the file."""
 
 

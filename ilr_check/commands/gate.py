@@ -29,7 +29,14 @@ _file = click.Path(path_type=Path, allow_dash=True)
     epilog="Example: ilr-check gate mypkg.optim:MyAdamW --contract adamw --claims exact --baseline adamw.json"
 )
 @click.argument("target", metavar="TARGET")
-@click.option("--contract", metavar="NAME|auto", default="auto", show_default=True, help="The family.")
+@click.option(
+    "--contract",
+    metavar="NAME|auto",
+    default="auto",
+    envvar="ILR_CHECK_CONTRACT",
+    show_default=True,
+    help="The family.",
+)
 @click.option("--arg", "args", metavar="K=V", multiple=True, help="Constructor argument; may be repeated.")
 @click.option("--declare", metavar="K=V", multiple=True, help="An intended variation of the contract.")
 @click.option("--names", metavar="lr=NAME,...", default="", help="The target's own words for our names.")

@@ -115,12 +115,17 @@ def _worst(findings: tuple[Finding, ...]) -> VerdictWord | Literal["not run"]:
 
 
 def _with_replay(finding: Finding, request: GateRequest) -> Finding:
-    """The command that judges this law again."""
     if finding.replay:
         return finding
+    own = finding.claim in {text.id for text in OWN_LAWS}
+    return msgspec.structs.replace(finding, replay=command_of(request, "" if own else finding.claim))
+
+
+def command_of(request: GateRequest, law: str = "") -> str:
+    """The command that meets a request again, or one law of it."""
     words = ["ilr-check", "gate", request.target]
-    if finding.claim not in {text.id for text in OWN_LAWS}:
-        words += ["--claims", finding.claim]
+    if law:
+        words += ["--claims", law]
     for option in ("contract", "profile", "seed", "device", "reference"):
         value = getattr(request, option)
         if value != getattr(GateRequest(target=""), option):
@@ -129,7 +134,7 @@ def _with_replay(finding: Finding, request: GateRequest) -> Finding:
         words += [word for text in typed for word in (f"--{option}", text)]
     if request.names:
         words += ["--names", ",".join(f"{ours}={theirs}" for ours, theirs in request.names.items())]
-    return msgspec.structs.replace(finding, replay=shlex.join(words))
+    return shlex.join(words)
 
 
 def _versions() -> dict[str, str]:

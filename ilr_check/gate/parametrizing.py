@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ilr_check.evidence import Figure
 from ilr_check.evidence.gate import Finding
 from ilr_check.gate import judging
 from ilr_check.gate.expected import demand_known
@@ -28,10 +29,8 @@ class LawCase:
     seed: int
     profile: str
 
-    def __call__(self) -> tuple[Finding, ...]:
-        """Judge; raises ``GateViolation`` unless the law holds, skips the test where it does not apply."""
-        import pytest
-
+    def judged(self) -> tuple[tuple[Finding, ...], dict[str, Figure]]:
+        """What the law says, and what the target changed in this process meanwhile; with the figures."""
         subject, watch = self.subject(), Watch()
         with threads(), watch.during(self.law.id):
             location = step_location(subject)
@@ -39,6 +38,14 @@ class LawCase:
                 self.law, subject, seed=self.seed, profile=self.profile, location=location
             )
         findings += judging.beside(watch, subject, findings, seed=self.seed, location=location)
+        return findings, figures
+
+    def __call__(self) -> tuple[Finding, ...]:
+        """Judge; raises ``GateViolation`` unless the law holds, skips the test where it does not apply."""
+        import pytest
+
+        subject = self.subject()
+        findings, figures = self.judged()
         if all(finding.verdict == "skipped" for finding in findings):
             pytest.skip("; ".join(dict.fromkeys(finding.message for finding in findings)))
         contract = "" if subject.contract is None else subject.contract.name

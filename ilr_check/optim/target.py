@@ -47,10 +47,15 @@ class Target:
         return built
 
 
-def load_target(text: str, args: Mapping[str, Any] | None = None) -> Target:
-    """Import a TARGET and build it once for a small tensor; raises ``TargetError`` if anything is amiss."""
+def load_target(
+    text: str, args: Mapping[str, Any] | None = None, *, varied: Sequence[str] = EDITED
+) -> Target:
+    """Import a TARGET and build it once for a small tensor; raises ``TargetError`` if anything is amiss.
+
+    ``varied`` must stand in its ``param_groups``.
+    """
     target = Target(text, import_target(text), dict(args or {}))
-    _try(target)
+    _try(target, varied)
     return target
 
 
@@ -107,7 +112,7 @@ def _from_module(text: str, name: str) -> ModuleType:
         ) from error
 
 
-def _try(target: Target) -> None:
+def _try(target: Target, varied: Sequence[str]) -> None:
     probe = nn.Parameter(torch.zeros(2, 2))
     try:
         built = target.factory([probe], **{**_defaults(target), **target.args})
@@ -121,7 +126,7 @@ def _try(target: Target) -> None:
             f"optimizer {target.name!r} gave {type(built).__name__}, not a torch.optim.Optimizer; "
             "name a class or a factory of one"
         )
-    fixed = [name for name in EDITED if any(name not in group for group in built.param_groups)]
+    fixed = [name for name in varied if any(name not in group for group in built.param_groups)]
     if fixed:
         raise TargetError(
             f"optimizer {target.name!r} keeps no {' and no '.join(fixed)} in its param_groups, "

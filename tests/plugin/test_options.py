@@ -44,6 +44,8 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
         (["--ilr-optimizer=builtins:print"], "ERROR: ilr-check: optimizer * gave NoneType, not a torch.optim.Optimizer; *"),
         (["--ilr-optimizer=torch.optim:Optimizer"], "ERROR: ilr-check: optimizer * cannot be built: *"),
         (["--ilr-arg=x=1"], "ERROR: ilr-check: --ilr-arg x has no optimizer to go to; add --ilr-optimizer TARGET"),
+        (["--ilr-contract=sgd"], "ERROR: ilr-check: --ilr-contract sgd has no optimizer to judge; add --ilr-optimizer TARGET"),
+        (["--ilr-optimizer=torch.optim:SGD", "--ilr-contract=sdg"], "ERROR: ilr-check: unknown contract 'sdg'; did you mean 'sgd'? *"),
         (["--ilr-optimizer=torch.optim:SGD", "--ilr-arg=x"], "*--ilr-arg: 'x' is not an argument; write name=value*"),
         (["--ilr-optimizer=torch.optim:SGD", "--ilr-arg=x=1"], "*cannot be built: *unexpected keyword argument 'x'*"),
     ],
@@ -63,6 +65,14 @@ def test_a_bad_environment_names_the_variable(
     result = run(pytester)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: ilr-check: seed of ILR_CHECK_SEED: 'many' is out of range; *"])
+
+
+def test_the_contract_may_stand_in_the_environment(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ILR_CHECK_CONTRACT", "sgd")
+    result = run(pytester, "--ilr-optimizer=torch.optim:SGD")
+    result.stdout.fnmatch_lines(["ilr-check: *optimizer torch.optim:SGD (contract sgd), *"])
 
 
 def test_the_markers_are_registered(pytester: pytest.Pytester) -> None:

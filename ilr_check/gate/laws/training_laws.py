@@ -22,8 +22,11 @@ def applies(subject: Subject) -> str:
     reason = needs("lr", "weight_decay")(subject)
     if reason or subject.contract is None:
         return reason
-    if subject.contract.name != "sgd" or subject.declared or subject.args:
+    if subject.contract.name != "sgd" or subject.declared:
         return "the exact laws of trainings are those of SGD; the other families have scaling-symmetry"
+    fixed = [name for name in NAMES if name in subject.fixed_names]
+    if fixed:
+        return f"{' and '.join(fixed)} is fixed, and the exact laws of trainings vary it"
     wanting = [name for name in NAMES if not subject.can_vary(name)]
     return f"{' and '.join(wanting)} cannot be set" if wanting else ""
 

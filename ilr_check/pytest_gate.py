@@ -1,0 +1,115 @@
+"""The gate under pytest: the laws of ``ilr-check gate`` about the session's optimizer, one test a law."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ilr_check.evidence import Figure, Record
+from ilr_check.evidence.gate import Finding
+from ilr_check.gate import judging
+from ilr_check.gate.assembling import command_of
+from ilr_check.gate.law import GateLaw
+from ilr_check.gate.laws import training_laws
+from ilr_check.gate.parametrizing import LawCase
+from ilr_check.gate.request import GateRequest
+from ilr_check.gate.subject import Subject
+from ilr_check.pytest_verdicts import WORST_FIRST
+
+if TYPE_CHECKING:
+    from ilr_check.optim.target import Target
+    from ilr_check.pytest_plugin import PluginSettings
+
+
+class SessionGate:
+    """Judges a session's optimizer by the exact tier of the gate, under its contract."""
+
+    def __init__(self, target: Target, settings: PluginSettings) -> None:
+        self._target, self._settings = target, settings
+        self.profile = "quick" if settings.profile == "quick" else "standard"
+        self.laws: tuple[GateLaw, ...] = judging.planned("exact", self.profile)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The optimizer with its contract, which ``auto`` finds by measurement when it is first needed."""
+        return self._found[0]
+
+    @property
+    def contract(self) -> str:
+        """The contract, and how it was found."""
+        subject, note = self._found
+        return f"contract {'none' if subject.contract is None else subject.contract.name} ({note})"
+
+    def not_sgd(self) -> str:
+        """Why the exact laws of trainings with SGD are not asked of this optimizer; empty where they are."""
+        reason = training_laws.applies(self.subject)
+        return f"{reason}; {self.contract}" if reason else ""
+
+    def judge(self, law: GateLaw) -> tuple[tuple[Finding, ...], dict[str, Figure]]:
+        """What a law says, with the command that judges it again."""
+        findings, figures = LawCase(law, lambda: self.subject, self._settings.seed, self.profile).judged()
+        line = self.replay(law)
+        return tuple(msgspec.structs.replace(f, replay=line, unit=law.id) for f in findings), figures
+
+    def replay(self, law: GateLaw) -> str:
+        """The command that judges this law alone."""
+        settings = self._settings
+        request = GateRequest(
+            target=settings.optimizer,
+            contract=settings.contract,
+            profile=self.profile,
+            seed=settings.seed,
+            args=tuple(f"{name}={value!r}" for name, value in settings.args),
+        )
+        return command_of(request, law.id)
+
+    @cached_property
+    def _found(self) -> tuple[Subject, str]:
+        subject, note = judging.subject_of(
+            self._target.factory, contract=self._settings.contract, args=self._target.args
+        )
+        return replace(subject, name=self._settings.optimizer), note
+
+
+def finding_text(finding: Finding) -> str:
+    """Diagnosis, measured, the place and the smallest case of a finding."""
+    measured, place = finding.measured.value, finding.location
+    value = "none" if measured is None else f"{measured:.4g}"
+    lines = [
+        f"{finding.claim} is {finding.verdict} ({finding.group}): {finding.diagnosis or finding.message}",
+        f"measured: {finding.quantity} = {value}" if finding.quantity else "",
+        f"why: {finding.message}",
+        "" if place is None else f"at: {place.file}:{place.line}",
+        *(f"reproduce: {line}" for line in finding.snippet.splitlines()),
+        f"replay: {finding.replay}",
+    ]
+    return "\n  ".join(line for line in lines if line)
+
+
+def finding_properties(findings: tuple[Finding, ...], contract: str) -> Iterator[tuple[str, str]]:
+    """What ``record_property`` is told of a law beside its verdicts: the contract and the diagnosis."""
+    yield "ilr.contract", contract
+    for finding in sorted(findings, key=lambda f: WORST_FIRST.index(f.verdict)):
+        if finding.diagnosis:
+            yield "ilr.diagnosis", finding.diagnosis
+            return
+
+
+def as_records(findings: tuple[Finding, ...]) -> tuple[Record, ...]:
+    """Findings as records of a run folder, the diagnosis in front of the message; ids unique in the run."""
+    names = Record.__struct_fields__
+    return tuple(
+        Record(
+            **{
+                **{name: getattr(finding, name) for name in names},
+                "id": f"{finding.unit}-{number}",
+                "unit_size": len(findings),
+                "message": ": ".join(part for part in (finding.diagnosis, finding.message) if part),
+            }
+        )
+        for number, finding in enumerate(findings)
+    )

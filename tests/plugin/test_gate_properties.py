@@ -1,0 +1,88 @@
+"""The gate's laws under pytest: who is judged, by which contract, and what a failing law says."""
+
+import textwrap
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PROPERTIES = Path(__file__).parents[2] / "properties"
+
+DECAYS_BY_SQUARE = """
+    import torch
+
+    class Squared(torch.optim.AdamW):
+        def __init__(self, params, lr=1e-3, weight_decay=1e-2):
+            super().__init__(params, lr=lr, weight_decay=weight_decay)
+
+        def step(self, closure=None):
+            kept = [group["weight_decay"] for group in self.param_groups]
+            for group in self.param_groups:
+                group["weight_decay"] *= group["lr"]
+            result = super().step(closure)
+            for group, decay in zip(self.param_groups, kept):
+                group["weight_decay"] = decay
+            return result
+"""
+
+
+def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-c", "/dev/null", *options)
+
+
+def test_a_broken_law_says_what_to_mend_in_every_output(pytester: pytest.Pytester) -> None:
+    """Under pytest-xdist, with stock JUnit XML and the report."""
+    pytester.makepyfile(mine=textwrap.dedent(DECAYS_BY_SQUARE))
+    result = run(
+        pytester,
+        f"{PROPERTIES}/test_gate.py",
+        "-n2",
+        "-k=descent or decay-coupling",
+        "--ilr-optimizer=mine.py:Squared",
+        "--ilr-contract=adamw",
+        "--junitxml=junit.xml",
+        "--ilr-report=report.html",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "decay-coupling is violated (zero gradient): weight decay per step is lr^2*wd, expected lr*wd",
+            "  at: *mine.py:*",
+            "  reproduce: *",
+            "  replay: ilr-check gate mine.py:Squared --claims decay-coupling --contract adamw",
+        ]
+    )
+    cases = ElementTree.parse(pytester.path / "junit.xml").iter("testcase")
+    found = {
+        case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")} for case in cases
+    }
+    properties = found["test_keeps_its_contract[decay-coupling]"]
+    assert properties["ilr.verdict"] == "violated"
+    assert properties["ilr.contract"] == "contract adamw (named by the caller)"
+    assert properties["ilr.diagnosis"] == "weight decay per step is lr^2*wd, expected lr*wd"
+    page = (pytester.path / "report.html").read_text(encoding="utf-8")
+    assert "weight decay per step is lr^2*wd" in page
+    assert "Decay per step is lr*wd" in page  # the title of the law
+
+
+def test_laws_of_sgd_are_not_asked_of_another_family(pytester: pytest.Pytester) -> None:
+    selection = [f"{PROPERTIES}/test_exact.py", "-k=norm-recursion and generated", "-rs"]
+    result = run(pytester, *selection, "--ilr-optimizer=torch.optim:AdamW")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *the exact laws of trainings are those of SGD; *contract adamw*"])
+
+
+def test_a_law_that_does_not_apply_is_skipped_with_its_reason(pytester: pytest.Pytester) -> None:
+    """Rprop keeps no weight decay in its groups: the exact laws cannot vary it, the gate can do without."""
+    selection = [f"{PROPERTIES}/test_gate.py", "-k=descent or decay-zero-gradient", "-rs"]
+    result = run(pytester, *selection, "--ilr-optimizer=torch.optim:Rprop", "--ilr-contract=rprop")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *weight_decay *"])
+
+
+def test_without_an_optimizer_the_gate_has_nothing_to_collect(pytester: pytest.Pytester) -> None:
+    others = [f"--ignore={PROPERTIES / name}.py" for name in ("test_exact", "test_mean_field")]
+    result = run(pytester, str(PROPERTIES), "--collect-only", *others)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
