@@ -71,7 +71,7 @@ def check(example: Around) -> Outcome:
         scaled_path(setting, optimizer, symmetry, a, other),
         symmetry,
         a,
-        setting.dtype,
+        setting,
         worst,
     )
     rivals: dict[str, tuple[OptimizerFactory, OptimizerFactory]] = (

@@ -82,9 +82,7 @@ def check(example: Gauge, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
         path.append(step)
         if step.lr > 0:
             _one_step(example, step, optimizer, worst)
-    _, skipped = compare(
-        iter(path), _with_powers(example, optimizer), None, example.power_at, setting.dtype, worst
-    )
+    _, skipped = compare(iter(path), _with_powers(example, optimizer), None, example.power_at, setting, worst)
     return worst.outcome(steps=len(path), events=events_of(setting), skipped=skipped)
 
 

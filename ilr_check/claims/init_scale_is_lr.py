@@ -60,7 +60,7 @@ def check(example: Start, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
         steps_of(setting, optimizer, weight_factor=1.0 / root),
         None,
         1.0 / root,
-        setting.dtype,
+        setting,
         worst,
     )
     rival = steps_of(shortened(setting, 2), optimizer, weight_factor=root**-2)

@@ -89,7 +89,7 @@ def check(example: Drop) -> Outcome:
         steps_of(decayed, optimizer, prepare=rescaling(symmetry)),
         symmetry,
         lambda t: a if t >= at else 1.0,
-        setting.dtype,
+        setting,
         worst,
     )
     no_buffers = msgspec.structs.replace(symmetry, state={})

@@ -61,7 +61,7 @@ def check(example: Rescaling, optimizer: OptimizerFactory = torch_sgd) -> Outcom
         steps_of(scaled, optimizer, weight_factor=factor),
         None,
         factor,
-        setting.dtype,
+        setting,
         worst,
     )
     _rivals(example, optimizer, worst)

@@ -9,14 +9,23 @@ import pytest
 import torch
 from broken_optimizers import broken
 
-from ilr_check.claims import clip_and_sam, exponential_lr, gauge, init_scale_is_lr, lr_drop_is_rescale
+from ilr_check.claims import (
+    clip_and_sam,
+    exponential_lr,
+    gauge,
+    init_scale_is_lr,
+    lr_drop_is_rescale,
+    lr_wd_equivalence,
+)
 from ilr_check.claims.clip_and_sam import Around
 from ilr_check.claims.exact import REFUTED, ExactLaw
+from ilr_check.claims.experiments.paths import UNDERFLOW
 from ilr_check.claims.gauge import Gauge
 from ilr_check.claims.init_scale_is_lr import Start
 from ilr_check.claims.lr_drop_is_rescale import OPTIMIZERS, Drop
+from ilr_check.claims.lr_wd_equivalence import Rescaling
 from ilr_check.data import TeacherStudentSpec
-from ilr_check.nets.specs import MLPSpec
+from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant, Cosine, Drops
 from ilr_check.optim.specs import implementations
@@ -144,3 +153,21 @@ def test_clipping_agrees_with_torch_but_for_its_eps(max_norm: float) -> None:
     clip_exactly(tensors, max_norm)
     factor = min(1.0, max_norm / 13.0)
     assert all(torch.allclose(p.grad, g.double() * factor) for p, g in zip(tensors, gradients, strict=True))
+
+
+@pytest.mark.parametrize("scale", [1e8, 1e10])
+def test_a_gradient_that_underflows_inside_a_norm_is_no_violation(scale: float) -> None:
+    """In float32, dL/dy over the variance leaves the normal numbers where weights times gains are 1e20."""
+    setting = Setting(
+        net=MLPSpec(
+            inputs=3, widths=(2, 2), classes=3, norm=NormSpec(kind="batch", affine=True), activation="relu"
+        ),
+        data=TeacherStudentSpec(inputs=3, classes=3),
+        hyper=HyperParams(lr=0.5, weight_decay=0.1, batch_size=2, steps=3, init_scale=scale),
+        lr_schedule=Constant(),
+        decay_schedule=Constant(),
+        dtype="float32",
+    )
+    outcome = lr_wd_equivalence.check(Rescaling(setting=setting, power=1))
+    assert outcome.ratio == 0.0
+    assert outcome.skipped == (UNDERFLOW if scale > 1e9 else "")

@@ -90,7 +90,7 @@ BLIND: dict[str, Make] = {
 def ratio(make: Make, a: float = 4.0) -> float:
     symmetry, worst = symmetry_of(ADAMW), Worst()
     other = scaled_path(SETTING, ADAMW, symmetry, a, make(symmetry.scaled(ADAMW, a)))
-    compare(steps_of(SETTING, make(ADAMW)), other, symmetry, a, SETTING.dtype, worst)
+    compare(steps_of(SETTING, make(ADAMW)), other, symmetry, a, SETTING, worst)
     return worst.outcome(steps=0).ratio
 
 

@@ -112,15 +112,23 @@ def out_of_range(
 ) -> bool:
     """Whether rounding is no longer relative, so that a power of two does not pass through unchanged.
 
-    So it is where two results differ only in entries that near the smallest normal number, and where inside a
-    norm layer the variance, or the gradient over it, leaves the normal numbers with a share 1/u of room.
+    So it is where two results differ only in entries that near the smallest normal number, and where a norm
+    layer leaves the range.
     """
     info = torch.finfo(x.dtype)
     floor = info.tiny / info.eps
     differing = [one[name][one[name] != two[name]].abs() for name in one]
     small = [bool((part < floor).all()) for part in differing if part.numel()]
-    if small and all(small):
-        return True
+    return (bool(small) and all(small)) or norms_leave_range(module, weights, x, y)
+
+
+def norms_leave_range(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor) -> bool:
+    """Whether inside a norm layer a variance, or the gradient over it, is no longer a normal number.
+
+    With a share 1/u of room, since both are sums of terms that may be smaller.
+    """
+    info = torch.finfo(x.dtype)
+    floor = info.tiny / info.eps
     return any(
         bool(((variance < floor / info.eps) | (variance > info.max * info.eps)).any())
         or bool((ratio < floor).any())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ilr_check.claims.exact import Worst
+from ilr_check.claims.experiments.derivatives import norms_leave_range
 from ilr_check.claims.experiments.paths import (
     UNDERFLOW,
     difference,
@@ -18,11 +19,12 @@ from ilr_check.claims.experiments.paths import (
     turned,
     underflows,
 )
+from ilr_check.nets import build
 from ilr_check.optim.schedules import ScheduleSpec, Sequence
 from ilr_check.optim.specs import OptimizerSpec
 from ilr_check.optim.symmetry import Symmetry, first_phase_steps
 from ilr_check.theory.rounding import UNIT_ROUNDOFF
-from ilr_check.train.loop import OptimizerFactory, Setting, Step, steps_of
+from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, Step, steps_of
 
 
 def scaled_setting(setting: Setting, optimizer: OptimizerSpec, symmetry: Symmetry, a: float) -> Setting:
@@ -62,7 +64,7 @@ def paths_agree(
         scaled_path(setting, optimizer, symmetry, a, other_optimizer),
         symmetry,
         a,
-        setting.dtype,
+        setting,
         worst,
     )
 
@@ -72,20 +74,25 @@ def compare(
     other_path: Iterator[Step],
     symmetry: Symmetry | None,
     a: float | Callable[[int], float],
-    dtype: str,
+    setting: Setting,
     worst: Worst,
 ) -> tuple[int, str]:
     """Add the difference of the two paths at every step; the steps compared, and why it broke off.
 
-    ``a`` is the factor between their weights, a power of two, and may depend on the step.
+    ``a`` is the factor between their weights, a power of two, and may depend on the step; ``setting`` is that
+    of either path.
     """
+    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     steps = 0
     for plain, other in zip(plain_path, other_path, strict=False):
         factor = a(plain.t) if callable(a) else a
         if not finite(plain, other):
             break
-        deviation = difference(plain, other, factor, dtype, symmetry)
-        if deviation > 0 and underflows(plain, other, factor, symmetry):
+        deviation = difference(plain, other, factor, setting.dtype, symmetry)
+        if deviation > 0 and (
+            underflows(plain, other, factor, symmetry)
+            or any(norms_leave_range(module, step.before, step.x, step.y) for step in (plain, other))
+        ):
             return steps, UNDERFLOW
         worst.add(deviation, 1.0, group="all", step=plain.t)
         steps += 1
