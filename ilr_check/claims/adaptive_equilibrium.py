@@ -36,6 +36,9 @@ TEXT = ClaimText(
         "correction that should vanish stays. On nets whose gradient is not mostly noise the closed forms "
         "are off by up to a half: that is the precondition, not a defect."
     ),
+    blind=(
+        "an eps of the usual size, as it is set to 1e-12; and what needs several layers, as the net has one."
+    ),
 )
 
 _BETAS = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}

@@ -43,6 +43,7 @@ TEXT = ClaimText(
         "Decay is coupled the other way: inside the gradient where it should be outside, or the reverse; or "
         "it does not scale with the LR of the schedule."
     ),
+    blind="how the weights turn: the norm alone is read, of one layer, with noise that drowns the gradient.",
 )
 
 TOLERANCE = 0.04

@@ -33,6 +33,7 @@ TEXT = ClaimText(
         "The step is not lr times the gradient plus lr times wd times the weights: decay counted twice or "
         "not at all, or momentum in another form than stated."
     ),
+    blind="a constant factor on the gradient: it changes the norm of equilibrium, and the angle stays.",
 )
 
 NORM_CHANGE = 0.05

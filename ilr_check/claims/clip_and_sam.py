@@ -37,6 +37,7 @@ TEXT = ClaimText(
         "The clip or SAM has a length of its own, as clip_grad_norm_ has with the 1e-6 that it adds to the "
         "norm; or the norm it divides by is not that of the gradient."
     ),
+    blind="a clip or radius that is off by a constant factor: they only have to scale with the weights.",
 )
 
 

@@ -53,6 +53,7 @@ TEXT = ClaimText(
         "The norm does not divide by sqrt(var + eps): eps stands outside the root, a variance is clamped, or "
         "the backward pass forgets part of it."
     ),
+    blind="any optimizer but SGD without momentum, for which alone the extra decay is stated.",
 )
 
 EPS = (1e-5, 1e-3, 1e-1, 10.0)

@@ -27,6 +27,7 @@ TEXT = ClaimText(
         "Weight decay and gradient do not balance as lr and weight_decay say: the decay is off by a factor, "
         "or scales with lr by another power; a factor 2 in the decay shows as sqrt(2)."
     ),
+    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
 )
 
 

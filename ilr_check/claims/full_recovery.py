@@ -29,6 +29,7 @@ TEXT = ClaimText(
         "Equilibrium depends on the LR beside lr * weight_decay: weight decay is not multiplied by lr, or is "
         "multiplied by it more than once."
     ),
+    blind="what the change does to loss and accuracy, which are not read.",
 )
 
 

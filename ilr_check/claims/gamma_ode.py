@@ -27,6 +27,7 @@ TEXT = ClaimText(
         "The norm is not driven by weight decay and gradient noise at the rates that lr and wd of each step "
         "set: a schedule reaches one of the two terms only, or the decay has another power of lr."
     ),
+    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
 )
 
 _PHASES = (

@@ -43,6 +43,7 @@ TEXT = ClaimText(
         "The step is not w - lr (g + wd w), or has a length of its own: then the norm of the weights matters "
         "beyond the effective learning rate."
     ),
+    blind="a constant factor on the gradient; and momentum, for which it is not stated.",
 )
 
 NEAR = 2

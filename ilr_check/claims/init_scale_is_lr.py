@@ -36,6 +36,7 @@ TEXT = ClaimText(
         "The net is not scale-invariant, or the optimizer's step is not homogeneous of degree one in the "
         "gradient: then a large initial lr does something that a small initial scale does not."
     ),
+    blind="any decay that depends on lr * wd alone, right or wrong: the step only has to be homogeneous.",
 )
 
 

@@ -31,6 +31,7 @@ TEXT = ClaimText(
         "Weight decay is coupled to the learning rate as another family couples it: multiplied by lr once "
         "too often or not at all, or put inside the gradient where it should stand outside."
     ),
+    blind="a decay that is off by a constant factor: both trainings of a pair have it.",
 )
 
 _BETAS = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}

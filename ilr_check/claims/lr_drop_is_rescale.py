@@ -40,6 +40,7 @@ TEXT = ClaimText(
         "The optimizer keeps something of the old lr (a buffer that contains it, a decay that does not "
         "follow it), so a schedule is no longer a statement about norms and weight decay."
     ),
+    blind="an optimizer that reads lr only once and ignores the drop in both runs; immediate-drop sees it.",
 )
 
 OPTIMIZERS = (

@@ -43,6 +43,10 @@ TEXT = ClaimText(
         "The memory of the initial scale does not fade at the rate lr * weight_decay: the decay is applied "
         "more or less often than once a step, or scales with lr otherwise than linearly."
     ),
+    blind=(
+        "a gradient that is wrong in the donor runs too, such as one of other labels: its size is not "
+        "predicted."
+    ),
 )
 
 TOLERANCE = 0.05

@@ -28,6 +28,7 @@ TEXT = ClaimText(
         "The momentum buffer is not torch's: a buffer that averages instead of summing, a decay outside the "
         "buffer, a Nesterov step that looks ahead otherwise, or dampening applied elsewhere."
     ),
+    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
 )
 
 LEVELS = (

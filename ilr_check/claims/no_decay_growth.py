@@ -39,6 +39,7 @@ TEXT = ClaimText(
         "Something shrinks or fixes the weights although weight decay is 0, or the step's length does not "
         "scale as the gradient's: a hidden decay, a projection, a normalised gradient."
     ),
+    blind="a constant factor on the gradient or on lr: it moves the curve, and hardly its exponent.",
 )
 
 TOLERANCE = 0.03

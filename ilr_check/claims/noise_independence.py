@@ -47,6 +47,10 @@ TEXT = ClaimText(
         "Batches are not drawn as stated: an order that is reused, a sampler that shuffles within buckets, "
         "or batches that overlap."
     ),
+    blind=(
+        "how large the noise is, and its correlation over two batches and more, which is drawn but not "
+        "judged."
+    ),
 )
 
 TOLERANCE = 0.03

@@ -30,6 +30,10 @@ TEXT = ClaimText(
         "The effective LR of equilibrium depends on lr beside lr * weight_decay: decay scales with lr by "
         "another power than 1, or the gradient step does."
     ),
+    blind=(
+        "a decay or a gradient that is off by a constant factor, which the ratio of the norms does not "
+        "notice."
+    ),
 )
 
 

@@ -49,6 +49,7 @@ TEXT = ClaimText(
         "The optimizer has a constant with a scale of its own (an eps that is not an argument, a clip), its "
         "decay is coupled otherwise than its record says, or one of its implementations differs from it."
     ),
+    blind="whatever has the right powers: other betas, another bias correction, or twice the decay.",
 )
 
 

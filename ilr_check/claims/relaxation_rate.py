@@ -39,6 +39,7 @@ TEXT = ClaimText(
         "The memory of the initial norm fades at another rate than lr * weight_decay sets: decay is applied "
         "more or less often than once a step, or by another factor."
     ),
+    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
 )
 
 TOLERANCE = 0.05

@@ -46,6 +46,10 @@ TEXT = ClaimText(
         "A layer that should be scale-invariant is not: a norm layer with an eps, stale statistics, a "
         "missing norm, or a skip connection or bias around it."
     ),
+    blind=(
+        "the backward pass and the optimizer: only outputs are compared; gradient-orthogonality looks at "
+        "gradients."
+    ),
 )
 
 CHECKED = 4

@@ -28,6 +28,7 @@ TEXT = ClaimText(
         "The norm does not forget at the rate that lr * weight_decay sets: weight decay does not scale with "
         "lr, a scheduler does not reach the optimizer, or the optimizer does not step as SGD does."
     ),
+    blind="what the drop does to loss and accuracy, which are not read.",
 )
 
 

@@ -29,6 +29,7 @@ TEXT = ClaimText(
         "A change of weight decay does not reach the optimizer, or reaches it with another power: decay is "
         "cached at construction, applied through lr alone, or scaled by something else."
     ),
+    blind="what the drop does to loss and accuracy, which are not read.",
 )
 
 

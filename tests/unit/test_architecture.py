@@ -140,14 +140,13 @@ def test_there_are_claims() -> None:
 
 
 @pytest.mark.parametrize("name", CLAIM_MODULES)
-def test_a_claim_has_its_files_name_and_rivals_and_says_what_it_means(name: str) -> None:
+def test_a_claim_has_its_files_name_and_rivals_and_says_what_it_means_and_cannot_see(name: str) -> None:
     claim = importlib.import_module(f"ilr_check.claims.{name}").CLAIM
     assert isinstance(claim, Claim)
     assert claim.id == name.replace("_", "-")
     assert len(set(claim.text.rivals)) == len(claim.text.rivals) >= 1
-    assert (
-        min(map(len, (claim.text.statement, claim.text.equation, claim.text.source, claim.text.meaning))) > 5
-    )
+    text = claim.text
+    assert min(map(len, (text.statement, text.equation, text.source, text.meaning, text.blind))) > 5
     assert claim.text.chapter in claims.GROUPS
 
 
