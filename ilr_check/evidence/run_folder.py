@@ -34,7 +34,7 @@ class RunFolder:
                 f"{path} already holds a run; choose another --out, or continue it with --resume {path}"
             )
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            (path / "traces").mkdir(parents=True, exist_ok=True)
             folder = cls(path)
             folder.write_manifest(manifest)
             (path / VERDICTS).touch()
