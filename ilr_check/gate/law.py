@@ -178,6 +178,8 @@ def needs(*names: str) -> Callable[[Subject], str]:
         if reason:
             return reason
         missing = [name for name in names if not subject.can_vary(name)]
+        if missing and missing[0] not in subject.hyper_names:
+            return f"the family has no {missing[0].replace('_', ' ')}"
         if missing:
             return (
                 f"{' and '.join(missing)} can be set neither by an argument nor in param_groups; "

@@ -294,8 +294,18 @@ class Trial:
         if hyper:
             self.set(**hyper)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = None if gradient is None else gradient.detach().clone()
-        self.optimizer.step()
+            parameter.grad = None if gradient is None else self._handed(gradient)
+        contract = self.subject.contract
+        if contract is not None and contract.closure:
+            # The gradients are chosen, so the loss says nothing: an even one ends a search after its step.
+            self.optimizer.step(lambda: torch.zeros(()))
+        else:
+            self.optimizer.step()
+
+    def _handed(self, gradient: Tensor) -> Tensor:
+        contract = self.subject.contract
+        copied = gradient.detach().clone()
+        return copied.to_sparse() if contract is not None and contract.sparse else copied
 
     def values(self) -> list[Tensor]:
         """Copies of the weights."""

@@ -18,6 +18,8 @@ from ilr_check.optim.contracts.contract import Contract, Slip
 from ilr_check.optim.contracts.running import ROUNDINGS, Array, Tracked, error_of, plain
 from ilr_check.optim.contracts.textbook import NO_SLIP, UNIT, Textbook
 
+SHARE_NAMED = 0.7
+"""The share of entries that a sparse gradient names."""
 DTYPES = {
     "float64": torch.float64,
     "float32": torch.float32,
@@ -179,9 +181,7 @@ def last_step_deviation(
                 parameter.copy_(_tensor(start, torch.float64, subject.device))
         else:
             book.step([gradient])
-        trial.optimizer.zero_grad()
-        parameter.grad = handed.clone()
-        trial.optimizer.step()
+        trial.step([handed])
     for key, value in book.states[0].items():
         off = ROUNDINGS * steps * UNIT["float64"] * np.abs(plain(value))
         if contract.float32_state and plain(value).ndim == 0:
@@ -202,11 +202,18 @@ def probing_gradients(
 ) -> list[list[Array | None]]:
     """Gradients whose entries range over four decades, so that eps, maxima and small moments all show.
 
+    For a contract of sparse gradients some entries are zero, others at every step.
     For a contract that wants them so, one entry in each row and column, of any sign and size at every step.
     """
     if contract is None or contract.gradients == "any":
         sizes = [[10.0 ** rng.uniform(-3, 1, size=shape) for shape in shapes] for _ in range(steps)]
-        return [[np.asarray(rng.normal(size=size.shape) * size) for size in row] for row in sizes]
+        sparse = contract is not None and contract.sparse
+
+        def drawn(size: Array) -> Array:
+            gradient = np.asarray(rng.normal(size=size.shape) * size)
+            return gradient * (rng.random(size=size.shape) < SHARE_NAMED) if sparse else gradient
+
+        return [[drawn(size) for size in row] for row in sizes]
     fixed = [_signed_permutation(rng, shape) for shape in shapes]
     return [[rng.normal(size=matrix.shape) * matrix for matrix in fixed] for _ in range(steps)]
 

@@ -22,8 +22,14 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         whole = path.ends()
         trial = path.advance(path.begin(), 0, BREAK)
         copied = copy.deepcopy(trial.optimizer)
+        try:
+            ends = _go_on(path, copied)
+        except Exception as error:
+            told = f"a deepcopy cannot step: {type(error).__name__}: {error}"
+            yield fact_reading(False, group=f"deepcopy, {words}", message=told, diagnosis=told)
+            return
         yield same_reading(
-            difference(whole, _go_on(path, copied)),
+            difference(whole, ends),
             group=f"deepcopy, {words}",
             diagnosis="a deepcopy taken in the middle ends elsewhere, by {}",
         )

@@ -112,6 +112,8 @@ class Contract:
     """Gradients for which the textbook's rounding bound was derived."""
     sparse: bool = False
     """Whether it takes sparse gradients only."""
+    closure: bool = False
+    """Whether its step wants a closure, which it may call several times."""
     float32_state: bool = False
     """Whether the family's own scalars may be float32 whatever the weights are."""
 

@@ -11,6 +11,7 @@ from ilr_check.optim.contracts import contracts
 
 KNOWN = {
     ("Adagrad", "group-settings"): "a group's own initial_accumulator_value gives way to the constructor's",
+    ("LBFGS", "copies"): "deepcopy and pickle drop _params, without which its step fails",
     ("Adafactor", "mixed-dtypes"): "its foreach path takes the first dtype group's eps1 for all",
     ("Adafactor", "tensor-shapes"): "it divides by the number of entries, which is 0 for an empty tensor",
 }
@@ -31,7 +32,23 @@ def test_it_keeps_its_contract(name: str, law: str) -> None:
     assert bool(wrong) == ((name, law) in KNOWN), wrong
 
 
-@pytest.mark.parametrize("name", CLASSES)
+def test_a_sparse_adam_that_moves_entries_without_gradient_is_caught() -> None:
+    class Dense(torch.optim.SparseAdam):
+        def step(self, closure=None):
+            for p in self.param_groups[0]["params"]:
+                where = torch.ones_like(p).nonzero().T
+                entries = p.grad.to_dense().flatten()
+                p.grad = torch.sparse_coo_tensor(where, entries, p.shape, check_invariants=False)
+            return super().step(closure)
+
+    subject, _ = subject_of(Dense, contract="sparseadam")
+    findings, _ = judge(planned("textbook-step")[0], subject)
+    wrong = [f.diagnosis for f in findings if f.verdict == "violated"]
+    assert len(wrong) == len(findings)
+    assert all("entries without a gradient move too, as in a dense Adam" in told for told in wrong)
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name != "LBFGS"])
 def test_its_family_is_found_by_measurement(name: str) -> None:
     subject, note = subject_of(getattr(torch.optim, name), contract="auto")
     assert subject.contract is not None

@@ -1,0 +1,47 @@
+"""L-BFGS: what can be said of an optimizer that chooses its direction from all tensors at once."""
+
+from __future__ import annotations
+
+from ilr_check.optim.contracts.contract import NO_DECAY, Contract, Hyper, Name, Number, State
+
+FLAT = "all tensors are one vector to it: its step has no textbook that goes by one tensor"
+
+STEPWISE = (
+    "memory",
+    "textbook-step",
+    "implementations",
+    "mixed-dtypes",
+    "tensor-shapes",
+    "schedulers",
+    "low-precision",
+    "bias-correction",
+    "compiled-step",
+)
+"""Laws that compare with a textbook step."""
+
+
+def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """There is none for one tensor."""
+    raise NotImplementedError(FLAT)
+
+
+LBFGS = Contract(
+    name="lbfgs",
+    title="L-BFGS with a closure",
+    source="Liu, Nocedal 1989, as torch.optim.LBFGS",
+    update=update,
+    names={"lr": Name(default=1.0, names=("lr", "learning_rate"))},
+    decay=NO_DECAY,
+    degree=None,
+    symmetry=None,
+    momentum="pairs of steps and changes of the gradient, over all tensors",
+    exceptions={
+        "missing-gradient": "all tensors are one vector to it, in which a missing gradient counts as zero",
+        "closure": "its search calls the closure several times a step",
+        "gradients-kept": "the law steps without a closure, which the family needs",
+        "group-settings": "it takes one parameter group only",
+        **dict.fromkeys(STEPWISE, FLAT),
+    },
+    closure=True,
+)
+CONTRACTS = (LBFGS,)

@@ -1,0 +1,50 @@
+"""SparseAdam: Adam for gradients that name the entries they speak of; the others stay as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ilr_check.optim.contracts.adam import MOMENTS, corrections, denominator
+from ilr_check.optim.contracts.contract import NO_DECAY, Contract, Hyper, Number, Slip, State
+from ilr_check.optim.contracts.running import plain
+from ilr_check.optim.symmetry import Symmetry
+
+DENSE = "the law hands over dense gradients, and the family takes sparse ones only"
+
+
+def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    """Adam where g has an entry, with eps before the correction; elsewhere moments and weights stay."""
+    named: Any = np.ones_like(plain(g)) if h.get("entries") == "all" else (plain(g) != 0.0).astype(float)
+    zero = 0.0 * g
+    m, v = s.get("m", zero), s.get("v", zero)
+    m = m + named * ((1.0 - h["beta1"]) * (g - m))
+    v = v + named * ((1.0 - h["beta2"]) * (g * g - v))
+    s["m"], s["v"] = m, v
+    first, second = corrections(h, t)
+    place = {"eps_place": "before correction"}
+    return named * (-h["lr"] * (m / first) / denominator(v, {**h, **place}, second))
+
+
+SPARSE_ADAM = Contract(
+    name="sparseadam",
+    title="Adam for sparse gradients, lazy where there is none",
+    source="torch.optim.SparseAdam, after Kingma, Ba 2015 with eps before the correction of v",
+    update=update,
+    names={key: name for key, name in MOMENTS.items() if key != "weight_decay"},
+    decay=NO_DECAY,
+    degree=0.0,
+    symmetry=Symmetry(arguments={"lr": 1, "eps": -1}),
+    momentum="exponential average of gradients from zero, of an entry over the steps that name it",
+    bias_correction=True,
+    settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
+    slips=(
+        Slip(sentence="entries without a gradient move too, as in a dense Adam", hyper={"entries": "all"}),
+        Slip(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
+        Slip(sentence="bias correction is off by one step: step t is corrected as if it were t+1", shift=1),
+    ),
+    exceptions=dict.fromkeys(("closure", "gradients-kept", "group-settings"), DENSE),
+    sparse=True,
+)
+CONTRACTS = (SPARSE_ADAM,)
