@@ -41,6 +41,8 @@ class GateTerminal:
         contract = one_line(report.contract or "none")
         note = f" ({one_line(report.contract_note)})" if report.contract_note else ""
         self._line(f"{one_line(report.target)}: contract {contract}{note}", "bold")
+        if cause := gate_words.headline(report):
+            self._line(one_line(cause), "bold red")
         found = gate_words.laws(report)
         for law in sorted(found, key=lambda law: law.failed):
             self._line(self._summary(law), STYLES.get(law.verdict, ""))

@@ -66,7 +66,29 @@ def sentence(report: GateReport) -> str:
     if not bad:
         return f"{agreeing} of {len(ran)} laws that were judged hold{aside}."
     names = ", ".join(law.text.id for law in bad[:4]) + (f" and {len(bad) - 4} more" if len(bad) > 4 else "")
-    return f"{agreeing} of {len(ran)} laws that were judged hold{aside}. To act on: {names}."
+    cause = headline(report)
+    first = f"{cause[0].upper()}{cause[1:]}. " if cause else ""
+    return f"{first}{agreeing} of {len(ran)} laws that were judged hold{aside}. To act on: {names}."
+
+
+def headline(report: GateReport) -> str:
+    """Where several laws are violated, the one sentence to read first; empty where fewer than two are.
+
+    The power law that decay-coupling fitted goes first, for it names lr and wd; then the sentence that most
+    laws say, alone or after a few words of their own; among equals the first.
+    """
+    broken = [law for law in laws(report) if law.verdict == "violated"]
+    told = {
+        law.text.id: [f.diagnosis.strip() for f in law.findings if f.verdict == "violated" and f.diagnosis]
+        for law in broken
+    }
+    sentences = [sentence for said in told.values() for sentence in said]
+    if len(broken) < 2 or not sentences:
+        return ""
+    support = {s: sum(any(other.endswith(s) for other in said) for said in told.values()) for s in sentences}
+    fitted = [s for s in told.get("decay-coupling", ()) if s.startswith("weight decay per step is ")]
+    chosen = fitted[0] if fitted else max(support, key=lambda s: support[s])
+    return f"probably one cause: {chosen} ({len(broken)} laws broke)"
 
 
 def why(finding: Finding) -> str:

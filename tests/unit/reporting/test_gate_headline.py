@@ -1,0 +1,65 @@
+"""Where one defect breaks many laws, one sentence comes first."""
+
+import html
+import io
+
+import pytest
+from gate_reports import finding, report
+from rich.console import Console
+
+from ilr_check.evidence import Finding
+from ilr_check.reporting import gate_page, gate_words, markdown
+from ilr_check.reporting.gate_terminal import GateTerminal
+
+BIAS = "there is no bias correction"
+DECAY = "weight decay per step is lr^2*wd, expected lr*wd"
+
+
+def said(law: str, diagnosis: str) -> Finding:
+    return finding(law, diagnosis=diagnosis)
+
+
+@pytest.mark.parametrize(
+    ("found", "headline"),
+    [
+        ([said("a", "one")], ""),
+        ([said("a", "one"), finding("b", "holds")], ""),
+        (
+            [
+                said("a", "the step is 2 times the textbook's"),
+                said("b", BIAS),
+                said("c", f"around eps, {BIAS}"),
+            ],
+            f"probably one cause: {BIAS} (3 laws broke)",
+        ),
+        (
+            [said("a", BIAS), said("b", BIAS), said("decay-coupling", DECAY)],
+            f"probably one cause: {DECAY} (3 laws broke)",
+        ),
+        (
+            [said("a", BIAS), said("b", BIAS), said("decay-coupling", "weight decay has no effect")],
+            f"probably one cause: {BIAS} (3 laws broke)",
+        ),
+        ([said("a", "one"), said("b", "two")], "probably one cause: one (2 laws broke)"),
+    ],
+    ids=[
+        "one law",
+        "one of two",
+        "shared by most",
+        "fitted law first",
+        "only where fitted",
+        "else the first",
+    ],
+)
+def test_the_most_telling_sentence_is_chosen(found: list[Finding], headline: str) -> None:
+    assert gate_words.headline(report(*found)) == headline
+
+
+def test_every_output_says_it_before_the_laws() -> None:
+    shown = report(said("first-law", BIAS), said("second-law", f"at zero gradient, {BIAS}"))
+    stream = io.StringIO()
+    GateTerminal(Console(file=stream, width=200)).finished(shown)
+    assert stream.getvalue().splitlines()[1] == f"probably one cause: {BIAS} (2 laws broke)"
+    lead = f"Probably one cause: {BIAS} (2 laws broke). 0 of 2 laws"
+    assert lead in gate_page.render(shown)
+    assert lead in html.unescape(markdown.render(shown))
