@@ -147,11 +147,13 @@ def net_specs(
         else (draw(st.integers(1, max_inputs)),)
     )
     if kind == "resnet":
+        # A number, a yes or no, and a width, as for an MLP.
+        count, before = draw(blocks), draw(st.booleans())
         return ResNetSpec(
             shape=shape,
-            blocks=draw(blocks),
+            blocks=count,
             width=draw(widths),
-            residual=draw(st.sampled_from(_RESIDUALS)),
+            residual=_RESIDUALS[before],
             kernel=draw(st.sampled_from([1, 3])) if image else 3,
             **options,
         )
