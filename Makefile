@@ -16,7 +16,7 @@ verify: $(STAMP)
 	$(BIN)/ilr-check verify --claims core
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not nightly and not gpu" tests properties
+	$(BIN)/python -m pytest -n auto -m "not nightly and not gpu" tests properties
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
