@@ -92,15 +92,16 @@ class Watch:
         alive = set(threading.enumerate())
         # The old numpy generator is global, so what a target draws from it must be put back.
         states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-        open_steps: dict[int, tuple[dict[str, Any], int]] = {}
+        # A stack: torch hooks every class that was ever built by itself, so a step that calls its parent's
+        # passes the hooks twice.
+        open_steps: dict[int, list[tuple[dict[str, Any], int]]] = {}
 
         def before_step(optimizer: Any, *_: Any) -> None:
-            open_steps[id(optimizer)] = _switches(), torch.initial_seed()
+            open_steps.setdefault(id(optimizer), []).append((_switches(), torch.initial_seed()))
 
         def after_step(optimizer: Any, *_: Any) -> None:
-            then = open_steps.pop(id(optimizer), None)
-            if then is not None:
-                _note(noted, *then, where="step()")
+            if open_steps.get(id(optimizer)):
+                _note(noted, *open_steps[id(optimizer)].pop(), where="step()")
 
         hooks = [register_optimizer_step_pre_hook(before_step), register_optimizer_step_post_hook(after_step)]
         try:
