@@ -57,6 +57,8 @@ SWITCHES = (
 # A drawn number moves the generator and leaves its initial seed; only seeding changes that.
 THREADS = "threads"
 SEED = "the seed of torch's generator"
+UNUSUAL = 0x1E55_ED00_D15E_A5ED
+"""The seed under a judgement: whoever seeds with 0 would change nothing where 0 was the seed already."""
 THREADS_OF_LIBRARIES = ("torch", "concurrent", "multiprocessing", "threading", "tqdm")
 """Modules whose threads are not the optimizer's own: compilers and loaders keep pools."""
 
@@ -88,10 +90,11 @@ class Watch:
     def during(self, label: str) -> Iterator[None]:
         """Compare around the whole and around every step; everything is put back, random states too."""
         noted = self.changes.setdefault(label, [])
-        begun, seed = _switches(), torch.initial_seed()
         alive = set(threading.enumerate())
         # The old numpy generator is global, so what a target draws from it must be put back.
         states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+        torch.manual_seed(UNUSUAL)
+        begun, seed = _switches(), torch.initial_seed()
         # A stack: torch hooks every class that was ever built by itself, so a step that calls its parent's
         # passes the hooks twice.
         open_steps: dict[int, list[tuple[dict[str, Any], int]]] = {}

@@ -100,6 +100,7 @@ def test_global_state_is_found_and_put_back_in_this_process(hostile, name: str, 
         )
 
     torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])  # from now on torch hooks the parent's step too
+    torch.manual_seed(0)  # the seed that a target sets may be the seed already
     before = world()
     result = check_optimizer(hostile[name], contract="sgd", claims=f"{ALONE},decay-coupling")
     assert world() == before

@@ -39,7 +39,6 @@ SURVIVORS = {
     "AdamWDecayRoundedAway": "rounds lr to bfloat16; low-precision steps with powers of two, which are exact",
     "ForeachForgetsMaximize": "wrong only where two switches are on at once; one is tried at a time",
     "StopsAtMissingGradient": "wrong for parameters after the one without a gradient; that one is tried last",
-    "GradientReadByMemory": "needs a gradient that is not contiguous; only weights are laid out by columns",
     "BufferAliasesGradient": "needs a gradient that is written in place after the step",
     "MissingGradientMoves": "coasts on momentum; missing-gradient steps with the default, which is none",
     "TensorLrCached": "needs an lr tensor that is changed in place between steps; ours stays as it is",
