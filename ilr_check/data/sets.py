@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ilr_check.data.specs import DataSpec, DigitsSpec
+from ilr_check.data.specs import DataSpec, DigitsSpec, SplitDigitsSpec, TeacherStudentSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,27 @@ class Dataset:
 
 def load(spec: DataSpec, *, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Dataset:
     """The data set of a spec; raises ``ModuleNotFoundError`` with the mend if its package is absent."""
-    x, y, classes = _digits() if isinstance(spec, DigitsSpec) else _teacher_student(spec)
+    if isinstance(spec, TeacherStudentSpec):
+        x, y, classes = _teacher_student(spec)
+    else:
+        x, y, classes = _digits()
+        if isinstance(spec, SplitDigitsSpec):
+            x, y = x[: -spec.held_out], y[: -spec.held_out]
+    return Dataset(x.to(dtype).to(device), y.to(device), classes)
+
+
+def load_held_out(
+    spec: DataSpec, count: int, *, dtype: torch.dtype = torch.float64, device: str = "cpu"
+) -> Dataset:
+    """Examples that no run of ``spec`` trains on, at most ``count``; raises ``ValueError`` if it has none."""
+    if isinstance(spec, DigitsSpec):
+        raise ValueError("DigitsSpec trains on every digit; take SplitDigitsSpec, which holds some out")
+    if isinstance(spec, SplitDigitsSpec):
+        x, y, classes = _digits()
+        x, y = x[-spec.held_out :][:count], y[-spec.held_out :][:count]
+    else:
+        # Drawn after the examples and the teacher, from the same stream.
+        x, y, classes = _teacher_student(spec, fresh=count)
     return Dataset(x.to(dtype).to(device), y.to(device), classes)
 
 
@@ -40,9 +60,11 @@ def _digits() -> tuple[Tensor, Tensor, int]:
     return torch.tensor(bunch.data, dtype=torch.float64) / 16.0, torch.tensor(bunch.target), 10
 
 
-def _teacher_student(spec: DataSpec) -> tuple[Tensor, Tensor, int]:
-    assert not isinstance(spec, DigitsSpec)
+def _teacher_student(spec: TeacherStudentSpec, fresh: int = 0) -> tuple[Tensor, Tensor, int]:
+    """The examples of a spec, or ``fresh`` others of the same teacher."""
     generator = torch.Generator().manual_seed(spec.seed)
     x = torch.randn(spec.examples, spec.inputs, generator=generator, dtype=torch.float64)
     teacher = torch.randn(spec.inputs, spec.classes, generator=generator, dtype=torch.float64)
+    if fresh:
+        x = torch.randn(fresh, spec.inputs, generator=generator, dtype=torch.float64)
     return x, (x @ teacher).argmax(dim=1), spec.classes

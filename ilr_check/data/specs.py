@@ -20,6 +20,25 @@ class DigitsSpec(
         _check_probability("redrawn", self.redrawn)
 
 
+class SplitDigitsSpec(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="split-digits",
+):
+    """The same digits, of which the last ``held_out`` are never trained on."""
+
+    redrawn: float = 0.0
+    held_out: int = 397
+
+    def __post_init__(self) -> None:
+        _check_probability("redrawn", self.redrawn)
+        if not 1 <= self.held_out <= 1765:
+            raise ValueError(f"held_out={self.held_out} must lie in [1, 1765], so that a batch of 32 is left")
+
+
 class TeacherStudentSpec(
     msgspec.Struct,
     frozen=True,
@@ -44,7 +63,7 @@ class TeacherStudentSpec(
         _check_probability("redrawn", self.redrawn)
 
 
-DataSpec = DigitsSpec | TeacherStudentSpec
+DataSpec = DigitsSpec | SplitDigitsSpec | TeacherStudentSpec
 
 
 class TangentNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

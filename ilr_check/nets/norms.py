@@ -17,12 +17,13 @@ subtraction, with a factor 2.
 """
 
 
-def normalise(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
+def normalise(x: Tensor, spec: NormSpec, eps: Tensor | None = None, rows: int | None = None) -> Tensor:
     """Return (x - mean) / sqrt(var + eps) over each normalisation set, with the biased variance.
 
     ``x`` is [batch, features] or [batch, channels, height, width], or weights [outputs, ...] where ``spec``
     normalises these; the result has its shape. ``rms`` and ``weight_norm`` take 0 for the mean. ``eps``
-    stands for ``spec.eps`` if it is given, so that one can differentiate by it.
+    stands for ``spec.eps`` if it is given, so that one can differentiate by it. With ``rows`` the statistics
+    of a ``batch`` norm are those of the first ``rows`` rows, and the others are judged by them.
 
     With eps = 0 a set with sqrt(var) <= 8 u max|x| (u the unit roundoff of the dtype) gives 0 with zero
     gradient, else the result satisfies normalise(2^k x) == normalise(x) bit for bit and its gradient scales
@@ -31,11 +32,12 @@ def normalise(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
     through.
     """
     sets, dims = as_sets(x, spec)
-    centred = sets - sets.mean(dims, keepdim=True) if spec.centred else sets
-    var = centred.square().mean(dims, keepdim=True)
+    rows = rows if spec.kind == "batch" else None
+    centred = sets - sets[:rows].mean(dims, keepdim=True) if spec.centred else sets
+    var = centred[:rows].square().mean(dims, keepdim=True)
     if spec.eps > 0:
         return (centred / (var + (spec.eps if eps is None else eps)).sqrt()).reshape(x.shape)
-    alive = is_alive(sets, var, dims)
+    alive = is_alive(sets[:rows], var, dims)
     # Twice `where`: the first keeps sqrt'(0) = inf out of the backward pass, the second zeroes the output.
     sigma = torch.where(alive, var, 1.0).sqrt()
     return torch.where(alive, centred / sigma, 0.0).reshape(x.shape)
@@ -72,10 +74,12 @@ class Norm(nn.Module):
         self.spec = spec
         self.eps: Tensor | None = None
         """In the place of ``spec.eps``, where somebody wants to move it or to differentiate by it."""
+        self.rows: int | None = None
+        """How many of the first rows a ``batch`` norm takes its statistics from; None for all of them."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``x`` as ``normalise`` does."""
-        return normalise(x, self.spec, self.eps)
+        return normalise(x, self.spec, self.eps, self.rows)
 
     def extra_repr(self) -> str:
         """Show the spec in the module's repr."""

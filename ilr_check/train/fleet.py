@@ -52,6 +52,8 @@ BLOCK = 32
 Progress = Callable[[float], None]
 Advance = Callable[[int, Batch, Weights, bool], tuple[Tensor, Weights]]
 """(step, batch, noise, whether the gradients are wanted) -> (losses, gradients); makes the step."""
+Observer = Callable[[int, slice, Weights], None]
+"""(steps made, which runs, their weights); the weights change with the next step, so clone what is kept."""
 
 
 class Fleet:
@@ -119,16 +121,31 @@ class Fleet:
         """By number of different settings in a chunk, how a black box was found to be steppable."""
 
     def train(
-        self, runs: Runs, steps: int, *, record_every: int = 1, progress: Progress | None = None
+        self,
+        runs: Runs,
+        steps: int,
+        *,
+        record_every: int = 1,
+        progress: Progress | None = None,
+        observer: Observer | None = None,
+        observed: Sequence[int] = (),
     ) -> Trace:
-        """Train every run for ``steps`` steps and return what was measured at each recorded step."""
+        """Train every run for ``steps`` steps and return what was measured at each recorded step.
+
+        ``observer`` sees the weights of each chunk of runs after ``observed`` numbers of steps, 0 to
+        ``steps``; training goes on as if it had not looked.
+        """
+        outside = [at for at in observed if not 0 <= at <= steps]
+        if outside:
+            raise ValueError(f"observed={outside}: must lie in [0, {steps}], the steps of the training")
+        watch = (observer, frozenset(observed)) if observer else None
         count = len(runs.seeds)
         recording = Recording(self.names, count, steps, record_every)
         chunks = [slice(i, min(i + self.lanes, count)) for i in range(0, count, self.lanes)]
         with torch.no_grad(), room_for_programs():
             for number, chunk in enumerate(chunks):
                 report = _scaled(progress, number / len(chunks), 1.0 / len(chunks))
-                self._train_chunk(runs, chunk, recording, record_every, report)
+                self._train_chunk(runs, chunk, recording, record_every, report, watch)
         return recording.trace()
 
     def logits(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -143,7 +160,13 @@ class Fleet:
         return out
 
     def _train_chunk(
-        self, runs: Runs, chunk: slice, recording: Recording, record_every: int, progress: Progress | None
+        self,
+        runs: Runs,
+        chunk: slice,
+        recording: Recording,
+        record_every: int,
+        progress: Progress | None,
+        watch: tuple[Observer, frozenset[int]] | None,
     ) -> None:
         steps = recording.total
         lane_of = np.minimum(np.arange(chunk.start, chunk.start + self.lanes), chunk.stop - 1)
@@ -160,6 +183,12 @@ class Fleet:
         buffers = Buffers(weights, len(recording.steps))
         generators = self.batches.generators(seeds)
         noise = self._noise(weights, seeds)
+
+        def look(done: int) -> None:
+            if watch and done in watch[1]:
+                watch[0](done, chunk, {name: w[:used] for name, w in weights.items()})
+
+        look(0)
         with ExitStack() as stack:
             for t in range(steps):
                 offset = t % BLOCK
@@ -174,6 +203,7 @@ class Fleet:
                 loss, grads = advance(t, batch, next(noise), recorded)
                 if recorded:
                     buffers.keep(t // record_every, loss, self._measure(before, grads, weights))
+                look(t + 1)
                 if progress and (offset == BLOCK - 1 or t == steps - 1):
                     progress((t + 1) / steps)
         tally.begin(weights)
@@ -243,7 +273,8 @@ class Fleet:
             for name, shape in self.shapes.items()
         }
         for lane, (seed, run) in enumerate(zip(seeds, lane_of, strict=True)):
-            drawn = initial_parameters(self.net, seed, dtype=torch.float64, device="cpu")
+            origin = seed if runs.init_seed is None else runs.init_seed
+            drawn = initial_parameters(self.net, origin, dtype=torch.float64, device="cpu")
             for name, w in drawn.items():
                 w = w * float(scale[lane])
                 if norm is not None:
