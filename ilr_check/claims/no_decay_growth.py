@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.donors import TransferReadings, TransferRuns
+from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
 from ilr_check.claims.experiments.nets import digits_and_generated
-from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
+from ilr_check.claims.experiments.populations import (
+    decision_name,
+    file_name,
+    finding_of,
+    judged_groups,
+    units_by_group,
+)
 from ilr_check.claims.experiments.transfer import predicted_from
-from ilr_check.data import DataSpec, TangentNoise
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import MeanEquivalence, Rival, examine
 
@@ -46,20 +50,13 @@ TOLERANCE = 0.03
 """What we tolerate in the exponent; the rivals are 0.25 and 0.5 away."""
 
 
-class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Growth(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A training without weight decay; the exponent is read off the steps from ``first`` on."""
 
-    title: str
-    net: NetSpec
-    data: DataSpec
-    lr: float = 0.5
     steps: int = 2000
     first: int = 60
     start_norm: float = 0.5
-    batch_size: int = 32
-    noise: TangentNoise | None = None
     planned_sd: float | None = 0.03
-    looks: tuple[int, ...] = (64, 128, 256)
 
     def schedule(self) -> Array:
         """The LR at each step."""
@@ -82,14 +79,12 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     """The reference net on digits with half of the labels redrawn; generated nets too beyond ``quick``."""
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {title}",
-            subject=msgspec.to_builtins(Growth(title=title, net=net, data=data)),
-            decisions=tuple(f"{TEXT.id}/{title}/{group}" for group in judged_groups(net)),
-        )
-        for title, net, data in digits_and_generated(TEXT.id, profile, seed)
+    return units_by_group(
+        TEXT.id,
+        [
+            Growth(title=title, net=net, data=data)
+            for title, net, data in digits_and_generated(TEXT.id, profile, seed)
+        ],
     )
 
 
@@ -109,7 +104,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
             margin_reason=f"tolerance {TOLERANCE}; the recursion's second term is below a tenth of it",
             rivals=(Rival(name="t^(-1/4)", expected=-0.25), Rival(name="t^(-1)", expected=-1.0)),
             looks=growth.looks,
-            false_fail=context.share(f"{TEXT.id}/{growth.title}/{group}"),
+            false_fail=context.share(decision_name(TEXT.id, growth, group)),
             sd=growth.planned_sd,
         )
         examination = examine(design, partial(exponents, readings))

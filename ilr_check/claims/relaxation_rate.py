@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.donors import TransferReadings, TransferRuns
+from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
 from ilr_check.claims.experiments.nets import digits_and_generated
-from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
+from ilr_check.claims.experiments.populations import (
+    decision_name,
+    file_name,
+    finding_of,
+    judged_groups,
+    units_by_group,
+)
 from ilr_check.claims.experiments.transfer import relaxation_rates
-from ilr_check.data import DataSpec, TangentNoise
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import CurveEquivalence, Rival, examine
 
@@ -49,20 +53,12 @@ MULTIPLES = (3.0, 1.0 / 3.0)
 """Initial norms, in units of about the equilibrium norm."""
 
 
-class Return(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Return(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A training at constant settings from one initial norm of every tensor."""
 
-    title: str
-    net: NetSpec
-    data: DataSpec
     start_norm: float = 1.0
-    lr: float = 0.5
     weight_decay: float = 0.032
     length: float = 3.0
-    batch_size: int = 32
-    noise: TangentNoise | None = None
-    planned_sd: float | None = 0.08
-    looks: tuple[int, ...] = (64, 128, 256)
 
     @property
     def intrinsic_lr(self) -> float:
@@ -97,14 +93,12 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     """The reference net on digits with half of the labels redrawn; generated nets too beyond ``quick``."""
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {title}",
-            subject=msgspec.to_builtins(Return(title=title, net=net, data=data)),
-            decisions=tuple(f"{TEXT.id}/{title}/{group}" for group in judged_groups(net)),
-        )
-        for title, net, data in digits_and_generated(TEXT.id, profile, seed)
+    return units_by_group(
+        TEXT.id,
+        [
+            Return(title=title, net=net, data=data)
+            for title, net, data in digits_and_generated(TEXT.id, profile, seed)
+        ],
     )
 
 
@@ -126,7 +120,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
                 for name, factor in zip(TEXT.rivals, (0.5, 2.0), strict=True)
             ),
             looks=base.looks,
-            false_fail=context.share(f"{TEXT.id}/{base.title}/{group}"),
+            false_fail=context.share(decision_name(TEXT.id, base, group)),
             sd=base.planned_sd,
         )
         examination = examine(

@@ -12,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.donors import TransferReadings, TransferRuns
+from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
 from ilr_check.claims.experiments.identities import longest_sum, norm_identity
-from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
-from ilr_check.data import DataSpec, TangentNoise
+from ilr_check.claims.experiments.populations import (
+    decision_name,
+    file_name,
+    finding_of,
+    judged_groups,
+    units_by_group,
+)
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import CurveEquivalence, Decision, Examination, Rival, examine
 from ilr_check.theory.relaxation import equilibrium_gamma
@@ -49,21 +53,13 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return np.asarray(self.start + (self.end - self.start) * way)
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A training: ``burn_in`` steps at the base LR, which forget the start, then the phases of a schedule."""
 
-    title: str
-    net: NetSpec
-    data: DataSpec
     phases: tuple[Phase, ...]
-    lr: float = 0.5
     weight_decay: float = 0.008
     burn_in: int = 600
-    batch_size: int = 32
     start_norm: float = 2.0
-    noise: TangentNoise | None = None
-    planned_sd: float | None = 0.08
-    looks: tuple[int, ...] = (64, 128, 256)
 
     @property
     def steps(self) -> int:
@@ -117,15 +113,7 @@ class CourseLaw:
 
     def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
         """One unit a course, with one decision an invariant group."""
-        return tuple(
-            Unit(
-                claim=self.text.id,
-                title=f"{self.text.id}: {course.title}",
-                subject=msgspec.to_builtins(course),
-                decisions=tuple(self._decision(course, group) for group in judged_groups(course.net)),
-            )
-            for course in self.courses(profile, seed)
-        )
+        return units_by_group(self.text.id, self.courses(profile, seed))
 
     def judge(self, subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
         """Judge one course; tests plant defects through ``rule``."""
@@ -135,7 +123,7 @@ class CourseLaw:
         figures: list[Figure] = []
         for group, tensors in judged_groups(course.net).items():
             readings = TransferReadings(runs, tensors)
-            examination = self._examine(readings, context.share(self._decision(course, group)))
+            examination = self._examine(readings, context.share(decision_name(self.text.id, course, group)))
             n = examination.runs_used
             about: dict[str, Any] = {"group": group, "subject": subject, "figure": ""}
             if n:
@@ -153,9 +141,6 @@ class CourseLaw:
                 )
             )
         return Judged(tuple(findings), tuple(figures))
-
-    def _decision(self, course: Course, group: str) -> str:
-        return f"{self.text.id}/{course.title}/{group}"
 
     def _rivals(self, course: Course) -> tuple[Rival, ...]:
         """The rivals on the scale (1 - r^4 / predicted r^4) / 2."""

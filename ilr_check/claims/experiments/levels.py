@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns
-from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
+from ilr_check.claims.experiments.populations import (
+    decision_name,
+    file_name,
+    finding_of,
+    judged_groups,
+    units_by_group,
+)
 from ilr_check.evidence import ClaimText, Figure, Series
 from ilr_check.evidence.records import Form
 from ilr_check.optim.rules import Rule
@@ -52,15 +58,7 @@ class LevelLaw:
 
     def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
         """One unit an experiment, with one decision an invariant group."""
-        return tuple(
-            Unit(
-                claim=self.text.id,
-                title=f"{self.text.id}: {experiment.title}",
-                subject=msgspec.to_builtins(experiment),
-                decisions=tuple(self._decision(experiment, group) for group in judged_groups(experiment.net)),
-            )
-            for experiment in self.experiments(profile, seed)
-        )
+        return units_by_group(self.text.id, self.experiments(profile, seed))
 
     def judge(
         self,
@@ -75,7 +73,7 @@ class LevelLaw:
         findings: list[Finding] = []
         figures: list[Figure] = []
         for group, tensors in judged_groups(experiment.net).items():
-            design = self._design(experiment, context.share(self._decision(experiment, group)))
+            design = self._design(experiment, context.share(decision_name(self.text.id, experiment, group)))
             examination = examine(design, partial(self.deviations, runs, tensors))
             n = examination.runs_used
             if n:
@@ -93,9 +91,6 @@ class LevelLaw:
                 )
             )
         return Judged(tuple(findings), tuple(figures))
-
-    def _decision(self, experiment: Equilibrium, group: str) -> str:
-        return f"{self.text.id}/{experiment.title}/{group}"
 
     def _design(self, experiment: Equilibrium, share: float) -> CurveEquivalence:
         corrections, words = self.corrections(experiment)

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.experiments.donors import TransferReadings
-from ilr_check.data import DataSpec, TangentNoise
-from ilr_check.nets.specs import NetSpec
+from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings
 
 Array = NDArray[np.float64]
 
 
-class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Drop(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A training with one change: ``before`` steps, ``after`` steps at lr / factor and wd / decay_factor.
 
     ``start_norm`` is the initial norm of every tensor, the same in all runs, so that a prediction needs
-    nothing of the judged runs. With ``noise`` the run is the control of constant trace. ``planned_sd`` is the
-    run-to-run standard deviation of the judged quantity that the design has to cope with, checked before any
-    training: at the worst point of the curve the nets here have 0.03 to 0.09, the control 0.003 to 0.01.
+    nothing of the judged runs.
     """
 
-    title: str
-    net: NetSpec
-    data: DataSpec
-    lr: float = 0.5
     weight_decay: float = 0.008
     before: int = 1000
     after: int = 4500
     factor: float = 10.0
     decay_factor: float = 1.0
-    batch_size: int = 32
     start_norm: float = 2.0
-    noise: TangentNoise | None = None
-    planned_sd: float | None = 0.08
-    looks: tuple[int, ...] = (64, 128, 256)
 
     @property
     def intrinsic_lr(self) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Finding
+from ilr_check.claims.claim import Finding, Unit
 from ilr_check.evidence import Margin, Measured, RivalOutcome
 from ilr_check.evidence.records import Form
 from ilr_check.nets import NetSpec, net_groups
@@ -63,6 +64,35 @@ class Population:
 def judged_groups(net: NetSpec) -> dict[str, tuple[str, ...]]:
     """The invariant groups of a net that a law of the norm speaks about: name to tensors."""
     return {"+".join(g.names): g.names for g in net_groups(net) if g.kind in ("exact", "joint")}
+
+
+class Experiment(Protocol):
+    """What units are planned from: a struct with a title that no other of its claim has, and its net."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def net(self) -> NetSpec: ...
+
+
+def units_by_group(claim: str, experiments: Iterable[Experiment]) -> tuple[Unit, ...]:
+    """One unit an experiment, with one decision an invariant group."""
+    return tuple(
+        Unit(
+            claim=claim,
+            title=f"{claim}: {experiment.title}",
+            subject=msgspec.to_builtins(experiment),
+            decisions=tuple(
+                decision_name(claim, experiment, group) for group in judged_groups(experiment.net)
+            ),
+        )
+        for experiment in experiments
+    )
+
+
+def decision_name(claim: str, experiment: Experiment, group: str) -> str:
+    """Under which name the decision about a group has its share of the error budget."""
+    return f"{claim}/{experiment.title}/{group}"
 
 
 def file_name(*parts: str) -> str:

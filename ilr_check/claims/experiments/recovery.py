@@ -15,7 +15,13 @@ from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Uni
 from ilr_check.claims.experiments.donors import TransferRuns
 from ilr_check.claims.experiments.identities import immediate_drop, longest_sum, norm_identity
 from ilr_check.claims.experiments.lr_drop import Drop, DropReadings
-from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
+from ilr_check.claims.experiments.populations import (
+    decision_name,
+    file_name,
+    finding_of,
+    judged_groups,
+    units_by_group,
+)
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome, Series
 from ilr_check.evidence.records import Form
 from ilr_check.optim.sgd import UpdateRule, plain
@@ -49,15 +55,7 @@ class Recovery:
 
     def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
         """One unit a training, with one decision an invariant group."""
-        return tuple(
-            Unit(
-                claim=self.text.id,
-                title=f"{self.text.id}: {drop.title}",
-                subject=msgspec.to_builtins(drop),
-                decisions=tuple(self._decision(drop, group) for group in judged_groups(drop.net)),
-            )
-            for drop in self.drops(profile, seed)
-        )
+        return units_by_group(self.text.id, self.drops(profile, seed))
 
     def judge(
         self,
@@ -75,7 +73,7 @@ class Recovery:
         form: Form = "raw" if drop.noise else "transfer"
         for group, tensors in judged_groups(drop.net).items():
             readings = DropReadings(runs, tensors)
-            share = context.share(self._decision(drop, group))
+            share = context.share(decision_name(self.text.id, drop, group))
             examination = (self._control if drop.noise else self._transfer)(readings, share)
             n = examination.runs_used
             if n == 0:
@@ -108,9 +106,6 @@ class Recovery:
             if not drop.noise:
                 findings.append(self._raw(readings, n, **about))
         return Judged(tuple(findings), tuple(figures))
-
-    def _decision(self, drop: Drop, group: str) -> str:
-        return f"{self.text.id}/{drop.title}/{'raw' if drop.noise else 'transfer'}/{group}"
 
     def _transfer(self, readings: DropReadings, share: float) -> Examination:
         """The whole curve of log effective LR against what the noise of other runs predicts."""
