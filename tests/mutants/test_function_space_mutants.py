@@ -1,0 +1,68 @@
+"""Broken trainers and nets without normalisation against the claims about deep nets and other norms."""
+
+import msgspec
+import pytest
+from broken_rules import decay_halved, decay_twice, decay_written_first
+
+from ilr_check.claims import deep_bn, other_norms
+from ilr_check.claims.claim import Context
+from ilr_check.claims.experiments.deep import DeepNet
+from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
+from ilr_check.data import DigitsSpec, TangentNoise
+from ilr_check.nets.specs import MLPSpec, NormSpec
+from ilr_check.optim.sgd import UpdateRule
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+SKIPS = deep_bn.Deep(title="cheap", net=DeepNet(depth=14, width=16, skips=True), looks=(32,))
+PLAIN = deep_bn.Deep(title="cheap", net=DeepNet(depth=20, width=16), looks=(32,), burn=0.1, window=0.2)
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [(decay_halved, "violated"), (decay_twice, "violated"), (decay_written_first, "holds")],
+)
+def test_a_deep_net_shows_what_decay_is_applied(rule: UpdateRule, verdict: str) -> None:
+    (finding,) = deep_bn.judge(msgspec.to_builtins(SKIPS), CONTEXT, rule=rule).findings
+    assert finding.verdict == verdict
+
+
+def test_a_deep_net_without_normalisation_is_told_from_one_with() -> None:
+    slow = msgspec.structs.replace(SKIPS, lr=SKIPS.lr / 1e5, weight_decay=SKIPS.weight_decay * 1e5)
+    (finding,) = deep_bn.judge(
+        msgspec.to_builtins(slow), CONTEXT, judged=DeepNet(depth=14, width=16, normalised=False)
+    ).findings
+    assert finding.verdict != "holds"
+    assert finding.measured.value == pytest.approx(-0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(("skips", "verdict"), [(False, "holds"), (True, "violated")])
+def test_skips_take_the_growth_away(skips: bool, verdict: str) -> None:
+    judged = msgspec.structs.replace(PLAIN.net, skips=skips)
+    tall = msgspec.structs.replace(PLAIN, lr=1e5, weight_decay=1e-6)
+    findings = deep_bn.judge(msgspec.to_builtins(tall), CONTEXT, judged=judged).findings
+    assert {f.group: f.verdict for f in findings}["growth"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [(decay_halved, "violated"), (decay_twice, "violated"), (decay_written_first, "holds")],
+)
+def test_weight_norm_with_noise_shows_what_decay_is_applied(rule: UpdateRule, verdict: str) -> None:
+    experiment = Equilibrium(
+        title="cheap",
+        net=MLPSpec(inputs=64, widths=(16,), classes=10, norm=NormSpec(kind="weight_norm")),
+        data=DigitsSpec(redrawn=0.5),
+        levels=(Level(lr=0.5, weight_decay=0.064),),
+        noise=TangentNoise(size=2.0),
+        looks=(64,),
+        planned_sd=0.05,
+    )
+    found = other_norms.LAW.judge(msgspec.to_builtins(experiment), CONTEXT, rules={"sgd": rule})
+    assert [finding.verdict for finding in found.findings] == [verdict]
