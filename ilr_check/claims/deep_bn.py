@@ -202,7 +202,7 @@ def _by_depth(layers: Array) -> Array:
 
 
 def _control(base: Deep, context: Context) -> Array:
-    """What the same code reads of nets without normalisation, nor skips, whose signal would grow, [points]."""
+    """What the same code reads of nets without normalisation, and without skips, [points]."""
     net = msgspec.structs.replace(base.net, normalised=False, skips=False)
     seeds = [derive(context.seed, base.title, "control", i) for i in range(base.looks[0])]
     trace = train(
@@ -283,7 +283,7 @@ def _rotation_design(base: Deep, context: Context, control: Array) -> CurveEquiv
         estimand="rotation per step / arccos(1 - lambda_e), less 1, in eight stretches of layers",
         points=POINTS,
         margin=(-room, room),
-        margin_reason=f"change of the norm over the window {corrections:.3f} + tolerance {ROTATION_TOLERANCE}",
+        margin_reason=f"change of the norm {corrections:.3f} + tolerance {ROTATION_TOLERANCE}",
         rivals=(Rival(name="no normalisation", expected=tuple(control.tolist())),),
         looks=base.looks,
         false_fail=context.share(base.decision("rotation")),
