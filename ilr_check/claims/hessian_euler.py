@@ -12,6 +12,7 @@ from ilr_check.claims.experiments.derivatives import (
     gap,
     is_finite,
     out_of_range,
+    products_leave_range,
     scaled,
     scalings,
 )
@@ -64,7 +65,9 @@ def check(example: Scaling) -> Outcome:
         expected = scaled(product.values, factors, HESSIAN_DEGREE + 1)
         deviations = {name: gap(expected[name], other.values[name], setting.dtype) for name in expected}
         if max(deviations.values()) > 0 and any(
-            out_of_range(module, w, step.x, step.y, expected, other.values) for w in (step.before, weights)
+            out_of_range(module, w, step.x, step.y, expected, other.values)
+            or products_leave_range(module, w, step.x, step.y, along)
+            for w, along in ((step.before, v), (weights, scaled(v, factors)))
         ):
             skipped = UNDERFLOW
             break

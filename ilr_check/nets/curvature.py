@@ -33,7 +33,7 @@ product: h (1 + M)(1 + 1/sigma)^3 (1 + max|t| + max|vbar|) n, since later factor
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,19 +118,15 @@ class Curvature:
         elif isinstance(module, Layer):
             self.layers.append(_LayerPass(module, args[0], *(args[1:] or (1,))))
 
-    def variances(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """At each norm the variances of the sets that are not dead, and all non-zero |dL/dy| / variance."""
-        for passed, y_bar in zip(self.norms, self._y_bars, strict=True):
-            zeros = torch.zeros_like(passed.z)
-            sets = _Sets(passed, zeros, y_bar, zeros, torch.zeros_like(passed.y), self.unit_roundoff)
-            ratio = as_sets(y_bar.detach(), passed.norm.spec)[0].double().abs() / sets.sigma**2
-            yield (sets.sigma**2)[sets.alive > 0], ratio[ratio > 0]
+    def adjoints(self, v: Tensors) -> list[list[Tensor]]:
+        """The second backward pass alone: H v, and the adjoints t, q and those of dL/dx, in order of use."""
+        along = sum((self.gradients[name] * v[name]).sum() for name in self.leaves)
+        parts = [list(self.leaves.values()), self._z_bars, [norm.y for norm in self.norms], self._x_bars]
+        return _derivatives(along, parts, create_graph=False)
 
     def times(self, v: Tensors) -> HessianProduct:
         """H v with its bounds, for ``v`` by name."""
-        along = sum((self.gradients[name] * v[name]).sum() for name in self.leaves)
-        parts = [list(self.leaves.values()), self._z_bars, [norm.y for norm in self.norms], self._x_bars]
-        values, t, q, adjoints = _derivatives(along, parts, create_graph=False)
+        values, t, q, adjoints = self.adjoints(v)
         given = iter(adjoints)
         inputs = [next(given) if call.x.requires_grad else torch.zeros_like(call.x) for call in self.layers]
         terms = tuple(

@@ -11,6 +11,7 @@ from torch import Tensor
 from ilr_check.claims import gradient_homogeneity, hessian_euler, noise_covariance
 from ilr_check.claims.exact import REFUTED
 from ilr_check.claims.experiments.derivatives import Scaling
+from ilr_check.claims.experiments.paths import UNDERFLOW
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets import norms
 from ilr_check.nets.curvature import Curvature
@@ -95,16 +96,19 @@ MUTANTS: dict[str, tuple[Callable[[Tensor, NormSpec], Tensor], set[str]]] = {
 }
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("claim", CHECKS)
 @pytest.mark.parametrize("kind", ["batch", "layer"])
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_wrong_norm_is_killed_by_just_these_laws(
-    monkeypatch: pytest.MonkeyPatch, mutant: str, kind: Any, claim: str
+    monkeypatch: pytest.MonkeyPatch, mutant: str, kind: Any, claim: str, dtype: Dtype
 ) -> None:
     normalise, killers = MUTANTS[mutant]
     monkeypatch.setattr(norms.Norm, "forward", lambda self, x: normalise(x, self.spec))
-    ratio = CHECKS[claim].check(example(msgspec.structs.replace(MLP, norm=NormSpec(kind=kind)))).ratio
-    assert (ratio > 1.0) == (claim in killers), f"{ratio:.3g} bounds"
+    net = msgspec.structs.replace(MLP, norm=NormSpec(kind=kind))
+    outcome = CHECKS[claim].check(example(net, dtype))
+    assert not outcome.skipped, "a defect must not pass for underflow"
+    assert (outcome.ratio > 1.0) == (claim in killers), f"{outcome.ratio:.3g} bounds"
 
 
 def test_a_hessian_product_is_the_derivative_of_the_gradient() -> None:
@@ -124,6 +128,31 @@ def test_a_hessian_product_is_the_derivative_of_the_gradient() -> None:
     )
     for name, value in product.values.items():
         torch.testing.assert_close(value, (there[name] - here[name]) / 2e-5, rtol=1e-6, atol=1e-7)
+
+
+def test_a_second_backward_pass_that_underflows_is_named_a_corner() -> None:
+    """Found by the search: decay makes 12 layers tiny in one step, while the first backward pass is in range.
+
+    In float32 dL/dy falls to 6e-43 and the terms of <grad L, v> to 1e-44; the entries of H v that differ are
+    of 1e-31, and differ from those in float64 by half.
+    """
+    net = MLPSpec(
+        inputs=1,
+        widths=(4,) * 12,
+        classes=2,
+        norm=NormSpec(kind="layer", affine=True),
+        activation="identity",
+        head_seed=17,
+    )
+    setting = msgspec.structs.replace(
+        example(net, "float32").setting,
+        data=TeacherStudentSpec(inputs=1, classes=2),
+        hyper=HyperParams(lr=0.125, weight_decay=8.0, batch_size=2, steps=2),
+    )
+    outcome = hessian_euler.check(Scaling(setting=setting, powers=(1,)))
+    assert outcome.skipped == UNDERFLOW
+    assert outcome.steps == 1, "the first step is in range and is judged"
+    assert outcome.ratio <= 1.0
 
 
 @pytest.mark.parametrize("powers", [(), (0,), (0, 0), (17,)])

@@ -13,6 +13,7 @@ from torch.func import functional_call
 from ilr_check.claims.experiments.worlds import settings
 from ilr_check.nets import net_groups
 from ilr_check.nets.curvature import Curvature
+from ilr_check.nets.ranges import RangeWatch
 from ilr_check.nets.specs import NetSpec
 from ilr_check.theory.rounding import UNIT_ROUNDOFF
 from ilr_check.train.loop import Setting
@@ -112,25 +113,25 @@ def out_of_range(
 ) -> bool:
     """Whether rounding is no longer relative, so that a power of two does not pass through unchanged.
 
-    So it is where two results differ only in entries that near the smallest normal number, and where a norm
-    layer leaves the range.
+    So it is where two results differ only in entries that near the smallest normal number, and where the
+    gradient is not computed within the range.
     """
     info = torch.finfo(x.dtype)
     floor = info.tiny / info.eps
     differing = [one[name][one[name] != two[name]].abs() for name in one]
     small = [bool((part < floor).all()) for part in differing if part.numel()]
-    return (bool(small) and all(small)) or norms_leave_range(module, weights, x, y)
+    return (bool(small) and all(small)) or gradients_leave_range(module, weights, x, y)
 
 
-def norms_leave_range(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor) -> bool:
-    """Whether inside a norm layer a variance, or the gradient over it, is no longer a normal number.
+def gradients_leave_range(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor) -> bool:
+    """Whether the loss or its gradient meets a number outside the range on the way; see ``RangeWatch``."""
+    with RangeWatch() as watch:
+        gradients(module, weights, x, y)
+    return bool(watch.left)
 
-    With a share 1/u of room, since both are sums of terms that may be smaller.
-    """
-    info = torch.finfo(x.dtype)
-    floor = info.tiny / info.eps
-    return any(
-        bool(((variance < floor / info.eps) | (variance > info.max * info.eps)).any())
-        or bool((ratio < floor).any())
-        for variance, ratio in Curvature(module, weights, x, y).variances()
-    )
+
+def products_leave_range(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor, v: Tensors) -> bool:
+    """The same for the product of the Hessian with ``v``, whose terms are smaller than the gradient's."""
+    with RangeWatch() as watch:
+        Curvature(module, weights, x, y).adjoints(v)
+    return bool(watch.left)

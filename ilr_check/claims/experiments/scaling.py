@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ilr_check.claims.exact import Worst
-from ilr_check.claims.experiments.derivatives import norms_leave_range
+from ilr_check.claims.experiments.derivatives import gradients_leave_range
 from ilr_check.claims.experiments.paths import (
     UNDERFLOW,
     difference,
@@ -91,7 +91,7 @@ def compare(
         deviation = difference(plain, other, factor, setting.dtype, symmetry)
         if deviation > 0 and (
             underflows(plain, other, factor, symmetry)
-            or any(norms_leave_range(module, step.before, step.x, step.y) for step in (plain, other))
+            or any(gradients_leave_range(module, step.before, step.x, step.y) for step in (plain, other))
         ):
             return steps, UNDERFLOW
         worst.add(deviation, 1.0, group="all", step=plain.t)

@@ -1,0 +1,98 @@
+"""Whether a computation stays where rounding is relative, so that powers of two pass through unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_ATEN = torch.ops.aten
+_PRODUCTS = {
+    _ATEN.mul: (0, 1),
+    _ATEN.mul_: (0, 1),
+    _ATEN.div: (0,),
+    _ATEN.div_: (0,),
+    _ATEN.pow: (0,),
+    _ATEN.square: (0,),
+}
+"""Which arguments must not be 0 for a result of 0 to have underflowed."""
+_INNER_PRODUCTS = {
+    _ATEN.mm: ((0, 1),),
+    _ATEN.bmm: ((0, 1),),
+    _ATEN.mv: ((0, 1),),
+    _ATEN.dot: ((0, 1),),
+    _ATEN.addmm: ((1, 2),),
+    _ATEN.baddbmm: ((1, 2),),
+    _ATEN.convolution: ((0, 1),),
+    _ATEN.convolution_backward: ((0, 1), (0, 2)),
+}
+"""Which arguments are multiplied where the products cannot be seen, since only their sum is returned."""
+
+
+class RangeWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Looks at every operation while it is entered, those of backward passes included.
+
+    ``left`` is whether one of them gave a number that is not 0 and below the smallest normal number, or above
+    the largest, each with a share 1/eps of room for what happens inside an operation; or a 0 that is not one
+    in exact arithmetic. Otherwise every rounding was relative, and commutes with powers of two.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.left = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run one operation and look at its result."""
+        packet = func.overloadpacket
+        # An operation in place overwrites what it is judged by.
+        factors = [_nonzero(args[i]) for i in _PRODUCTS.get(packet, ())] if not self.left else []
+        pairs = _INNER_PRODUCTS.get(packet, ()) if not self.left else ()
+        crossed = any(_may_underflow(args[i], args[j]) for i, j in pairs)
+        out = func(*args, **(kwargs or {}))
+        if not self.left:
+            self.left = crossed or any(_leaves(leaf) for leaf in tree_leaves(out)) or _lost(out, factors)
+        return out
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _nonzero(value: Any) -> Any:
+    return value != 0
+
+
+def _lost(out: Any, factors: list[Any]) -> bool:
+    """Whether a product is 0 of which no factor is."""
+    if not factors or not _is_float(out):
+        return False
+    whole = out == 0
+    for factor in factors:
+        whole = whole & factor
+    return bool(whole.any())
+
+
+def _leaves(out: Any) -> bool:
+    if not _is_float(out) or not out.numel():
+        return False
+    info, size = torch.finfo(out.dtype), out.detach().abs()
+    return bool((((size > 0) & (size < info.tiny / info.eps)) | (size > info.max * info.eps)).any())
+
+
+def _may_underflow(one: Tensor, two: Tensor) -> bool:
+    info = torch.finfo(one.dtype)
+    smallest = [_smallest(t) for t in (one, two)]
+    return smallest[0] * smallest[1] < info.tiny / info.eps
+
+
+def _smallest(tensor: Tensor) -> float:
+    """The least magnitude that is not 0; infinite where there is none."""
+    size = tensor.detach().abs()
+    size = size[size > 0]
+    return float(size.min()) if size.numel() else float("inf")
