@@ -32,9 +32,9 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ("g++", "c++", "clang++"))
 
 
-def compile_pays(expected_run_steps: int, lanes: int) -> bool:
-    """Whether the work ahead repays a compilation; few lanes leave it mostly waiting for Python."""
-    return expected_run_steps >= RUN_STEPS_THAT_PAY and lanes >= 16
+def compile_pays(expected_run_steps: int, lanes: int, enough: int = 16) -> bool:
+    """Whether the work ahead repays a compilation; fewer lanes than ``enough`` mostly wait for Python."""
+    return expected_run_steps >= RUN_STEPS_THAT_PAY and lanes >= enough
 
 
 def compiled_or_eager(program: Callable[..., Any], wanted: bool) -> Callable[..., Any]:

@@ -28,7 +28,7 @@ from ilr_check.optim.rules import Rule, State, as_rule
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.seeds import derive
 from ilr_check.train.blackbox import BlackBox, Stepper, Trial, find_layout
-from ilr_check.train.choice import MEMORY_LIMIT, choose, footprint
+from ilr_check.train.choice import MEMORY_LIMIT, choose, footprint, usual_lanes
 from ilr_check.train.compiling import compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.graphs import Captured
 from ilr_check.train.recording import Buffers, Recording
@@ -61,8 +61,8 @@ class Fleet:
 
     ``rule`` is an update rule that we model, or a ``BlackBox`` with any ``torch.optim.Optimizer``.
     ``compile`` is True, False or None (decide from ``expected_run_steps``); ``lanes`` are the runs at once,
-    fewer where ``memory_limit`` bytes demand it. ``choice`` says what was decided and why. Raises
-    ``ValueError`` where the net, the data and the rule do not fit together.
+    by default what suits the net, fewer where ``memory_limit`` bytes demand it. ``choice`` says what was
+    decided and why. Raises ``ValueError`` where the net, the data and the rule do not fit together.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Fleet:
         noise: TangentNoise | None = None,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
-        lanes: int = 64,
+        lanes: int | None = None,
         compile: bool | None = None,
         expected_run_steps: int = 0,
         memory_limit: int = MEMORY_LIMIT,
@@ -103,9 +103,11 @@ class Fleet:
         slots = len(self.rule.slots) if isinstance(self.rule, Rule) else 2
         self.footprint = footprint(self.module, self.dataset.x[:batch_size], slots)
         """Of one run; a black box is taken to have two tensors of state a weight."""
+        usual = usual_lanes(net, device)
         self.choice = choose(
             self.footprint.total,
-            lanes=lanes,
+            lanes=usual if lanes is None else lanes,
+            enough=min(16, usual),
             compile=compile,
             expected_run_steps=expected_run_steps,
             memory_limit=memory_limit,

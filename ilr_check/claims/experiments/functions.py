@@ -165,7 +165,7 @@ class FunctionRuns:
         probes: int = 128,
         batch_size: int = 32,
         rule: UpdateRule | Rule = plain,
-        lanes: int = 64,
+        lanes: int | None = None,
     ) -> None:
         self.fleet = Fleet(
             net,

@@ -18,6 +18,7 @@ from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.theory.relaxation import gamma_path, memory_rate
+from ilr_check.train.choice import usual_lanes
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import Trace
 
@@ -26,7 +27,7 @@ Kind = Literal["fast", "slow", "donor"]
 """``fast`` trains at lr; ``slow`` at lr / lr_ratio, and so does the ``donor`` of its noise."""
 
 LANES = 48
-"""The first look's runs of a population, so that it is one chunk."""
+"""The first look's runs of a population, so that it is one chunk where the net is flat."""
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +88,7 @@ class SweepRuns:
             batch_size=sweep.batch_size,
             rule=rule,
             device=context.device,
-            lanes=LANES,
+            lanes=min(LANES, usual_lanes(sweep.net, context.device)),
             expected_run_steps=int(self._total),
         )
         self._context, self._done = context, 0.0

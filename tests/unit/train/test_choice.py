@@ -11,9 +11,9 @@ from fleet_steps import eager_fleet
 from ilr_check import doctor
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.build import build
-from ilr_check.nets.specs import CNNSpec, MLPSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, ResNetSpec
 from ilr_check.train import compiling
-from ilr_check.train.choice import Choice, choose, explained, footprint
+from ilr_check.train.choice import Choice, choose, explained, footprint, usual_lanes
 from ilr_check.train.compiling import NO_COMPILER, RUN_STEPS_THAT_PAY, compiled_or_eager, notify
 from ilr_check.train.fleet import Runs
 
@@ -66,6 +66,26 @@ def test_lanes_are_halved_until_a_chunk_fits(limit: int, lanes: int) -> None:
     choice = chosen(memory_limit=limit, compile=False)
     assert choice.lanes == lanes
     assert ("runs at once instead of 64" in choice.reason) == (lanes < 64)
+
+
+@pytest.mark.parametrize(
+    ("net", "device", "lanes"),
+    [
+        (NET, "cpu", 64),
+        (ResNetSpec(shape=(8,), width=8, blocks=1, classes=3), "cpu", 64),
+        (ResNetSpec(shape=(1, 8, 8), width=8, blocks=1, classes=3), "cpu", 8),
+        (CNNSpec(image=(1, 8, 8), channels=(8,), classes=3), "cpu", 8),
+        (CNNSpec(image=(1, 8, 8), channels=(8,), classes=3), "cuda", 64),
+    ],
+)
+def test_few_runs_of_a_convolutional_net_stay_in_the_caches(net: NetSpec, device: str, lanes: int) -> None:
+    assert usual_lanes(net, device) == lanes
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_the_usual_lanes_of_a_net_are_enough_to_compile() -> None:
+    assert chosen(expected_run_steps=RUN_STEPS_THAT_PAY, lanes=8, enough=8).compiled
+    assert not chosen(expected_run_steps=RUN_STEPS_THAT_PAY, lanes=4, enough=8).compiled
 
 
 def test_no_lanes_are_refused() -> None:
