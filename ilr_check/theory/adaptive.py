@@ -28,6 +28,13 @@ def nadam_average(beta1: float, mu: float) -> Array:
     return np.asarray(kernel)
 
 
+def nesterov_average(mu: float) -> Array:
+    """What Muon orthogonalises, (1 - mu) g + mu m: h_0 = 1 - mu^2, h_k = (1 - mu) mu^(k+1)."""
+    kernel = mu * moving_average(mu)
+    kernel[0] += 1.0 - mu
+    return np.asarray(kernel)
+
+
 def correlations(kernel: Array) -> Array:
     """rho_k of a filtered white noise, k = 1, 2, ..."""
     power = np.abs(np.fft.rfft(kernel, 2 * len(kernel))) ** 2

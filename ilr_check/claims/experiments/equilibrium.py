@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.modelled import MODELLED
 from ilr_check.optim.rules import Rule
 from ilr_check.optim.sgd import UpdateRule
+from ilr_check.seeds import derive
 from ilr_check.theory.momentum import (
     heavy_ball_cosine,
     heavy_ball_gain,
@@ -29,7 +30,7 @@ from ilr_check.train.trace import GroupTrace, Trace
 
 Array = NDArray[np.float64]
 Role = Literal["judged", "donor"]
-RuleName = Literal["sgd", "heavy-ball", "nesterov", "adamw", "nadamw", "lion", "adam", "rmsprop"]
+RuleName = Literal["sgd", "heavy-ball", "nesterov", "adamw", "nadamw", "lion", "adam", "rmsprop", "muon"]
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,6 +139,10 @@ class EquilibriumRuns:
         self._fleets: dict[str, Fleet] = {}
         self._populations: dict[tuple[Role, Level], Population] = {}
 
+    def streams(self, level: Level, n: int, measure: Callable[[Sequence[int]], Array]) -> Array:
+        """``measure`` of ``n`` seeds that no run has: what is measured of an optimizer without a net."""
+        return measure([derive(self._context.seed, "stream", level.words(), i) for i in range(n)])
+
     def window(self, role: Role, level: Level, tensors: tuple[str, ...], n: int) -> Window:
         """What ``n`` runs at a level measured of a group after the start was forgotten."""
         parts = [trace.group(tensors) for trace in self._population(role, level).take(n)]
@@ -192,6 +197,16 @@ class Window:
     def fourth_power(self) -> Array:
         """Mean of r^4."""
         return self._mean(lambda part: part.norm2**2)
+
+    @property
+    def norm2(self) -> Array:
+        """Mean of r^2."""
+        return self._mean(lambda part: part.norm2)
+
+    @property
+    def inner(self) -> Array:
+        """Mean of <w, w'>."""
+        return self._mean(lambda part: part.inner)
 
     @property
     def log_norm(self) -> Array:
