@@ -27,7 +27,12 @@ def judged(rule: Rule) -> Finding:
     """One level, the one that forgets fastest."""
     (experiment,) = LAW.experiments("quick", 0)
     cheap = msgspec.structs.replace(
-        experiment, levels=experiment.levels[1:], start_norms=experiment.start_norms[1:], looks=(32,)
+        experiment,
+        levels=experiment.levels[1:],
+        start_norms=experiment.start_norms[1:],
+        burn=1.5,
+        window=1.0,
+        looks=(32,),
     )
     (finding,) = LAW.judge(msgspec.to_builtins(cheap), CONTEXT, rules={"muon": rule}).findings
     return finding
