@@ -20,6 +20,7 @@ from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, 
 
 if TYPE_CHECKING:
     from ilr_check.engine import Listener
+    from ilr_check.questions import Question
     from ilr_check.reporting import TerminalReporter
 
 
@@ -133,13 +134,19 @@ def replay(target: str, device: str | None, debug: bool) -> None:
     raise click.exceptions.Exit(code if replayed.agrees is not False else max(code, VIOLATED))
 
 
-@app.command(epilog="Example: ilr-check claims sqrt-recovery")
+@app.command(epilog="Example: ilr-check claims sqrt-recovery, or ilr-check claims R1.5")
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 @_debug
 def claims(name: str | None, as_json: bool, debug: bool) -> None:
-    """List the catalogue of claims, or show the page of one."""
+    """List claims and the questions that they answer, or show the page of one: a claim, R1.5, or R1."""
     import msgspec
+
+    from ilr_check import questions
+
+    if name is not None and questions.looks_like(name):
+        _questions(questions.select(name), as_json=as_json)
+        return
 
     from ilr_check.claims import catalogue, select
     from ilr_check.reporting.claim_page import page
@@ -155,6 +162,22 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
             click.echo(f"{text.id:24} {text.kind:12} {text.title}")
             continue
         click.echo(page(text))
+    if name is None:
+        click.echo("\nQuestions of the paper's reviewers; ilr-check claims R1.5 shows the answer to one")
+        for question in questions.questions().values():
+            click.echo(f"{question.id:24} {question.review:12} {question.title}")
+
+
+def _questions(chosen: tuple[Question, ...], *, as_json: bool) -> None:
+    import msgspec
+
+    from ilr_check.reporting.question_page import page
+
+    if as_json:
+        built = [msgspec.to_builtins(question) for question in chosen]
+        click.echo(json.dumps(built if len(built) > 1 else built[0], indent=2))
+        return
+    click.echo("\n\n\n".join(page(question) for question in chosen))
 
 
 @app.command(epilog="Example: ilr-check doctor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from ilr_check.evidence import ClaimText
+from ilr_check.questions import answered_by
 
 WIDTH = 88
 
@@ -18,30 +19,33 @@ def page(text: ClaimText) -> str:
     }
     parts = [
         f"{text.id}: {text.title}",
-        _wrapped(text.statement),
+        wrapped(text.statement),
         f"    {text.equation}",
         "\n".join(
             (
-                _entry("source", text.source),
-                _entry("kind", kinds.get(text.kind, text.kind)),
-                _entry("groups", ", ".join(text.groups)),
-                _entry("rivals", "; ".join(text.rivals) or "none"),
-                _entry("code", f"ilr_check/claims/{text.id.replace('-', '_')}.py"),
-                _entry("run it", f"ilr-check verify --claims {text.id}"),
+                entry("source", text.source),
+                entry("kind", kinds.get(text.kind, text.kind)),
+                entry("groups", ", ".join(text.groups)),
+                entry("rivals", "; ".join(text.rivals) or "none"),
+                *(entry("answers", f"{asked.id} {asked.title}") for asked in answered_by(text.id)),
+                entry("code", f"ilr_check/claims/{text.id.replace('-', '_')}.py"),
+                entry("run it", f"ilr-check verify --claims {text.id}"),
             )
         ),
-        _wrapped(f"If it is violated: {text.meaning}"),
+        wrapped(f"If it is violated: {text.meaning}"),
     ]
     if text.blind:
-        parts.append(_wrapped(f"What it cannot see: {text.blind}"))
+        parts.append(wrapped(f"What it cannot see: {text.blind}"))
     return "\n\n".join(parts)
 
 
-def _wrapped(words: str) -> str:
+def wrapped(words: str) -> str:
+    """A paragraph as wide as the page."""
     return textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _entry(name: str, words: str) -> str:
+def entry(name: str, words: str) -> str:
+    """A name and what stands beside it, one below the other where it is long."""
     return textwrap.fill(
         words,
         WIDTH,

@@ -32,7 +32,8 @@ RULE: dict[tuple[str, ...], set[str]] = {
     ("engine",): {"claims", "evidence", "stats", "train", "seeds"},
     ("gate",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"}
     | {"claims"},
-    ("reporting",): {"evidence"},
+    ("questions",): set(),
+    ("reporting",): {"evidence", "questions"},
     ("bench",): {"nets", "data", "optim", "train", "seeds", "evidence", "claims"},
 }
 FACES = ("api", "replaying", "settings", "doctor", "symmetries")

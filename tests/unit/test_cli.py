@@ -210,6 +210,33 @@ def test_threads_of_the_file_are_used_unless_the_environment_says_otherwise(
 
 
 @pytest.mark.usefixtures("place")
+def test_the_catalogue_lists_questions_after_claims(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["claims"]) == 0
+    out = capsys.readouterr().out
+    assert 0 < out.index("norm-recursion") < out.index("R1.a ") < out.index("R4.4 ")
+
+
+def test_the_page_of_a_question_names_its_claims_and_theirs_the_question(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["claims", "r1.5"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("R1.5: What about warm-up")
+    assert "ilr-check verify --claims schedule-law," in page
+    assert run(["claims", "schedule-law"]) == 0
+    assert "answers: R1.5 What about warm-up" in capsys.readouterr().out
+
+
+def test_a_question_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["claims", "R1.5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["claims"][0] == "schedule-law"
+
+
+def test_a_question_that_nobody_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["claims", "R1.9"]) == 2
+    assert "unknown question 'R1.9'; known are R1.a" in capsys.readouterr().err
+
+
 def test_claims_as_json_is_json_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["claims", "--json"]) == 0
     out, err = capsys.readouterr()

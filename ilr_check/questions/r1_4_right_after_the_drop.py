@@ -1,0 +1,24 @@
+"""From which equilibrium is the metric right after a drop best?"""
+
+from ilr_check.questions.question import Question
+
+QUESTION = Question(
+    id="R1.4",
+    title="For the best metric right after the drop, come from the small-LR or the large-LR equilibrium?",
+    question=(
+        "Equilibria of small LR are said to be better than those of large LR. If one only wants the best "
+        "net shortly after the final drop, which one should training come from?"
+    ),
+    why="That is what people do: they stop soon after the last drop and keep the best checkpoint.",
+    experiment=(
+        "Two equilibria, of a large and of a small λₑ, each followed by a phase of tiny effective LR "
+        "without decay; the metrics before and right after are compared across independent runs."
+    ),
+    claims=("after-the-drop", "two-phases", "equilibrium-forgets"),
+    equation="metric after the drop = f(λₑ of the phase before it)",
+    answer=(
+        "The conjecture says which variable decides: the λₑ of the phase before the drop, and nothing "
+        "earlier than about 1/λₑ steps before it. It gives f no shape and no sign."
+    ),
+    open="Which side is better, and by how much, on other data and nets than those measured.",
+)

@@ -1,0 +1,27 @@
+"""Is changing the initial learning rate the same as changing the initial scale?"""
+
+from ilr_check.questions.question import Question
+
+QUESTION = Question(
+    id="R2.9",
+    title="Is another initial LR really the same as another scale of the initial weights?",
+    question="The paper states an equivalence that sounds too strong. Is there an experiment?",
+    why="It is exact, so one counterexample would end it.",
+    experiment=(
+        "Runs of (η, λ, w₀) and (cη, λ/c, √c·w₀) with c a power of 4, bit by bit, with momentum and any "
+        "schedule; then the approximate statement: the same w₀, and the effect of η dies out."
+    ),
+    claims=("init-scale-is-lr", "lr-wd-equivalence", "full-recovery", "gauge", "init-lr-forgotten"),
+    equation=(
+        "(η, λ, w₀) ≙ (cη, λ/c, √c·w₀);  effLR(t)/effLR = [1 + (k² − 1)e^(−4λₑt)]^(−1/2) for (η/k, kλ)"
+    ),
+    answer=(
+        "Yes, exactly, step by step; in floating point bit by bit for powers of 4. At fixed λₑ and fixed w₀ "
+        "the initial LR is a start away from equilibrium and is forgotten as e^(−4λₑt)."
+    ),
+    theory=("gauge.gauge_rates", "relaxation.change_curve"),
+    open=(
+        "Nothing in exact arithmetic. Weights that are not scale-invariant (a trained head, biases) are not "
+        "covered."
+    ),
+)
