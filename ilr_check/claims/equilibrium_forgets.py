@@ -23,7 +23,7 @@ TEXT = ClaimText(
     kind="statistical",
     chapter="function-space",
     groups=("core", "function-space"),
-    rivals=(),
+    rivals=("four times lambda_e",),
     meaning=(
         "The history is not forgotten: the weight decay that acts is not lr * weight_decay, the initial norm "
         "or an old phase lasts, or the runs have not had the time."
