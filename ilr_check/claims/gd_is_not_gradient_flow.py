@@ -25,8 +25,8 @@ TEXT = ClaimText(
     id="gd-is-not-gradient-flow",
     title="Gradient descent is not gradient flow",
     statement=(
-        "With weight decay, full-batch gradient descent never converges: at any lr its direction turns by "
-        "-log(1 - lambda_e) a step in the mean, for ever. It leaves gradient flow when free decay has brought "
+        "With weight decay, full-batch gradient descent never converges: at any lr its direction turns "
+        "by -log(1 - lambda_e) a step in the mean. It leaves gradient flow when free decay has brought "
         "it to the edge Phi lambda_max = 2, at a step that the sharpness foretells. Without decay it rests."
     ),
     equation="⟨−log cos θ⟩ = −log(1 − λₑ),  K* = ln(2‖w₀‖² / (η λ_max)) / (2λₑ)",
@@ -176,7 +176,7 @@ def _figure(descent: Descent, read: Descended, name: str) -> Figure:
             ),
         ),
         caption=(
-            "A settled net whose weights were enlarged: gradient flow would stay where it is. Decay brings the "
+            "A settled net whose weights were enlarged: gradient flow would stay there. Decay brings the "
             "effective LR to the edge along the line; from there on it turns by lambda_e a step for ever."
         ),
     )

@@ -1,4 +1,4 @@
-"""Full-batch gradient descent from many starts at once: settle without decay, then decay, and its twin without.
+"""Full-batch gradient descent from many starts at once: settle without decay, then decay or not.
 
 There is no noise: runs differ by their initial weights. Float64, since a settled gradient is small.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call, grad, grad_and_value, jvp, vmap
+from torch.func import functional_call, grad, grad_and_value, vmap
 
 from ilr_check.claims.claim import Context
 from ilr_check.data import DataSpec
@@ -110,7 +110,12 @@ class Descents:
             return nn.functional.cross_entropy(functional_call(module, parameters, (x,)), y)
 
         def product(parameters: Weights, v: Weights) -> Weights:
-            out: Weights = jvp(grad(loss), (parameters,), (v,))[1]
+            # Backwards twice: torch's forward mode would import its deprecated torch.jit.
+            def along(at: Weights) -> Tensor:
+                slopes = grad(loss)(at)
+                return torch.stack([(slopes[name] * part).sum() for name, part in v.items()]).sum()
+
+            out: Weights = grad(along)(parameters)
             return out
 
         self._gradient: Callable[[Weights], tuple[Weights, Tensor]] = vmap(grad_and_value(loss))
@@ -223,7 +228,7 @@ def _crossing(path: Array, first: NDArray[np.intp]) -> Array:
 
 
 def _rotation(before: Weights, after: Weights) -> Tensor:
-    """-log cos of the step of all tensors as one vector, from the part that turned: sharp where it is small."""
+    """-log cos of the step of all tensors as one vector, from the part that turned."""
     inner, norm2 = _inner(before, after), _inner(before, before)
     turned = {name: after[name] - _scaled(w, inner / norm2) for name, w in before.items()}
     return 0.5 * torch.log1p(_inner(turned, turned) * norm2 / inner**2)
