@@ -33,7 +33,7 @@ def hidden_decay(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> t
 def length_kept(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
     """Puts the weights back to the norm they had: decay does nothing, and no growth lets descent settle.
 
-    It starts above the edge and stays there, so that the sharpness it is asked for is any, and so the crossing.
+    It starts above the edge and stays there: its sharpness is that of any point, and so is the crossing.
     """
     lanes = (-1, *[1] * (w.dim() - 1))
     new = plain(w, g, buffer, h)[0]
