@@ -12,6 +12,7 @@ import torch
 from ilr_check import engine
 from ilr_check.claims import select
 from ilr_check.claims.claim import Profile
+from ilr_check.data import cifar
 from ilr_check.engine import Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
@@ -77,20 +78,25 @@ def verify(
     device: str = "auto",
     out: Path | str | None = None,
     resume: Path | str | None = None,
+    cifar10: Path | str | None = None,
     executor: Executor | None = None,
     jobs: int | None = 1,
     listener: Listener = lambda event: None,
 ) -> Run:
     """Judge claims of the paper on generated nets and on real data; returns the run with its report written.
 
+    ``cifar10`` is a folder with CIFAR-10, for the claims that can use it; without it the environment variable
+    ILR_CHECK_CIFAR10 names one, and a run that is resumed needs it again.
     ``executor`` is anything with ``submit(fn, *args)``, to which work units are handed as plain values.
-    ``jobs`` processes share the exact units, which spawns your main module again: guard it; ``None`` decides
-    from the work. Verdicts do not depend on either.
+    ``jobs`` processes share the exact units, which spawns your main module again: guard it; ``None``
+    decides from the work. Verdicts do not depend on either.
     Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
     """
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
     exact = sum(claim.text.kind == "exact" for claim in select(settings.claims))
-    with threads(), workers(checked_jobs(jobs, exact)) as exact_executor:
+    if cifar10 is not None:
+        cifar.check(Path(cifar10))
+    with threads(), cifar.naming(cifar10), workers(checked_jobs(jobs, exact)) as exact_executor:
         folder = engine.run(
             settings,
             out=None if out is None else Path(out),

@@ -64,6 +64,7 @@ _folder = click.Path(path_type=Path)
 @click.option("--device", default="auto", envvar=_env("device"), show_default=True, help="auto, cpu or cuda")
 @click.option("--out", type=_folder, envvar=_env("out"), help="Run folder [reports/runs/<time>-<profile>].")
 @click.option("--resume", type=_folder, help="Go on with this run folder, with its settings.")
+@click.option("--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10 [no CIFAR-10].")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Processes for exact claims [from the work].")
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
 @_debug
@@ -74,6 +75,7 @@ def verify(
     device: str,
     out: Path | None,
     resume: Path | None,
+    cifar10: Path | None,
     jobs: int | None,
     allow_inconclusive: bool,
     debug: bool,
@@ -93,6 +95,7 @@ def verify(
             device=device,
             out=out,
             resume=resume,
+            cifar10=cifar10,
             jobs=jobs,
             listener=_listener(reporter),
         )

