@@ -48,7 +48,7 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     planned: dict[str, tuple[float, float]]
     probes: int = 128
     batch_size: int = 32
-    looks: tuple[int, ...] = (256, 512)
+    looks: tuple[int, ...] = (256, 768)
 
     def __post_init__(self) -> None:
         last = self.reference.phases[-1].steps
