@@ -1,0 +1,48 @@
+"""Trainings that wander against the claim that the weights stay where they came to."""
+
+import msgspec
+import pytest
+from broken_rules import decay_written_first
+from torch import Tensor
+
+from ilr_check.claims import no_parameter_mixing
+from ilr_check.claims.claim import Context
+from ilr_check.claims.no_parameter_mixing import Mixing
+from ilr_check.data import SplitDigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.sgd import StepHyper, UpdateRule
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+MIXING = Mixing(
+    title="cheap",
+    net=MLPSpec(inputs=64, widths=(48, 48), classes=10),
+    data=SplitDigitsSpec(redrawn=0.5),
+    weight_decay=0.04,
+    looks=(64,),
+)
+
+
+def gradient_of_another_run(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
+    """Each run steps with its neighbour's gradient: of the right size, and of no use."""
+    return (1.0 - h.lr * h.weight_decay) * w - h.lr * g.roll(1, 0), None
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def verdicts(rule: UpdateRule) -> list[str]:
+    """The weights, the average along a run, the average over inits."""
+    judged = no_parameter_mixing.judge(msgspec.to_builtins(MIXING), CONTEXT, rule=rule)
+    return [finding.verdict for finding in judged.findings]
+
+
+def test_weights_that_wander_are_seen_to() -> None:
+    assert verdicts(gradient_of_another_run)[0] == "violated"
+
+
+def test_weights_that_stay_pass() -> None:
+    assert verdicts(decay_written_first) == ["holds", "holds", "holds"]
