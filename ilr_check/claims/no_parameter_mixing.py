@@ -45,7 +45,7 @@ TEXT = ClaimText(
     ),
     blind=(
         "whether the cosine has a plateau that lasts for ever: it still falls slowly at the longest lag. The "
-        "theory derives no value of the plateau, nor of the gain of an average. The distance of the functions is not judged here."
+        "theory derives no value of the plateau or of the gain. The distance of functions is not judged here."
     ),
 )
 
