@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ilr_check.gate.explaining import explanation
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import deviation, probing_gradients, walk
+from ilr_check.gate.walk import Walk, deviation, probing_gradients, walk
 from ilr_check.optim.contracts import contracts
 from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.running import Array
@@ -34,7 +35,8 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     """The family that the measured steps agree with best, and how sure that is; ``None`` for an unknown one.
 
     The name of the class decides only between families that agree equally well, or where the steps without
-    decay agree and those with decay do not: then the decay is what is to be judged.
+    decay agree and those with decay do not: then the decay is what is to be judged. Where no name decides,
+    of the class or of one it is derived from, the family is taken of which a near-miss was measured.
     """
     word = subject.title.rpartition(":")[2].lower()
     named = contracts().get(word)
@@ -55,11 +57,30 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
             return named, f"its name and the steps without weight decay say {named.name}; decay does not"
         return named, f"only its name says {named.name}: no measured step agrees with a known textbook"
     if best.plain:
-        # MyAdamW with a wrong decay is to be judged as AdamW: of the families left, the longest in its name.
-        chosen = max(equal, key=lambda name: len(name) if name in word else 0)
+        chosen, why = _with_wrong_decay(subject, equal)
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
-        return contracts()[chosen], f"{note}; judged as {chosen}, --contract names another"
+        return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
     return None, "no known family agrees with the measured steps; judged by the laws that need no contract"
+
+
+def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]:
+    """Which of these families an optimizer with a wrong decay is to be judged as, and why that one."""
+    if len(equal) == 1:
+        return equal[0], ""
+    # MyAdamW with a wrong decay is to be judged as AdamW: of the families left, the longest in its name.
+    bases = subject.factory.__mro__ if isinstance(subject.factory, type) else ()
+    for word in (subject.title.rpartition(":")[2], *(base.__name__ for base in bases)):
+        inside = [name for name in equal if name in word.lower()]
+        if inside:
+            return max(inside, key=len), f", as {word} says"
+    for name in equal:
+        contract = contracts()[name]
+        trying = replace(subject, contract=contract)
+        walked = _walked(trying, contract, {}, WEIGHT_DECAY)
+        sentence, _ = explanation(walked, contract, deviation(walked, contract))
+        if sentence:
+            return name, f", of which a known defect is what was measured ({sentence})"
+    return equal[0], ""
 
 
 def _agreement(subject: Subject, contract: Contract) -> Agreement:
@@ -76,6 +97,13 @@ def _agreement(subject: Subject, contract: Contract) -> Agreement:
 
 
 def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> bool:
+    try:
+        return deviation(_walked(subject, contract, setting, weight_decay), contract).ratio <= 1.0
+    except Exception:  # a family's textbook may make nothing of another's hyper-parameters
+        return False
+
+
+def _walked(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> Walk:
     rng = np.random.default_rng(7)
     shapes = [(3, 4), (3, 4)]
     starts = [rng.normal(size=shape) for shape in shapes]
@@ -87,11 +115,7 @@ def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], we
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = weight_decay
     schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
-    try:
-        walked = walk(subject, starts, gradients, schedule=schedule, **hyper)
-        return deviation(walked, contract).ratio <= 1.0
-    except Exception:  # a family's textbook may make nothing of another's hyper-parameters
-        return False
+    return walk(subject, starts, gradients, schedule=schedule, **hyper)
 
 
 def _orthogonal(gradient: Array | None, weights: Array) -> Array:

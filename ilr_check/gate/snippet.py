@@ -13,25 +13,34 @@ from ilr_check.optim.contracts.running import Array
 
 
 def walk_snippet(subject: Subject, walked: Walk, found: Deviation, hyper: Mapping[str, Any]) -> str:
-    """Repeat a walk up to its worst step, on the tensor (or the entry) that shows it."""
-    i, mixes = found.tensor, subject.contract is None or subject.contract.mixes_entries
+    """Repeat a walk up to its worst step, on the tensor (or the entry) that shows it.
 
-    def cut(array: Array) -> Array:
-        return array if mixes else array.reshape(-1)[found.entry : found.entry + 1]
+    Of several dtypes all tensors are kept, for it may be their company that goes wrong.
+    """
+    mixes = subject.contract is None or subject.contract.mixes_entries
+    mixed = len(set(walked.dtypes)) > 1
+    i, shown = found.tensor, range(len(walked.dtypes)) if mixed else [found.tensor]
 
-    lines = [*head(subject, walked.dtype), f"w = torch.nn.Parameter({_tensor(cut(walked.starts[i]))})"]
-    lines.append(f"optimizer = {call(subject, '[w]', hyper)}")
+    def tensor(array: Array, k: int) -> str:
+        kept = array if mixes else array.reshape(-1)[found.entry : found.entry + 1]
+        return _tensor(kept, walked.dtypes[k] if mixed else "")
+
+    name = {k: f"w{k}" if mixed else "w" for k in shown}
+    lines = head(subject, "float64" if mixed else walked.dtypes[i])
+    lines += [f"{name[k]} = torch.nn.Parameter({tensor(walked.starts[k], k)})" for k in shown]
+    parameters = ", ".join(name.values())
+    lines.append(f"optimizer = {call(subject, f'[{parameters}]', hyper)}")
     before: Mapping[str, Any] = hyper
     for step in walked.steps[: found.step + 1]:
         changed = {k: v for k, v in step.hyper.items() if before.get(k) != v}
         lines += [f"optimizer.param_groups[0][{_own(subject, k)!r}] = {v!r}" for k, v in changed.items()]
         before = {**before, **step.hyper}
-        gradient = step.gradients[i]
-        lines.append("w.grad = None" if gradient is None else f"w.grad = {_tensor(cut(gradient))}")
+        for k in shown:
+            gradient = step.gradients[k]
+            lines.append(f"{name[k]}.grad = {None if gradient is None else tensor(gradient, k)}")
         lines.append("optimizer.step()")
-    where = "" if mixes else "[0]"
-    entry = f".flatten()[{found.entry}]" if mixes else where
-    lines.append(f"print(w{entry}.item())  # here {found.measured!r}, expected {found.expected!r}")
+    entry = f".flatten()[{found.entry}]" if mixes else "[0]"
+    lines.append(f"print({name[i]}{entry}.item())  # here {found.measured!r}, expected {found.expected!r}")
     return "\n".join(lines)
 
 
@@ -61,5 +70,6 @@ def _own(subject: Subject, ours: str) -> str:
     return subject.hyper_names[ours].names[0].partition(".")[0]
 
 
-def _tensor(array: Array | Sequence[float]) -> str:
-    return f"torch.tensor({np.asarray(array).tolist()!r})"
+def _tensor(array: Array | Sequence[float], dtype: str = "") -> str:
+    more = f", dtype=torch.{dtype}" if dtype else ""
+    return f"torch.tensor({np.asarray(array).tolist()!r}{more})"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ilr_check
-from ilr_check.gate.judging import planned
+from ilr_check.gate.judging import planned, subject_of
 from ilr_check.gate.result import GateViolation
 
 
@@ -38,14 +38,48 @@ def test_a_defect_is_named_with_the_line_of_the_step_and_code_that_shows_it() ->
     assert replayed(finding.snippet) == measured
 
 
+@pytest.mark.parametrize(
+    ("law", "group"),
+    [("textbook-step", "default settings"), ("mixed-dtypes", "three dtypes, default")],
+)
+def test_its_code_shows_the_step_that_was_measured(law: str, group: str) -> None:
+    result = ilr_check.check_optimizer(LrSquaredDecay, contract="adamw", claims=law)
+    (finding,) = (f for f in result.findings if f.group == group)
+    assert replayed(finding.snippet) == float(finding.message.split()[1].rstrip(","))
+
+
 def replayed(snippet: str) -> float:
     """What the lines of a snippet print."""
-    lines = snippet.replace("torch.set_default_dtype(torch.float64)\n", "").splitlines()
-    code = "\n".join(line for line in lines if not line.startswith(("from ", "print(")))
-    code = code.replace("])", "], dtype=torch.float64)")
-    names: dict[str, Any] = {"LrSquaredDecay": LrSquaredDecay}
-    exec(code, names)
-    return float(names["w"][0].item())
+    code = "\n".join(line for line in snippet.splitlines() if not line.startswith("from "))
+    printed: list[float] = []
+    before = torch.get_default_dtype()
+    try:
+        exec(code, {"LrSquaredDecay": LrSquaredDecay, "print": printed.append})
+    finally:
+        torch.set_default_dtype(before)
+    return printed[0]
+
+
+def made(params: Any, lr: float = 1e-3, weight_decay: float = 0.01) -> torch.optim.Optimizer:
+    """A factory, whose name says nothing."""
+    return LrSquaredDecay(params, lr=lr, weight_decay=weight_decay)
+
+
+@pytest.mark.parametrize(
+    ("factory", "why"),
+    [
+        (made, "of which a known defect is what was measured (weight decay per step is lr^2*wd"),
+        (LrSquaredDecay, "as AdamW says"),
+        (type("FusedAdamW", (LrSquaredDecay,), {}), "as FusedAdamW says"),
+    ],
+)
+def test_a_wrong_decay_is_judged_as_the_family_that_a_name_or_a_near_miss_tells(
+    factory: Any, why: str
+) -> None:
+    subject, note = subject_of(factory, contract="auto")
+    assert subject.contract is not None
+    assert subject.contract.name == "adamw"
+    assert why in note
 
 
 @pytest.mark.parametrize(
