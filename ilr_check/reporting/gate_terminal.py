@@ -14,7 +14,7 @@ from ilr_check.reporting.gate_words import LawVerdict
 from ilr_check.reporting.terminal import STYLES
 
 MAX_CASES = 3
-"""Findings of one law printed in full; the rest is counted."""
+"""Findings of one law printed in full, of each sentence the first; the rest is counted."""
 
 
 class GateTerminal:
@@ -46,9 +46,17 @@ class GateTerminal:
         found = gate_words.laws(report)
         for law in sorted(found, key=lambda law: law.failed):
             self._line(self._summary(law), STYLES.get(law.verdict, ""))
+        echoes = gate_words.echoes(report)
         for law in found:
-            if law.failed:
+            if law.failed and law not in echoes:
                 self._failure(law)
+        if echoes:
+            self._line("")
+            words = "law says" if len(echoes) == 1 else "laws say"
+            self._line(
+                f"{len(echoes)} more broken {words} the same, or only figures: mend what stands above first; "
+                "--out DIR tells all in full"
+            )
         self._line("")
         for notice in report.notices:
             self._line(f"note: {one_line(notice)}")
@@ -74,11 +82,12 @@ class GateTerminal:
         title = f"{verdicts.words(law.verdict).upper()}: {one_line(law.text.id)}: {one_line(law.text.title)}"
         self._line("")
         self._line(f"{self._symbol(law.verdict)} {title}", STYLES.get(law.verdict, ""))
-        for finding in bad[:MAX_CASES]:
+        shown = _telling(bad)[:MAX_CASES]
+        for finding in shown:
             for line in _lines(finding):
                 self._line("  " + line)
-        if len(bad) > MAX_CASES:
-            self._line(f"  and {len(bad) - MAX_CASES} more cases")
+        if left := len(bad) - len(shown):
+            self._line(f"  and {left} more {'case' if left == 1 else 'cases'}")
         if law.text.meaning:
             self._line(f"  means     {one_line(law.text.meaning)}")
         if bad and bad[0].replay:
@@ -90,6 +99,14 @@ class GateTerminal:
 
     def _line(self, text: str, style: str = "") -> None:
         self.console.print(Text(text, style=style), soft_wrap=True, highlight=False)
+
+
+def _telling(found: list[Finding]) -> list[Finding]:
+    """The first finding of each sentence: the other cases of one that is told already only count."""
+    first: dict[str, Finding] = {}
+    for finding in found:
+        first.setdefault(gate_words.why(finding), finding)
+    return list(first.values())
 
 
 def _lines(finding: Finding) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ilr_check.evidence import ClaimText, Finding, GateReport
 from ilr_check.reporting import numbers, verdicts
 
+NAMELESS = "no near-miss of the textbook explains all steps"
+"""How a diagnosis ends that has figures and no cause."""
 FAILED = ("violated", "unexpected_pass", "error", "inconclusive")
 
 
@@ -77,18 +79,46 @@ def headline(report: GateReport) -> str:
     The power law that decay-coupling fitted goes first, for it names lr and wd; then the sentence that most
     laws say, alone or after a few words of their own; among equals the first.
     """
-    broken = [law for law in laws(report) if law.verdict == "violated"]
-    told = {
+    told = _told(report)
+    cause = _cause(told)
+    return f"probably one cause: {cause} ({len(told)} laws broke)" if cause else ""
+
+
+def echoes(report: GateReport) -> tuple[LawVerdict, ...]:
+    """Violated laws that add nothing to the headline: each repeats its cause, or names no cause at all.
+
+    The first law that says it is not among them, and neither is one that says anything else as well.
+    """
+    told = _told(report)
+    cause = _cause(told)
+    if not cause:
+        return ()
+    speaker = next(name for name, said in told.items() if cause in said)
+    return tuple(
+        law
+        for law in laws(report)
+        if law.text.id in told
+        and law.text.id != speaker
+        and all(said.endswith((cause, NAMELESS)) for said in told[law.text.id])
+    )
+
+
+def _told(report: GateReport) -> dict[str, list[str]]:
+    """What the violated laws say."""
+    return {
         law.text.id: [f.diagnosis.strip() for f in law.findings if f.verdict == "violated" and f.diagnosis]
-        for law in broken
+        for law in laws(report)
+        if law.verdict == "violated"
     }
+
+
+def _cause(told: Mapping[str, Sequence[str]]) -> str:
     sentences = [sentence for said in told.values() for sentence in said]
-    if len(broken) < 2 or not sentences:
+    if len(told) < 2 or not sentences:
         return ""
     support = {s: sum(any(other.endswith(s) for other in said) for said in told.values()) for s in sentences}
     fitted = [s for s in told.get("decay-coupling", ()) if s.startswith("weight decay per step is ")]
-    chosen = fitted[0] if fitted else max(support, key=lambda s: support[s])
-    return f"probably one cause: {chosen} ({len(broken)} laws broke)"
+    return fitted[0] if fitted else max(support, key=lambda s: support[s])
 
 
 def why(finding: Finding) -> str:
@@ -98,7 +128,9 @@ def why(finding: Finding) -> str:
 
 
 def figures(finding: Finding) -> str:
-    """``degree of lr in the decay = 2, expected 1, margin [0.99, 1.01]``."""
+    """``degree of lr in the decay = 2, expected 1, margin [0.99, 1.01]``; the message, where nothing counts."""
+    if not finding.quantity and finding.measured.value is None and finding.message:
+        return finding.message.splitlines()[0]
     text = f"{finding.quantity or 'measured'} = {numbers.measured(finding.measured)}"
     if finding.expected is not None:
         text += f", expected {numbers.number(finding.expected)}"

@@ -63,3 +63,34 @@ def test_every_output_says_it_before_the_laws() -> None:
     lead = f"Probably one cause: {BIAS} (2 laws broke). 0 of 2 laws"
     assert lead in gate_page.render(shown)
     assert lead in html.unescape(markdown.render(shown))
+
+
+@pytest.mark.parametrize(
+    ("found", "echoes"),
+    [
+        ([said("a", BIAS)], set()),
+        ([said("a", BIAS), said("b", f"around eps, {BIAS}")], {"b"}),
+        ([said("a", BIAS), said("b", BIAS), said("c", f"0.5 times that; {gate_words.NAMELESS}")], {"b", "c"}),
+        ([said("a", BIAS), said("b", BIAS), said("b", "and the lr is cached")], set()),
+        ([said("a", f"0.5 times that; {gate_words.NAMELESS}"), said("b", BIAS), said("c", BIAS)], {"a", "c"}),
+        ([said("a", BIAS), said("b", BIAS), finding("c", "error", diagnosis=BIAS)], {"b"}),
+    ],
+    ids=["one law", "after words of its own", "figures only", "says more", "figures go first", "an error"],
+)
+def test_a_law_that_adds_nothing_is_an_echo(found: list[Finding], echoes: set[str]) -> None:
+    assert {law.text.id for law in gate_words.echoes(report(*found))} == echoes
+
+
+def test_the_terminal_tells_the_cause_once_and_counts_the_rest() -> None:
+    cases = [
+        said("first-law", BIAS),
+        said("first-law", BIAS),
+        said("second-law", f"at zero gradient, {BIAS}"),
+    ]
+    stream = io.StringIO()
+    GateTerminal(Console(file=stream, width=200)).finished(report(*cases))
+    text = stream.getvalue()
+    assert "VIOLATED: first-law" in text
+    assert "  and 1 more case\n" in text
+    assert "VIOLATED: second-law" not in text
+    assert "1 more broken law says the same" in text
