@@ -18,7 +18,8 @@ from markupsafe import Markup
 
 from ilr_check.evidence import RunFolder
 from ilr_check.evidence.run_folder import REPORT, RunFolderError
-from ilr_check.reporting import numbers, page, verdicts
+from ilr_check.questions import answered_by
+from ilr_check.reporting import asked, numbers, page, verdicts
 
 MAX_CALIBRATION_ROWS = 60
 
@@ -52,6 +53,8 @@ def render(folder: RunFolder) -> str:
     template = environment().get_template("report.html.j2")
     return template.render(
         page=content,
+        answers=asked.answers(content),
+        answered_by=answered_by,
         css=Markup(css),
         js=Markup(script),
         plotly=None if plotly is None else Markup(plotly),

@@ -30,6 +30,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_report(folder).as_uri()
 
 
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of a report in which everything holds: all questions are folded up."""
+    return write_report(synthetic_run.build(tmp_path_factory.mktemp("run") / "fine", hostile=False)).as_uri()
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_report_is_silent_and_complete(browser: Chromium, report: str, width: int, dark: bool) -> None:
@@ -76,6 +82,25 @@ def test_the_verdict_table_expands_filters_and_links(browser: Chromium, report: 
     browser.evaluate("location.hash = '#r-sqrt-transfer'")
     browser.evaluate("new Promise(done => setTimeout(done, 50))")
     assert browser.evaluate("document.getElementById('r-sqrt-transfer').open") is True
+    assert not browser.complaints
+
+
+def test_a_question_is_one_hop_from_the_top_and_draws_its_figure_when_opened(
+    browser: Chromium, healthy: str
+) -> None:
+    browser.view()
+    browser.open(healthy)
+    question = "document.getElementById('question-R1.a')"
+    drawn = f"{question}.querySelectorAll('.canvas > .plot-container').length"
+    assert browser.evaluate(f"{question}.open") is False
+    assert browser.evaluate(drawn) == 0
+    browser.evaluate("document.querySelector('.asked a[href=\"#question-R1.a\"]').click()")
+    browser.evaluate("new Promise(done => setTimeout(done, 200))")
+    assert browser.evaluate(f"{question}.open") is True
+    assert browser.evaluate(drawn) == 1
+    width = f"{question}.querySelector('.canvas .main-svg').clientWidth"
+    assert browser.evaluate(f"{width} > 300 && {width} <= {question}.clientWidth")
+    assert abs(browser.evaluate(f"{question}.getBoundingClientRect().top")) < 100
     assert not browser.complaints
 
 

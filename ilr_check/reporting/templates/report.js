@@ -43,8 +43,10 @@
   const options = (width) => ({
     responsive: true, displaylogo: false, displayModeBar: width < 520 ? false : "hover", modeBarButtons: BUTTONS,
   });
-  const drawings = window.Plotly ? all("figure.plot").filter((figure) => figure.querySelector(".drawing")).map((figure) => ({
-    figure, canvas: figure.querySelector(".canvas"), drawn: false, source: JSON.parse(figure.querySelector(".drawing").textContent),
+  // A figure that is shown a second time has the data of the first.
+  const dataOf = (figure) => figure.querySelector(".drawing") || document.getElementById(figure.dataset.drawing);
+  const drawings = window.Plotly ? all("figure.plot").filter(dataOf).map((figure) => ({
+    figure, canvas: figure.querySelector(".canvas"), drawn: false, source: JSON.parse(dataOf(figure).textContent),
   })) : [];
   function draw(drawing) {
     const { canvas, source, figure } = drawing;
@@ -57,7 +59,8 @@
     drawing.drawn = true;
   }
   // First what is in view; the rest one by one, so that sixty figures do not freeze the page.
-  const waiting = drawings.slice();
+  // What is folded up has no width; it is drawn when it is opened.
+  const waiting = drawings.filter((drawing) => !drawing.figure.closest("details:not([open])"));
   function drawNext() {
     const next = waiting.shift();
     if (!next) { root.dataset.drawn = "all"; return; }
@@ -65,6 +68,9 @@
     setTimeout(drawNext, 0);
   }
   drawNext();
+  all("details.question").forEach((question) => question.addEventListener("toggle", () => {
+    drawings.filter((drawing) => !drawing.drawn && question.open && question.contains(drawing.figure)).forEach(draw);
+  }));
   const redraw = () => drawings.filter((drawing) => drawing.drawn).forEach(draw);
   all(".series").forEach((button) => button.addEventListener("click", () => {
     button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
