@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import synthetic_run
-from synthetic_run import HOSTILE, record
+from synthetic_claims import claim_texts
+from synthetic_figures import figures
+from synthetic_records import HOSTILE, record
 
 from ilr_check.evidence import Manifest, Record, RunFolder
 from ilr_check.questions import questions
@@ -15,8 +16,8 @@ from ilr_check.reporting.asked import Answer, answers
 from ilr_check.reporting.html import render
 from ilr_check.reporting.page import build
 
-TEXTS = synthetic_run.claim_texts()
-FIGURES = {figure.name: figure for figure in synthetic_run.figures()}
+TEXTS = claim_texts()
+FIGURES = {figure.name: figure for figure in figures()}
 
 
 def answer(name: str, *records: Record) -> Answer:

@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import synthetic_run
+from synthetic_claims import claim_texts
+from synthetic_records import HOSTILE
 
 from ilr_check.evidence import Manifest, RunFolder, RunFolderError
 from ilr_check.reporting import html
@@ -94,7 +95,7 @@ def test_hostile_names_are_text(hostile: RunFolder) -> None:
     page = read(hostile)
     assert not [tag for tag, _ in page.tags if tag in ("img", "b") and "onerror" in str(_)]
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
-    assert re.sub(r"\s+", " ", synthetic_run.HOSTILE) in page.text
+    assert re.sub(r"\s+", " ", HOSTILE) in page.text
     assert "49" not in page.text.split("<b>")[1][:4]
 
 
@@ -118,7 +119,7 @@ def test_everything_a_reader_needs_stands_in_the_html_itself(hostile: RunFolder)
     text = read(hostile).text
     for record in hostile.records():
         assert re.sub(r"\s+", " ", record.replay) in text
-    for claim in synthetic_run.claim_texts():
+    for claim in claim_texts():
         assert all(part in text for part in (claim.title, claim.statement, claim.equation, claim.source))
     for word in (
         "violated",
@@ -130,7 +131,7 @@ def test_everything_a_reader_needs_stands_in_the_html_itself(hostile: RunFolder)
         "skipped",
     ):
         assert f" {word}" in text
-    assert synthetic_run.claim_texts()[1].meaning in text
+    assert claim_texts()[1].meaning in text
     assert "reported, not judged" in text
     assert "no GPU here" in text
     assert "How to read this report" in text

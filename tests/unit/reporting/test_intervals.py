@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_run import healthy_records, record
+from synthetic_records import healthy_records, record
 
 from ilr_check.evidence import Margin, Measured, Record, RivalOutcome
 from ilr_check.reporting.intervals import panels, strip

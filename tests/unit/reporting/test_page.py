@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic_run import claim_texts, record
+from synthetic_claims import claim_texts
+from synthetic_records import record
 
 from ilr_check.evidence import Manifest, Measured, PlannedUnit, Record
 from ilr_check.reporting.page import MAX_PASSED, Page, build

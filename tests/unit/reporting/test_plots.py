@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic_figures import hostile_figure
 
 from ilr_check.evidence import Figure, Series
 from ilr_check.reporting.plots import MAX_POINTS, draw, points_per_series
@@ -75,7 +75,7 @@ def test_a_band_that_crosses_zero_stays_visible_on_a_log_axis() -> None:
 
 
 def test_names_are_text_to_plotly() -> None:
-    plot = draw(synthetic_run.hostile_figure())
+    plot = draw(hostile_figure())
     assert "<" not in plot.json()
     assert "<" not in plot.payload["layout"]["xaxis"]["title"]["text"]
     assert all("<" not in trace["name"] for trace in plot.payload["data"])

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from synthetic_run import claim_texts, record
+from synthetic_claims import claim_texts
+from synthetic_records import record
 
 from ilr_check.evidence import Manifest, Margin, Measured, Record, RivalOutcome
 from ilr_check.reporting.page import build

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from synthetic_run import HOSTILE, healthy_records, hostile_records, record
+from synthetic_records import HOSTILE, healthy_records, hostile_records, record
 
 from ilr_check.evidence import Measured
 from ilr_check.reporting.terminal import TerminalReporter, failure_lines, record_line, verdict_table

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_run import record
+from synthetic_records import record
 
 from ilr_check.evidence import Margin, Measured
 from ilr_check.evidence.records import VerdictWord
