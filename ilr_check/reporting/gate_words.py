@@ -128,7 +128,7 @@ def why(finding: Finding) -> str:
 
 
 def figures(finding: Finding) -> str:
-    """``degree of lr in the decay = 2, expected 1, margin [0.99, 1.01]``; the message, where nothing counts."""
+    """``degree of lr = 2, expected 1, margin [0.99, 1.01]``; the message, where nothing counts."""
     if not finding.quantity and finding.measured.value is None and finding.message:
         return finding.message.splitlines()[0]
     text = f"{finding.quantity or 'measured'} = {numbers.measured(finding.measured)}"
