@@ -87,7 +87,7 @@ def invariant_groups(
     not finite.
     """
     probe = Probe(module, batches, dtype=dtype, seed=seed)
-    unit = max(torch.finfo(p.dtype).eps for p in probe.points(1)[0][0].values())
+    unit = probe.unit()
     base = _base(probe, probe.points(points))
     if not all(bool(out.isfinite().all()) for _, _, out in base.points):
         raise ValueError("the outputs are not finite at a random point near the module's parameters")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ilr_check.nets.build import stream
+from ilr_check.nets.ranges import PrecisionWatch
 
 Parameters = dict[str, Tensor]
 Batches = Sequence[Any] | Callable[[], Any]
@@ -74,6 +75,18 @@ class Probe:
         """Return normal noise of the tensor's root mean square, or of a typical one where that is 0."""
         size = float(value.square().mean().sqrt()) or self._typical
         return size * _normal(value, self._generator)
+
+    def unit(self) -> float:
+        """Return the spacing at 1 of the narrowest dtype that the parameters or the outputs pass through.
+
+        So that probing in float64 does not take the rounding of a norm that computes in float32 for
+        curvature.
+        """
+        parameters, batch = self.points(1)[0]
+        unit = max(torch.finfo(p.dtype).eps for p in parameters.values())
+        with torch.no_grad(), PrecisionWatch(next(iter(parameters.values())).dtype) as watch:
+            self.outputs(parameters, batch)
+        return max(unit, float(watch.eps))
 
     def outputs(self, parameters: Parameters, batch: Any) -> Tensor:
         """Return the module's outputs as one vector."""

@@ -60,6 +60,26 @@ class RangeWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
+class PrecisionWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Looks for numbers that are rounded to a narrower dtype while it is entered; ``eps`` is the largest met.
+
+    Some models compute a norm or a softmax in float32 whatever their dtype; their noise is that of float32.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.eps = torch.finfo(dtype).eps
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run one operation, and look whether it is a cast from one floating dtype to another."""
+        out = func(*args, **(kwargs or {}))
+        if func.overloadpacket is _ATEN._to_copy and _is_float(args[0]) and _is_float(out):
+            self.eps = max(self.eps, torch.finfo(out.dtype).eps)
+        return out
+
+
 def _is_float(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 

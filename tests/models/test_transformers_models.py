@@ -142,17 +142,22 @@ def test_gpt2_has_none() -> None:
     assert {g.kind for g in groups_of(gpt2, tokens())} == {"not invariant"}
 
 
-def test_qwen3_queries_and_keys_are_invariant_up_to_the_eps_of_their_norm() -> None:
-    # float32, since the RMSNorm of these models computes in it whatever the dtype.
-    groups = groups_of(qwen3, tokens(), torch.float32)
+BOTH = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+"""The RMSNorm of these models computes in float32 whatever the dtype; the classes must not depend on it."""
+
+
+@BOTH
+def test_qwen3_queries_and_keys_are_invariant_up_to_the_eps_of_their_norm(dtype: torch.dtype) -> None:
+    groups = groups_of(qwen3, tokens(), dtype)
     attention = "model.layers.0.self_attn"
     assert alone(groups, "exact", "up to eps") == {f"{attention}.q_proj.weight", f"{attention}.k_proj.weight"}
     # Jointly the residual stream: every other group scales the embedding that starts it.
     assert all("model.embed_tokens.weight" in names for names in together(groups))
 
 
-def test_olmo2_normalises_behind_its_layers_too() -> None:
-    groups = groups_of(olmo2, tokens(), torch.float32)
+@BOTH
+def test_olmo2_normalises_behind_its_layers_too(dtype: torch.dtype) -> None:
+    groups = groups_of(olmo2, tokens(), dtype)
     assert alone(groups, "exact", "up to eps") == {
         *(f"model.layers.0.self_attn.{letter}_proj.weight" for letter in "qkvo"),
         *(f"model.layers.0.mlp.{name}_proj.weight" for name in ("up", "down")),

@@ -1,4 +1,4 @@
-"""``RangeWatch``: what leaves the range of relative rounding is seen, forwards and backwards."""
+"""What leaves the range of relative rounding is seen, forwards and backwards, and so are narrower dtypes."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ilr_check.nets.ranges import RangeWatch
+from ilr_check.nets.ranges import PrecisionWatch, RangeWatch
 
 TINY, HUGE = 1e-30, 1e33
 
@@ -53,3 +53,20 @@ def test_what_stays_is_left_alone(name: str) -> None:
     with RangeWatch() as watch:
         STAY[name]()
     assert not watch.left
+
+
+CASTS: dict[str, tuple[Callable[[Tensor], Tensor], torch.dtype]] = {
+    "none": (torch.exp, torch.float64),
+    "to float32 and back": (lambda x: x.float().exp().double(), torch.float32),
+    "a softmax in float32": (lambda x: x.softmax(0, dtype=torch.float32).double(), torch.float32),
+    "bfloat16 in between": (lambda x: x.float().bfloat16().double(), torch.bfloat16),
+    "whole numbers": (lambda x: x + torch.arange(3).float(), torch.float64),
+}
+
+
+@pytest.mark.parametrize("name", CASTS)
+def test_the_narrowest_dtype_on_the_way_is_seen(name: str) -> None:
+    function, narrowest = CASTS[name]
+    with PrecisionWatch(torch.float64) as watch:
+        function(torch.ones(3, dtype=torch.float64))
+    assert watch.eps == torch.finfo(narrowest).eps
