@@ -25,6 +25,7 @@ from ilr_check.evidence.manifest import (
 )
 from ilr_check.seeds import derive
 from ilr_check.stats import ErrorBudget
+from ilr_check.stats.budget import total_for
 from ilr_check.train.determinism import reproducible
 from ilr_check.train.threads import threads
 
@@ -101,8 +102,8 @@ def plan(settings: Settings) -> tuple[tuple[Claim, ...], tuple[Work, ...], Error
     """All work of a run in its order, and the error budget over all its decisions."""
     claims = select(settings.claims)
     units = [unit for claim in claims for unit in claim.plan(settings.profile, settings.seed)]
-    budget = ErrorBudget()
     names = [decision for unit in units for decision in unit.decisions]
+    budget = ErrorBudget(total=total_for(len(names)))
     shares = budget.plan(names) if names else {}
     work = []
     for unit in units:

@@ -15,6 +15,19 @@ FLOOR = 1e-5
 says anything about the tail that the share speaks of, so the promise could not be checked."""
 
 
+TOTAL = 1e-3
+"""The false-fail rate that one invocation spends, as long as its decisions are few enough for the floor."""
+
+
+def total_for(decisions: int) -> float:
+    """Return the smallest total, from 1e-3 on, that leaves the floor to each of so many decisions.
+
+    A profile that judges hundreds of populations promises less for all of them together: 100 share 1e-3,
+    200 share 2e-3. The alternative, a smaller share each, would be a promise that nobody has measured.
+    """
+    return max(TOTAL, FLOOR * decisions)
+
+
 @dataclass(kw_only=True)
 class ErrorBudget:
     """Shares out the false-fail rate ``total``, and ``inconclusive``, over the planned decisions.
@@ -23,7 +36,7 @@ class ErrorBudget:
     and then skipped is not handed on: the plan was made before the data, and stays.
     """
 
-    total: float = 1e-3
+    total: float = TOTAL
     inconclusive: float = 1e-2
     planned: dict[str, float] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)

@@ -233,6 +233,15 @@ def test_another_seed_gives_other_unit_seeds(invented: Invented) -> None:
     assert seeds[0] & seeds[1] == set()
 
 
+@pytest.mark.parametrize("claims", ["mean-field", "function-space", "all"])
+@pytest.mark.parametrize("profile", ["quick", "standard"])
+def test_every_profile_of_the_catalogue_has_a_budget_that_suffices(profile: Profile, claims: str) -> None:
+    _, works, budget = engine.plan(Settings(profile=profile, claims=claims))
+    shares = [share for work in works for share in work.shares.values()]
+    assert sum(shares) == pytest.approx(budget.total)
+    assert min(shares) >= 1e-5 * (1 - 1e-9)
+
+
 def test_a_units_seed_does_not_depend_on_the_other_claims(invented: Invented) -> None:
     _, both, _ = engine.plan(Settings())
     _, alone, _ = engine.plan(Settings(claims="second-claim"))

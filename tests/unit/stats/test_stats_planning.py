@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from ilr_check.stats import ErrorBudget, MeanEquivalence, SlopeEquivalence, examine, power, spend
+from ilr_check.stats.budget import total_for
 from ilr_check.stats.intervals import student_quantile
 
 
@@ -39,6 +40,13 @@ def test_budget_says_when_there_are_too_many_decisions() -> None:
     with pytest.raises(ValueError, match=r"below the floor of 1e-05: .* enough for 100 decisions, and 101"):
         ErrorBudget().plan(names)
     assert len(ErrorBudget().plan(names[:100])) == 100
+
+
+@pytest.mark.parametrize(("decisions", "total"), [(1, 1e-3), (100, 1e-3), (101, 1.01e-3), (227, 2.27e-3)])
+def test_the_total_leaves_the_floor_to_each_decision(decisions: int, total: float) -> None:
+    assert total_for(decisions) == pytest.approx(total)
+    shares = ErrorBudget(total=total_for(decisions)).plan([str(k) for k in range(decisions)])
+    assert min(shares.values()) >= 1e-5 * (1 - 1e-9)
 
 
 def test_each_decision_is_taken_once() -> None:
