@@ -21,9 +21,9 @@ QUESTION = Question(
     claims=("mixing-time", "function-mixing-time", "relaxation-rate", "gamma-ode"),
     equation="T = ln(|γ₀/γ* − 1| / δ) / (4λₑ)",
     answer=(
-        "Proportional, at equal γ₀/γ*. At a fixed initialisation a log-log plot is flatter than slope 1 "
-        "although the law holds: γ* itself grows as 1/λₑ, so the logarithm shrinks as 1/λₑ rises. Divide by "
-        "it, or start all runs equally far from equilibrium. Near equilibrium the rate is −ln(2a² − 1), "
+        "Proportional, at equal γ₀/γ*. From a fixed initialisation above γ* a log-log plot is flatter than "
+        "slope 1 although the law holds: γ* grows as 1/λₑ, so the logarithm shrinks as 1/λₑ rises. Divide "
+        "by it, or start all runs equally far from equilibrium. Near equilibrium the rate is −ln(2a² − 1), "
         "which is 4λₑ + 6λₑ², with a = 1 − λₑ."
     ),
     theory=("relaxation.time_to_within", "relaxation.relaxation_rate", "relaxation.memory_rate"),

@@ -124,3 +124,17 @@ def test_offset_of_log_norms() -> None:
     lambda_e, G2 = 1e-3, 2.0
     radius = [(float(relaxation.equilibrium_gamma(lambda_e, G2)) * eta**2) ** 0.25 for eta in (0.4, 0.1)]
     assert math.log(radius[0] / radius[1]) == pytest.approx(0.5 * math.log(4), rel=1e-12)
+
+
+def slope_of_time(gamma_start: float) -> float:
+    """Of log T against log(1/lambda_e) between 1e-4 and 1e-2 at a fixed start; G = 1."""
+    ends = np.array([1e-4, 1e-2])
+    times = relaxation.time_to_within(ends, gamma_start / relaxation.equilibrium_gamma(ends, 1.0))
+    return float(np.log(times[0] / times[1]) / np.log(ends[1] / ends[0]))
+
+
+def test_a_raw_plot_of_time_is_flat_from_above_and_straight_at_equal_distance() -> None:
+    assert slope_of_time(1e5) < 0.9
+    assert "flatter than slope 1" in answer("R1.b")
+    equally_far = relaxation.time_to_within(np.array([1e-4, 1e-2]), 20.0)
+    assert equally_far[0] / equally_far[1] == pytest.approx(100, rel=1e-12)
