@@ -37,6 +37,10 @@ LEVELS = (
     Level(lr=0.25, weight_decay=0.008, rule="heavy-ball", momentum=0.5),
     Level(lr=0.05, weight_decay=0.008, rule="nesterov", momentum=0.9),
 )
+_SETTINGS = ", ".join(
+    f"{i} {x.rule} {x.momentum:g}" + (f" dampened by {x.dampening:g}" if x.dampening else "")
+    for i, x in enumerate(LEVELS, 1)
+)
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
@@ -65,7 +69,10 @@ LAW = LevelLaw(
     corrections=finite_lambda,
     tolerance=0.03,
     estimand="effective LR / prediction from other runs' G, less 1, at every level",
-    x_label="level",
-    caption="The effective LR at equilibrium over its closed form, with G measured on other runs.",
+    x_label="setting",
+    caption=(
+        "The effective LR at equilibrium over its closed form, with G measured on other runs. Settings, with "
+        f"their momentum: {_SETTINGS}."
+    ),
 )
 CLAIM = LAW.claim()

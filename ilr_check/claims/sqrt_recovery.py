@@ -89,7 +89,8 @@ RECOVERY = Recovery(
     jumps=lambda drop: {"sqrt(k) at once": math.sqrt(drop.factor), "no drop": 1.0},
     caption=(
         "The LR falls by k, 10 where nothing else is said, at step 0. The effective LR falls with it at once "
-        "and then recovers, because the weights shrink until gradient noise and weight decay balance again."
+        "and then recovers, because the weights shrink until gradient noise and weight decay balance again. "
+        "The dotted line is the end for noise of unchanged size."
     ),
 )
 CLAIM = RECOVERY.claim()

@@ -6,12 +6,18 @@ import math
 
 
 def decades(low: float, high: float) -> list[float]:
-    """1-2-5 over a few decades, else whole powers: Plotly's own lone digits need decoding."""
+    """1-2-5 over a few decades, else whole powers: Plotly's own lone digits need decoding.
+
+    Where fewer than three of them lie in the range, round numbers in even steps: an axis needs more than one.
+    """
     span = math.log10(high) - math.log10(low)
     whole = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     steps = (1, 2, 5) if span < 3 else (1,)
     every = max(1, math.ceil(span / 8))
-    return [float(f"{f}e{d}") for d in whole if d % every == 0 for f in steps]
+    marks = [float(f"{f}e{d}") for d in whole if d % every == 0 for f in steps]
+    if low < high and sum(low <= mark <= high for mark in marks) < 3:
+        return round_numbers(low, high, log=True)
+    return marks
 
 
 def power(value: float) -> str:
@@ -19,8 +25,8 @@ def power(value: float) -> str:
     exponent = math.floor(math.log10(value) + 1e-9)
     if -3 <= exponent <= 4:
         return f"{value:g}"
-    factor = round(value / 10.0**exponent)
-    return ("" if factor == 1 else f"{factor}·") + f"10<sup>{exponent}</sup>"
+    factor = f"{value / 10.0**exponent:.3g}"
+    return ("" if factor == "1" else f"{factor}·") + f"10<sup>{exponent}</sup>"
 
 
 def round_numbers(low: float, high: float, *, log: bool) -> list[float]:

@@ -9,7 +9,10 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
+import synthetic_records
+import synthetic_run
 from synthetic_claims import claim_texts
 from synthetic_records import HOSTILE
 
@@ -224,3 +227,13 @@ def test_anchors_differ_where_names_differ() -> None:
     anchors = [html.anchor(name) for name in names]
     assert len(set(anchors)) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]*", anchor) for anchor in anchors)
+
+
+def test_figures_of_a_claim_share_a_caption_that_is_the_same(tmp_path: Path) -> None:
+    folder = synthetic_run.build(tmp_path / "run", hostile=False)
+    recovery = next(figure for figure in folder.figures().values() if figure.name == "recovery")
+    folder.save_figure(msgspec.structs.replace(recovery, name="recovery-2", title="another layer"))
+    folder.append([synthetic_records.record("sqrt-2", "sqrt-recovery", "holds", figure="recovery-2")])
+    chapter = html.render(folder).split('id="claim-sqrt-recovery"')[1].split("</article>")[0]
+    assert "another layer" in chapter
+    assert chapter.count(f"<figcaption>{recovery.caption}") == 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from synthetic_figures import hostile_figure
 
 from ilr_check.evidence import Figure, Series
+from ilr_check.reporting import ticks
 from ilr_check.reporting.plots import MAX_POINTS, draw, points_per_series
 
 X = np.array([1.0, 2.0, 3.0])
@@ -123,3 +124,16 @@ def test_no_numbers_break_a_drawing(arrays: list[Any], x_log: bool, y_log: bool)
     with np.errstate(all="raise"):
         text = draw(figure(*made, x_log=x_log, y_log=y_log)).json()
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.97, 1.45), (1.0, 4.0), (0.1, 1.0), (3e-4, 1e-2), (1.1e-5, 1.6e-5), (1e-8, 1e8)]
+)
+def test_a_log_axis_has_at_least_three_marks_in_its_range(low: float, high: float) -> None:
+    marks = ticks.decades(low, high)
+    assert sum(low <= mark <= high for mark in marks) >= 3
+    assert len({ticks.power(mark) for mark in marks}) == len(marks)
+
+
+def test_a_log_axis_at_a_single_value_is_no_crash() -> None:
+    assert ticks.decades(2.0, 2.0)
