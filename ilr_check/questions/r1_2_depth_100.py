@@ -20,8 +20,9 @@ QUESTION = Question(
     answer=(
         "G² grows by π/(π − 1) ≈ 1.467 a layer (ReLU; Yang et al. 2019). The first step turns this into "
         "norm: an exploded layer jumps to r₁ ≈ ηG/r₀, after which its gradient is about r₀/η whatever G "
-        "was. From there its norm falls exponentially, so the extra time is a logarithm of G², linear in "
-        "depth: about 0.383/(4λₑ) steps a layer. At equilibrium every layer turns by the same angle."
+        "was. From there its norm falls exponentially, and until it is back the layer hardly turns at all; "
+        "the extra time is a logarithm of G², linear in depth: about 0.383/(4λₑ) steps a layer. At "
+        "equilibrium every layer turns by the same angle."
     ),
     theory=("sgd.next_squared_norm_on_sphere", "sgd.effective_lr_ceiling", "sgd.rotation_cosine"),
     open=(

@@ -20,8 +20,9 @@ QUESTION = Question(
     ),
     answer=(
         "No. Only its trace is in it: the gradient G_l on the unit sphere of each layer. Without skips it "
-        "grows with depth and costs time linear in depth; with skips it does not grow so and the term goes. "
-        "After that all layers turn alike, with or without skips."
+        "grows with depth and costs time linear in depth. With skips nothing here derives its growth; where "
+        "it stays bounded, so does that time. Once the norms are back, all layers turn alike, with or "
+        "without skips."
     ),
     theory=("sgd.next_squared_norm_on_sphere", "relaxation.memory_rate"),
     open="Why signals propagate, and what that does for the loss: the theory takes G_l as given.",
