@@ -1,4 +1,14 @@
-"""grad L(cw) = grad L(w) / c: the gradient of a scale-invariant group is homogeneous of degree -1."""
+"""grad L(cw) = grad L(w) / c: the gradient of a scale-invariant group is homogeneous of degree -1.
+
+Only powers of two are compared. Any other c makes each product round differently, and the two gradients
+then differ by all of these roundings carried through the whole net and back: the condition number is a
+product over the layers, not the local one of gradient orthogonality and of <w, H v> = -<v, g>, identities
+that hold at each norm whatever reaches it. Measured at c = 1.7 in float64, the worst relative difference
+of a tensor's gradient in units of u, as median and maximum over 20 tanh nets of width 8 with batch norm:
+4.8 and 6.8 with 2 layers, 45 and 240 with 10, 820 and 3100 with 30, 4.5e4 and 7.7e5 with 60; with ReLU
+1.2e7 and 2.8e8 with 60. No bound is derived for these: it would have to hold for the product over all
+layers, and tell nothing about deep nets.
+"""
 
 from __future__ import annotations
 
