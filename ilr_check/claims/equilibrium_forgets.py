@@ -22,7 +22,7 @@ TEXT = ClaimText(
     source="Li, Lyu, Arora 2020, equilibrium conjecture, figure of five schedules; reviewer 1, point 6",
     kind="statistical",
     chapter="function-space",
-    groups=("core", "function-space"),
+    groups=("function-space",),
     rivals=("four times lambda_e",),
     meaning=(
         "The history is not forgotten: the weight decay that acts is not lr * weight_decay, the initial norm "

@@ -1,0 +1,73 @@
+"""Histories that are not forgotten, and a trainer that does not forget, against equilibrium-forgets."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+from torch import Tensor
+
+from ilr_check.claims.claim import Context
+from ilr_check.claims.equilibrium_forgets import LAW, contest
+from ilr_check.claims.experiments.functions import Phase
+from ilr_check.data import SplitDigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.train import compiling
+
+LEVEL = 3.2e-2
+CHEAP = replace(LAW, quantities=("probabilities",))
+"""Labels need three times the runs."""
+WHOLE = contest(
+    "cheap", MLPSpec(inputs=64, widths=(24,), classes=10), SplitDigitsSpec(redrawn=0.5, held_out=1200), LEVEL
+)
+OTHER = WHOLE.others[0]
+TWICE = msgspec.structs.replace(
+    OTHER, name="twice lambda_e", phases=(Phase(steps=OTHER.steps, lr=0.5, weight_decay=4.0 * LEVEL),)
+)
+HASTY = msgspec.structs.replace(
+    OTHER,
+    name="no time to forget",
+    phases=(Phase(steps=30, lr=1.0, weight_decay=0.25), Phase(steps=4, lr=0.5, weight_decay=2.0 * LEVEL)),
+)
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def decay_without_lr(
+    w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper
+) -> tuple[Tensor, Tensor | None]:
+    """Decay by weight_decay alone, right at the lr of the reference."""
+    return (1.0 - 0.5 * h.weight_decay) * w - h.lr * g, buffer
+
+
+def verdict(rule: UpdateRule = plain, **changes: object) -> str:
+    small = msgspec.structs.replace(WHOLE, others=(OTHER,), looks=(512,))
+    subject = msgspec.to_builtins(msgspec.structs.replace(small, **changes))
+    context = Context(seed=0, profile="quick", default_share=1e-4)
+    (finding,) = CHEAP.judge(subject, context, rule=rule).findings
+    return finding.verdict
+
+
+def test_what_is_right_is_not_refuted() -> None:
+    assert verdict() == "holds"
+
+
+def test_decay_without_lr_is_caught() -> None:
+    assert verdict(decay_without_lr) == "violated"
+
+
+def test_twice_lambda_e_is_another_equilibrium() -> None:
+    assert verdict(others=(TWICE,)) == "violated"
+
+
+def test_a_history_that_had_no_time_to_be_forgotten_is_seen() -> None:
+    reference = msgspec.structs.replace(WHOLE.reference, phases=(HASTY.phases[-1],))
+    assert verdict(reference=reference, others=(HASTY,)) == "violated"
+
+
+def test_last_phases_of_other_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="equally long"):
+        msgspec.structs.replace(WHOLE, others=(HASTY,))
