@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 
@@ -40,6 +41,14 @@ def _one(words: str, path: Path) -> Iterable[Reading]:
         message="data_ptr() of the weights before and after a step",
         diagnosis="step replaces the storage of the weights, so that views and tied weights go stale",
     )
+    yield _refilled(words, path)
+    if path.hyper.get("weight_decay"):
+        # Decay in the gradient makes a new tensor of it; without, the gradient itself may become the state.
+        bare = replace(path, hyper={**path.hyper, "weight_decay": 0.0})
+        yield _refilled(f"{words}, no weight decay", bare)
+
+
+def _refilled(words: str, path: Path) -> Reading:
     # As backward() does after zero_grad(set_to_none=False): the same tensors get new values.
     trial = path.begin()
     for parameter in trial.parameters:
@@ -50,7 +59,7 @@ def _one(words: str, path: Path) -> Iterable[Reading]:
             assert parameter.grad is not None
             parameter.grad.add_(gradient)
         trial.optimizer.step()
-    yield same_reading(
+    return same_reading(
         difference(trial.values(), path.ends()),
         group=f"gradients in place, {words}",
         diagnosis="the state is an alias of the gradient: refilling p.grad in place moves the weights by {}",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, same_reading
-from ilr_check.gate.paths import difference
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
+from ilr_check.gate.paths import difference, rates
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.walk import probing_gradients
 
@@ -17,11 +17,15 @@ ORDER = 6
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Between steps with a gradient, one without: bitwise nothing may happen to that parameter."""
-    rng = circumstances.generator()
-    hyper: dict[str, Any] = {"lr": 0.1} if subject.can_vary("lr") else {}
-    if subject.can_vary("weight_decay"):
-        hyper["weight_decay"] = 0.2
+    """For each setting, steps without a gradient among others: bitwise nothing happens to the parameter."""
+    for setting in subject.settings:
+        yield from _one(subject, circumstances, setting)
+
+
+def _one(subject: Subject, circumstances: Circumstances, setting: Mapping[str, Any]) -> Iterable[Reading]:
+    words = subject.words(setting)
+    rng = circumstances.generator(words)
+    hyper: dict[str, Any] = {**setting, **rates(subject)}
     weights = [torch.tensor(rng.uniform(0.5, 2.0, size=(2, 2))) for _ in range(3)]
     frozen = nn.Parameter(weights[2].clone(), requires_grad=False)
     trial = subject.start([weights[0].clone(), frozen, weights[1].clone()], **hyper)
@@ -29,6 +33,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     drawn = probing_gradients(subject.contract, rng, [(2, 2)], 4)
     gradients = [torch.tensor(row[0]) for row in drawn]
     moved = [0.0, 0.0]
+    still = True
     for t, gradient in enumerate(gradients):
         missing = t in (1, 2)
         before = trial.values()
@@ -36,11 +41,14 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         after = trial.values()
         if missing:
             moved[0] = max(moved[0], float((after[0] - before[0]).abs().max()))
+            still = still and torch.equal(before[2], after[2])
         moved[1] = max(moved[1], float((after[1] - before[1]).abs().max()))
     every = subject.start([weights[0].clone(), weights[1].clone()], **hyper)
     other = subject.start([weights[0].clone(), weights[1].clone()], **hyper)
+    full = subject.start([weights[0].clone(), weights[1].clone()], **hyper)
     for t, gradient in enumerate(gradients):
         every.step([None, gradient])
+        full.step([gradient, gradient])
         if t in (0, 3):
             other.step([gradient, gradient])
     state = difference([trial.values()[0]], [other.values()[0]])
@@ -52,7 +60,16 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         "its neighbour": (stopped, "a missing gradient changes the step of the next parameter by {}"),
     }
     for group, (size, sentence) in cases.items():
-        yield same_reading(size, group=group, diagnosis=sentence, n_steps=4)
+        yield same_reading(size, group=f"{group}, {words}", diagnosis=sentence, n_steps=4)
+    # Bitwise it may differ from the full run, where all gradients are clipped together; but it has to move.
+    moves = not torch.equal(full.values()[1], weights[1])
+    yield fact_reading(
+        not (still and moves),
+        group=f"those after it, {words}",
+        message="whether the parameter after those without a gradient moves",
+        diagnosis="parameters after one without a gradient are not stepped",
+        n_steps=4,
+    )
 
 
 LAW = GateLaw(

@@ -27,7 +27,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     contract = subject.contract
     assert contract is not None
     ways: dict[str, Any] = {"default": {}, **offered(subject)}
-    ways.pop("maximize", None)
+    ways = {name: arguments for name, arguments in ways.items() if "maximize" not in arguments}
     hyper: dict[str, Any] = {"lr": LR}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = WEIGHT_DECAY

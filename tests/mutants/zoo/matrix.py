@@ -33,15 +33,11 @@ KEPT = {
     "copies": "deepcopy and pickle, which users call; what breaks them often breaks resuming too",
     "schedulers": "the schedulers of torch.optim, as users run them",
     "low-precision": "wide bounds, so that float64 sees what it sees; here for decay that is rounded away",
+    "training-laws": "whole trainings, where gradients depend on the weights: what no chosen gradient can show",
 }
 """Laws that kill nothing alone, and why they are kept."""
 SURVIVORS = {
-    "AdamWDecayRoundedAway": "rounds lr to bfloat16; low-precision steps with powers of two, which are exact",
-    "ForeachForgetsMaximize": "wrong only where two switches are on at once; one is tried at a time",
-    "StopsAtMissingGradient": "wrong for parameters after the one without a gradient; that one is tried last",
-    "BufferAliasesGradient": "needs a gradient that is written in place after the step",
-    "MissingGradientMoves": "coasts on momentum; missing-gradient steps with the default, which is none",
-    "TensorLrCached": "needs an lr tensor that is changed in place between steps; ours stays as it is",
+    "AdamWDecayRoundedAway": "one more rounding to 16 bits, which the bound for 16-bit weights allows for",
 }
 """Mutants that no law of this tier kills, and why."""
 
