@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
+from torch import nn
+
 from ilr_check.evidence import Figure
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.gate.law import Circumstances, GateLaw, GateProfile, Reading
@@ -16,9 +19,9 @@ from ilr_check.gate.request import GateRequest
 from ilr_check.gate.result import GateResult
 from ilr_check.gate.scenarios import traces
 from ilr_check.gate.steps_apart import REFERENCE, apart
-from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.subject import BASIC, Subject, SubjectError
 from ilr_check.gate.surroundings import Watch
-from ilr_check.optim.contracts import contract_named
+from ilr_check.optim.contracts import contract_named, contracts
 from ilr_check.train.threads import threads
 
 PROFILES = ("quick", "standard")
@@ -96,6 +99,7 @@ def subject_of(
     bare = Subject(
         factory, None, dict(args or {}), dict(names or {}), {}, dict(impl or {}), device=device, name=name
     )
+    _demand_names(bare)
     if contract == "auto":
         from ilr_check.gate.inferring import infer
 
@@ -110,6 +114,26 @@ def subject_of(
     )
     subject.check_built()
     return subject, note
+
+
+def _demand_names(bare: Subject) -> None:
+    """Raise ``ValueError`` for a renaming of what no family has, or to what the target does not have."""
+    known = sorted({*BASIC, *(ours for contract in contracts().values() for ours in contract.names)})
+    for ours, theirs in bare.names.items():
+        if ours not in known:
+            close = difflib.get_close_matches(ours, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ValueError(
+                f"names {ours}={theirs}: no family has {ours!r}; {hint}known are {', '.join(known)}"
+            )
+    if bare.names and bare.taken is not None:
+        group = bare.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
+        there = [word for word in dict.fromkeys((*bare.taken, *group)) if word != "params"]
+        for ours, theirs in bare.names.items():
+            if theirs.partition(".")[0] not in there:
+                raise ValueError(
+                    f"names {ours}={theirs}: {bare.title} has no {theirs!r}; it has {', '.join(there)}"
+                )
 
 
 def planned(claims: str = "all", profile: str = "quick") -> tuple[GateLaw, ...]:

@@ -33,7 +33,7 @@ KEPT = {
     "copies": "deepcopy and pickle, which users call; what breaks them often breaks resuming too",
     "schedulers": "the schedulers of torch.optim, as users run them",
     "low-precision": "wide bounds, so that float64 sees what it sees; here for decay that is rounded away",
-    "training-laws": "whole trainings, where gradients depend on the weights: what no chosen gradient can show",
+    "training-laws": "whole trainings, where gradients depend on the weights: chosen gradients do not",
 }
 """Laws that kill nothing alone, and why they are kept."""
 SURVIVORS = {

@@ -97,6 +97,18 @@ def test_an_unknown_contract_is_an_error_with_the_mend() -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"lrr": "lr"}, "names lrr=lr: no family has 'lrr'; did you mean 'lr'"),
+        ({"lr": "alpha"}, "names lr=alpha: .* has no 'alpha'; it has lr, momentum"),
+    ],
+)
+def test_a_renaming_that_leads_nowhere_is_an_error_with_the_mend(names: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ilr_check.check_optimizer(torch.optim.SGD, contract="sgd", names=names)
+
+
+@pytest.mark.parametrize(
     ("declare", "message"),
     [({"momentum_form": "exp"}, "allowed: 'classic', 'ema'"), ({"colour": 1}, "cannot be declared")],
 )
