@@ -123,8 +123,16 @@ def report(run: Path, out: Path | None, debug: bool) -> None:
 @click.option("--device", help="Another device than the recorded one.")
 @_debug
 def replay(target: str, device: str | None, debug: bool) -> None:
-    """Run one recorded verdict again, without Hypothesis: RUN#ID, or a record or a spec as JSON."""
+    """Run one recorded verdict again, without Hypothesis: RUN#ID, or a record or a spec as JSON.
+
+    A finding of the gate is named by its report, as in gate.json#ID, or given as JSON.
+    """
     from ilr_check.api import checked_device
+    from ilr_check.commands.gate_replay import gate_finding, judge_again
+
+    recorded = gate_finding(target)
+    if recorded is not None:
+        raise click.exceptions.Exit(judge_again(recorded))
     from ilr_check.replaying import replay as run_replay
     from ilr_check.reporting import TerminalReporter
 
