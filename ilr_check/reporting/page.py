@@ -20,7 +20,11 @@ CHAPTERS = {
         "Mean-field laws",
         "Statistics over independent training runs, with stated error rates.",
     ),
-    "function-space": ("Function space", "Two populations of trained functions, compared as distributions."),
+    "function-space": (
+        "Function space",
+        "What the paper conjectured, and what its reviewers asked to see: populations of trained functions "
+        "compared as distributions, and the laws in deep nets, under other norms and on more data.",
+    ),
 }
 MAX_PASSED = 100
 """Records of one claim shown in full when nothing is wrong with them; the rest is counted."""

@@ -135,7 +135,7 @@ def _axis(label: str, log: bool, data: list[list[float | None]]) -> dict[str, An
         axis["type"] = "log"
         values = [value for series in data for value in series if value is not None and value > 0]
         if values:
-            marks = ticks.decades(min(values), max(values))
+            marks = ticks.settings(values) or ticks.decades(min(values), max(values))
             axis |= {
                 "tickmode": "array",
                 "tickvals": marks,

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import math
 
+MAX_SETTINGS = 8
+"""Marks that still have room for their text on a narrow screen."""
+
+
+def settings(values: list[float]) -> list[float]:
+    """The values themselves where they are a few whole numbers, such as batch sizes; else nothing."""
+    found = sorted(set(values))
+    return found if len(found) <= MAX_SETTINGS and all(value == int(value) for value in found) else []
+
 
 def decades(low: float, high: float) -> list[float]:
     """1-2-5 over a few decades, else whole powers: Plotly's own lone digits need decoding.
@@ -40,7 +49,8 @@ def round_numbers(low: float, high: float, *, log: bool) -> list[float]:
                 break
         values = values[:: max(1, math.ceil(len(values) / 7))]
     if not log or len(values) < 3:
-        raw = (high - low) / 4
+        # The next round step is at most twice as large: between a sixth and a third of the range, 3 to 7 marks.
+        raw = (high - low) / 6
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= raw * 0.999)
         first = math.ceil(low / step)

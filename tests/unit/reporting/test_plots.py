@@ -127,7 +127,8 @@ def test_no_numbers_break_a_drawing(arrays: list[Any], x_log: bool, y_log: bool)
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(0.97, 1.45), (1.0, 4.0), (0.1, 1.0), (3e-4, 1e-2), (1.1e-5, 1.6e-5), (1e-8, 1e8)]
+    ("low", "high"),
+    [(0.97, 1.45), (0.6, 1.66), (1.0, 4.0), (0.1, 1.0), (3e-4, 1e-2), (1.1e-5, 1.6e-5), (1e-8, 1e8)],
 )
 def test_a_log_axis_has_at_least_three_marks_in_its_range(low: float, high: float) -> None:
     marks = ticks.decades(low, high)
@@ -137,3 +138,12 @@ def test_a_log_axis_has_at_least_three_marks_in_its_range(low: float, high: floa
 
 def test_a_log_axis_at_a_single_value_is_no_crash() -> None:
     assert ticks.decades(2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "marks"),
+    [([4.0, 1.0, 2.0, 4.0], [1.0, 2.0, 4.0]), ([2.0, 10.0, 100.0], [2.0, 10.0, 100.0]), ([1.0, 2.5], [])],
+)
+def test_a_few_whole_numbers_are_marked_themselves(values: list[float], marks: list[float]) -> None:
+    assert ticks.settings(values) == marks
+    assert ticks.settings([float(i) for i in range(1, 20)]) == []
