@@ -49,7 +49,7 @@ def round_numbers(low: float, high: float, *, log: bool) -> list[float]:
                 break
         values = values[:: max(1, math.ceil(len(values) / 7))]
     if not log or len(values) < 3:
-        # The next round step is at most twice as large: between a sixth and a third of the range, 3 to 7 marks.
+        # The next round step is at most twice as large, so it is at most a third of the range: 3 to 7 marks.
         raw = (high - low) / 6
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= raw * 0.999)
