@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -172,6 +172,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def ilr_session(request: pytest.FixtureRequest) -> VerdictSession:
     """Judges claims under this session's settings and keeps the verdicts."""
     return session_of(request.config)
+
+
+@pytest.fixture
+def ilr_property(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
+    """Keeps a property of the test for JUnit XML.
+
+    pytest's ``record_property`` does the same, but warns under the default family of ``--junitxml``, xunit2,
+    and so fails every test where warnings are errors.
+    """
+    return lambda name, value: request.node.user_properties.append((name, value))
 
 
 def session_of(config: pytest.Config) -> VerdictSession:

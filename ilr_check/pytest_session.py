@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Verdict = TypeVar("Verdict", bound=Record)
 RecordProperty = Callable[[str, object], None]
-"""pytest's ``record_property``."""
+"""The fixture ``ilr_property``, or pytest's ``record_property``."""
 
 
 class VerdictSession:

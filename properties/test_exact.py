@@ -28,9 +28,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_holds_on_generated_nets(
-    law: ExactLaw[Any], ilr_session: VerdictSession, record_property: RecordProperty
+    law: ExactLaw[Any], ilr_session: VerdictSession, ilr_property: RecordProperty
 ) -> None:
-    ilr_session.hunt(law, record_property)
+    ilr_session.hunt(law, ilr_property)
 
 
 def test_holds_on_real_data(
@@ -38,6 +38,6 @@ def test_holds_on_real_data(
     title: str,
     example: Any,
     ilr_session: VerdictSession,
-    record_property: RecordProperty,
+    ilr_property: RecordProperty,
 ) -> None:
-    ilr_session.check(law, title, example, record_property)
+    ilr_session.check(law, title, example, ilr_property)

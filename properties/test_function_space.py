@@ -17,5 +17,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("work", marked)
 
 
-def test_holds(work: Work, ilr_session: VerdictSession, record_property: RecordProperty) -> None:
-    ilr_session.judge(work, record_property)
+def test_holds(work: Work, ilr_session: VerdictSession, ilr_property: RecordProperty) -> None:
+    ilr_session.judge(work, ilr_property)

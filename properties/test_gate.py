@@ -16,7 +16,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("law", marked)
 
 
-def test_keeps_its_contract(
-    law: GateLaw, ilr_session: VerdictSession, record_property: RecordProperty
-) -> None:
-    ilr_session.pass_gate(law, record_property)
+def test_keeps_its_contract(law: GateLaw, ilr_session: VerdictSession, ilr_property: RecordProperty) -> None:
+    ilr_session.pass_gate(law, ilr_property)

@@ -33,12 +33,13 @@ def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
 
 
 def test_a_broken_law_says_what_to_mend_in_every_output(pytester: pytest.Pytester) -> None:
-    """Under pytest-xdist, with stock JUnit XML and the report."""
+    """Under pytest-xdist, with stock JUnit XML and the report, where warnings are errors."""
     pytester.makepyfile(mine=textwrap.dedent(DECAYS_BY_SQUARE))
     result = run(
         pytester,
         f"{PROPERTIES}/test_gate.py",
         "-n2",
+        "-Werror",
         "-k=descent or decay-coupling",
         "--ilr-optimizer=mine.py:Squared",
         "--ilr-contract=adamw",
@@ -83,6 +84,9 @@ def test_a_law_that_does_not_apply_is_skipped_with_its_reason(pytester: pytest.P
 
 
 def test_without_an_optimizer_the_gate_has_nothing_to_collect(pytester: pytest.Pytester) -> None:
-    others = [f"--ignore={PROPERTIES / name}.py" for name in ("test_exact", "test_mean_field")]
+    others = [
+        f"--ignore={PROPERTIES / name}.py"
+        for name in ("test_exact", "test_mean_field", "test_function_space")
+    ]
     result = run(pytester, str(PROPERTIES), "--collect-only", *others)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
