@@ -55,6 +55,13 @@ _file = click.Path(path_type=Path, allow_dash=True)
 @click.option(
     "--device", default="auto", envvar="ILR_CHECK_DEVICE", show_default=True, help="auto, cpu or cuda"
 )
+@click.option(
+    "--dtype",
+    metavar="NAME,...",
+    default="all",
+    show_default=True,
+    help="Weights it is made for: float64, float32, bfloat16, float16.",
+)
 @click.option("--time-limit", metavar="SECONDS", type=float, help="For one law [60; 600 in standard].")
 @click.option(
     "--memory-limit", metavar="MIB", type=float, default=4096.0, show_default=True, help="For the target."
@@ -83,6 +90,7 @@ def gate(
     profile: str,
     seed: int,
     device: str,
+    dtype: str,
     time_limit: float | None,
     memory_limit: float,
     out: Path | None,
@@ -121,6 +129,7 @@ def gate(
         profile=one_of("profile", profile, PROFILES),
         seed=checked_seed(seed),
         device=one_of("device", device, DEVICES).replace("auto", "cpu"),
+        dtype=dtype,
         args=pairs("--arg", args),
         declare=pairs("--declare", declare),
         impl=pairs("--impl", impl),

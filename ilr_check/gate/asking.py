@@ -27,6 +27,7 @@ def subject_from(request: GateRequest, factory: Callable[..., Any]) -> tuple[Sub
         names=request.names,
         impl=values(request.impl),
         device=request.device,
+        dtype=request.dtype,
         name=request.target,
     )
 

@@ -126,7 +126,7 @@ def command_of(request: GateRequest, law: str = "") -> str:
     words = ["ilr-check", "gate", request.target]
     if law:
         words += ["--claims", law]
-    for option in ("contract", "profile", "seed", "device", "reference"):
+    for option in ("contract", "profile", "seed", "device", "dtype", "reference"):
         value = getattr(request, option)
         if value != getattr(GateRequest(target=""), option):
             words += [f"--{option}", str(value)]

@@ -19,7 +19,7 @@ from ilr_check.gate.request import GateRequest
 from ilr_check.gate.result import GateResult
 from ilr_check.gate.scenarios import traces
 from ilr_check.gate.steps_apart import REFERENCE, apart
-from ilr_check.gate.subject import BASIC, Subject, SubjectError
+from ilr_check.gate.subject import BASIC, WEIGHT_DTYPES, Subject, SubjectError
 from ilr_check.gate.surroundings import Watch
 from ilr_check.optim.contracts import contract_named, contracts
 from ilr_check.train.threads import threads
@@ -41,13 +41,15 @@ def check_optimizer(
     impl: Mapping[str, Any] | None = None,
     reference: Callable[..., Any] | None = None,
     device: str = "cpu",
+    dtype: str = "all",
     name: str = "",
 ) -> GateResult:
     """Judge an optimizer class or factory by what its family promises.
 
     ``claims`` are law ids or tiers, comma-separated; ``args`` are constructor arguments; ``declare`` states
     intended variations; ``names`` maps our words to the target's; ``impl`` are implementation
-    switches; ``reference`` is another optimizer, whose steps are compared.
+    switches; ``reference`` is another optimizer, whose steps are compared; ``dtype`` names the dtypes of
+    weights that the optimizer is made for, comma-separated.
     Raises ``ValueError`` for a setting out of range and ``SubjectError`` for a target that cannot be built.
     """
     subject, note = subject_of(
@@ -58,6 +60,7 @@ def check_optimizer(
         names=names,
         impl=impl,
         device=device,
+        dtype=dtype,
         name=name,
     )
     findings: list[Finding] = []
@@ -91,9 +94,11 @@ def subject_of(
     names: Mapping[str, str] | None = None,
     impl: Mapping[str, Any] | None = None,
     device: str = "cpu",
+    dtype: str = "all",
     name: str = "",
 ) -> tuple[Subject, str]:
     """The subject with its contract, and how the contract was found."""
+    dtypes = dtypes_named(dtype)
     if not callable(factory):
         raise SubjectError(f"{factory!r} is not callable; give an optimizer class or a factory")
     bare = Subject(
@@ -110,10 +115,31 @@ def subject_of(
     if found is None and declare:
         raise ValueError("declare needs a contract; name one instead of auto")
     subject = Subject(
-        factory, found, bare.args, bare.names, declared, bare.switches, device=device, name=name
+        factory,
+        found,
+        bare.args,
+        bare.names,
+        declared,
+        bare.switches,
+        device=device,
+        name=name,
+        dtypes=dtypes,
     )
     subject.check_built()
     return subject, note
+
+
+def dtypes_named(words: str) -> tuple[str, ...]:
+    """``all``, or names of dtypes separated by commas; raises ``ValueError`` for another word."""
+    if words == "all":
+        return WEIGHT_DTYPES
+    named = tuple(dict.fromkeys(word.strip() for word in words.split(",")))
+    for name in named:
+        if name not in WEIGHT_DTYPES:
+            raise ValueError(
+                f"dtype {name!r} is not known; choose all, or some of {', '.join(WEIGHT_DTYPES)}"
+            )
+    return named
 
 
 def _demand_names(bare: Subject) -> None:

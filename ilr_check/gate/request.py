@@ -19,6 +19,7 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "quick"
     seed: int = 0
     device: str = "cpu"
+    dtype: str = "all"
     args: tuple[str, ...] = ()
     declare: tuple[str, ...] = ()
     impl: tuple[str, ...] = ()

@@ -29,6 +29,10 @@ class SubjectError(ValueError):
     """A target that cannot be built; one line with the mend."""
 
 
+WEIGHT_DTYPES = ("float64", "float32", "bfloat16", "float16")
+"""Dtypes of weights that the gate judges."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """An optimizer class or factory, what it promises, and the arguments that its user gave."""
@@ -43,6 +47,8 @@ class Subject:
     """Implementation switches, such as ``foreach=True``."""
     device: str = "cpu"
     name: str = ""
+    dtypes: tuple[str, ...] = WEIGHT_DTYPES
+    """Dtypes of weights that it is made for. The laws of rounding keep to them; the others take float64."""
 
     @cached_property
     def title(self) -> str:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from ilr_check import cli
+from ilr_check.gate.assembling import command_of
 from ilr_check.gate.baseline import Baseline, baseline_of, changes_since, read_baseline, save_baseline
 from ilr_check.gate.expected import demand_known, read_expected, with_expected
 from ilr_check.gate.noting import noted
@@ -134,6 +135,11 @@ REQUEST = GateRequest(target="m:O")
 
 def finding(claim: str, verdict: Any, group: str = "g") -> Any:
     return noted(REQUEST, claim, group, verdict, message="told")
+
+
+def test_the_command_that_judges_again_has_the_dtypes() -> None:
+    narrowed = msgspec.structs.replace(REQUEST, dtype="float32,bfloat16")
+    assert command_of(narrowed, "low-precision").endswith("--claims low-precision --dtype float32,bfloat16")
 
 
 def test_declared_failures_are_expected_and_unexpected_passes_reported() -> None:

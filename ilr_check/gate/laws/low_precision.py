@@ -30,7 +30,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     decays = subject.can_vary("weight_decay")
     if decays:
         hyper["weight_decay"] = WEIGHT_DECAY
-    for dtype in DTYPES:
+    for dtype in promised(subject):
         rng = circumstances.generator(dtype)
         start = rng.uniform(0.5, 2.0, size=shape)
         drawn = probing_gradients(contract, rng, [shape], STEPS)
@@ -40,6 +40,15 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         yield compared(subject, walked, hyper, group=f"steps in {dtype}", prefix=f"in {dtype} weights, ")
         if decays and contract.decay_for(subject.declared).where in ("before", "after"):
             yield from _quiet(subject, dtype)
+
+
+def promised(subject: Subject) -> tuple[str, ...]:
+    """Those of the dtypes that the subject is made for."""
+    return tuple(dtype for dtype in DTYPES if dtype in subject.dtypes)
+
+
+def _applies(subject: Subject) -> str:
+    return needs("lr")(subject) or ("" if promised(subject) else "it is made for float64 weights alone")
 
 
 def _moderate(gradient: Array | None) -> Array | None:
@@ -109,5 +118,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="errors below eight roundings of the dtype; means over stochastic rounding",
     check=check,
-    applies=needs("lr"),
+    applies=_applies,
 )

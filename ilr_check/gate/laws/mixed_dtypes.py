@@ -31,7 +31,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     hyper: dict[str, Any] = {"lr": LR}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = WEIGHT_DECAY
-    for mix, dtypes in MIXES.items():
+    for mix, dtypes in promised(subject).items():
         rng = circumstances.generator(mix)
         shapes = [(3, 4) if contract.matrices_only else (4, 3)] * len(dtypes)
         starts = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
@@ -43,6 +43,15 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             if reading.verdict == "violated":
                 reading = _named(reading, walked, contract, way, len(set(dtypes)))
             yield reading
+
+
+def promised(subject: Subject) -> dict[str, tuple[str, ...]]:
+    """The mixes of dtypes that the subject is made for; float64 weights are the yardstick in each."""
+    return {mix: dtypes for mix, dtypes in MIXES.items() if {*dtypes} <= {"float64", *subject.dtypes}}
+
+
+def _applies(subject: Subject) -> str:
+    return needs("lr")(subject) or ("" if promised(subject) else "it is not made for float32 weights")
 
 
 def _named(reading: Reading, walked: Walk, contract: Contract, way: str, count: int) -> Reading:
@@ -69,5 +78,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="groups of one dtype",
     check=check,
-    applies=needs("lr"),
+    applies=_applies,
 )

@@ -148,3 +148,41 @@ def test_an_optimizer_of_no_family_is_judged_by_the_laws_that_need_no_contract()
     judged = {f.claim for f in result.findings if f.verdict == "holds"}
     assert {"descent", "missing-gradient", "closure", "gradients-kept", "resume", "copies"} <= judged
     assert result.verdict == "holds"
+
+
+class WithoutHalf(torch.optim.SGD):
+    """Refuses float16 weights."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        if any(p.dtype == torch.float16 for group in self.param_groups for p in group["params"]):
+            raise TypeError("no float16 here")
+        return super().step(closure)
+
+
+def rounding(dtype: str) -> ilr_check.GateResult:
+    return ilr_check.check_optimizer(
+        WithoutHalf, contract="sgd", claims="low-precision,mixed-dtypes", dtype=dtype
+    )
+
+
+def test_an_optimizer_is_judged_in_the_dtypes_that_it_is_made_for() -> None:
+    assert rounding("all").verdict == "error"
+    narrowed = rounding("float32, bfloat16")
+    assert narrowed.verdict == "holds"
+    groups = " ".join(f.group for f in narrowed.findings)
+    assert ("steps in bfloat16" in groups, "float16," in groups, "in float16" in groups) == (
+        True,
+        False,
+        False,
+    )
+    skipped = {f.claim: (f.verdict, f.message) for f in rounding("float64").findings}
+    assert skipped == {
+        "low-precision": ("skipped", "it is made for float64 weights alone"),
+        "mixed-dtypes": ("skipped", "it is not made for float32 weights"),
+    }
+
+
+def test_an_unknown_dtype_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="dtype 'float8' is not known; choose all, or some of float64"):
+        rounding("float8")
