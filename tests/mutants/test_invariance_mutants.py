@@ -66,7 +66,9 @@ def test_every_rival_is_excluded_on_real_data(law: ExactLaw[Any], number: int) -
     assert min(outcome.rivals.values()) >= REFUTED
 
 
-def eps_outside_the_root(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
+def eps_outside_the_root(
+    x: Tensor, spec: NormSpec, eps: Tensor | None = None, rows: int | None = None
+) -> Tensor:
     """(x - mean) / (sqrt(var) + eps), as some write it."""
     sets, dims = norms.as_sets(x, spec)
     centred = sets - sets.mean(dims, keepdim=True) if spec.centred else sets
@@ -74,7 +76,7 @@ def eps_outside_the_root(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -
     return (centred / (sigma + (spec.eps if eps is None else eps))).reshape(x.shape)
 
 
-def clamped(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
+def clamped(x: Tensor, spec: NormSpec, eps: Tensor | None = None, rows: int | None = None) -> Tensor:
     """The root of the larger of variance and eps."""
     sets, dims = norms.as_sets(x, spec)
     centred = sets - sets.mean(dims, keepdim=True) if spec.centred else sets
@@ -93,7 +95,9 @@ def test_eps_law_kills_another_eps(monkeypatch: pytest.MonkeyPatch, wrong: Calla
 def test_scale_invariance_kills_an_eps(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     right = norms.normalise
 
-    def with_small_eps(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
+    def with_small_eps(
+        x: Tensor, spec: NormSpec, eps: Tensor | None = None, rows: int | None = None
+    ) -> Tensor:
         return right(x, msgspec.structs.replace(spec, eps=1e-9))
 
     monkeypatch.setattr(norms, "normalise", with_small_eps)
@@ -113,7 +117,7 @@ def test_every_cell_of_the_table_on_real_data() -> None:
 def over_the_wrong_sets(kind: str, other: NormKind) -> Callable[..., Tensor]:
     right = norms.normalise
 
-    def wrong(x: Tensor, spec: NormSpec, eps: Tensor | None = None) -> Tensor:
+    def wrong(x: Tensor, spec: NormSpec, eps: Tensor | None = None, rows: int | None = None) -> Tensor:
         return right(x, NormSpec(kind=other) if spec.kind == kind else spec)
 
     return wrong
