@@ -15,6 +15,7 @@ import click
 from ilr_check.bench.command import bench
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
+from ilr_check.commands.interrupts import Interrupts, leave
 from ilr_check.commands.symmetry import symmetry
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
@@ -87,6 +88,8 @@ def verify(
     if resume is not None and out is not None:
         raise ValueError(f"--resume {resume} and --out {out} exclude each other; give one of them")
     reporter = TerminalReporter()
+    interrupts = Interrupts()
+    interrupts.watch()
     try:
         run = run_verify(
             profile=profile,
@@ -97,7 +100,7 @@ def verify(
             resume=resume,
             cifar10=cifar10,
             jobs=jobs,
-            listener=_listener(reporter),
+            listener=_listener(reporter, interrupts),
         )
     finally:
         reporter.close()
@@ -206,7 +209,7 @@ app.add_command(fingerprint)
 app.add_command(symmetry)
 
 
-def _listener(reporter: TerminalReporter) -> Listener:
+def _listener(reporter: TerminalReporter, interrupts: Interrupts) -> Listener:
     from ilr_check import engine
 
     def listen(event: engine.Event) -> None:
@@ -219,6 +222,7 @@ def _listener(reporter: TerminalReporter) -> Listener:
             reporter.progress(event.fraction)
         else:
             reporter.unit_finished(event.title, list(event.records), event.seconds)
+        interrupts.demand()
 
     return listen
 
@@ -226,7 +230,10 @@ def _listener(reporter: TerminalReporter) -> Listener:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its code; an error is one line, and ``--debug`` shows its traceback."""
     words = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_run(words))
+    code = _run(words)
+    if code == INTERRUPTED:
+        leave(code)
+    sys.exit(code)
 
 
 def _run(words: list[str]) -> int:

@@ -1,0 +1,61 @@
+"""Ctrl-C is heard where Python would drop it, and ends in its exit code."""
+
+import subprocess
+import sys
+
+LOST = """
+import gc, os, signal
+from ilr_check.commands.interrupts import Interrupts
+interrupts = Interrupts()
+interrupts.watch()
+def press(phase, info):
+    if phase == "start":
+        os.kill(os.getpid(), signal.SIGINT)
+gc.callbacks.append(press)
+gc.collect()
+gc.callbacks.remove(press)
+print("dropped")
+interrupts.demand()
+"""
+
+THROUGH_TEXT = """
+from ilr_check.commands.interrupts import leave
+try:
+    exec("raise KeyboardInterrupt")
+except KeyboardInterrupt:
+    print("handled")
+    leave(130)
+"""
+
+IGNORED = """
+import signal
+from ilr_check.commands.interrupts import Interrupts
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+Interrupts().watch()
+print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+"""
+
+
+def ran(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", f"import signal; signal.signal(2, signal.default_int_handler)\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_interrupt_that_a_callback_dropped_is_raised_again() -> None:
+    process = ran(LOST)
+    assert process.stdout == "dropped\n"
+    assert process.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_an_interrupt_that_was_handled_ends_in_its_code() -> None:
+    process = ran(THROUGH_TEXT)
+    assert (process.returncode, process.stdout) == (130, "handled\n")
+
+
+def test_whoever_ignores_interrupts_goes_on_ignoring_them() -> None:
+    assert ran(IGNORED).stdout == "True\n"
