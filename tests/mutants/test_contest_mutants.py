@@ -1,0 +1,86 @@
+"""Trainers and histories that leave a trace, against the claims that only lambda_e counts, given time."""
+
+import msgspec
+import pytest
+import torch
+from broken_rules import decay_written_first
+from torch import Tensor
+
+from ilr_check.claims import init_lr_forgotten
+from ilr_check.claims.claim import Context
+from ilr_check.claims.experiments.forgetting import ForgettingLaw
+from ilr_check.claims.experiments.functions import Course, Phase
+from ilr_check.data import SplitDigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.train import compiling
+
+NET = MLPSpec(inputs=64, widths=(24,), classes=10)
+DATA = SplitDigitsSpec(redrawn=0.5, held_out=1200)
+FIRST_LR = init_lr_forgotten.contest("cheap", NET, DATA)
+_, SMALL_FIRST = FIRST_LR.others
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def decay_of_the_first_step(
+    w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper
+) -> tuple[Tensor, Tensor | None]:
+    """An lr * weight_decay that was computed once and kept; the buffer is 0 at first."""
+    assert buffer is not None
+    kept = torch.where(buffer == 0.0, h.lr * h.weight_decay, buffer)
+    return (1.0 - kept) * w - h.lr * g, kept
+
+
+def faster(course: Course) -> Course:
+    """A quarter of the steps at four times the weight decay."""
+    return msgspec.structs.replace(
+        course,
+        phases=tuple(
+            Phase(steps=max(1, phase.steps // 4), lr=phase.lr, weight_decay=4.0 * phase.weight_decay)
+            for phase in course.phases
+        ),
+    )
+
+
+def cut(course: Course) -> Course:
+    """The last phase lasts 16 steps, a quarter of 1/lambda_e."""
+    last = msgspec.structs.replace(course.phases[-1], steps=16)
+    return msgspec.structs.replace(course, phases=(*course.phases[:-1], last))
+
+
+def verdicts(
+    law: ForgettingLaw, reference: Course, other: Course, control: Course, rule: UpdateRule = plain
+) -> set[str]:
+    (whole,) = law.contests("quick", 0)
+    cheap = msgspec.structs.replace(
+        whole,
+        net=NET,
+        data=DATA,
+        reference=faster(reference),
+        others=(faster(other),),
+        control=faster(control),
+        looks=(512,),
+    )
+    context = Context(seed=0, profile="quick", default_share=1e-4)
+    findings = law.judge(msgspec.to_builtins(cheap), context, rule=rule).findings
+    assert len(findings) == len(law.quantities)
+    return {finding.verdict for finding in findings}
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"), [(decay_written_first, "holds"), (decay_of_the_first_step, "violated")]
+)
+def test_a_decay_kept_from_the_first_lr_is_caught(rule: UpdateRule, verdict: str) -> None:
+    three = (FIRST_LR.reference, SMALL_FIRST, FIRST_LR.control)
+    assert verdicts(init_lr_forgotten.LAW, *three, rule) == {verdict}
+
+
+def test_a_first_lr_is_remembered_where_the_last_phase_is_short() -> None:
+    three = (FIRST_LR.reference, SMALL_FIRST, FIRST_LR.control)
+    found = verdicts(init_lr_forgotten.LAW, *map(cut, three))
+    # Nothing has been learned yet, so the loss of the control is hardly another one.
+    assert found == {"violated", "inconclusive"}
