@@ -1,20 +1,26 @@
 """Data: real sets shipped in wheels, teacher-student Gaussians, batch orders and noise; never the network."""
 
 from ilr_check.data.specs import (
+    BatchNoise,
     Cifar10Spec,
     DataSpec,
     DigitsSpec,
+    HeavyTailedNoise,
     Mnist5kSpec,
+    NoiseSpec,
     SplitDigitsSpec,
     TangentNoise,
     TeacherStudentSpec,
 )
 
 __all__ = [
+    "BatchNoise",
     "Cifar10Spec",
     "DataSpec",
     "DigitsSpec",
+    "HeavyTailedNoise",
     "Mnist5kSpec",
+    "NoiseSpec",
     "SplitDigitsSpec",
     "TangentNoise",
     "TeacherStudentSpec",

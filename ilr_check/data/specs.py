@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -104,6 +106,46 @@ class TangentNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def __post_init__(self) -> None:
         if not 0.0 < self.size < float("inf"):
             raise ValueError(f"size={self.size} must be positive and finite")
+
+
+class HeavyTailedNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tangent noise whose length at unit norm is ``size`` times a random factor of tail index ``tail``.
+
+    P(factor > s) falls as s^-tail, drawn for every step and tensor: ``pareto`` factors are 1 and more,
+    ``student`` ones are |t| with ``tail`` degrees of freedom. Up to a tail of 2 their square has no mean.
+    """
+
+    size: float
+    tail: float
+    shape: Literal["pareto", "student"] = "pareto"
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.size < float("inf"):
+            raise ValueError(f"size={self.size} must be positive and finite")
+        if not 0.5 <= self.tail < float("inf"):
+            raise ValueError(
+                f"tail={self.tail} must be finite and at least 0.5: below, a float32 norm may overflow"
+            )
+
+
+class BatchNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Noise put in place of that of minibatches of the same size, drawn with replacement.
+
+    ``gaussian`` has their covariance; ``sign-shuffled`` is their own noise with a random sign an entry,
+    brought back to the tangent space and to its length, so that the trace is the same and the covariance is
+    not. ``trace`` multiplies the trace. Both need the mean gradient over the examples, which must not depend
+    on the batch that an example is in.
+    """
+
+    shape: Literal["gaussian", "sign-shuffled"]
+    trace: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.trace < float("inf"):
+            raise ValueError(f"trace={self.trace} must be positive and finite")
+
+
+NoiseSpec = TangentNoise | HeavyTailedNoise | BatchNoise
 
 
 def _check_probability(name: str, value: float) -> None:

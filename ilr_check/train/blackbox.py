@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ilr_check.train.noise import Weights
 from ilr_check.train.settings import Settings
-from ilr_check.train.steps import Weights
 
 Layout = Literal["stacked", "shared", "separate"]
 LAYOUTS: tuple[Layout, ...] = ("stacked", "shared", "separate")

@@ -8,7 +8,7 @@ and so that one compilation serves every fleet of a net.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from ilr_check.data import DataSpec, TangentNoise
+from ilr_check.data import BatchNoise, DataSpec, NoiseSpec
 from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
@@ -31,13 +31,12 @@ from ilr_check.train.blackbox import BlackBox, Stepper, Trial, find_layout
 from ilr_check.train.choice import MEMORY_LIMIT, choose, footprint, usual_lanes
 from ilr_check.train.compiling import compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.graphs import Captured
+from ilr_check.train.noise import Draws, Weights, dot, mean_shares
 from ilr_check.train.recording import Buffers, Recording
 from ilr_check.train.settings import Runs, Settings, settings_of
 from ilr_check.train.steps import (
     Batch,
     Tally,
-    Weights,
-    dot,
     gradient_program,
     measure,
     step_program,
@@ -72,7 +71,7 @@ class Fleet:
         *,
         batch_size: int,
         rule: UpdateRule | Rule | BlackBox = plain,
-        noise: TangentNoise | None = None,
+        noise: NoiseSpec | None = None,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
         lanes: int | None = None,
@@ -93,12 +92,18 @@ class Fleet:
         self.shapes = {name: p.shape for name, p in self.module.named_parameters()}
         self.names = tuple(self.shapes)
         _check_dimensions(self.rule, self.shapes)
+        _check_noise(net, noise)
         self.batches = Batches(
             examples=len(self.dataset),
             classes=self.dataset.classes,
             batch_size=batch_size,
             redrawn=data.redrawn,
             device=device,
+        )
+        self._mean = (
+            mean_shares(self.dataset.y, self.dataset.classes, net.classes, data.redrawn, dtype)
+            if isinstance(noise, BatchNoise)
+            else None
         )
         slots = len(self.rule.slots) if isinstance(self.rule, Rule) else 2
         self.footprint = footprint(self.module, self.dataset.x[:batch_size], slots)
@@ -117,7 +122,7 @@ class Fleet:
         self.lanes = self.choice.lanes
         modelled = self.rule if isinstance(self.rule, Rule) else None
         compiled = self.choice.compiled
-        self._step = _program(net, dtype, device, compiled, modelled, noise.size if noise else 0.0)
+        self._step = _program(net, dtype, device, compiled, modelled, noise)
         self._measure = _measure_program(net, dtype, device, compiled)
         self.trials: dict[int, Trial] = {}
         """By number of different settings in a chunk, how a black box was found to be steppable."""
@@ -184,7 +189,7 @@ class Fleet:
             advance = self._black_box(self.rule, weights, tally, settings, used, seeds)
         buffers = Buffers(weights, len(recording.steps))
         generators = self.batches.generators(seeds)
-        noise = self._noise(weights, seeds)
+        noise = iter(Draws(self.noise, weights, seeds, self._mean))
 
         def look(done: int) -> None:
             if watch and done in watch[1]:
@@ -284,35 +289,28 @@ class Fleet:
                 stacked[name][lane] = w
         return stacked
 
-    def _noise(self, weights: Weights, seeds: Sequence[int]) -> Iterator[Weights]:
-        """Each step's noise, drawn a step at a time: a block of it would outweigh everything else."""
-        if self.noise is None:
-            while True:
-                yield {}
-        generators = [torch.Generator(device=self.device).manual_seed(derive("noise", s)) for s in seeds]
-        sizes = [w[0].numel() for w in weights.values()]
-        drawn = torch.empty(self.lanes, sum(sizes), dtype=self.dtype, device=self.device)
-        parts = torch.split(drawn, sizes, dim=1)
-        noise = {name: part.view(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)}
-        while True:
-            for lane, generator in enumerate(generators):
-                drawn[lane].normal_(generator=generator)
-            yield noise
-
 
 @lru_cache(maxsize=256)
 def _program(
-    net: NetSpec, dtype: torch.dtype, device: str, compiled: bool, rule: Rule | None, noise_size: float
+    net: NetSpec, dtype: torch.dtype, device: str, compiled: bool, rule: Rule | None, noise: NoiseSpec | None
 ) -> Callable[..., Any]:
     """One program for all fleets that are alike, so that a net is compiled once a process."""
     module = build(net, dtype=dtype, device=device)
-    program = gradient_program(module, noise_size) if rule is None else step_program(module, rule, noise_size)
+    program = gradient_program(module, noise) if rule is None else step_program(module, rule, noise)
     return compiled_or_eager(program, compiled)
 
 
 @lru_cache(maxsize=256)
 def _measure_program(net: NetSpec, dtype: torch.dtype, device: str, compiled: bool) -> Callable[..., Any]:
     return compiled_or_eager(measure, compiled)
+
+
+def _check_noise(net: NetSpec, noise: NoiseSpec | None) -> None:
+    if isinstance(noise, BatchNoise) and net.norm.kind == "batch":
+        raise ValueError(
+            f"noise of shape {noise.shape!r} needs gradients of single examples, and under batch norm an "
+            "example's depends on its batch; take norm kind 'layer', 'group', 'instance' or 'rms'"
+        )
 
 
 def _check_dimensions(rule: Rule | BlackBox, shapes: dict[str, torch.Size]) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ilr_check.train.steps import Tally, Weights
+from ilr_check.train.noise import Weights
+from ilr_check.train.steps import Tally
 from ilr_check.train.trace import PER_TENSOR, Array, Trace
 
 

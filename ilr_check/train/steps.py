@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
 
+from ilr_check.data import NoiseSpec
 from ilr_check.optim.rules import Rule, State
-
-Weights = dict[str, Tensor]
+from ilr_check.train.noise import Weights, dot, gradients
 
 
 class Tally(NamedTuple):
@@ -58,9 +57,9 @@ GradientProgram = Callable[[Weights, Weights, Tally, Examples, Batch, Weights], 
 MeasureProgram = Callable[[Weights, Weights, Weights], tuple[Tensor, ...]]
 
 
-def step_program(module: nn.Module, rule: Rule, noise_size: float) -> StepProgram:
+def step_program(module: nn.Module, rule: Rule, noise: NoiseSpec | None) -> StepProgram:
     """(weights, state, tally, examples, batch, noise, coefficients) -> (loss [lanes], gradients)."""
-    gradient = _gradient(module, noise_size)
+    gradient = _gradient(module, noise)
 
     def step(
         weights: Weights,
@@ -83,9 +82,9 @@ def step_program(module: nn.Module, rule: Rule, noise_size: float) -> StepProgra
     return step
 
 
-def gradient_program(module: nn.Module, noise_size: float) -> GradientProgram:
+def gradient_program(module: nn.Module, noise: NoiseSpec | None) -> GradientProgram:
     """(weights, gradients, tally, examples, batch, noise) -> loss [lanes]; writes the gradients."""
-    gradient = _gradient(module, noise_size)
+    gradient = _gradient(module, noise)
 
     def fill(
         weights: Weights, into: Weights, tally: Tally, examples: Examples, batch: Batch, noise: Weights
@@ -110,37 +109,19 @@ def measure(before: Weights, grads: Weights, after: Weights) -> tuple[Tensor, ..
     return tuple(torch.stack(column, dim=-1) for column in zip(*rows, strict=True))
 
 
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    """<a, b> of each lane, summed in two stages, so that the rounding bound has n + m terms and not n m."""
-    return (a * b).flatten(2).sum(dim=2).sum(dim=1) if a.dim() > 2 else (a * b).sum(dim=1)
-
-
-def tangent(w: Tensor, noise: Tensor, size: float) -> Tensor:
-    """Project the noise on the tangent space at w and give it length size / ||w||."""
-    lanes = (-1, *[1] * (w.dim() - 1))
-    norm2 = dot(w, w)
-    flat = noise - w * (dot(noise, w) / norm2).reshape(lanes)
-    return flat * (size / (norm2 * dot(flat, flat)).sqrt()).reshape(lanes)
-
-
 def _gradient(
-    module: nn.Module, noise_size: float
+    module: nn.Module, noise: NoiseSpec | None
 ) -> Callable[[Weights, Tally, Examples, Batch, Weights], tuple[Weights, Tensor]]:
-    def loss_of(parameters: Weights, x: Tensor, y: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(functional_call(module, parameters, (x,)), y)
-
-    of_lanes = vmap(grad_and_value(loss_of))
+    of_lanes = gradients(module, noise)
 
     def gradient(
-        weights: Weights, tally: Tally, examples: Examples, batch: Batch, noise: Weights
+        weights: Weights, tally: Tally, examples: Examples, batch: Batch, drawn: Weights
     ) -> tuple[Weights, Tensor]:
         tally.begin(weights)
         x, y = examples
         chosen = torch.where(batch.labels >= 0, batch.labels, y[batch.rows])
-        grads, loss = of_lanes(weights, x[batch.rows], chosen)
+        grads, loss = of_lanes(weights, x, batch.rows, chosen, drawn)
         tally.finite.logical_and_(torch.isfinite(loss))
-        for name, drawn in noise.items():
-            grads[name] = grads[name] + tangent(weights[name], drawn, noise_size)
         return grads, loss
 
     return gradient

@@ -19,7 +19,7 @@ from ilr_check.data.sets import load
 from ilr_check.nets.norms import DEAD_FACTOR
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 from ilr_check.seeds import derive
-from ilr_check.train.steps import dot
+from ilr_check.train.noise import dot
 
 Array = NDArray[np.float64]
 

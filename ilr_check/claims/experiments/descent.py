@@ -23,7 +23,7 @@ from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.seeds import derive
 from ilr_check.theory.descent import edge, first_crossing, mean_rotation
-from ilr_check.train.steps import dot
+from ilr_check.train.noise import dot
 
 Array = NDArray[np.float64]
 Weights = dict[str, Tensor]

@@ -8,7 +8,7 @@ from fleet_steps import eager_fleet, watched
 from ilr_check.data import TangentNoise, TeacherStudentSpec
 from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
 from ilr_check.train.fleet import Runs
-from ilr_check.train.steps import tangent
+from ilr_check.train.noise import tangent
 
 NETS: dict[str, NetSpec] = {
     "mlp": MLPSpec(inputs=6, widths=(8, 5), classes=3),

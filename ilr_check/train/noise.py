@@ -1,0 +1,174 @@
+"""Gradients of all lanes with the noise that a fleet is given: tangent, heavy-tailed, or of another shape.
+
+What is random is drawn outside of the program, run by run, and handed to it as tensors by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from ilr_check.data import BatchNoise, HeavyTailedNoise, NoiseSpec, TangentNoise
+from ilr_check.seeds import derive
+
+Weights = dict[str, Tensor]
+Gradient = Callable[[Weights, Tensor, Tensor, Tensor, Weights], tuple[Weights, Tensor]]
+"""(weights, all examples, rows of the batch, their labels, drawn) -> (gradients, loss [lanes])."""
+
+MEAN, NORMALS, LENGTH = "mean shares", "normals", "length of "
+"""Names of what is drawn beside an entry a weight, which has the tensor's own name."""
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """<a, b> of each lane, summed in two stages, so that the rounding bound has n + m terms and not n m."""
+    return (a * b).flatten(2).sum(dim=2).sum(dim=1) if a.dim() > 2 else (a * b).sum(dim=1)
+
+
+def tangent(w: Tensor, noise: Tensor, size: float | Tensor) -> Tensor:
+    """Project the noise on the tangent space at w and give it length size / ||w||; sizes may be [lanes]."""
+    lanes = (-1, *[1] * (w.dim() - 1))
+    norm2 = dot(w, w)
+    flat = noise - w * (dot(noise, w) / norm2).reshape(lanes)
+    return flat * (size / (norm2 * dot(flat, flat)).sqrt()).reshape(lanes)
+
+
+def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
+    """The gradients of every lane's batch with the noise added to them, or put in place of theirs."""
+
+    def loss_of(parameters: Weights, x: Tensor, y: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(functional_call(module, parameters, (x,)), y)
+
+    def shared_loss(parameters: Weights, x: Tensor, shares: Tensor) -> Tensor:
+        return -(shares * torch.log_softmax(functional_call(module, parameters, (x,)), dim=-1)).sum()
+
+    of_batches = vmap(grad_and_value(loss_of))
+    of_shares = vmap(grad_and_value(shared_loss), in_dims=(0, None, 0))
+    of_mean = vmap(grad_and_value(shared_loss), in_dims=(0, None, None))
+
+    def plain(
+        weights: Weights, x: Tensor, rows: Tensor, labels: Tensor, drawn: Weights
+    ) -> tuple[Weights, Tensor]:
+        found: tuple[Weights, Tensor] = of_batches(weights, x[rows], labels)
+        return found
+
+    def added(
+        weights: Weights, x: Tensor, rows: Tensor, labels: Tensor, drawn: Weights
+    ) -> tuple[Weights, Tensor]:
+        assert isinstance(noise, TangentNoise | HeavyTailedNoise)
+        grads, loss = plain(weights, x, rows, labels, drawn)
+        for name, w in weights.items():
+            length = drawn.get(LENGTH + name)
+            size = noise.size if length is None else noise.size * length
+            grads[name] = grads[name] + tangent(w, drawn[name], size)
+        return grads, loss
+
+    def gaussian(
+        weights: Weights, x: Tensor, rows: Tensor, labels: Tensor, drawn: Weights
+    ) -> tuple[Weights, Tensor]:
+        assert isinstance(noise, BatchNoise)
+        scale = (noise.trace / rows.shape[-1]) ** 0.5
+        found: tuple[Weights, Tensor] = of_shares(
+            weights, x, gaussian_shares(drawn[MEAN], drawn[NORMALS], scale)
+        )
+        return found
+
+    def shuffled(
+        weights: Weights, x: Tensor, rows: Tensor, labels: Tensor, drawn: Weights
+    ) -> tuple[Weights, Tensor]:
+        assert isinstance(noise, BatchNoise)
+        grads, loss = plain(weights, x, rows, labels, drawn)
+        mean, _ = of_mean(weights, x, drawn[MEAN])
+        for name, w in weights.items():
+            off = grads[name] - mean[name]
+            size = (noise.trace * dot(off, off) * dot(w, w)).sqrt()
+            grads[name] = mean[name] + tangent(w, off * drawn[name], size)
+        return grads, loss
+
+    if isinstance(noise, BatchNoise):
+        return gaussian if noise.shape == "gaussian" else shuffled
+    return plain if noise is None else added
+
+
+def mean_shares(y: Tensor, classes: int, outputs: int, redrawn: float, dtype: torch.dtype) -> Tensor:
+    """With which probability an example of a batch is this one with this label, [examples, outputs].
+
+    Labels are redrawn from ``classes``; a net may have more outputs.
+    """
+    own = nn.functional.one_hot(y, classes).to(dtype)
+    shares = ((1.0 - redrawn) * own + redrawn / classes) / len(y)
+    return nn.functional.pad(shares, (0, outputs - classes))
+
+
+def gaussian_shares(mean: Tensor, normals: Tensor, scale: float) -> Tensor:
+    """Weights of examples and labels with the mean m and scale^2 times the covariance D - m m', D = diag m.
+
+    Those of a batch of B, counts over B, have it at scale = B^(-1/2). D^(1/2) z - m <m^(1/2), z> has the
+    covariance D - 2 m m' + m m', since the entries of m add up to 1.
+    """
+    root = mean.sqrt() * normals
+    return mean + scale * (root - mean * root.sum(dim=(-2, -1), keepdim=True))
+
+
+def lengths(noise: HeavyTailedNoise, uniform: Tensor) -> Tensor:
+    """Factors of the tail index from pairs of uniform numbers [..., 2] in [0, 1).
+
+    Pareto: U^(-1/tail). Student: |t| = sqrt(tail (U^(-2/tail) - 1)) |cos(2 pi V)| (Bailey 1994, Mathematics
+    of Computation 62, 779). U = 1 - u is never 0; steps of 2^-24 end the tail at 2^(24/tail).
+    """
+    u = 1.0 - uniform[..., 0]
+    if noise.shape == "pareto":
+        return u ** (-1.0 / noise.tail)
+    radius = (noise.tail * (u ** (-2.0 / noise.tail) - 1.0)).sqrt()
+    return radius * torch.cos(2.0 * torch.pi * uniform[..., 1]).abs()
+
+
+class Draws:
+    """What a chunk of runs draws for its noise, a step at a time: a block would outweigh everything else.
+
+    Run by run from its own generator, on the device, so that a run does not depend on those beside it.
+    """
+
+    def __init__(
+        self, noise: NoiseSpec | None, weights: Weights, seeds: Sequence[int], mean: Tensor | None
+    ) -> None:
+        self._noise, self._mean = noise, mean
+        self._first = next(iter(weights.values()))
+        self._generators = [
+            torch.Generator(device=self._first.device).manual_seed(derive("noise", s)) for s in seeds
+        ]
+        if isinstance(noise, BatchNoise) and noise.shape == "gaussian":
+            assert mean is not None
+            shapes: dict[str, tuple[int, ...]] = {NORMALS: tuple(mean.shape)}
+        else:
+            shapes = {name: tuple(w.shape[1:]) for name, w in weights.items()}
+        sizes = [int(torch.Size(shape).numel()) for shape in shapes.values()]
+        self._entries = self._first.new_empty(len(seeds), sum(sizes))
+        parts = torch.split(self._entries, sizes, dim=1)
+        self._drawn = {
+            name: part.view(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
+        }
+
+    def __iter__(self) -> Iterator[Weights]:
+        """Each step's tensors; the next step overwrites them."""
+        noise = self._noise
+        if noise is None:
+            while True:
+                yield {}
+        uniform = self._first.new_empty(len(self._generators), len(self._drawn), 2)
+        shuffled = isinstance(noise, BatchNoise) and noise.shape == "sign-shuffled"
+        beside = {} if self._mean is None else {MEAN: self._mean}
+        while True:
+            for lane, generator in enumerate(self._generators):
+                self._entries[lane].normal_(generator=generator)
+                if isinstance(noise, HeavyTailedNoise):
+                    uniform[lane].uniform_(generator=generator)
+            if shuffled:
+                self._entries.sign_()
+            if isinstance(noise, HeavyTailedNoise):
+                # Contiguous, because a compiled step is specialised on strides.
+                factors = lengths(noise, uniform).T.contiguous()
+                beside = {LENGTH + name: f for name, f in zip(self._drawn, factors, strict=True)}
+            yield {**self._drawn, **beside}
