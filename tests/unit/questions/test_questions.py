@@ -26,7 +26,6 @@ PLANNED = {
     "larger-data",
     "muon-equilibrium",
     "no-parameter-mixing",
-    "not-gaussian",
     "other-norms",
     "periodic-behaviour",
     "svag",

@@ -1,0 +1,29 @@
+"""A noise of another trace than it promises against the claim that Gaussianity is not needed."""
+
+import msgspec
+import pytest
+
+from ilr_check.claims import not_gaussian
+from ilr_check.claims.claim import Context, Finding
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+
+
+def judged(trace: float) -> Finding:
+    """The quick subject with one layer and one look."""
+    (shapes,) = not_gaussian.experiments("quick", 0)
+    net = msgspec.structs.replace(shapes.net, widths=(24,))
+    cheap = msgspec.structs.replace(shapes, net=net, looks=(128,))
+    (finding,) = not_gaussian.judge(msgspec.to_builtins(cheap), CONTEXT, trace=trace).findings
+    return finding
+
+
+@pytest.mark.parametrize("trace", [0.5, 2.0])
+def test_another_trace_is_refuted(trace: float) -> None:
+    assert judged(trace).verdict == "violated"
+
+
+def test_equal_trace_holds_and_excludes_the_doubled_one() -> None:
+    finding = judged(1.0)
+    assert finding.verdict == "holds"
+    assert all(rival.excluded for rival in finding.rivals)
