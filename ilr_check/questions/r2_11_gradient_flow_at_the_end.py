@@ -11,8 +11,9 @@ QUESTION = Question(
     why="It forces the paper to say what a large LR is for: speed, or quality.",
     experiment=(
         "Two-phase runs: a noisy phase of given λₑ and length in units of 1/λₑ, then a phase of tiny "
-        "effective LR without decay; against the second phase alone, from the initialisation. The metric is "
-        "extrapolated to λₑ → 0."
+        "effective LR without decay. Judged: equal λₑ with another LR, another history, or a flow at half "
+        "the LR for twice as long, ends at the same functions and the same held-out loss; four times λₑ "
+        "does not."
     ),
     claims=("two-phases", "init-lr-forgotten", "after-the-drop"),
     equation="final metric = f(λₑ of the noisy phase) once it lasts ≫ 1/λₑ steps",

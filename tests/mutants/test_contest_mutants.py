@@ -6,7 +6,7 @@ import torch
 from broken_rules import decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import init_lr_forgotten
+from ilr_check.claims import init_lr_forgotten, two_phases
 from ilr_check.claims.claim import Context
 from ilr_check.claims.experiments.forgetting import ForgettingLaw
 from ilr_check.claims.experiments.functions import Course, Phase
@@ -19,6 +19,8 @@ NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 DATA = SplitDigitsSpec(redrawn=0.5, held_out=1200)
 FIRST_LR = init_lr_forgotten.contest("cheap", NET, DATA)
 _, SMALL_FIRST = FIRST_LR.others
+FLOWS = two_phases.contest("cheap", NET, DATA)
+SMALL_LR, LARGE_FIRST, _ = FLOWS.others
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +35,13 @@ def decay_of_the_first_step(
     assert buffer is not None
     kept = torch.where(buffer == 0.0, h.lr * h.weight_decay, buffer)
     return (1.0 - kept) * w - h.lr * g, kept
+
+
+def decay_without_lr(
+    w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper
+) -> tuple[Tensor, Tensor | None]:
+    """Decay by weight_decay alone, right at the lr of the reference."""
+    return (1.0 - 0.5 * h.weight_decay) * w - h.lr * g, buffer
 
 
 def faster(course: Course) -> Course:
@@ -84,3 +93,16 @@ def test_a_first_lr_is_remembered_where_the_last_phase_is_short() -> None:
     found = verdicts(init_lr_forgotten.LAW, *map(cut, three))
     # Nothing has been learned yet, so the loss of the control is hardly another one.
     assert found == {"violated", "inconclusive"}
+
+
+@pytest.mark.parametrize(
+    ("other", "rule", "verdict"),
+    [
+        (SMALL_LR, decay_written_first, "holds"),
+        (SMALL_LR, decay_without_lr, "violated"),
+        (LARGE_FIRST, decay_of_the_first_step, "violated"),
+    ],
+    ids=["right", "decay without lr", "decay kept from the first step"],
+)
+def test_a_flow_remembers_what_noise_a_wrong_decay_had(other: Course, rule: UpdateRule, verdict: str) -> None:
+    assert verdicts(two_phases.LAW, FLOWS.reference, other, FLOWS.control, rule) == {verdict}
