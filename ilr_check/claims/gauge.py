@@ -20,7 +20,7 @@ from ilr_check.optim.specs import OptimizerSpec
 from ilr_check.optim.symmetry import symmetry_of
 from ilr_check.theory.gauge import gauge_rates
 from ilr_check.theory.rounding import Array, gauged_step_bound
-from ilr_check.train.loop import OptimizerFactory, Setting, Step, one_step, steps_of, torch_sgd
+from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, Step, one_step, steps_of, torch_sgd
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -76,15 +76,29 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def check(example: Gauge, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
     """One step from the same state at every step, then the whole run with powers of two in between."""
     setting, worst = example.setting, Worst()
-    path = []
+    path, events = [], events_of(setting)
     for step in steps_of(setting, optimizer):
         if not finite(step):
             break
         path.append(step)
-        if step.lr > 0:
+        if step.lr > 0 and not _overflows(example, step):
             _one_step(example, step, optimizer, worst)
+        elif step.lr > 0:
+            events = (*events_of(setting), "a scaled step leaves the range: left out")
     _, skipped = compare(iter(path), _with_powers(example, optimizer), None, example.power_at, setting, worst)
-    return worst.outcome(steps=len(path), events=events_of(setting), skipped=skipped)
+    return worst.outcome(steps=len(path), events=events, skipped=skipped)
+
+
+def _overflows(example: Gauge, step: Step) -> bool:
+    """Whether the step from c_t w, or its rival, forms a number that its dtype lacks: lr (g + wd w)."""
+    c, c_next = example.at(step.t), example.at(step.t + 1)
+    lr, weight_decay = gauge_rates(step.lr, step.weight_decay, c, c_next)
+    decay = max(abs(weight_decay), step.lr * step.weight_decay / lr)
+    largest = 0.0
+    for name, w in step.before.items():
+        size, slope = float(w.double().abs().max()) * c, float(step.gradient[name].double().abs().max()) / c
+        largest = max(largest, size + max(1.0, lr) * (slope + decay * size))
+    return largest > torch.finfo(DTYPES[example.setting.dtype]).max / 2
 
 
 def _one_step(example: Gauge, step: Step, optimizer: OptimizerFactory, worst: Worst) -> None:

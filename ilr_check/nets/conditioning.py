@@ -32,7 +32,9 @@ All sums are bounded as if they were added one by one; torch adds in blocks, so 
 Winograd and FFT convolutions, which no CPU build of torch uses, do not satisfy 5. Underflow adds h, half a
 subnormal, u times the smallest normal number, to each product and quotient of the backward pass. In the
 gradient of the variance it is multiplied by 2 |z - mu| / n again, so that delta errs by h (3 + 2 kappa + 4 M)
-and |v| is raised by that over 1/sigma; each entry of dL/dW has N h of its own, which meets |w|.
+and |v| is raised by that over 1/sigma; each entry of dL/dW has N h of its own, which meets |w|. In the
+forward pass each product of W x loses h, which adds to |W||x|; the mean loses h, and with it z - mu: h/sigma
+(G0 + G1); each square and their mean lose h, so that sigma^2 is off by 2h and <delta, z> by 2h/sigma^2 G1.
 The terms of second order, and (1 + u)^n - 1 instead of n u, are covered by the factor SAFETY.
 """
 
@@ -260,9 +262,11 @@ def _norm_scale(
     g0 = weight.sum(dims, keepdim=True)
     g1 = (weight * as_sets(y, norm.spec)[0].double().abs()).sum(dims, keepdim=True)
     kappa = largest / sigma
-    reach = as_sets(magnitude.detach(), norm.spec)[0].double().abs().amax(dims, keepdim=True) / sigma
+    reach = as_sets(magnitude.detach(), norm.spec)[0].double().abs().amax(dims, keepdim=True)
+    reach = (reach + smallest) / sigma
     unit = 0.5 * torch.finfo(z.dtype).eps
     bracket = (size + 9) * (4 * (1 + kappa) * (g0 + g1) + size * unit * kappa**2 * g1)
+    bracket = bracket + smallest * ((g0 + g1) / sigma + 2 * g1 / sigma**2)
     return NormScale(
         names=names,
         norm_terms=float((alive * bracket).sum()) + entries * smallest * (length + 2),

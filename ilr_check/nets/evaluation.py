@@ -15,9 +15,16 @@ sum_j <|dL/dt_j|, rho_j>, with the derivatives from one backward pass. With n th
   enters the exponent, a softmax and a sum over T tokens;
 - the head: (n + 2) |H||h|; cross-entropy over N rows of C classes: 4 max|logit| + C + 8 + (N + 2) L.
 
+Each product may underflow, which costs half a subnormal, u times the smallest normal number s: |W||x| is
+raised by s, the kappa of a norm by s / sigma and the relative error of its variance by 2 s / sigma^2.
+
 Only first order: where the bound exceeds ``ILL_CONDITIONED`` of 1 + |L|, second-order terms could matter and
-it says nothing. A kink within rounding of an activation's input is not covered; inputs that are exactly 0 are
-no kink in this sense, since they are 0 in both evaluations. ``SAFETY`` of ``ilr_check.nets.conditioning`` is
+it says nothing. Where a set has two numbers, or one that is not centred, the slope of L does not tell: y is
++-1 and dy/dz = 0 however small sigma is, and y flips where rounding exceeds sigma. There the first-order
+error of z must also stay, on average over a set, below ``ILL_CONDITIONED`` sigma. It is measured in one
+backward pass of sum_i s_i z_i / sigma with fixed random signs s, the error of all sets of a norm taken for
+that of one. A kink within rounding of an activation's input is not covered; inputs that are exactly 0 are no
+kink in this sense, since they are 0 in both evaluations. ``SAFETY`` of ``ilr_check.nets.conditioning`` is
 included.
 """
 
@@ -51,10 +58,13 @@ def evaluation_bound(
     leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
     terms: list[tuple[Tensor, Tensor]] = []
     features: list[Tensor] = []
+    read: list[Tensor] = []
 
     def see(part: nn.Module, args: Any, out: Tensor) -> None:
         if isinstance(part, Norm):
             terms.append((args[0], args[0].detach().abs()))
+            if _has_two_values(part, args[0]):
+                read.append(_in_deviations(part, args[0], out.detach()))
         if isinstance(part, Activation):
             features[:] = [out.detach()]
         rounding = _rounding(part, args, out.detach())
@@ -72,21 +82,53 @@ def evaluation_bound(
     h = features[0].reshape(rows, -1)
     terms.append((logits, (h.shape[1] + 2) * functional.linear(h.abs(), head.abs())))
     loss = functional.cross_entropy(logits, y)
-    tensors = [tensor for tensor, _ in terms if tensor.requires_grad]
-    slopes = torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True)
-    known = [rho for tensor, rho in terms if tensor.requires_grad]
-    total = sum(float((g.double().abs() * rho.double()).sum()) for g, rho in zip(slopes, known, strict=True))
+    moved = [_moved(terms, deviations) for deviations in read]
     largest, value = float(logits.detach().abs().max()), float(loss.detach())
-    total += 4.0 * largest + classes + 8.0 + (rows + 2.0) * abs(value)
-    bound = SAFETY * 0.5 * torch.finfo(x.dtype).eps * total
-    trusted = bound <= ILL_CONDITIONED * (1.0 + abs(value))
+    total = _moved(terms, loss) + 4.0 * largest + classes + 8.0 + (rows + 2.0) * abs(value)
+    unit = SAFETY * 0.5 * torch.finfo(x.dtype).eps
+    bound = unit * total
+    trusted = (
+        bound <= ILL_CONDITIONED * (1.0 + abs(value)) and unit * max(moved, default=0.0) <= ILL_CONDITIONED
+    )
     return loss.detach(), bound if trusted else math.inf
+
+
+def _moved(terms: list[tuple[Tensor, Tensor]], value: Tensor) -> float:
+    """sum_j <|d value / dt_j|, rho_j>: how far rounding moves a number to first order, over u."""
+    tensors = [tensor for tensor, _ in terms if tensor.requires_grad]
+    slopes = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True, retain_graph=True)
+    known = [rho for tensor, rho in terms if tensor.requires_grad]
+    return sum(float((g.double().abs() * rho.double()).sum()) for g, rho in zip(slopes, known, strict=True))
+
+
+def _has_two_values(norm: Norm, z: Tensor) -> bool:
+    """Whether the sets are so small that y is +-1 whatever is read."""
+    sets, dims = as_sets(z, norm.spec)
+    return math.prod(sets.shape[d] for d in dims) == (2 if norm.spec.centred else 1)
+
+
+def _in_deviations(norm: Norm, z: Tensor, out: Tensor) -> Tensor:
+    """sum_i s_i z_i / (n sigma) with random signs: its error is that of a set, in standard deviations."""
+    sets, dims = as_sets(z, norm.spec)
+    count = math.prod(sets.shape[d] for d in dims)
+    alive, sigma = _spread(norm, sets.detach().double(), as_sets(out, norm.spec)[0], dims)
+    signs = torch.randint(2, sets.shape, generator=torch.Generator().manual_seed(0)).to(z.device) * 2.0 - 1.0
+    return (torch.where(alive, signs / (count * sigma), 0.0) * sets).sum()
+
+
+def _spread(norm: Norm, sets: Tensor, y: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Which sets are not dead, and their standard deviations, 1 for a dead one."""
+    centred = sets - sets.mean(dims, keepdim=True) if norm.spec.centred else sets
+    sigma = (centred.square().mean(dims, keepdim=True) + norm.spec.eps).sqrt()
+    alive = y.abs().amax(dims, keepdim=True) > 0
+    return alive, torch.where(alive, sigma, 1.0)
 
 
 def _rounding(part: nn.Module, args: tuple[Any, ...], out: Tensor) -> Tensor | None:
     """Return rho of one operation, in the shape of its output; see this module's docstring."""
     if isinstance(part, Layer):
-        sums: Tensor = (part.fan_in + 6) * part.magnitude(*args)
+        smallest = torch.finfo(out.dtype).smallest_normal * (1 + float(args[0].detach().abs().max()))
+        sums: Tensor = (part.fan_in + 6) * (part.magnitude(*args) + smallest)
         return sums
     if isinstance(part, Norm):
         return _rounding_of_norm(part, args[0].detach(), out)
@@ -108,9 +150,9 @@ def _rounding_of_norm(norm: Norm, z: Tensor, out: Tensor) -> Tensor:
     sets, dims = as_sets(z.double(), norm.spec)
     y = as_sets(out.double(), norm.spec)[0]
     count, unit = math.prod(sets.shape[d] for d in dims), 0.5 * torch.finfo(z.dtype).eps
-    centred = sets - sets.mean(dims, keepdim=True) if norm.spec.centred else sets
-    sigma = (centred.square().mean(dims, keepdim=True) + norm.spec.eps).sqrt()
-    alive = y.abs().amax(dims, keepdim=True) > 0
-    kappa = torch.where(alive, sets.abs().amax(dims, keepdim=True) / torch.where(alive, sigma, 1.0), 0.0)
-    rho = (count + 4) * kappa + (count + 8) * y.abs() + unit * (count * kappa) ** 2 * y.abs()
+    alive, sigma = _spread(norm, sets, y, dims)
+    smallest = torch.finfo(z.dtype).smallest_normal
+    kappa = (sets.abs().amax(dims, keepdim=True) + smallest) / sigma
+    relative = count + 8 + unit * (count * kappa) ** 2 + 2 * smallest / sigma**2
+    rho = (count + 4) * kappa + relative * y.abs()
     return torch.where(alive, rho, 0.0).reshape(out.shape)

@@ -33,6 +33,10 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     first_phase: dict[str, Power] = {}
     gradient_powers: int = 1
     """The highest power of the gradient that a step forms: where it underflows, so does the symmetry."""
+    gradient_floor: float = 0.0
+    """Entries of the gradient below it reach a constant that no power serves."""
+    mixes: bool = False
+    """Whether an entry's step depends on the other entries of its tensor."""
     exception: str = ""
 
     @property
@@ -220,14 +224,16 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
         Symmetry(arguments={"lr": 1, "step_sizes": 1}, state={"prev": -1, "step_size": 1}, gradient_powers=2),
         step_sizes=(2.0**-10, 1.0),
     ),
-    # eps[0] floors a mean of squares and, squared, a variance: no one power serves both, so it stays too
-    # small to be reached.
+    # eps[0] floors a mean of squares and, squared, a variance: no one power serves both, so it is too small
+    # to be reached, but for a gradient that is rounding: 2^-28 is above sqrt(8 eps[0]), a = 1/8.
     "Adafactor": _row(
         "Adafactor",
         Symmetry(
             arguments={"eps": (-1, 1)},
             state={"row_var": -2, "col_var": -2, "variance": -2},
             gradient_powers=4,
+            gradient_floor=2.0**-28,
+            mixes=True,
         ),
         eps=(2.0**-60, 2.0**-10),
     ),

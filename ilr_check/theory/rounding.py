@@ -49,8 +49,11 @@ def norm_recursion_bound(
     size = r * (1.0 + np.abs(eta * lam)) + np.abs(eta) * g
     rounding = (13.0 * UNIT_ROUNDOFF[dtype] + 3.0 * accumulated(count + 4, "float64")) * size**2
     rounding = rounding + 12.0 * np.sqrt(count) * UNDERFLOW[dtype] * size
-    a = 1.0 - eta * lam
-    return np.asarray(rounding + 2.0 * np.abs(eta * a) * np.asarray(inner_product_bound))
+    weight = 2.0 * np.abs(eta * (1.0 - eta * lam))
+    # Where the weight is 0 the inner product does not enter, and its bound may be infinite.
+    with np.errstate(invalid="ignore"):
+        along = np.where(weight > 0, weight * np.asarray(inner_product_bound), 0.0)
+    return np.asarray(rounding + along)
 
 
 def gauged_step_bound(

@@ -67,7 +67,8 @@ def underflows(plain: Step, other: Step, a: float, symmetry: Symmetry | None = N
     So it is where gradients differ only in entries near the smallest normal number, and where new weights
     have such entries; what leaves the range inside the net is not seen here. An optimizer with a state leaves
     it where each entry that differs, of the state or the weights, has an entry of the state out of range, or
-    a gradient whose highest power in the step is.
+    a gradient whose highest power in the step is, or that lies below the floor of its record; one such entry
+    stands for its whole tensor where the optimizer mixes them.
     """
     info = torch.finfo(next(iter(plain.after.values())).dtype)
     floor = info.tiny / info.eps
@@ -93,6 +94,9 @@ def _leaves_range(plain: Step, other: Step, a: float, symmetry: Symmetry, info: 
         for step in (plain, other):
             direction = step.gradient[name].double() + step.weight_decay * step.before[name].double()
             excused |= outside(direction, symmetry.gradient_powers)
+            excused |= direction.abs() < symmetry.gradient_floor
+            if symmetry.mixes:
+                excused |= bool((excused & (direction != 0)).any())
         for one, two, factor in _entries(plain, other, a, symmetry, name):
             out = outside(one) | outside(two)
             differs = one * factor != two

@@ -1,0 +1,144 @@
+"""The false alarms of the first nightly hunt: what is right passes there, and what is wrong still does not.
+
+Each is an example as Hypothesis shrank it. All are float32 with batches of two, where a BatchNorm sends its
+two numbers to +-1 and gradients are rounding.
+"""
+
+from typing import Any
+
+import msgspec
+import pytest
+from broken_optimizers import broken
+
+from ilr_check.claims import angle_identity, gauge, optimizer_symmetry, scale_invariance
+from ilr_check.claims.exact import REFUTED, ExactLaw
+from ilr_check.claims.experiments.paths import UNDERFLOW
+from ilr_check.claims.gauge import Gauge
+from ilr_check.claims.optimizer_symmetry import Scaling
+from ilr_check.claims.scale_invariance import Scaled
+from ilr_check.data import TeacherStudentSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
+from ilr_check.optim.hyper import HyperParams
+from ilr_check.optim.schedules import Constant, ScheduleSpec, Sequence, WarmUp
+from ilr_check.optim.specs import OptimizerSpec
+from ilr_check.train.loop import Setting
+
+
+def small(
+    net: NetSpec,
+    lr_schedule: ScheduleSpec | None = None,
+    decay_schedule: ScheduleSpec | None = None,
+    **hyper: Any,
+) -> Setting:
+    return Setting(
+        net=net,
+        data=TeacherStudentSpec(inputs=net.inputs, classes=2),
+        hyper=HyperParams(batch_size=2, **hyper),
+        lr_schedule=lr_schedule or Constant(),
+        decay_schedule=decay_schedule or Constant(),
+        dtype="float32",
+    )
+
+
+WARMED = small(
+    ResNetSpec(
+        shape=(1,),
+        width=7,
+        blocks=1,
+        classes=2,
+        residual="pre",
+        norm=NormSpec(kind="batch", affine=True),
+        activation="identity",
+    ),
+    lr=8.0,
+    weight_decay=0.125,
+    steps=11,
+    decay_schedule=WarmUp(period=10),
+)
+"""The variance falls to 1e-44, a subnormal number."""
+GROWN = Gauge(
+    setting=small(
+        MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
+        lr=1.0,
+        weight_decay=1.001,
+        steps=13,
+        init_scale=977.0,
+        lr_schedule=Sequence(values=(1.0, 3.63, 11.0, 100.0, 295.0, 977.0)),
+        decay_schedule=Sequence(values=(1.17, 1.05, 1.0, 437.0, 977.0, 977.0)),
+    ),
+    factors=(1.0, 1.0, 1.0, 1.0, 1.0, 0.02, 1.0, 1.0),
+)
+"""lambda_e of 1e6: a few steps take the weights beyond 1e38."""
+CANCELLING = small(
+    ResNetSpec(shape=(1,), width=2, blocks=2, classes=2, residual="post", activation="identity"),
+    lr=1.0,
+    weight_decay=0.0,
+    steps=1,
+)
+"""A residual sum cancels to its rounding, and the set of two that it makes flips."""
+FLOORED = Scaling(
+    setting=small(
+        CNNSpec(
+            image=(1, 1, 3),
+            channels=(2,) * 5,
+            classes=2,
+            kernel=1,
+            strides=(1, 1, 1, 2, 2),
+            norm=NormSpec(kind="layer"),
+            activation="identity",
+        ),
+        lr=1.0,
+        weight_decay=0.0,
+        steps=1,
+    ),
+    optimizer=OptimizerSpec(name="Adafactor", args={"eps": (2.0**-60, 2.0**-10)}),
+    a=2.0,
+)
+"""A gradient of 4e-10, all rounding, reaches the floor of Adafactor's mean of squares."""
+CORNERS: dict[str, tuple[ExactLaw[Any], Any]] = {
+    "angle-identity": (angle_identity.LAW, WARMED),
+    "gauge": (gauge.LAW, GROWN),
+    "scale-invariance": (scale_invariance.LAW, Scaled(setting=CANCELLING, powers=(1,), factors=(1.02,))),
+    "optimizer-symmetry": (optimizer_symmetry.LAW, FLOORED),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CORNERS)
+def test_right_code_passes_in_the_corner(name: str) -> None:
+    law, example = CORNERS[name]
+    assert law.check(example).ratio <= 1.0
+
+
+@pytest.mark.parametrize("mutant", ["wd halved", "wd sign flipped", "wd applied twice"])
+def test_angle_identity_sees_a_wrong_decay_there(mutant: str) -> None:
+    assert angle_identity.check(WARMED, optimizer=broken(mutant)).ratio > REFUTED
+
+
+@pytest.mark.parametrize("mutant", ["wd halved", "wd sign flipped", "wd applied twice"])
+def test_gauge_sees_a_wrong_decay_in_the_steps_that_are_left(mutant: str) -> None:
+    outcome = gauge.check(GROWN, optimizer=broken(mutant))
+    assert outcome.ratio > REFUTED
+    assert "a scaled step leaves the range: left out" in gauge.check(GROWN).events
+
+
+def test_a_flip_is_named_and_powers_of_two_are_still_compared() -> None:
+    outcome = scale_invariance.check(CORNERS["scale-invariance"][1])
+    assert "any factor: too ill-conditioned" in outcome.events
+    assert outcome.steps == 1
+    wide = msgspec.structs.replace(CANCELLING, net=msgspec.structs.replace(CANCELLING.net, residual="pre"))
+    judged = scale_invariance.check(Scaled(setting=wide, powers=(1,), factors=(1.02,)))
+    assert "any factor: judged" in judged.events
+    assert judged.ratio <= 1.0
+
+
+def test_adafactor_below_its_floor_is_skipped_and_above_it_is_judged() -> None:
+    assert optimizer_symmetry.check(FLOORED).skipped == UNDERFLOW
+    net = msgspec.structs.replace(FLOORED.setting.net, activation="relu", channels=(6, 6), strides=(1, 1))
+    hyper = msgspec.structs.replace(FLOORED.setting.hyper, batch_size=16, steps=3, weight_decay=0.1)
+    above = msgspec.structs.replace(
+        FLOORED, setting=msgspec.structs.replace(FLOORED.setting, net=net, hyper=hyper)
+    )
+    outcome = optimizer_symmetry.check(above)
+    assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, 3, "")
+    assert min(outcome.rivals.values()) >= REFUTED
