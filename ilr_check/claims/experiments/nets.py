@@ -17,6 +17,13 @@ REFERENCE = MLPSpec(inputs=64, widths=(64, 64), classes=10)
 NARROW = MLPSpec(inputs=64, widths=(24, 24), classes=10)
 """A narrower one, for the control whose noise has to be drawn for every weight."""
 
+FOUR_LAYERS_SMALL = CNNSpec(image=(1, 14, 14), channels=(8,) * 4, strides=(1, 2, 1, 2), classes=10)
+"""The paper's four-layer CNN for MNIST at width 8, for ``Mnist5kSpec(side=14)``."""
+
+FOUR_LAYERS = CNNSpec(image=(1, 28, 28), channels=(32,) * 4, strides=(1, 2, 1, 2), classes=10)
+"""The same in full size. The paper says no more of it than "a simple 4-layer CNN": width and strides are
+ours, 3x3 as in its other nets."""
+
 _SMALL_CNN = CNNSpec(image=(1, 8, 8), channels=(8, 16), strides=(1, 2), classes=10)
 _PRE_RESIDUAL = ResNetSpec(shape=(64,), width=32, blocks=2, classes=10, norm=NormSpec(kind="layer"))
 

