@@ -24,9 +24,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ilr_check.nets.layers import Activation, Affine, Attend, Layer
+from ilr_check.nets.layers import Activation, Affine, Attend, Layer, Pool
 from ilr_check.nets.norms import Norm
-from ilr_check.nets.specs import HOMOGENEOUS, AttentionSpec, CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
+from ilr_check.nets.specs import (
+    HOMOGENEOUS,
+    AttentionSpec,
+    CNNSpec,
+    MLPSpec,
+    NetSpec,
+    NormSpec,
+    PreResNetSpec,
+    ResNetSpec,
+)
 from ilr_check.seeds import derive
 
 
@@ -234,6 +243,52 @@ class _Residual(_Net):
         return act(self.normed(len(self.norms) - 1, h)) if self.pre else h
 
 
+class _Staged(_Net):
+    """Residual blocks in stages, the first of each with a norm and a 1x1 layer on its skip."""
+
+    def __init__(self, spec: PreResNetSpec) -> None:
+        channels = [spec.widths[0]]
+        places: list[tuple[int, int, int]] = []
+        for stage, width in enumerate(spec.widths):
+            for block in range(spec.blocks):
+                places.append((channels[-1], width, stage if block == 0 else -1))
+                channels += [width, width]
+        # One norm in front of both ways of a block: without gains they would be the same.
+        super().__init__(spec, spec.image, spec.widths[-1], tuple(channels))
+
+        def layer(n: int, m: int, kernel: int = spec.kernel) -> Layer:
+            return Layer(n, m, spec.norm, kernel=kernel, bias=False)
+
+        self.stem = layer(spec.image[0], spec.widths[0])
+        self.inner = nn.ModuleList(layer(n, m) for n, m, _ in places)
+        self.outer = nn.ModuleList(layer(m, m) for _, m, _ in places)
+        self.skip = nn.ModuleList(layer(n, m, 1) for n, m, stage in places if stage >= 0)
+        self.pool = Pool()
+        self.begins = tuple((stage, 1 if stage < 0 else spec.strides[stage]) for _, _, stage in places)
+        """Of each block, which stage it begins, or -1, and its stride."""
+        calls, reads = ["stem"], [self.reading((0,))]
+        stream: list[int] = []
+        for i, (stage, _) in enumerate(self.begins):
+            if stage >= 0:
+                stream = [len(calls)]
+                calls.append(f"skip.{stage}")
+            calls += [f"inner.{i}", f"outer.{i}"]
+            stream.append(len(calls) - 1)
+            reads += [self.reading((len(calls) - 2,)), self.reading(tuple(stream))]
+        self.calls, self.reads = tuple(calls), tuple(reads)
+
+    def body(self, h: Tensor) -> Tensor:
+        h = self.stem(h)
+        for i, (stage, stride) in enumerate(self.begins):
+            n = self.normed(2 * i, h)
+            if stage >= 0:
+                h = self.skip[stage](n, stride)
+            n = self.normed(2 * i + 1, self.inner[i](self.activation(n), stride))
+            h = h + self.outer[i](self.activation(n))
+        pooled: Tensor = self.pool(self.normed(len(self.norms) - 1, h))
+        return pooled
+
+
 class _Attention(_Net):
     """Blocks of self-attention around a skip connection; to all else, tokens are rows of their own."""
 
@@ -296,6 +351,8 @@ def _module(spec: NetSpec, *, free: bool = False) -> _Net:
     net: _Net
     if isinstance(spec, ResNetSpec):
         net = _Residual(spec)
+    elif isinstance(spec, PreResNetSpec):
+        net = _Staged(spec)
     elif isinstance(spec, AttentionSpec):
         net = _Attention(spec)
     else:

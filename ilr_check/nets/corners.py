@@ -6,7 +6,15 @@ import math
 from typing import NamedTuple
 
 from ilr_check.nets.build import shrunk
-from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
+from ilr_check.nets.specs import (
+    AttentionSpec,
+    CNNSpec,
+    MLPSpec,
+    NetSpec,
+    NormSpec,
+    PreResNetSpec,
+    ResNetSpec,
+)
 
 
 def set_sizes(spec: NetSpec, batch: int) -> tuple[int, ...]:
@@ -70,7 +78,7 @@ def _places(spec: NetSpec) -> list[tuple[NormSpec, _Place]]:
     return [(spec.norm, _Place(*place)) for place in _layers(spec)]
 
 
-def _layers(spec: MLPSpec | CNNSpec | ResNetSpec) -> list[tuple[int, int, int]]:
+def _layers(spec: MLPSpec | CNNSpec | ResNetSpec | PreResNetSpec) -> list[tuple[int, int, int]]:
     """Return (width, pixels, fan-in) in front of each norm layer."""
     if isinstance(spec, MLPSpec):
         fans = (spec.inputs, *spec.widths[:-1])
@@ -86,6 +94,16 @@ def _layers(spec: MLPSpec | CNNSpec | ResNetSpec) -> list[tuple[int, int, int]]:
             )
             for i, (width, fan) in enumerate(zip(spec.channels, fans, strict=True))
         ]
+    if isinstance(spec, PreResNetSpec):
+        taps, fan_in = spec.kernel**2, spec.image[0] * spec.kernel**2
+        found = [(spec.widths[0], math.prod(spec.image[1:]), fan_in)]
+        for stage, width in enumerate(spec.widths):
+            pixels = math.prod(shrunk(size, spec.strides[: stage + 1]) for size in spec.image[1:])
+            before = spec.widths[max(0, stage - 1)]
+            # The stream is a sum; of its layers the 1x1 one on the skip has the smallest fan-in.
+            found += [(width, pixels, before * taps), (width, pixels, before)]
+            found += [(width, pixels, width * taps)] * (2 * spec.blocks - 2)
+        return found
     pixels = math.prod(spec.shape[1:])
     taps = spec.kernel**2 if len(spec.shape) == 3 else 1
     later = (spec.width, pixels, spec.width * taps)

@@ -11,6 +11,7 @@ sum_j <|dL/dt_j|, rho_j>, with the derivatives from one backward pass. With n th
   the quotient are off relatively. What it reads may be a sum: rho = |z| there;
 - a gain and shift: 3 (|gain||y| + |shift|);
 - an activation: |x| if it is piecewise linear, else 8 (|x| + 1);
+- a mean of n pixels: n times the mean of |x|;
 - attention: (2 d max_k sum|q||k| / sqrt(d) + 2 T + 8) P|v|, P the shares: scores of d terms, whose error
   enters the exponent, a softmax and a sum over T tokens;
 - the head: (n + 2) |H||h|; cross-entropy over N rows of C classes: 4 max|logit| + C + 8 + (N + 2) L.
@@ -40,7 +41,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from ilr_check.nets.conditioning import SAFETY
-from ilr_check.nets.layers import Activation, Affine, Attend, Layer
+from ilr_check.nets.layers import Activation, Affine, Attend, Layer, Pool
 from ilr_check.nets.norms import Norm, as_sets
 from ilr_check.nets.specs import HOMOGENEOUS
 
@@ -65,7 +66,7 @@ def evaluation_bound(
             terms.append((args[0], args[0].detach().abs()))
             if _has_two_values(part, args[0]):
                 read.append(_in_deviations(part, args[0], out.detach()))
-        if isinstance(part, Activation):
+        if isinstance(part, Activation | Pool):
             features[:] = [out.detach()]
         rounding = _rounding(part, args, out.detach())
         if rounding is not None:
@@ -138,6 +139,9 @@ def _rounding(part: nn.Module, args: tuple[Any, ...], out: Tensor) -> Tensor | N
     if isinstance(part, Activation):
         size: Tensor = args[0].detach().abs()
         return size if part.name in HOMOGENEOUS else 8 * (size + 1)
+    if isinstance(part, Pool):
+        pixels: Tensor = args[0].detach().abs()
+        return pixels.sum(dim=(2, 3))
     if isinstance(part, Attend):
         q, k, v = (part.split(t.detach()) for t in args)
         scores = (q.abs() @ k.abs().transpose(-1, -2)).amax(-1, keepdim=True) * q.shape[-1] ** 0.5

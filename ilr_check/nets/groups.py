@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ilr_check.nets.build import build, skeleton, stream
 from ilr_check.nets.joint import candidates
 from ilr_check.nets.probing import Batches, Parameters, Probe, Sample
-from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec
+from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, PreResNetSpec
 
 GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
 
@@ -168,6 +168,10 @@ def _sibling(spec: NetSpec) -> NetSpec:
     if isinstance(spec, CNNSpec):
         channels = (width,) * len(spec.channels)
         return replace(spec, image=(2, 3, 3), channels=channels, kernel=3, strides=())
+    if isinstance(spec, PreResNetSpec):
+        # Two pixels a side are left behind the last stage.
+        side = 2 ** len(spec.widths)
+        return replace(spec, image=(2, side, side), widths=(width,) * len(spec.widths), kernel=3)
     if isinstance(spec, AttentionSpec):
         return replace(spec, shape=(3, 5), width=width * spec.heads)
     shape = (5,) if len(spec.shape) == 1 else (2, 3, 3)

@@ -98,6 +98,14 @@ class Activation(nn.Module):
         return ACTIVATIONS[self.name](x)
 
 
+class Pool(nn.Module):
+    """The mean over all pixels of each channel, as a layer, so that hooks can find it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, channels, height, width] to [batch, channels]."""
+        return x.mean(dim=(2, 3))
+
+
 class Attend(nn.Module):
     """softmax(q k' / sqrt(d)) v in each of several heads of d features, over the tokens of each sample."""
 

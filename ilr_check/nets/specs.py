@@ -251,6 +251,61 @@ class ResNetSpec(
         return product
 
 
+class PreResNetSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="preresnet"
+):
+    """Pre-activation blocks in stages, as He et al. 2016 have them for CIFAR, in homogeneous form.
+
+    A stem, then for each of ``widths`` a stage of ``blocks`` blocks of two layers, the first of which halves
+    the image in every stage but the first; a norm and the mean over pixels stand before the fixed head. The
+    skip of each stage's first block goes through a norm and a 1x1 layer of its own (``homo`` in the code of
+    Li, Malladi, Arora 2021), so that each stage's stream has a scale of its own: the 1x1 layer and the outer
+    layers of a stage are invariant jointly, the stem and every inner layer alone. PreResNet-32 has widths
+    (16, 32, 64) and 5 blocks.
+    """
+
+    image: tuple[int, int, int]
+    widths: tuple[int, ...]
+    blocks: int
+    classes: int
+    kernel: int = 3
+    norm: NormSpec = NormSpec()
+    activation: Activation = "relu"
+    head_seed: int = 0
+    head_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _image(self.image, self.kernel)
+        _integers("widths", self.widths, 1, MAX_WIDTH)
+        _integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
+        _ends(self.classes, self.activation, self.head_seed, self.head_scale)
+        if self.norm.affine or self.norm.of_weights:
+            raise ValueError(f"norm={self.norm!r}: must normalise activations, without gains and shifts")
+        for width in self.widths:
+            _divides(self.norm, width)
+
+    @property
+    def inputs(self) -> int:
+        """Length of an input row."""
+        channels, height, width = self.image
+        return channels * height * width
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Of the first block of each stage."""
+        return (1, *[2] * (len(self.widths) - 1))
+
+    @property
+    def bias(self) -> bool:
+        """No layer has one."""
+        return False
+
+    @property
+    def shared(self) -> bool:
+        """No layer is used twice."""
+        return False
+
+
 class AttentionSpec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="attention"
 ):
@@ -299,7 +354,7 @@ class AttentionSpec(
         return tokens * features
 
 
-NetSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec | AttentionSpec
+NetSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec | PreResNetSpec | AttentionSpec
 
 
 def depth(spec: NetSpec) -> int:
@@ -308,6 +363,8 @@ def depth(spec: NetSpec) -> int:
         return len(spec.widths)
     if isinstance(spec, CNNSpec):
         return len(spec.channels)
+    if isinstance(spec, PreResNetSpec):
+        return 1 + 2 * spec.blocks * len(spec.widths)
     return 1 + 2 * spec.blocks  # in a block of attention: V or Q, then O
 
 
