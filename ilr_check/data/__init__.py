@@ -2,6 +2,7 @@
 
 from ilr_check.data.specs import (
     BatchNoise,
+    Cifar10EpochsSpec,
     Cifar10Spec,
     DataSpec,
     DigitsSpec,
@@ -11,10 +12,12 @@ from ilr_check.data.specs import (
     SplitDigitsSpec,
     TangentNoise,
     TeacherStudentSpec,
+    in_epochs,
 )
 
 __all__ = [
     "BatchNoise",
+    "Cifar10EpochsSpec",
     "Cifar10Spec",
     "DataSpec",
     "DigitsSpec",
@@ -24,4 +27,5 @@ __all__ = [
     "SplitDigitsSpec",
     "TangentNoise",
     "TeacherStudentSpec",
+    "in_epochs",
 ]

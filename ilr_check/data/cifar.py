@@ -24,8 +24,10 @@ NAMES: dict[Part, tuple[str, ...]] = {
     "train": tuple(f"data_batch_{i}" for i in range(1, 6)),
     "test": ("test_batch",),
 }
-EXAMPLES = 10_000
-"""In each file of the real set; a folder of smaller files of the same format needs ``examples``."""
+REAL = 10_000
+"""Examples in each file of the real set, in which all classes are alike."""
+EXAMPLES = REAL
+"""What is expected of each file; a folder of smaller files of the same format needs ``examples``."""
 
 
 class CifarError(ValueError):
@@ -60,16 +62,32 @@ def check(folder: Path) -> None:
     _distribution(folder.expanduser())
 
 
-def read(folder: Path, part: Part, *, examples: int = EXAMPLES) -> tuple[Bytes, NDArray[np.int64]]:
+def check_contents(folder: Path, *, examples: int | None = None) -> None:
+    """Read every file of a distribution and raise ``CifarError`` for the first that is damaged."""
+    for part in NAMES:
+        read(folder.expanduser(), part, examples=examples)
+
+
+def read(folder: Path, part: Part, *, examples: int | None = None) -> tuple[Bytes, NDArray[np.int64]]:
     """Pixels [n, 3072], channel by channel, and labels [n] of a part; ``examples`` are those of each file.
 
     The folder is that of either distribution, or the one above it. Raises ``CifarError`` for a file that is
-    missing, of another size than its format has, or whose contents are not images and labels.
+    missing, of another size than its format has, or whose contents are not images and labels, and for a part
+    of the real set in which a class has not its tenth.
     """
+    examples = EXAMPLES if examples is None else examples
     home, suffix = _distribution(folder)
     parse: Callable[[Path, int], tuple[Bytes, Bytes]] = _binary if suffix else _python
-    parts = [parse(home / f"{name}{suffix}", examples) for name in NAMES[part]]
-    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]).astype(np.int64)
+    files = [home / f"{name}{suffix}" for name in NAMES[part]]
+    parts = [parse(path, examples) for path in files]
+    labels = np.concatenate([y for _, y in parts]).astype(np.int64)
+    counts = np.bincount(labels, minlength=CLASSES)
+    if examples == REAL and len(set(counts.tolist())) > 1:
+        raise CifarError(
+            f"{', '.join(path.name for path in files)} in {home} have {counts.tolist()} of the classes, "
+            f"not {len(labels) // CLASSES} of each: one is damaged: unpack CIFAR-10 again"
+        )
+    return np.concatenate([x for x, _ in parts]), labels
 
 
 def _distribution(folder: Path) -> tuple[Path, str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ilr_check.data import cifar
 from ilr_check.data.specs import (
+    Cifar10EpochsSpec,
     Cifar10Spec,
     DataSpec,
     DigitsSpec,
@@ -39,8 +40,8 @@ def load(spec: DataSpec, *, dtype: torch.dtype = torch.float64, device: str = "c
     elif isinstance(spec, Mnist5kSpec):
         x, y, classes = _mnist_5k()
         x = _pooled(x, 28) if spec.side == 14 else x
-    elif isinstance(spec, Cifar10Spec):
-        x, y, classes = _cifar_10(spec.folder, spec.per_file)
+    elif isinstance(spec, Cifar10Spec | Cifar10EpochsSpec):
+        x, y, classes = _cifar_10(spec.folder, "train", spec.per_file)
     else:
         x, y, classes = _digits()
         if isinstance(spec, SplitDigitsSpec):
@@ -59,6 +60,9 @@ def load_held_out(
     if isinstance(spec, SplitDigitsSpec):
         x, y, classes = _digits()
         x, y = x[-spec.held_out :][:count], y[-spec.held_out :][:count]
+    elif isinstance(spec, Cifar10EpochsSpec):
+        x, y, classes = _cifar_10(spec.folder, "test", spec.per_file)
+        x, y = x[:count], y[:count]
     else:
         # Drawn after the examples and the teacher, from the same stream.
         x, y, classes = _teacher_student(spec, fresh=count)
@@ -92,9 +96,9 @@ def _pooled(x: Tensor, side: int) -> Tensor:
     return x.reshape(-1, side // 2, 2, side // 2, 2).mean(dim=(2, 4)).flatten(1)
 
 
-@lru_cache(maxsize=1)
-def _cifar_10(folder: str, per_file: int) -> tuple[Tensor, Tensor, int]:
-    pixels, labels = cifar.read(Path(folder), "train", examples=per_file)
+@lru_cache(maxsize=2)
+def _cifar_10(folder: str, part: cifar.Part, per_file: int) -> tuple[Tensor, Tensor, int]:
+    pixels, labels = cifar.read(Path(folder), part, examples=per_file)
     return torch.from_numpy(pixels).double() / 256.0, torch.from_numpy(labels), cifar.CLASSES
 
 

@@ -104,7 +104,35 @@ class Cifar10Spec(
             raise ValueError(f"per_file={self.per_file} must be at least 1; the real set has 10000")
 
 
-DataSpec = DigitsSpec | SplitDigitsSpec | TeacherStudentSpec | Mnist5kSpec | Cifar10Spec
+class Cifar10EpochsSpec(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="cifar-10-epochs",
+):
+    """The same images as the paper's recipe reads them: epoch by epoch, each shuffled anew.
+
+    What does not fill a batch at an epoch's end is left out of it. The test images are never trained on.
+    """
+
+    folder: str
+    redrawn: float = 0.0
+    per_file: int = 10_000
+
+    def __post_init__(self) -> None:
+        _check_probability("redrawn", self.redrawn)
+        if self.per_file < 1:
+            raise ValueError(f"per_file={self.per_file} must be at least 1; the real set has 10000")
+
+
+DataSpec = DigitsSpec | SplitDigitsSpec | TeacherStudentSpec | Mnist5kSpec | Cifar10Spec | Cifar10EpochsSpec
+
+
+def in_epochs(spec: DataSpec) -> bool:
+    """Whether batches are cut from shuffled epochs; otherwise they are drawn with replacement."""
+    return isinstance(spec, Cifar10EpochsSpec)
 
 
 class TangentNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from ilr_check.data import BatchNoise, DataSpec, NoiseSpec
+from ilr_check.data import BatchNoise, DataSpec, NoiseSpec, in_epochs
 from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
@@ -99,6 +99,7 @@ class Fleet:
             batch_size=batch_size,
             redrawn=data.redrawn,
             device=device,
+            epochs=in_epochs(data),
         )
         self._mean = (
             mean_shares(self.dataset.y, self.dataset.classes, net.classes, data.redrawn, dtype)

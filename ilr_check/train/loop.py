@@ -11,7 +11,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from ilr_check.data import DataSpec
+from ilr_check.data import DataSpec, in_epochs
 from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
@@ -102,6 +102,7 @@ def steps_of(
         batch_size=hyper.batch_size,
         redrawn=setting.data.redrawn,
         device=device,
+        epochs=in_epochs(setting.data),
     )
     index, label = batches.draw(batches.generators([hyper.seed]), hyper.steps)
     lr_factors = setting.lr_schedule.factors(hyper.steps)

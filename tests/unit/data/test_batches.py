@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from ilr_check.data.batches import Batches
@@ -71,6 +72,45 @@ def test_always_redrawing_keeps_none() -> None:
     source = batches(1.0)
     _, label = source.draw(source.generators([11, 12]), 10)
     assert bool((label >= 0).all())
+
+
+def epochs(batch_size: int = 16) -> Batches:
+    return Batches(
+        examples=EXAMPLES, classes=CLASSES, batch_size=batch_size, redrawn=0.0, device="cpu", epochs=True
+    )
+
+
+def test_an_epoch_has_no_example_twice_and_drops_what_fills_no_batch() -> None:
+    source = epochs()
+    index, _ = source.draw(source.generators([7]), 3 * 4)
+    by_epoch = index[:, 0].reshape(4, 3 * 16)
+    assert [len(set(epoch.tolist())) for epoch in by_epoch] == [48] * 4
+    left_out = [set(range(EXAMPLES)) - set(epoch.tolist()) for epoch in by_epoch]
+    assert len({frozenset(left) for left in left_out}) > 1
+
+
+def test_epochs_go_on_where_a_block_was_cut_off() -> None:
+    source = epochs()
+    whole, _ = source.draw(source.generators([7, 8]), 10)
+    orders = source.generators([7, 8])
+    blocks = torch.cat([source.draw(orders, steps)[0] for steps in (2, 7, 1)])
+    assert torch.equal(blocks, whole)
+    assert not torch.equal(whole[:, 0], whole[:, 1])
+
+
+def test_over_epochs_every_place_of_a_batch_sees_every_example_alike() -> None:
+    source = epochs()
+    index, _ = source.draw(source.generators([3]), 3 * STEPS)
+    counts = torch.bincount(index[::3, 0, 0], minlength=EXAMPLES).double()
+    expected = STEPS / EXAMPLES
+    assert float(((counts - expected) ** 2 / expected).sum()) < (EXAMPLES - 1) + 6 * math.sqrt(
+        2 * (EXAMPLES - 1)
+    )
+
+
+def test_an_epoch_shorter_than_a_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than the 50 examples"):
+        epochs(64)
 
 
 def test_no_global_random_state_is_touched() -> None:

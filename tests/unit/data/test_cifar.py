@@ -11,7 +11,8 @@ import pytest
 
 from ilr_check.api import verify
 from ilr_check.claims import larger_data
-from ilr_check.data import Cifar10Spec, cifar
+from ilr_check.data import Cifar10EpochsSpec, Cifar10Spec, cifar
+from ilr_check.data.sets import load, load_held_out
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.train.fleet import Fleet, Runs
 
@@ -100,6 +101,33 @@ def test_a_damaged_folder_is_named_with_its_file(
     damage(write(tmp_path) / name)
     with pytest.raises(cifar.CifarError, match=words):
         cifar.read(tmp_path, "train", examples=EXAMPLES)
+
+
+def test_every_file_is_read_and_those_of_the_test_part_too(tmp_path: Path) -> None:
+    write_binary(tmp_path)
+    cifar.check_contents(tmp_path, examples=EXAMPLES)
+    cut(tmp_path / "test_batch.bin")
+    cifar.check(tmp_path)
+    with pytest.raises(cifar.CifarError, match=r"test_batch\.bin has 12285 bytes"):
+        cifar.check_contents(tmp_path, examples=EXAMPLES)
+
+
+def test_files_of_the_real_size_must_have_all_classes_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar, "REAL", EXAMPLES)
+    write_python(tmp_path)
+    with pytest.raises(cifar.CifarError, match=r"data_batch_5 in .* not 2 of each"):
+        cifar.read(tmp_path, "train", examples=EXAMPLES)
+
+
+def test_epochs_train_on_one_part_and_hold_out_the_other(tmp_path: Path) -> None:
+    write_python(tmp_path)
+    data = Cifar10EpochsSpec(folder=str(tmp_path), per_file=EXAMPLES)
+    assert np.array_equal(load(data).x.numpy() * 256, np.concatenate([contents(i)[0] for i in range(5)]))
+    held_out = load_held_out(data, 3)
+    assert np.array_equal(held_out.x.numpy() * 256, contents(5)[0][:3])
+    assert held_out.y.tolist() == contents(5)[1][:3]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
