@@ -15,7 +15,7 @@ from ilr_check.claims.experiments.levels import LevelLaw
 from ilr_check.data import DigitsSpec, TangentNoise
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.build import parameter_shapes
-from ilr_check.nets.specs import MLPSpec
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec
 from ilr_check.theory.adaptive import adam_l2, adamw, adamw_without_correlation, lion, nadamw
 
 TEXT = ClaimText(
@@ -55,6 +55,8 @@ NOISE = TangentNoise(size=60.0)
 
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 """One layer, so that one number of coordinates decides where every level starts."""
+FILTERS = CNNSpec(image=(1, 8, 8), channels=(24,), strides=(2,), classes=10)
+"""The same with a filter bank of a seventh of the coordinates, beyond ``quick``."""
 
 
 def equilibrium(level: Level, count: int) -> tuple[float, float]:
@@ -70,20 +72,23 @@ def equilibrium(level: Level, count: int) -> tuple[float, float]:
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """One net, its gradient drowned in tangent noise of constant size; every level from its equilibrium."""
-    count = coordinates()
+    """One-layer nets, their gradient drowned in tangent noise; every level from its equilibrium."""
+    nets: dict[str, NetSpec] = {"control: digits, dominated by noise": NET}
+    if profile != "quick":
+        nets["control: filters on digits, dominated by noise"] = FILTERS
     return [
         Equilibrium(
-            title="control: digits, dominated by noise",
-            net=NET,
+            title=title,
+            net=net,
             data=DigitsSpec(),
             levels=LEVELS,
             noise=NOISE,
             burn=1.5,
             window=3.0,
-            start_norms=tuple(math.sqrt(equilibrium(level, count)[0]) for level in LEVELS),
+            start_norms=tuple(math.sqrt(equilibrium(level, coordinates(net))[0]) for level in LEVELS),
             planned_sd=0.03,
         )
+        for title, net in nets.items()
     ]
 
 
@@ -91,7 +96,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
     """log(r / theory), then half of log cos / theory less 1, for every level, [n, 2 levels]."""
     norms, rotations = [], []
     for level in runs.experiment.levels:
-        norm2, cosine = equilibrium(level, coordinates())
+        norm2, cosine = equilibrium(level, coordinates(runs.experiment.net))
         window = runs.window("judged", level, tensors, n)
         norms.append(window.log_norm - 0.5 * math.log(norm2))
         rotations.append(0.5 * (window.log_cosine / math.log(cosine) - 1.0))
@@ -100,7 +105,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     """The mistakes that closed forms invite, as deviations of norm and rotation; 0 where one has no say."""
-    count, zeros = coordinates(), [0.0] * len(experiment.levels)
+    count, zeros = coordinates(experiment.net), [0.0] * len(experiment.levels)
     uncorrelated = [
         0.5
         * math.log(
@@ -129,9 +134,9 @@ def _with_decay(level: Level, factor: float) -> Level:
     return msgspec.structs.replace(level, weight_decay=factor * level.weight_decay)
 
 
-def coordinates() -> int:
-    """Entries of the one weight matrix."""
-    (shape,) = parameter_shapes(NET).values()
+def coordinates(net: NetSpec) -> int:
+    """Entries of the one weight tensor."""
+    (shape,) = parameter_shapes(net).values()
     return math.prod(shape)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.adaptive_equilibrium import NET, NOISE, coordinates, equilibrium
+from ilr_check.claims.adaptive_equilibrium import FILTERS, NET, NOISE, coordinates, equilibrium
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.experiments.donors import TransferReadings, TransferRuns
 from ilr_check.claims.experiments.equilibrium import Level
@@ -90,12 +90,12 @@ class AdaptiveDrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def log_curve(self) -> Array:
         """log relative update over its value before the drop, at the grid, in theory."""
-        level, k, since = self.level, self.factor, self.grid() - self.before
+        level, k, since, count = self.level, self.factor, self.grid() - self.before, coordinates(self.net)
         if level.rule == "adam":
-            path = adam_l2_drop(k, level.lr, level.weight_decay, coordinates(), NOISE.size, self.after)
+            path = adam_l2_drop(k, level.lr, level.weight_decay, count, NOISE.size, self.after)
         else:
             smaller = msgspec.structs.replace(level, lr=level.lr / k)
-            old, new = (equilibrium(x, coordinates())[0] for x in (level, smaller))
+            old, new = (equilibrium(x, count)[0] for x in (level, smaller))
             path = decoupled_drop(k, old, new, smaller.lr * smaller.weight_decay, self.after)
         return np.asarray(np.log(path[since]))
 
@@ -107,19 +107,24 @@ class AdaptiveDrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """AdamW, Lion, and Adam with L2."""
+    """AdamW, Lion, and Adam with L2; on another net too beyond ``quick``."""
     betas = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}
     levels: dict[str, Level] = {
         "AdamW": Level(lr=0.02, weight_decay=0.2, rule="adamw", hyper=betas),
         "Lion": Level(lr=0.004, weight_decay=1.0, rule="lion", hyper={"beta1": 0.9, "beta2": 0.98}),
         "Adam with L2": Level(lr=0.02, weight_decay=0.05, rule="adam", hyper=betas),
     }
+    nets: dict[str, NetSpec] = {"": NET}
+    if profile != "quick":
+        nets["filters, "] = FILTERS
     drops = [
         AdaptiveDrop(
-            title=f"control: {name}, dominated by noise",
+            title=f"control: {words}{name}, dominated by noise",
             level=level,
-            start_norm=math.sqrt(equilibrium(level, coordinates())[0]),
+            net=net,
+            start_norm=math.sqrt(equilibrium(level, coordinates(net))[0]),
         )
+        for words, net in nets.items()
         for name, level in levels.items()
     ]
     return tuple(

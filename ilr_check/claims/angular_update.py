@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.experiments.levels import LevelLaw
-from ilr_check.claims.experiments.nets import digits_and_generated
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -48,12 +48,10 @@ LEVELS = (
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net at two levels of plain SGD and two of momentum; generated nets beyond ``quick``."""
+    """The reference net at two levels of plain SGD and two of momentum; others beyond ``quick``."""
     measured = partial(Equilibrium, levels=LEVELS, burn=3.0, window=8.0, planned_sd=0.02)
-    return [
-        measured(title=title, net=net, data=data)
-        for title, net, data in digits_and_generated(TEXT.id, profile, seed)
-    ]
+    beside = ("BatchNorm CNN", "LayerNorm, batch 4")
+    return [measured(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)]
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:

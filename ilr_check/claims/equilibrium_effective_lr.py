@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
 from ilr_check.claims.experiments.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
-from ilr_check.claims.experiments.nets import digits_and_generated
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -32,12 +32,13 @@ TEXT = ClaimText(
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net at three levels of lambda_e; generated nets too beyond ``quick``."""
+    """The reference net at three levels of lambda_e; others too beyond ``quick``."""
     decays = (0.008, 0.016, 0.032) if profile == "quick" else (0.004, 0.008, 0.016, 0.032)
     levels = tuple(Level(lr=0.5, weight_decay=wd) for wd in decays)
+    beside = ("MNIST CNN", "GroupNorm, batch 256")
     return [
-        Equilibrium(title=title, net=net, data=data, levels=levels)
-        for title, net, data in digits_and_generated(TEXT.id, profile, seed)
+        Equilibrium(levels=levels[-2:] if s.slow else levels, **s._asdict())
+        for s in subjects(TEXT.id, profile, seed, beside=beside)
     ]
 
 

@@ -38,7 +38,7 @@ EXAMPLES: dict[Profile, int] = {"quick": 60, "standard": 400, "paper": 400, "nig
 
 CLIMBING = 0.2
 """Share of the nightly examples that climb towards the bound, after those drawn at random: climbing reaches
-higher residuals, but repeats itself and drifts to large nets, whose examples cost two to three times as much."""
+higher residuals, but repeats itself and drifts to large nets, whose examples cost two to three times more."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from functools import partial
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.lr_drop import Drop
-from ilr_check.claims.experiments.nets import REFERENCE, statistical_nets
 from ilr_check.claims.experiments.recovery import Recovery
-from ilr_check.data import DigitsSpec
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -34,13 +33,10 @@ TEXT = ClaimText(
 
 
 def drops(profile: Profile, seed: int) -> list[Drop]:
-    """The reference net on digits with half of the labels redrawn; generated nets too beyond ``quick``."""
+    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
     changed = partial(Drop, factor=10.0, decay_factor=0.1, after=900)
-    found = [changed(title="digits, half of the labels redrawn", net=REFERENCE, data=DigitsSpec(redrawn=0.5))]
-    if profile != "quick":
-        for i, (net, data) in enumerate(statistical_nets(TEXT.id, profile, seed), start=1):
-            found.append(changed(title=f"generated net {i}", net=net, data=data))
-    return found
+    beside = ("residual CNN", "BatchNorm, batch 128")
+    return [changed(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)]
 
 
 RECOVERY = Recovery(

@@ -6,8 +6,7 @@ from functools import partial
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.course import Course, CourseLaw, Phase
-from ilr_check.claims.experiments.nets import REFERENCE, statistical_nets
-from ilr_check.data import DigitsSpec
+from ilr_check.claims.experiments.subjects import CLEAN, subjects
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -39,14 +38,12 @@ _PHASES = (
 
 
 def courses(profile: Profile, seed: int) -> list[Course]:
-    """The reference net on digits with half of the labels redrawn; generated nets too beyond ``quick``."""
+    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
     through = partial(Course, phases=_PHASES)
-    found = [through(title="digits, half of the labels redrawn", net=REFERENCE, data=DigitsSpec(redrawn=0.5))]
+    found = subjects(TEXT.id, profile, seed, beside=("MNIST CNN", "GroupNorm, batch 256"))
     if profile != "quick":
-        found.append(through(title="digits, clean labels", net=REFERENCE, data=DigitsSpec()))
-        for i, (net, data) in enumerate(statistical_nets(TEXT.id, profile, seed), start=1):
-            found.append(through(title=f"generated net {i}", net=net, data=data))
-    return found
+        found += (CLEAN,)
+    return [through(**s._asdict()) for s in found]
 
 
 LAW = CourseLaw(

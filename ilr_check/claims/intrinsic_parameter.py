@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.experiments.levels import LevelLaw
-from ilr_check.claims.experiments.nets import digits_and_generated
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -61,13 +61,12 @@ def partner(level: Level) -> Level:
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net, pairs of levels of five optimizers; generated nets too beyond ``quick``."""
+    """The reference net, pairs of levels of five optimizers; others too beyond ``quick``."""
     levels = tuple(level for first in FIRST for level in (first, partner(first)))
+    beside = ("GroupNorm CNN", "BatchNorm, batch 128")
     return [
-        Equilibrium(
-            title=title, net=net, data=data, levels=levels, start_norms=(3.0,) * len(levels), planned_sd=0.04
-        )
-        for title, net, data in digits_and_generated(TEXT.id, profile, seed)
+        Equilibrium(levels=levels, start_norms=(3.0,) * len(levels), planned_sd=0.04, **s._asdict())
+        for s in subjects(TEXT.id, profile, seed, beside=beside)
     ]
 
 

@@ -9,10 +9,9 @@ import msgspec
 import numpy as np
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.nets import REFERENCE, statistical_nets
 from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
+from ilr_check.claims.experiments.subjects import BESIDE, DIGITS, generated
 from ilr_check.claims.experiments.sweep import Kind, MeetingTimes, Sweep, SweepRuns
-from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, Series
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import (
@@ -64,19 +63,12 @@ makes: as the response is near linear in log lambda_e, less than a factor 8^(1/4
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """The reference net on digits with half of the labels redrawn, and generated nets."""
-    sweeps = [Sweep(title="digits, half of the labels redrawn", net=REFERENCE, data=DigitsSpec(redrawn=0.5))]
-    for number, (net, data) in enumerate(statistical_nets(TEXT.id, profile, seed), start=1):
-        sweeps.append(
-            Sweep(
-                title=f"generated net {number}",
-                net=net,
-                data=data,
-                levels=(2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2),
-                compare=(8e-3, 8e-3),
-                length=2.0,
-            )
-        )
+    """The reference net on digits with half of the labels redrawn, generated nets, others in ``standard``."""
+    sweeps, shorter = [Sweep(**DIGITS._asdict())], generated(TEXT.id, profile, seed)
+    if profile != "quick":
+        shorter = (BESIDE["BatchNorm CNN"], BESIDE["LayerNorm, batch 4"], *shorter)
+    levels = (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
+    sweeps += [Sweep(levels=levels, compare=(8e-3, 8e-3), length=2.0, **s._asdict()) for s in shorter]
     return tuple(
         Unit(
             claim=TEXT.id,

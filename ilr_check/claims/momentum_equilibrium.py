@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
 from ilr_check.claims.experiments.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
-from ilr_check.claims.experiments.nets import digits_and_generated
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.evidence import ClaimText
 from ilr_check.theory.momentum import heavy_ball_gain
 
@@ -44,10 +44,10 @@ _SETTINGS = ", ".join(
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net; generated nets too beyond ``quick``."""
+    """The reference net; others too beyond ``quick``."""
+    beside = ("BatchNorm CNN", "LayerNorm, batch 4")
     return [
-        Equilibrium(title=t, net=net, data=data, levels=LEVELS)
-        for t, net, data in digits_and_generated(TEXT.id, profile, seed)
+        Equilibrium(levels=LEVELS, **s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)
     ]
 
 

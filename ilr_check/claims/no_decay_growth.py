@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
-from ilr_check.claims.experiments.nets import digits_and_generated
 from ilr_check.claims.experiments.populations import (
     decision_name,
     file_name,
@@ -19,6 +18,7 @@ from ilr_check.claims.experiments.populations import (
     judged_groups,
     units_by_group,
 )
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.claims.experiments.transfer import predicted_from
 from ilr_check.evidence import ClaimText, Figure, Series
 from ilr_check.optim.sgd import UpdateRule, plain
@@ -78,13 +78,11 @@ class Growth(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """The reference net on digits with half of the labels redrawn; generated nets too beyond ``quick``."""
+    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
+    beside = ("BatchNorm CNN", "BatchNorm, batch 128")
     return units_by_group(
         TEXT.id,
-        [
-            Growth(title=title, net=net, data=data)
-            for title, net, data in digits_and_generated(TEXT.id, profile, seed)
-        ],
+        [Growth(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)],
     )
 
 

@@ -90,20 +90,27 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Both ways to draw."""
+    """Both ways to draw, in a LayerNorm net; in a GroupNorm net with smaller batches too beyond ``quick``."""
     net = MLPSpec(inputs=64, widths=(24,), classes=10, norm=NormSpec(kind="layer"))
     orders: tuple[Literal["with replacement", "shuffled epochs"], ...] = (
         "with replacement",
         "shuffled epochs",
     )
+    samplings = [Sampling(title=order, order=order, data=DigitsSpec(), net=net) for order in orders]
+    if profile != "quick":
+        other = msgspec.structs.replace(net, widths=(24, 24), norm=NormSpec(kind="group", groups=4))
+        samplings += [
+            msgspec.structs.replace(s, title=f"{s.title}, GroupNorm, batch 16", net=other, batch_size=16)
+            for s in samplings
+        ]
     return tuple(
         Unit(
             claim=TEXT.id,
-            title=f"{TEXT.id}: {order}",
-            subject=msgspec.to_builtins(Sampling(title=order, order=order, data=DigitsSpec(), net=net)),
-            decisions=(f"{TEXT.id}/{order}",),
+            title=f"{TEXT.id}: {sampling.title}",
+            subject=msgspec.to_builtins(sampling),
+            decisions=(f"{TEXT.id}/{sampling.title}",),
         )
-        for order in orders
+        for sampling in samplings
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.experiments.levels import LevelLaw, finite_lambda
-from ilr_check.claims.experiments.nets import digits_and_generated
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -38,11 +38,11 @@ TEXT = ClaimText(
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net at three LRs with one lambda_e; generated nets too beyond ``quick``."""
+    """The reference net at three LRs with one lambda_e; others too beyond ``quick``."""
     levels = tuple(Level(lr=lr, weight_decay=0.008 / lr) for lr in (0.5, 0.125, 2.0))
+    beside = ("GroupNorm CNN", "GroupNorm, batch 256")
     return [
-        Equilibrium(title=t, net=net, data=data, levels=levels)
-        for t, net, data in digits_and_generated(TEXT.id, profile, seed)
+        Equilibrium(levels=levels, **s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)
     ]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.course import Course, CourseLaw, Phase
-from ilr_check.claims.experiments.nets import REFERENCE
-from ilr_check.data import DigitsSpec
+from ilr_check.claims.experiments.subjects import BESIDE, DIGITS
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -40,13 +39,14 @@ _SCHEDULES = {
 
 
 def courses(profile: Profile, seed: int) -> list[Course]:
-    """The reference net on digits with half of the labels redrawn; in ``quick`` the first schedule only."""
-    data = DigitsSpec(redrawn=0.5)
-    found = [
-        Course(title=f"digits, {name}", net=REFERENCE, data=data, phases=phases)
-        for name, phases in _SCHEDULES.items()
-    ]
-    return found[:1] if profile == "quick" else found
+    """The reference net on digits under each schedule, others under the first; ``quick``: the first."""
+    schedules = _SCHEDULES.items()
+    found = [Course(phases=p, **DIGITS._replace(title=f"digits, {name}")._asdict()) for name, p in schedules]
+    if profile == "quick":
+        return found[:1]
+    first = found[0].phases
+    others = (BESIDE[name] for name in ("residual CNN", "GroupNorm, batch 256"))
+    return found + [Course(phases=first, **s._asdict()) for s in others]
 
 
 LAW = CourseLaw(

@@ -8,8 +8,9 @@ import msgspec
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.lr_drop import Drop
-from ilr_check.claims.experiments.nets import NARROW, REFERENCE, statistical_nets
+from ilr_check.claims.experiments.nets import NARROW
 from ilr_check.claims.experiments.recovery import Recovery
+from ilr_check.claims.experiments.subjects import BESIDE, CLEAN, DIGITS, generated
 from ilr_check.data import DigitsSpec, TangentNoise
 from ilr_check.evidence import ClaimText
 
@@ -48,26 +49,12 @@ OTHER_FACTORS = (2.0, 4.0, 100.0)
 
 
 def drops(profile: Profile, seed: int) -> list[Drop]:
-    """The reference net on digits with half of the labels redrawn, the control, and generated nets."""
-    found = [
-        Drop(title="digits, half of the labels redrawn", net=REFERENCE, data=DigitsSpec(redrawn=0.5)),
-        CONTROL,
-    ]
+    """The reference net, the control, and generated nets; beyond ``quick`` real ones and other factors."""
+    found, shorter = [Drop(**DIGITS._asdict()), CONTROL], generated(TEXT.id, profile, seed)
     if profile != "quick":
-        found.append(Drop(title="digits, clean labels", net=REFERENCE, data=DigitsSpec()))
-        found += [control_by(factor) for factor in OTHER_FACTORS]
-    for number, (net, data) in enumerate(statistical_nets(TEXT.id, profile, seed), start=1):
-        found.append(
-            Drop(
-                title=f"generated net {number}",
-                net=net,
-                data=data,
-                weight_decay=0.016,
-                before=500,
-                after=2200,
-            )
-        )
-    return found
+        found += [Drop(**CLEAN._asdict()), *(control_by(factor) for factor in OTHER_FACTORS)]
+        shorter = (BESIDE["BatchNorm CNN"], BESIDE["LayerNorm, batch 4"], *shorter)
+    return found + [Drop(weight_decay=0.016, before=500, after=2200, **s._asdict()) for s in shorter]
 
 
 def control_by(factor: float) -> Drop:

@@ -7,9 +7,8 @@ from functools import partial
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.lr_drop import Drop
-from ilr_check.claims.experiments.nets import REFERENCE, statistical_nets
 from ilr_check.claims.experiments.recovery import Recovery
-from ilr_check.data import DigitsSpec
+from ilr_check.claims.experiments.subjects import subjects
 from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
@@ -34,14 +33,12 @@ TEXT = ClaimText(
 
 
 def drops(profile: Profile, seed: int) -> list[Drop]:
-    """The reference net on digits with half of the labels redrawn; generated nets too beyond ``quick``."""
+    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
     changed = partial(Drop, factor=1.0, decay_factor=10.0)
-    found = [changed(title="digits, half of the labels redrawn", net=REFERENCE, data=DigitsSpec(redrawn=0.5))]
-    if profile != "quick":
-        generated = partial(changed, weight_decay=0.016, before=500, after=2200)
-        for i, (net, data) in enumerate(statistical_nets(TEXT.id, profile, seed), start=1):
-            found.append(generated(title=f"generated net {i}", net=net, data=data))
-    return found
+    # Half the length of the reference's at twice its lambda_e.
+    shorter = partial(changed, weight_decay=0.016, before=500, after=2200)
+    first, *others = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "LayerNorm, batch 4"))
+    return [changed(**first._asdict()), *(shorter(**s._asdict()) for s in others)]
 
 
 RECOVERY = Recovery(

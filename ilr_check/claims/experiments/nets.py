@@ -71,7 +71,7 @@ def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[Net
     from ilr_check.strategies import drawn, net_specs
 
     quick = profile == "quick"
-    count = 1 if quick else 4
+    count = 1 if quick else 2
     strategy = net_specs(
         min_depth=1,
         max_depth=3,
@@ -92,19 +92,6 @@ def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[Net
         (net, TeacherStudentSpec(inputs=net.inputs, classes=net.classes, examples=512, redrawn=0.5))
         for net in nets
     )
-
-
-def digits_and_generated(
-    claim: str, profile: Profile, seed: int
-) -> tuple[tuple[str, NetSpec, DataSpec], ...]:
-    """Title, net and data of a claim that ``quick`` judges on digits, ``standard`` on generated nets too."""
-    found: list[tuple[str, NetSpec, DataSpec]] = [
-        ("digits, half of the labels redrawn", REFERENCE, DigitsSpec(redrawn=0.5))
-    ]
-    if profile != "quick":
-        for number, (net, data) in enumerate(statistical_nets(claim, profile, seed), start=1):
-            found.append((f"generated net {number}", net, data))
-    return tuple(found)
 
 
 def _on_images(net: NetSpec) -> bool:
