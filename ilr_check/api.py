@@ -88,22 +88,23 @@ def verify(
     ``cifar10`` is a folder with CIFAR-10, for the claims that can use it; without it the environment variable
     ILR_CHECK_CIFAR10 names one, and a run that is resumed needs it again.
     ``executor`` is anything with ``submit(fn, *args)``, to which work units are handed as plain values.
-    ``jobs`` processes share the exact units, which spawns your main module again: guard it; ``None``
-    decides from the work. Verdicts do not depend on either.
+    ``jobs`` processes share the units, which spawns your main module again: guard it; ``None`` decides from
+    the work. Verdicts do not depend on either: where fleets have several threads or a GPU, only exact units
+    are shared.
     Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
     """
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
-    exact = sum(claim.text.kind == "exact" for claim in select(settings.claims))
+    count = len(select(settings.claims))
     if cifar10 is not None:
         cifar.check(Path(cifar10))
-    with threads(), cifar.naming(cifar10), workers(checked_jobs(jobs, exact)) as exact_executor:
+    with threads(), cifar.naming(cifar10), workers(checked_jobs(jobs, count)) as shared:
         folder = engine.run(
             settings,
             out=None if out is None else Path(out),
             resume=None if resume is None else Path(resume),
             listener=listener,
             executor=executor,
-            exact_executor=exact_executor,
+            shared_executor=shared,
         )
     write_report(folder)
     return Run(folder)

@@ -66,7 +66,7 @@ _folder = click.Path(path_type=Path)
 @click.option("--out", type=_folder, envvar=_env("out"), help="Run folder [reports/runs/<time>-<profile>].")
 @click.option("--resume", type=_folder, help="Go on with this run folder, with its settings.")
 @click.option("--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10 [no CIFAR-10].")
-@click.option("--jobs", type=int, envvar=_env("jobs"), help="Processes for exact claims [from the work].")
+@click.option("--jobs", type=int, envvar=_env("jobs"), help="Processes that share the work [from its size].")
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
 @_debug
 def verify(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import time
 import traceback
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from ilr_check.seeds import derive
 from ilr_check.stats import ErrorBudget
 from ilr_check.stats.budget import total_for
 from ilr_check.train.determinism import reproducible
-from ilr_check.train.threads import threads
+from ilr_check.train.threads import thread_count, threads
 
 
 @dataclass(frozen=True)
@@ -202,12 +202,12 @@ def run(
     resume: Path | None = None,
     listener: Listener = lambda event: None,
     executor: Executor | None = None,
-    exact_executor: Executor | None = None,
+    shared_executor: Executor | None = None,
 ) -> RunFolder:
     """Run, or go on with, a verification; returns its folder.
 
-    ``executor`` takes all units, ``exact_executor`` those of exact claims only. Whatever was judged is on the
-    disk when this returns or raises, ``KeyboardInterrupt`` included. Raises
+    ``executor`` takes all units, ``shared_executor`` those whose numbers it cannot change. Whatever was
+    judged is on the disk when this returns or raises, ``KeyboardInterrupt`` included. Raises
     ``RunFolderError`` for a folder that cannot be used and ``ValueError`` for settings that make no sense.
     """
     started = time.perf_counter()
@@ -230,22 +230,38 @@ def run(
     status = "interrupted"
     futures: dict[str, Future[Any]] = {}
     try:
-        todo = [(n, work) for n, work in enumerate(works, start=1) if work.key not in finished]
-        for _, work in todo:
-            chosen = executor or (exact_executor if _is_exact(work) else None)
+        todo = {work.key: (n, work) for n, work in enumerate(works, start=1) if work.key not in finished}
+        for key, (_, work) in todo.items():
+            chosen = executor or (shared_executor if _may_share(work) else None)
             if chosen:
-                futures[work.key] = chosen.submit(perform, work)
-        for number, work in todo:
+                futures[key] = chosen.submit(perform, work)
+        keys = {future: key for key, future in futures.items()}
+
+        def begin(key: str) -> None:
+            number, work = todo[key]
             listener(UnitStarted(work.unit.title, number, len(works)))
-            if work.key in futures:
-                judged, seconds = futures[work.key].result()
-            else:
-                judged, seconds = perform(work, lambda fraction: listener(UnitProgress(fraction)))
+
+        def keep(key: str, judged: Judged, seconds: float) -> None:
+            _, work = todo.pop(key)
             for figure in judged.figures:
                 folder.save_figure(figure)
             new = records_of(work, judged, seconds)
             folder.append(new)
             listener(UnitFinished(work.unit.title, new, seconds))
+
+        def collect(done: Iterable[Future[Any]]) -> None:
+            # As they come: a unit that waited for an earlier one would be lost with a killed process.
+            for future in done:
+                begin(keys[future])
+                keep(keys[future], *future.result())
+
+        for key in [key for key in todo if key not in futures]:
+            begin(key)
+            keep(key, *perform(todo[key][1], lambda fraction: listener(UnitProgress(fraction))))
+            collect([futures[k] for k in todo if k in futures and futures[k].done()])
+        while todo:
+            begin(next(iter(todo)))
+            collect(wait([futures[key] for key in todo], return_when=FIRST_COMPLETED).done)
         status = "complete"
     finally:
         for future in futures.values():
@@ -257,8 +273,15 @@ def run(
     return folder
 
 
-def _is_exact(work: Work) -> bool:
-    return catalogue()[work.unit.claim].text.kind == "exact"
+def _may_share(work: Work) -> bool:
+    """Whether a process of its own gives this unit the same numbers as this process.
+
+    Exact units always have one thread. A fleet's last bits may depend on the number of its threads, which in
+    a worker is 1, and on a GPU the fleets of several processes would share one memory.
+    """
+    if catalogue()[work.unit.claim].text.kind == "exact":
+        return True
+    return work.settings.device == "cpu" and thread_count() == 1
 
 
 def default_folder(manifest: Manifest) -> Path:

@@ -1,4 +1,4 @@
-"""Worker processes for exact units: single steps of small nets, of which one process uses one core only."""
+"""Worker processes for the units of a run: a fleet of small nets uses one core well, and a second hardly."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 
-PAYS_FROM = 9
-"""Exact claims in a run from which workers pay: each needs some seconds to import torch."""
+PAYS_FROM = 5
+"""Claims in a run from which workers pay: each takes seconds to import torch, and compiles for itself."""
 MAX_JOBS = 64
 
 
-def checked_jobs(jobs: int | None, exact_claims: int) -> int:
+def checked_jobs(jobs: int | None, claims: int) -> int:
     """How many processes to use; ``None`` decides from the work. Raises ``ValueError`` outside [1, 64]."""
     if jobs is not None:
         if not 1 <= jobs <= MAX_JOBS:
             raise ValueError(f"jobs={jobs} is out of range; give a whole number from 1 to {MAX_JOBS}")
         return jobs
-    return min(os.cpu_count() or 1, MAX_JOBS) if exact_claims >= PAYS_FROM else 1
+    return min(os.cpu_count() or 1, MAX_JOBS) if claims >= PAYS_FROM else 1
 
 
 @contextmanager

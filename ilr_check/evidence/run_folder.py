@@ -90,7 +90,7 @@ class RunFolder:
             os.fsync(stream.fileno())
 
     def records(self) -> tuple[Record, ...]:
-        """All records of finished units, in the order they fell.
+        """All records of finished units, in the order in which the manifest plans them.
 
         A last line that a killed process left half-written is passed over; a damaged line before it is an
         error, because something else than our own append has changed the file.
@@ -110,7 +110,8 @@ class RunFolder:
                     f"{self.path / VERDICTS} is damaged in line {number} ({error}); "
                     "remove the folder and run the command again"
                 ) from error
-        return _whole_units(found)
+        place = {unit.key: number for number, unit in enumerate(self.manifest().units)}
+        return tuple(sorted(_whole_units(found), key=lambda record: place.get(record.unit, len(place))))
 
     def repair(self) -> tuple[Record, ...]:
         """Drop what a killed process left of an unfinished unit; returns the records that stay."""

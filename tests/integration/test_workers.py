@@ -1,4 +1,4 @@
-"""Exact units in processes of their own: the same verdicts, and no process left behind."""
+"""Units in processes of their own: the same verdicts, and no process left behind."""
 
 import os
 import signal
@@ -48,12 +48,12 @@ def test_interrupted_runs_end_and_keep_what_was_finished(tmp_path: Path) -> None
 @pytest.mark.parametrize("jobs", [0, -1, 65])
 def test_jobs_out_of_range(jobs: int) -> None:
     with pytest.raises(ValueError, match=f"jobs={jobs} is out of range"):
-        checked_jobs(jobs, exact_claims=1)
+        checked_jobs(jobs, claims=1)
 
 
 def test_few_claims_need_no_workers() -> None:
-    assert checked_jobs(None, exact_claims=PAYS_FROM - 1) == 1
-    assert checked_jobs(None, exact_claims=PAYS_FROM) >= 1
+    assert checked_jobs(None, claims=PAYS_FROM - 1) == 1
+    assert checked_jobs(None, claims=PAYS_FROM) >= 1
 
 
 def workers_of(pid: int) -> list[int]:

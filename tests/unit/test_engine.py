@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,8 @@ def use(monkeypatch: pytest.MonkeyPatch, claims: dict[str, Claim]) -> None:
 
 
 def timeless(folder: RunFolder) -> list[bytes]:
-    """The lines of the verdicts, byte for byte, with the seconds set aside."""
-    lines = (folder.path / "verdicts.jsonl").read_bytes().splitlines()
-    values = [msgspec.json.decode(line) for line in lines]
-    return [msgspec.json.encode(v | {"seconds": 0}) for v in values]
+    """The records in their planned order, byte for byte, with the seconds set aside."""
+    return [msgspec.json.encode(msgspec.structs.replace(record, seconds=0.0)) for record in folder.records()]
 
 
 def test_events_come_in_their_order(invented: Invented, tmp_path: Path) -> None:
@@ -255,14 +253,64 @@ def test_an_executor_gives_the_same_records_in_the_same_order(invented: Invented
     assert timeless(there) == timeless(here)
 
 
-def test_an_exact_executor_gets_exact_units_only(invented: Invented, tmp_path: Path) -> None:
+def test_units_whose_numbers_depend_on_threads_stay_here(
+    invented: Invented, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*args: Any) -> Any:
-        raise AssertionError("the invented claims are statistical")
+        raise AssertionError("the invented claims are statistical, and fleets have 2 threads here")
 
+    monkeypatch.setenv("ILR_CHECK_THREADS", "2")
     with ThreadPoolExecutor(1) as pool:
         pool.submit = refuse  # type: ignore[method-assign]
-        there = engine.run(Settings(), out=tmp_path / "there", exact_executor=pool)
+        there = engine.run(Settings(), out=tmp_path / "there", shared_executor=pool)
     assert timeless(there) == timeless(engine.run(Settings(), out=tmp_path / "here"))
+
+
+def test_with_one_thread_all_units_are_shared(
+    invented: Invented, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ILR_CHECK_THREADS", "1")
+    given: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        submit = pool.submit
+
+        def counted(fn: Callable[..., Any], /, *args: Any) -> Any:
+            given.append(args[0].key)
+            return submit(fn, *args)
+
+        pool.submit = counted  # type: ignore[method-assign,assignment]
+        there = engine.run(Settings(), out=tmp_path / "there", shared_executor=pool)
+    assert given == [unit.key for unit in there.manifest().units]
+
+
+def test_a_finished_unit_is_kept_while_an_earlier_one_still_runs(invented: Invented, tmp_path: Path) -> None:
+    class Backwards:
+        """Ends its work in the opposite order, each piece when the one after it is on the disk."""
+
+        def __init__(self) -> None:
+            self.waiting: list[tuple[Future[Any], Any]] = []
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+            self.waiting.append((Future(), lambda: fn(*args)))
+            return self.waiting[-1][0]
+
+        def end_one(self) -> None:
+            future, work = self.waiting.pop()
+            future.set_result(work())
+
+    pool, seen = Backwards(), []
+
+    def listen(event: engine.Event) -> None:
+        if isinstance(event, UnitStarted) and pool.waiting:
+            pool.end_one()
+        if isinstance(event, UnitFinished):
+            seen.append(event.records[0].unit)
+
+    folder = engine.run(Settings(), out=tmp_path / "run", executor=pool, listener=listen)
+    planned = [unit.key for unit in folder.manifest().units]
+    assert sorted(seen) == sorted(planned)
+    assert seen[0] == planned[-1]
+    assert list(dict.fromkeys(record.unit for record in folder.records())) == planned
 
 
 def test_work_is_plain_values(invented: Invented) -> None:
