@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns
+from ilr_check.claims.experiments.limits import approaches_zero, in_the_limit
 from ilr_check.claims.experiments.populations import (
     decision_name,
     file_name,
@@ -51,14 +52,26 @@ class LevelLaw:
     populations: int = 2
     form: Form = "transfer"
     """``raw`` where nothing measured enters the prediction."""
+    limit_rivals: Mapping[str, float] | None = None
+    """What rivals expect at lambda_e = 0, for a law that is judged there too if its levels reach so far."""
 
     def claim(self) -> Claim:
         """The claim as the engine runs it."""
         return Claim(text=self.text, plan=self.plan, judge=self.judge)
 
     def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
-        """One unit an experiment, with one decision an invariant group."""
-        return units_by_group(self.text.id, self.experiments(profile, seed))
+        """One unit an experiment, with a decision an invariant group, and one more in the limit."""
+        experiments = self.experiments(profile, seed)
+        units = units_by_group(self.text.id, experiments)
+        return tuple(
+            msgspec.structs.replace(unit, decisions=(*unit.decisions, *map(_in_limit, unit.decisions)))
+            if self._has_limit(experiment)
+            else unit
+            for unit, experiment in zip(units, experiments, strict=True)
+        )
+
+    def _has_limit(self, experiment: Equilibrium) -> bool:
+        return self.limit_rivals is not None and approaches_zero(experiment.levels)
 
     def judge(
         self,
@@ -73,7 +86,8 @@ class LevelLaw:
         findings: list[Finding] = []
         figures: list[Figure] = []
         for group, tensors in judged_groups(experiment.net).items():
-            design = self._design(experiment, context.share(decision_name(self.text.id, experiment, group)))
+            decision = decision_name(self.text.id, experiment, group)
+            design = self._design(experiment, context.share(decision))
             examination = examine(design, partial(self.deviations, runs, tensors))
             n = examination.runs_used
             if n:
@@ -90,6 +104,17 @@ class LevelLaw:
                     rival_values={r.name: _farthest(r) for r in design.rivals},
                 )
             )
+            if self._has_limit(experiment):
+                findings += in_the_limit(
+                    runs,
+                    self.deviations,
+                    tensors,
+                    rivals=self.limit_rivals or {},
+                    share=context.share(_in_limit(decision)),
+                    group=group,
+                    subject=subject,
+                    figure=figures[-1].name if n else "",
+                )
         return Judged(tuple(findings), tuple(figures))
 
     def _design(self, experiment: Equilibrium, share: float) -> CurveEquivalence:
@@ -171,6 +196,10 @@ def norm_deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> 
 def norm_rival(gain: float, rival_gain: float) -> float:
     """What a rival's r^4 / G^2 means on the scale of ``norm_deviations``."""
     return 0.5 * (1.0 - rival_gain / gain)
+
+
+def _in_limit(decision: str) -> str:
+    return f"{decision}, extrapolated to 0"
 
 
 def _farthest(rival: Rival) -> float:
