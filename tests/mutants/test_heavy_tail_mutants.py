@@ -1,0 +1,95 @@
+"""Broken trainers and noise of another tail against the claim about heavy tails, on one cheap subject."""
+
+import msgspec
+import pytest
+from broken_rules import (
+    decay_halved,
+    decay_keeps_the_first_lr,
+    decay_squared,
+    decay_written_first,
+    lr_not_dropped,
+)
+from torch import Tensor
+
+from ilr_check.claims import heavy_tails
+from ilr_check.claims.claim import Context, Finding
+from ilr_check.claims.experiments.tailed import Tailed
+from ilr_check.data import HeavyTailedNoise, TeacherStudentSpec
+from ilr_check.nets.specs import MLPSpec, NormSpec
+from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+HEAVY = Tailed(
+    title="cheap",
+    net=MLPSpec(inputs=16, widths=(8,), classes=10, norm=NormSpec(kind="layer")),
+    data=TeacherStudentSpec(inputs=16, classes=10, examples=64, redrawn=0.5),
+    noise=HeavyTailedNoise(size=60.0, tail=1.5),
+    decays=(0.64, 0.32, 0.16, 0.08),
+    batch_size=8,
+    looks=(96,),
+)
+LIGHT = msgspec.structs.replace(HEAVY, noise=HeavyTailedNoise(size=60.0, tail=4.0), window=6.0, looks=(64,))
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def judged(
+    tailed: Tailed, rule: UpdateRule = plain, noise: HeavyTailedNoise | None = None
+) -> dict[str, Finding]:
+    """The findings by the name of their decision."""
+    subject = msgspec.to_builtins(tailed)
+    findings = heavy_tails.judge(subject, CONTEXT, rule=rule, noise=noise).findings
+    return {part.name: finding for part, finding in zip(heavy_tails.PARTS, findings, strict=True)}
+
+
+def clipped(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
+    """Gradients cut off at three times the shortest Pareto length, at unit norm."""
+    sizes = w.flatten(1).norm(dim=1) * g.flatten(1).norm(dim=1)
+    kept = (3.0 * HEAVY.noise.size / sizes).clamp(max=1.0)
+    return w * (1.0 - h.lr * h.weight_decay) - h.lr * kept.reshape(-1, *[1] * (w.dim() - 1)) * g, None
+
+
+@pytest.mark.parametrize("tailed", [HEAVY, LIGHT], ids=["tail 1.5", "tail 4"])
+def test_a_right_trainer_passes_and_excludes_every_rival(tailed: Tailed) -> None:
+    findings = judged(tailed, decay_written_first)
+    assert {name: finding.verdict for name, finding in findings.items()} == dict.fromkeys(findings, "holds")
+    assert all(rival.excluded for finding in findings.values() for rival in finding.rivals)
+
+
+@pytest.mark.parametrize(
+    ("part", "rule"),
+    [
+        ("level and rotation", decay_halved),
+        ("exponent", decay_squared),
+        ("end of the drop", lr_not_dropped),
+        ("end of the drop", decay_keeps_the_first_lr),
+    ],
+)
+def test_a_planted_defect_is_refuted(part: str, rule: UpdateRule) -> None:
+    assert judged(LIGHT, rule)[part].verdict == "violated"
+
+
+def test_gradients_that_are_clipped_are_refuted() -> None:
+    findings = judged(HEAVY, clipped)
+    assert {finding.verdict for finding in findings.values()} == {"violated"}
+
+
+def test_noise_that_has_a_variance_is_refuted_where_it_should_have_none() -> None:
+    findings = judged(HEAVY, noise=LIGHT.noise)
+    assert {findings[part].verdict for part in ("exponent", "end of the drop")} == {"violated"}
+
+
+def test_noise_without_a_variance_is_refuted_where_one_is_promised() -> None:
+    assert judged(LIGHT, noise=HEAVY.noise)["exponent"].verdict == "violated"
+
+
+def test_nothing_is_decided_where_the_nets_own_gradient_is_too_large() -> None:
+    weak = HeavyTailedNoise(size=2.0, tail=4.0)
+    findings = judged(msgspec.structs.replace(LIGHT, noise=weak))
+    assert {finding.verdict for finding in findings.values()} == {"inconclusive"}
+    assert "more than" in findings["exponent"].message
