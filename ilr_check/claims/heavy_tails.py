@@ -26,7 +26,6 @@ from ilr_check.theory.heavy_tails import effective_lr_exponent
 
 Array = NDArray[np.float64]
 
-
 TEXT = ClaimText(
     id="heavy-tails",
     title="Gradient noise without a variance",
@@ -127,6 +126,8 @@ def judge(
     findings: list[Finding] = []
     figures: list[Figure] = []
     for group, tensors in judged_groups(tailed.net).items():
+        if len(tensors) > 1:
+            raise ValueError(f"the tensors of group {group} have noise of their own each; take groups of one")
         figure, used = file_name(TEXT.id, tailed.title, group), 0
         for part in PARTS:
             design = part.design(tailed, context.share(_decision(tailed, group, part)))

@@ -10,9 +10,10 @@ QUESTION = Question(
     ),
     why="The SDE has Gaussian noise in it, so a reader has to know which of the conclusions rest on that.",
     experiment=(
-        "Noise of given tail index α (Pareto, Student) is put in place of the minibatch noise, tangent to "
-        "the sphere; the exponent of the effective LR in λₑ and its end after a drop of the LR are "
-        "measured. The rotation of a step is checked beside it."
+        "Noise of given tail index α (Pareto, Student), tangent to the sphere, is added, long enough to "
+        "outweigh the minibatch noise. The exponent of the time mean of the effective LR in λₑ, its end "
+        "after a drop of the LR and the mean rotation are measured; a tail beyond 2 is the control. The tail "
+        "index of the net's own minibatch gradients is estimated beside it (Hill)."
     ),
     claims=("heavy-tails", "angle-identity", "rotation-budget", "not-gaussian"),
     equation=(
@@ -20,13 +21,22 @@ QUESTION = Question(
     ),
     answer=(
         "Everything that holds path by path stays as it is: the recursion of the norm, the rotation of each "
-        "step, the budget of rotation. What changes are powers: the sum of ‖g‖² is then a stable "
-        "subordinator of index α/2, γ scales as λₑ^(−2/α), and 1/2 becomes 1/α. The measured power "
-        "estimates α."
+        "step, the budget of rotation. What changes are powers. With ‖w‖²/η = λₑ^(−1/α) y the recursion has "
+        "one law of y for every small λₑ, so that 1/2 becomes 1/α. About once in 1/λₑ steps a single "
+        "gradient moves the norm by as much as all the others: γ has no mean, while the effective LR, which "
+        "large norms make small, has one. dγ = −4λₑγ dt + 2 dS, S the stable sum of ‖g‖², has the same "
+        "powers but too large an effective LR however small λₑ is, since it leaves ‖g‖⁴/γ out."
     ),
-    theory=("sgd.rotation_cosine", "sgd.rotation_budget", "sgd.next_squared_norm_on_sphere"),
+    theory=(
+        "heavy_tails.effective_lr_exponent",
+        "heavy_tails.end_of_drop",
+        "heavy_tails.linear_gamma_path",
+        "relaxation.gamma_path",
+        "sgd.rotation_budget",
+    ),
     open=(
         "A smooth loss on the sphere and a finite data set bound the gradient, so α < 2 can describe a "
-        "range of scales only. Whether real minibatch noise has such a range is not decided here."
+        "range of scales only. The tail index is estimated for the lengths of gradients of small nets; "
+        "single coordinates, and large models, may have such a range."
     ),
 )

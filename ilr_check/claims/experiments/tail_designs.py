@@ -31,7 +31,7 @@ OWN_SHARE = 0.03
 """The net's own squared gradient over ``size`` squared: more than this, and nothing is decided."""
 
 SPREAD = 1.25
-"""By how much runs may scatter more than paths of the recursion do."""
+"""Room in the planned deviations for runs that scatter more than paths of the recursion; before any run."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ilr_check.train.noise import Weights, dot, gradients
 from ilr_check.train.trace import GroupTrace, Trace
 
 Array = NDArray[np.float64]
+
 PROBES = 8
 """Steps of a training at which the net's own gradient is measured."""
 
@@ -109,7 +110,7 @@ class TailedRuns:
         }
 
     def effective_lr(self, stage: int, tensors: tuple[str, ...], n: int) -> Array:
-        """Mean of lr / r^2 over the window of the stage, [n]: it has all moments, r^2 may have no mean."""
+        """Mean of lr / r^2 over the window of the stage, [n]; it has a mean where r^2 may have none."""
         return self._window(stage, tensors, n, lambda trace: trace.effective_lr)
 
     def rotation(self, stage: int, tensors: tuple[str, ...], n: int) -> Array:
