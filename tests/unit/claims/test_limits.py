@@ -76,6 +76,8 @@ def test_raw_exponents_are_those_of_the_norm(power: float) -> None:
     runs = SimpleNamespace(experiment=SEQUENCE, window=window)
     finding = local_exponents(runs, (), 64, group="g", subject={}, figure="", n_steps=1)  # type: ignore[arg-type]
     low, high = finding.measured.low, finding.measured.high
-    assert low is not None and high is not None and low < power < high < low + 0.01
+    assert low is not None
+    assert high is not None
+    assert low < power < high < low + 0.01
     assert not finding.counts
     assert all(rival.excluded for rival in finding.rivals)
