@@ -186,7 +186,21 @@ class BatchNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError(f"trace={self.trace} must be positive and finite")
 
 
-NoiseSpec = TangentNoise | HeavyTailedNoise | BatchNoise
+class SvagNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two batches a step, so combined that the gradient's mean stays and its covariance is ``order`` times.
+
+    With lr / order and order times the steps the noise of a stretch of training stays the same, in more and
+    smaller pieces, so that a growing order leads to the SDE (Li, Malladi, Arora 2021). Order 1 is SGD.
+    """
+
+    order: float
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.order < float("inf"):
+            raise ValueError(f"order={self.order} must be finite and at least 1, where it is SGD")
+
+
+NoiseSpec = TangentNoise | HeavyTailedNoise | BatchNoise | SvagNoise
 
 
 def _check_probability(name: str, value: float) -> None:

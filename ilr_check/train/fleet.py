@@ -31,7 +31,7 @@ from ilr_check.train.blackbox import BlackBox, Stepper, Trial, find_layout
 from ilr_check.train.choice import MEMORY_LIMIT, choose, footprint, usual_lanes
 from ilr_check.train.compiling import compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.graphs import Captured
-from ilr_check.train.noise import Draws, Weights, dot, mean_shares
+from ilr_check.train.noise import Draws, Weights, batches_a_step, dot, mean_shares, program_of
 from ilr_check.train.recording import Buffers, Recording
 from ilr_check.train.settings import Runs, Settings, settings_of
 from ilr_check.train.steps import (
@@ -96,7 +96,7 @@ class Fleet:
         self.batches = Batches(
             examples=len(self.dataset),
             classes=self.dataset.classes,
-            batch_size=batch_size,
+            batch_size=batches_a_step(noise) * batch_size,
             redrawn=data.redrawn,
             device=device,
             epochs=in_epochs(data),
@@ -107,7 +107,7 @@ class Fleet:
             else None
         )
         slots = len(self.rule.slots) if isinstance(self.rule, Rule) else 2
-        self.footprint = footprint(self.module, self.dataset.x[:batch_size], slots)
+        self.footprint = footprint(self.module, self.dataset.x[: self.batches.batch_size], slots)
         """Of one run; a black box is taken to have two tensors of state a weight."""
         usual = usual_lanes(net, device)
         self.choice = choose(
@@ -123,7 +123,7 @@ class Fleet:
         self.lanes = self.choice.lanes
         modelled = self.rule if isinstance(self.rule, Rule) else None
         compiled = self.choice.compiled
-        self._step = _program(net, dtype, device, compiled, modelled, noise)
+        self._step = _program(net, dtype, device, compiled, modelled, program_of(noise))
         self._measure = _measure_program(net, dtype, device, compiled)
         self.trials: dict[int, Trial] = {}
         """By number of different settings in a chunk, how a black box was found to be steppable."""

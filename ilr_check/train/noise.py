@@ -1,4 +1,4 @@
-"""Gradients of all lanes with the noise that a fleet is given: tangent, heavy-tailed, or of another shape.
+"""Gradients of all lanes with the noise that a fleet is given: tangent, heavy-tailed, SVAG, of other shape.
 
 What is random is drawn outside of the program, run by run, and handed to it as tensors by name.
 """
@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, grad, grad_and_value, vmap
 
-from ilr_check.data import BatchNoise, HeavyTailedNoise, NoiseSpec, TangentNoise
+from ilr_check.data import BatchNoise, HeavyTailedNoise, NoiseSpec, SvagNoise, TangentNoise
 from ilr_check.seeds import derive
 
 Weights = dict[str, Tensor]
 Gradient = Callable[[Weights, Tensor, Tensor, Tensor, Weights], tuple[Weights, Tensor]]
 """(weights, all examples, rows of the batch, their labels, drawn) -> (gradients, loss [lanes])."""
 
-MEAN, NORMALS, LENGTH = "mean shares", "normals", "length of "
+MEAN, NORMALS, LENGTH, SPREAD = "mean shares", "normals", "length of ", "spread"
 """Names of what is drawn beside an entry a weight, which has the tensor's own name."""
 
 
@@ -44,7 +44,14 @@ def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
     def shared_loss(parameters: Weights, x: Tensor, shares: Tensor) -> Tensor:
         return -(shares * torch.log_softmax(functional_call(module, parameters, (x,)), dim=-1)).sum()
 
+    def loss_of_two(parameters: Weights, x: Tensor, y: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        # Two passes, since under batch norm each batch has statistics of its own.
+        half = len(y) // 2
+        one, other = (loss_of(parameters, x[part], y[part]) for part in (slice(half), slice(half, None)))
+        return 0.5 * ((1.0 + spread) * one + (1.0 - spread) * other), 0.5 * (one + other)
+
     of_batches = vmap(grad_and_value(loss_of))
+    of_two = vmap(grad(loss_of_two, has_aux=True), in_dims=(0, 0, 0, None))
     of_shares = vmap(grad_and_value(shared_loss), in_dims=(0, None, 0))
     of_mean = vmap(grad_and_value(shared_loss), in_dims=(0, None, None))
 
@@ -64,6 +71,12 @@ def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
             size = noise.size if length is None else noise.size * length
             grads[name] = grads[name] + tangent(w, drawn[name], size)
         return grads, loss
+
+    def combined(
+        weights: Weights, x: Tensor, rows: Tensor, labels: Tensor, drawn: Weights
+    ) -> tuple[Weights, Tensor]:
+        found: tuple[Weights, Tensor] = of_two(weights, x[rows], labels, drawn[SPREAD])
+        return found
 
     def gaussian(
         weights: Weights, x: Tensor, rows: Tensor, labels: Tensor, drawn: Weights
@@ -89,7 +102,24 @@ def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
 
     if isinstance(noise, BatchNoise):
         return gaussian if noise.shape == "gaussian" else shuffled
+    if isinstance(noise, SvagNoise):
+        return combined
     return plain if noise is None else added
+
+
+def batches_a_step(noise: NoiseSpec | None) -> int:
+    """How many batches a step draws: SVAG takes two."""
+    return 2 if isinstance(noise, SvagNoise) else 1
+
+
+def program_of(noise: NoiseSpec | None) -> NoiseSpec | None:
+    """The noise that stands for all that share its program: the order of SVAG is data."""
+    return SvagNoise(order=1.0) if isinstance(noise, SvagNoise) else noise
+
+
+def svag_spread(order: float) -> float:
+    """s, for which (1 + s)/2 and (1 - s)/2 add up to 1 and their squares to (1 + s^2)/2 = order."""
+    return float((2.0 * order - 1.0) ** 0.5)
 
 
 def mean_shares(y: Tensor, classes: int, outputs: int, redrawn: float, dtype: torch.dtype) -> Tensor:
@@ -154,9 +184,10 @@ class Draws:
     def __iter__(self) -> Iterator[Weights]:
         """Each step's tensors; the next step overwrites them."""
         noise = self._noise
-        if noise is None:
+        if noise is None or isinstance(noise, SvagNoise):
+            fixed = {} if noise is None else {SPREAD: self._first.new_full((), svag_spread(noise.order))}
             while True:
-                yield {}
+                yield fixed
         uniform = self._first.new_empty(len(self._generators), len(self._drawn), 2)
         shuffled = isinstance(noise, BatchNoise) and noise.shape == "sign-shuffled"
         beside = {} if self._mean is None else {MEAN: self._mean}
