@@ -13,20 +13,24 @@ QUESTION = Question(
         "It says which runs the SDE describes, and how to change the batch size without changing the result."
     ),
     experiment=(
-        "A grid of λₑ and batch sizes on nets with GroupNorm and LayerNorm, drawn with replacement "
-        "(BatchNorm would change the loss itself): trace of the noise, equilibrium, collapse on λₑ/B. SVAG "
-        "goes on below a batch of 1 towards the SDE."
+        "LayerNorm and GroupNorm nets, batches drawn with replacement (BatchNorm would change the loss "
+        "itself): the trace of the noise at several B; r⁴ at several B and λₑ against the trace of one "
+        "example, measured on other runs; loss and effective LR/B of two batch sizes at equal λₑ/B, beside a "
+        "control of another λₑ/B, each followed by SVAG to the limit of small steps."
     ),
     claims=("batch-size", "svag", "equilibrium-effective-lr", "noise-independence"),
     equation="Tr Σ_B = Tr Σ₁/B;  effLR* = √(2λₑB/Tr Σ₁);  temperature effLR*/B = √(2λₑ/(B·Tr Σ₁))",
     answer=(
-        "λₑ/B is the temperature: the equilibrium of functions depends on it alone, while the time to reach "
-        "it stays 1/λₑ steps. Scaling B by k asks for λₑ times k, through η or through λ alike. It breaks "
-        "where k reaches Tr Σ/‖∇L‖², and at large λₑ, where the discrete steps show. SVAG of order l: r*⁴ "
-        "is linear in 1/l, and its intercept is the SDE."
+        "λₑ/B is the temperature: in the limit of small steps the equilibrium of functions depends on it "
+        "alone, while the time to reach it stays 1/λₑ steps. At finite λₑ the loss and the norm move away "
+        "from that limit in proportion to λₑ, so that equal λₑ/B is not equal loss. Scaling B by k asks for "
+        "λₑ times k, through η or through λ alike; the norm keeps to it while noise dominates, and no more "
+        "where k reaches Tr Σ/‖∇L‖². SVAG of order l: r*⁴ is linear in 1/l, and its intercept is the SDE."
     ),
-    theory=("relaxation.equilibrium_effective_lr", "relaxation.equilibrium_gamma"),
+    theory=("batches.batch_trace", "batches.svag_fourth_power", "relaxation.equilibrium_effective_lr"),
     open=(
-        "BatchNorm nets, where B is part of the loss: the theory holds at each B but does not compare them."
+        "BatchNorm nets, where B is part of the loss: the theory holds at each B but does not compare them. "
+        "The limit is judged by mean loss and norm, not by the distribution of functions; how far from it a "
+        "given λₑ is has no closed form here."
     ),
 )

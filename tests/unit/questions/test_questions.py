@@ -15,7 +15,6 @@ EXPECTED = {f"{review}.{number}" for review, numbers in NUMBERS.items() for numb
 # Claims that are announced and not written yet; a name may stay here once its claim is there.
 PLANNED = {
     "after-the-drop",
-    "batch-size",
     "deep-bn",
     "drop-before-equilibrium",
     "equilibrium-forgets",
