@@ -12,12 +12,11 @@ from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Uni
 from ilr_check.claims.experiments import scaling_rule, temperature
 from ilr_check.claims.experiments.batch_noise import Sampler, TraceRuns, Traces, drawn
 from ilr_check.claims.experiments.grid import Cell
+from ilr_check.claims.experiments.nets import GROUP_NORMED, LAYER_NORMED, STUDENT
 from ilr_check.claims.experiments.populations import decision_name, file_name, finding_of, judged_groups
 from ilr_check.claims.experiments.scaling_rule import Ladder, judge_ladder, ladder_decisions
 from ilr_check.claims.experiments.temperature import Temperature, judge_limit
-from ilr_check.data import TeacherStudentSpec
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.stats import MeanEquivalence, Rival, examine
 
 TEXT = ClaimText(
@@ -52,28 +51,24 @@ TEXT = ClaimText(
 SLOPE_TOLERANCE = 0.03
 """What we tolerate in the power of B; without replacement it would be -1.1 for the sizes and sets here."""
 
-LAYER = MLPSpec(inputs=16, widths=(24,), classes=10, norm=NormSpec(kind="layer"))
-GROUP = MLPSpec(inputs=16, widths=(32,), classes=10, norm=NormSpec(kind="group", groups=4))
-DATA = TeacherStudentSpec(inputs=16, classes=10, examples=128, redrawn=0.2)
-
 PLANNED_LIMIT = {"loss": (0.025, 0.18), "temperature": (800.0, 19_000.0)}
 """The largest sd of a population's limit and the smallest effect of the control, LayerNorm net, seed 99."""
 
 
 def subjects(profile: Profile) -> tuple[Traces | Ladder | Temperature, ...]:
     """A LayerNorm net; a GroupNorm net too beyond ``quick``."""
-    nets = {"LayerNorm net": LAYER}
+    nets = {"LayerNorm net": LAYER_NORMED}
     if profile != "quick":
-        nets["GroupNorm net"] = GROUP
+        nets["GroupNorm net"] = GROUP_NORMED
     found: list[Traces | Ladder | Temperature] = []
     for name, net in nets.items():
         by_lr = name == "LayerNorm net"
         found += [
-            Traces(title=f"trace, {name}", net=net, data=DATA),
+            Traces(title=f"trace, {name}", net=net, data=STUDENT),
             Ladder(
                 title=f"linear scaling, {name}",
                 net=net,
-                data=DATA,
+                data=STUDENT,
                 cells=tuple(Cell(lr=0.5 * k, weight_decay=0.032, batch_size=16 * k) for k in (1, 2, 4, 8)),
                 probe_size=64,
                 ratios=(0.3, 0.7),
@@ -84,7 +79,7 @@ def subjects(profile: Profile) -> tuple[Traces | Ladder | Temperature, ...]:
             temperature.temperature(
                 f"limit, {name}",
                 net,
-                DATA,
+                STUDENT,
                 reference=Cell(lr=0.5, weight_decay=0.032, batch_size=8),
                 factor=4,
                 by="lr" if by_lr else "weight_decay",

@@ -14,7 +14,7 @@ from ilr_check.claims.experiments.batch_noise import Drawn, Traces
 from ilr_check.claims.experiments.scaling_rule import Ladder
 from ilr_check.claims.experiments.temperature import Temperature, temperature
 from ilr_check.seeds import derive
-from ilr_check.train import compiling
+from ilr_check.train import choice, compiling
 from ilr_check.train.fleet import Fleet
 
 CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
@@ -83,8 +83,12 @@ def test_another_sampler_is_refuted(sampler: Any) -> None:
     [{"batch_size": lambda size: 16}, {"rule": decay_halved}, {"rule": decay_twice}],
     ids=["only the first 16 of a batch count", "decay halved", "decay twice"],
 )
-def test_noise_and_break_refute_a_wrong_trainer(planted: dict[str, Any]) -> None:
-    assert [f.verdict for f in judged(ladder(), **planted)] == ["violated", "violated"]
+def test_noise_and_break_refute_a_wrong_trainer(
+    planted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "LANES", 32)
+    few = msgspec.structs.replace(ladder(), planned_sd=None, break_sd=None, looks=(32,), probes=20)
+    assert [f.verdict for f in judged(few, **planted)] == ["violated", "violated"]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +96,12 @@ def test_noise_and_break_refute_a_wrong_trainer(planted: dict[str, Any]) -> None
     [{"batch_size": lambda size: 8}, {"rule": decay_squared}],
     ids=["only the first 8 of a batch count", "decay squared"],
 )
-def test_the_limit_refutes_what_is_no_function_of_lambda_over_batch(planted: dict[str, Any]) -> None:
-    verdicts = [f.verdict for f in judged(limit(), **planted)]
+def test_the_limit_refutes_what_is_no_function_of_lambda_over_batch(
+    planted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "LANES", 32)
+    few = msgspec.structs.replace(limit(), planned={}, looks=(32,))
+    verdicts = [f.verdict for f in judged(few, **planted)]
     assert "violated" in verdicts
     assert "holds" not in verdicts
 

@@ -223,3 +223,10 @@ class GridRuns:
             found["apart " + name] = dot(one[name] - other[name], one[name] - other[name])
             found["product " + name] = dot(one[name], other[name])
         return found
+
+
+def intercept_weights(orders: Sequence[float]) -> Array:
+    """c with sum_l c_l y_l the intercept of the line of least squares through y against 1/l."""
+    x = 1.0 / np.asarray(orders)
+    off = x - x.mean()
+    return np.asarray(1.0 / len(x) - x.mean() * off / (off @ off))

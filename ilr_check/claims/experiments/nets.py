@@ -24,6 +24,13 @@ FOUR_LAYERS = CNNSpec(image=(1, 28, 28), channels=(32,) * 4, strides=(1, 2, 1, 2
 """The same in full size. The paper says no more of it than "a simple 4-layer CNN": width and strides are
 ours, 3x3 as in its other nets."""
 
+LAYER_NORMED = MLPSpec(inputs=16, widths=(24,), classes=10, norm=NormSpec(kind="layer"))
+GROUP_NORMED = MLPSpec(inputs=16, widths=(32,), classes=10, norm=NormSpec(kind="group", groups=4))
+"""Small nets whose loss does not depend on the batch that an example is in, for claims about batches."""
+
+STUDENT = TeacherStudentSpec(inputs=16, classes=10, examples=128, redrawn=0.2)
+"""Their data: at equilibrium the mean gradient is large enough to be seen beside the noise of 64 examples."""
+
 _SMALL_CNN = CNNSpec(image=(1, 8, 8), channels=(8, 16), strides=(1, 2), classes=10)
 _PRE_RESIDUAL = ResNetSpec(shape=(64,), width=32, blocks=2, classes=10, norm=NormSpec(kind="layer"))
 

@@ -44,7 +44,7 @@ class Ladder(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     """
 
     ratios: tuple[float, ...]
-    break_sd: float
+    break_sd: float | None
 
     @property
     def broken(self) -> tuple[Cell, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Context, Finding, Judged
-from ilr_check.claims.experiments.grid import Cell, Grid, GridRuns
+from ilr_check.claims.experiments.grid import Cell, Grid, GridRuns, intercept_weights
 from ilr_check.claims.experiments.populations import (
     decision_name,
     file_name,
@@ -42,7 +42,8 @@ RIVALS = ("lambda_e alone", "lambda_e / B^2")
 class Temperature(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="part", tag="limit"):
     """Cells of the reference, then of k times its B and lambda_e, then of k times its lambda_e alone.
 
-    Each in every SVAG order of ``orders``; ``planned`` has the sd and the effect of each response.
+    Each in every SVAG order of ``orders``; ``planned`` has the sd and the effect of each response
+    that the design has to cope with; without it nothing is checked before the data.
     """
 
     factor: int
@@ -84,13 +85,6 @@ def temperature(
     )
 
 
-def intercept_weights(orders: tuple[float, ...]) -> Array:
-    """c with sum_l c_l y_l the intercept of the line through y against 1/l."""
-    x = 1.0 / np.asarray(orders)
-    off = x - x.mean()
-    return np.asarray(1.0 / len(x) - x.mean() * off / (off @ off))
-
-
 def decisions(claim: str, limit: Temperature) -> tuple[str, ...]:
     """One a group for the temperature, and one for the loss."""
     names = [f"{group}: temperature" for group in judged_groups(limit.net)]
@@ -112,7 +106,7 @@ def judge_limit(
     asked: list[tuple[Response, str, tuple[str, ...]]] = [("loss", "loss", ())]
     asked += [("temperature", f"{g}: temperature", t) for g, t in judged_groups(limit.net).items()]
     for response, name, tensors in asked:
-        theta, (sd, effect) = THETA, limit.planned[response]
+        theta, (sd, effect) = THETA, limit.planned.get(response, (None, None))
         design = ContrastEquivalence(
             estimand=f"{WORDS[response]} at equal lambda_e / B, less {theta:g} of the control's difference",
             theta=theta,

@@ -27,7 +27,6 @@ PLANNED = {
     "no-parameter-mixing",
     "other-norms",
     "periodic-behaviour",
-    "svag",
     "two-phases",
     "wd-threshold",
 }

@@ -1,0 +1,59 @@
+"""Another covariance than the order's and decay that does not follow it, against the claim about SVAG."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from broken_rules import decay_twice, decay_written_first
+from torch import Tensor
+
+from ilr_check.claims import svag
+from ilr_check.claims.claim import Context, Finding
+from ilr_check.optim.sgd import StepHyper
+from ilr_check.train import choice, compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+LR = 4.0
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def decay_of_sgd(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
+    """The whole decay of a step of SGD at each of the l smaller steps."""
+    return (1.0 - LR * h.weight_decay) * w - h.lr * g, None
+
+
+(QUICK,) = svag.experiments("quick", 0)
+CHEAP = msgspec.structs.replace(QUICK, burn=1.5, window=4.0, planned_sd=0.13, looks=(64,))
+"""A shorter window and one look; the sd is that of the orders whose margin is narrow."""
+CHEAPER = msgspec.structs.replace(CHEAP, cells=CHEAP.cells[:3], probes=10, planned_sd=None, looks=(32,))
+"""For defects, which are so large that less is enough."""
+
+
+def judged(grid: svag.Orders, **planted: Any) -> Finding:
+    (finding,) = svag.judge(msgspec.to_builtins(grid), CONTEXT, **planted).findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"order": lambda order: 0.5 * (order + 1.0)},
+        {"rule": decay_of_sgd},
+        {"rule": decay_twice},
+    ],
+    ids=["s = sqrt(l)", "decay not divided", "decay twice"],
+)
+def test_a_planted_defect_is_refuted(planted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "LANES", 32)
+    assert judged(CHEAPER, **planted).verdict == "violated"
+
+
+def test_the_right_combination_holds_and_excludes_every_rival() -> None:
+    finding = judged(CHEAP, rule=decay_written_first)
+    assert finding.verdict == "holds"
+    assert all(rival.excluded for rival in finding.rivals)
