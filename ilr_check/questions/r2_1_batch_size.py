@@ -24,8 +24,8 @@ QUESTION = Question(
         "λₑ/B is the temperature: in the limit of small steps the equilibrium of functions depends on it "
         "alone, while the time to reach it stays 1/λₑ steps. At finite λₑ the loss and the norm move away "
         "from that limit in proportion to λₑ, so that equal λₑ/B is not equal loss. Scaling B by k asks for "
-        "λₑ times k, through η or through λ alike; the norm keeps to it while noise dominates, and no more "
-        "where k reaches Tr Σ/‖∇L‖². SVAG of order l: r*⁴ is linear in 1/l, and its intercept is the SDE."
+        "λₑ times k, through η or through λ alike; it works while noise dominates, and no more where k "
+        "reaches Tr Σ/‖∇L‖². SVAG of order l: r*⁴ is linear in 1/l, and its intercept is the SDE."
     ),
     theory=("batches.batch_trace", "batches.svag_fourth_power", "relaxation.equilibrium_effective_lr"),
     open=(

@@ -47,7 +47,7 @@ def two_examples_repeated(fleet: Fleet, seeds: Sequence[int]) -> Drawn:
 def trace() -> Traces:
     subject = PARTS[Traces]
     assert isinstance(subject, Traces)
-    return msgspec.structs.replace(subject, planned_sd=0.02, looks=(32,))
+    return msgspec.structs.replace(subject, pairs=16, planned_sd=0.025, looks=(32,))
 
 
 def ladder() -> Ladder:

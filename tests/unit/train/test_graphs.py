@@ -8,7 +8,7 @@ import pytest
 import torch
 from fleet_steps import eager_fleet
 
-from ilr_check.data import TangentNoise, TeacherStudentSpec
+from ilr_check.data import SvagNoise, TangentNoise, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.train import fleet as fleet_module
 from ilr_check.train.blackbox import BlackBox
@@ -42,7 +42,9 @@ def test_on_the_cpu_nothing_is_switched() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("noise", [None, TangentNoise(size=0.1)], ids=["plain", "noise"])
+@pytest.mark.parametrize(
+    "noise", [None, TangentNoise(size=0.1), SvagNoise(order=2.0)], ids=["plain", "noise", "svag"]
+)
 @pytest.mark.parametrize(
     "rule", ["sgd", "adamw", BlackBox(torch.optim.SGD)], ids=["sgd", "adamw", "black box"]
 )
