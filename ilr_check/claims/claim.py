@@ -8,11 +8,30 @@ from typing import Any, Literal
 
 import msgspec
 
+from ilr_check.data import DataSpec
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
 from ilr_check.evidence.records import Form, VerdictWord
+from ilr_check.nets.specs import NetSpec
 
 Profile = Literal["quick", "standard", "paper", "nightly"]
 Progress = Callable[[float], None]
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
+    """What a unit that takes hours trains, so that its cost can be predicted before it starts.
+
+    ``run_steps`` are those of its first look, ``most_run_steps`` those of all looks. A population has
+    ``runs`` runs and keeps ``recorded`` steps of each.
+    """
+
+    net: NetSpec
+    data: DataSpec
+    batch_size: int
+    run_steps: int
+    most_run_steps: int
+    runs: int
+    recorded: int
+    dtype: Literal["float32", "float64"] = "float32"
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +44,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     subject: dict[str, Any]
     decisions: tuple[str, ...] = ()
+    workload: Workload | None = None
 
 
 @dataclass(frozen=True)

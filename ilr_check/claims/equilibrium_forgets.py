@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import numpy as np
+
 from ilr_check.claims.claim import Profile
+from ilr_check.claims.experiments import full_size
 from ilr_check.claims.experiments.forgetting import Contest, ForgettingLaw
 from ilr_check.claims.experiments.functions import Course, Phase
 from ilr_check.claims.experiments.nets import REFERENCE
 from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
+from ilr_check.seeds import derive
 
 TEXT = ClaimText(
     id="equilibrium-forgets",
@@ -35,6 +41,10 @@ TEXT = ClaimText(
 )
 
 LR = 0.5
+PIECES = 5
+"""Of constant settings in each of the paper's early schedules: LR within a factor of 30 below and 3 above the
+recipe's, weight decay within one of 10 either way."""
+
 LENGTH = 5.0
 """Steps of the last phase times lambda_e: e^-5 of the old direction is left, e^-20 of the old norm."""
 
@@ -77,7 +87,7 @@ def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, start_nor
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Digits with half of the labels redrawn; a LayerNorm net beyond ``quick``."""
+    """Digits, half of the labels redrawn; beyond ``quick`` a LayerNorm net; in ``paper`` five schedules."""
     digits = SplitDigitsSpec(redrawn=0.5)
     found = [contest("digits, lambda_e = 0.016", REFERENCE, digits, 1.6e-2)]
     if profile != "quick":
@@ -90,13 +100,65 @@ def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
                 1.6e-2,
             ),
         ]
+    data = full_size.RECIPE.data()
+    if profile == "paper" and data is not None:
+        found.append(five_schedules(data, seed))
     return tuple(found)
+
+
+def five_schedules(data: DataSpec, seed: int) -> Contest:
+    """The paper's figure: five random schedules of LR and weight decay that become equal, then flow.
+
+    So few runs tell norms and losses apart, not distributions of labels; what the flow ends at is told with
+    its uncertainty and not judged, since the control's effect on it is not known to exceed it.
+    """
+    recipe = full_size.RECIPE
+    rng = np.random.default_rng(derive(TEXT.id, "schedules", seed))
+    early = recipe.steps(recipe.equal_from)
+    equal = Phase(
+        steps=recipe.steps(recipe.flow_from - recipe.equal_from),
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+    )
+    flow = Phase(steps=recipe.steps(recipe.end - recipe.flow_from), lr=0.1 * recipe.lr, weight_decay=0.0)
+
+    def schedule(name: str) -> Course:
+        cuts = np.linspace(0, early, PIECES + 1).astype(int)
+        powers = zip(rng.uniform(-1.5, 0.5, PIECES), rng.uniform(-1.0, 1.0, PIECES), strict=True)
+        pieces = [
+            Phase(
+                steps=int(after - before),
+                lr=float(f"{recipe.lr * 10**p:.3g}"),
+                weight_decay=float(f"{recipe.weight_decay * 10**q:.3g}"),
+            )
+            for (before, after), (p, q) in zip(pairwise(cuts), powers, strict=True)
+        ]
+        return Course(name=name, phases=(*pieces, equal, flow), start_norm=recipe.start_norm)
+
+    schedules = [schedule(f"schedule {number}") for number in range(1, 6)]
+    more = 4.0 * recipe.weight_decay
+    return Contest(
+        title="PreResNet-32 on CIFAR-10, five schedules, then flow",
+        net=recipe.net,
+        data=data,
+        reference=schedules[0],
+        others=tuple(schedules[1:]),
+        control=Course(
+            name="four times lambda_e",
+            phases=(Phase(steps=early + equal.steps, lr=recipe.lr, weight_decay=more), flow),
+            start_norm=recipe.start_norm,
+        ),
+        planned={"log effective lr": None, "earlier loss": None},
+        probes=1000,
+        batch_size=recipe.batch_size,
+        looks=(recipe.runs,),
+    )
 
 
 LAW = ForgettingLaw(
     text=TEXT,
     contests=contests,
-    quantities=("labels", "probabilities"),
+    quantities=("labels", "probabilities", "log effective lr", "earlier loss"),
     control_words="four times lambda_e",
     caption=(
         "How far each population is from the one with constant settings, as a distribution of labels over "

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.experiments.full_size import workload_of
 from ilr_check.evidence import ClaimText, Margin, Measured, RivalOutcome
 from ilr_check.seeds import derive
 from ilr_check.train.loop import Setting
@@ -147,7 +148,14 @@ class ExactLaw(Generic[Example]):
         ]
         for title, example in self.real(profile):
             subject = {"example": msgspec.to_builtins(example), "title": title}
-            units.append(Unit(claim=self.text.id, title=f"{self.text.id}: {title}", subject=subject))
+            units.append(
+                Unit(
+                    claim=self.text.id,
+                    title=f"{self.text.id}: {title}",
+                    subject=subject,
+                    workload=workload_of(example) if profile == "paper" else None,
+                )
+            )
         return tuple(units)
 
     def _judge(self, subject: dict[str, Any], context: Context) -> Judged:

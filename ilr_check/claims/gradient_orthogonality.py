@@ -7,6 +7,7 @@ import torch
 from torch.func import functional_call
 
 from ilr_check.claims.exact import ExactLaw, Outcome, Worst
+from ilr_check.claims.experiments.full_size import full_size_settings
 from ilr_check.claims.experiments.nets import digits_settings
 from ilr_check.claims.experiments.worlds import events_of, settings
 from ilr_check.evidence import ClaimText
@@ -87,7 +88,10 @@ LAW = ExactLaw(
     example_type=Setting,
     examples=lambda: settings(momentum=True),
     check=check,
-    real=lambda profile: digits_settings(profile, momentum=0.9),
+    real=lambda profile: (
+        *digits_settings(profile, momentum=0.9),
+        *full_size_settings(profile, momentum=0.9),
+    ),
     quantity="|<g, w>| / rounding bound",
 )
 CLAIM = LAW.claim()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ilr_check.claims.exact import ExactLaw, Outcome, Worst
+from ilr_check.claims.experiments.full_size import full_size_settings
 from ilr_check.claims.experiments.nets import digits_settings
 from ilr_check.claims.experiments.worlds import events_of, settings
 from ilr_check.evidence import ClaimText
@@ -76,7 +77,10 @@ LAW = ExactLaw(
     example_type=Setting,
     examples=lambda: settings(momentum=False),
     check=check,
-    real=lambda profile: digits_settings(profile, momentum=0.0),
+    real=lambda profile: (
+        *digits_settings(profile, momentum=0.0),
+        *full_size_settings(profile, momentum=0.0),
+    ),
     quantity="|norm residual| / rounding bound",
 )
 CLAIM = LAW.claim()

@@ -22,8 +22,9 @@ from ilr_check.train.compiling import (
     has_compiler,
 )
 
-MEMORY_LIMIT = 2 * 2**30
-"""Bytes that one chunk of a fleet may take unless the caller says otherwise."""
+MEMORY_LIMIT, GPU_MEMORY_LIMIT = 2 * 2**30, 16 * 2**30
+"""Bytes that one chunk of a fleet may take unless the caller says otherwise, on a CPU and on a GPU. The small
+nets keep to the first; a GPU that is fit for full-size ones has the second to spare."""
 OVERHEAD = 3.0
 """Eager steps hold up to this many times the footprint: new weights beside old ones, every intermediate."""
 
@@ -82,6 +83,16 @@ def usual_lanes(net: NetSpec, device: str) -> int:
     """How many runs at once suit a net: by its kind alone, since the number may change the last bits."""
     flat = isinstance(net, MLPSpec | AttentionSpec) or (isinstance(net, ResNetSpec) and len(net.shape) == 1)
     return LANES if flat or device != "cpu" else CONVOLUTIONAL_LANES
+
+
+def usual_memory(device: str) -> int:
+    """How many bytes a chunk of a fleet may take on a device."""
+    return MEMORY_LIMIT if device == "cpu" else GPU_MEMORY_LIMIT
+
+
+def fewer_lanes(net: NetSpec, device: str, runs: int) -> int | None:
+    """``runs``, where they are fewer than the usual lanes, of which the others would only repeat the last."""
+    return runs if runs < usual_lanes(net, device) else None
 
 
 def choose(

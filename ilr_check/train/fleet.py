@@ -28,7 +28,7 @@ from ilr_check.optim.rules import Rule, State, as_rule
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.seeds import derive
 from ilr_check.train.blackbox import BlackBox, Stepper, Trial, find_layout
-from ilr_check.train.choice import MEMORY_LIMIT, choose, footprint, usual_lanes
+from ilr_check.train.choice import choose, footprint, usual_lanes, usual_memory
 from ilr_check.train.compiling import compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.graphs import Captured
 from ilr_check.train.noise import Draws, Weights, batches_a_step, dot, mean_shares, program_of
@@ -77,7 +77,7 @@ class Fleet:
         lanes: int | None = None,
         compile: bool | None = None,
         expected_run_steps: int = 0,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> None:
         self.net, self.data, self.noise = net, data, noise
         self.rule = rule if isinstance(rule, BlackBox) else as_rule(rule)
@@ -116,7 +116,7 @@ class Fleet:
             enough=min(16, usual),
             compile=compile,
             expected_run_steps=expected_run_steps,
-            memory_limit=memory_limit,
+            memory_limit=usual_memory(device) if memory_limit is None else memory_limit,
         )
         if self.choice.notice:
             notify(self.choice.notice)

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
 from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
+from ilr_check.claims.experiments.full_size import is_full_size
 from ilr_check.claims.experiments.identities import longest_sum, norm_identity
 from ilr_check.claims.experiments.populations import (
     decision_name,
@@ -26,6 +27,7 @@ from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import CurveEquivalence, Decision, Examination, Rival, examine
 from ilr_check.theory.relaxation import equilibrium_gamma
 from ilr_check.theory.sgd import decay_factor, squared_norm_path
+from ilr_check.train.choice import fewer_lanes
 
 Array = NDArray[np.float64]
 
@@ -80,6 +82,20 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
         at = np.unique(np.linspace(self.burn_in, self.steps - 1, POINTS).round().astype(np.intp))
         return at[self.schedule()[at] >= SMALLEST_LR * self.lr]
 
+    def workload(self) -> Workload | None:
+        """What is trained, if that is a net in full size: the judged runs and the donors of their noise."""
+        if not is_full_size(self.net):
+            return None
+        return Workload(
+            net=self.net,
+            data=self.data,
+            batch_size=self.batch_size,
+            run_steps=2 * self.looks[0] * self.steps,
+            most_run_steps=2 * self.looks[-1] * self.steps,
+            runs=self.looks[0],
+            recorded=self.steps,
+        )
+
     def log_ideal(self, power: float = 1.0) -> Array:
         """log effective LR at the grid for G^2 = 1, if a step forgot at ``power`` times the rate.
 
@@ -113,12 +129,18 @@ class CourseLaw:
 
     def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
         """One unit a course, with one decision an invariant group."""
-        return units_by_group(self.text.id, self.courses(profile, seed))
+        courses = self.courses(profile, seed)
+        units = units_by_group(self.text.id, courses)
+        return tuple(
+            msgspec.structs.replace(unit, workload=course.workload() if profile == "paper" else None)
+            for unit, course in zip(units, courses, strict=True)
+        )
 
     def judge(self, subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
         """Judge one course; tests plant defects through ``rule``."""
         course = msgspec.convert(subject, type=Course)
-        runs = TransferRuns(course, context, rule=rule)
+        lanes = fewer_lanes(course.net, context.device, course.looks[0])
+        runs = TransferRuns(course, context, rule=rule, lanes=lanes)
         findings: list[Finding] = []
         figures: list[Figure] = []
         for group, tensors in judged_groups(course.net).items():

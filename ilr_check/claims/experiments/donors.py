@@ -92,6 +92,7 @@ class TransferRuns(Generic[AnyTraining]):
         rule: UpdateRule | Rule,
         hyper: Mapping[str, float] | None = None,
         donors: AnyTraining | None = None,
+        lanes: int | None = None,
     ) -> None:
         self.training = training
         populations = 1 if training.noise else 2
@@ -102,6 +103,7 @@ class TransferRuns(Generic[AnyTraining]):
             rule=rule,
             noise=training.noise,
             device=context.device,
+            lanes=lanes,
             expected_run_steps=populations * training.looks[0] * training.steps,
         )
         self._context = context

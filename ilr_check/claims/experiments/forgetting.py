@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
+from ilr_check.claims.experiments.full_size import is_full_size
 from ilr_check.claims.experiments.functions import Course, FunctionPopulation, FunctionRuns, Functions
 from ilr_check.claims.experiments.populations import file_name, finding_of
 from ilr_check.data import DataSpec
@@ -19,13 +20,31 @@ from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.rules import Rule
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import ContrastEquivalence, DistributionEquivalence, examine, label_distribution_distance
+from ilr_check.train.choice import fewer_lanes
 
 Array = NDArray[np.float64]
-Quantity = Literal["labels", "probabilities", "loss"]
+Quantity = Literal["labels", "probabilities", "loss", "log effective lr", "earlier loss"]
 
-THETA = {"labels": 0.1, "probabilities": 0.1, "loss": 0.3}
+THETA = {
+    "labels": 0.1,
+    "probabilities": 0.1,
+    "loss": 0.3,
+    "log effective lr": 0.1,
+    "earlier loss": 0.3,
+}
 """Share of the control's difference that counts as none. An energy distance grows like the square of a small
-difference and the loss like the difference itself, so each asks for under a third of the control's."""
+difference and the loss like the difference itself, so each asks for under a third of the control's. Of the
+effective LR a tenth is 7 %, at a control of four times lambda_e that doubles it."""
+
+EARLIER: tuple[Quantity, ...] = ("log effective lr", "earlier loss")
+"""Judged as the last phase begins, where that is the flow behind an equilibrium; the others at its end."""
+
+CONTRASTS: dict[Quantity, str] = {
+    "loss": "held-out loss difference",
+    "log effective lr": "difference of log effective LR before the last phase",
+    "earlier loss": "held-out loss difference before the last phase",
+}
+"""Quantities that are one number a run, in words; the others are distributions."""
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 """Of the last phase, where the figure shows the distances."""
@@ -34,9 +53,9 @@ FRACTIONS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``others`` must end as the functions that ``reference`` ends as; ``control`` must end as others.
 
-    The last phases of all but the control have equally many steps. ``planned`` are the run-to-run standard
-    deviation of the excess and the control's effect, by quantity, that the design is checked with before any
-    training.
+    The last phases of all but the control have equally many steps. What ``planned`` names is judged: it has
+    the run-to-run standard deviation of the excess and the control's effect, by quantity, that the design is
+    checked with before any training, or None for both where none is known.
     """
 
     title: str
@@ -45,7 +64,7 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reference: Course
     others: tuple[Course, ...]
     control: Course
-    planned: dict[str, tuple[float, float]]
+    planned: Mapping[str, tuple[float, float] | None]
     probes: int = 128
     batch_size: int = 32
     looks: tuple[int, ...] = (256, 768)
@@ -63,6 +82,25 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def courses(self) -> tuple[Course, ...]:
         """All populations."""
         return (self.reference, *self.others, self.control)
+
+    @property
+    def steps(self) -> int:
+        """Of one run of every population."""
+        return sum(course.steps for course in self.courses)
+
+    def workload(self) -> Workload | None:
+        """What is trained, if that is a net in full size."""
+        if not is_full_size(self.net):
+            return None
+        return Workload(
+            net=self.net,
+            data=self.data,
+            batch_size=self.batch_size,
+            run_steps=self.looks[0] * self.steps,
+            most_run_steps=self.looks[-1] * self.steps,
+            runs=self.looks[0],
+            recorded=1,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +128,9 @@ class ForgettingLaw:
                 decisions=tuple(
                     self._decision(contest, other, quantity)
                     for other in contest.others
-                    for quantity in self.quantities
+                    for quantity in self._judged(contest)
                 ),
+                workload=contest.workload() if profile == "paper" else None,
             )
             for contest in self.contests(profile, seed)
         )
@@ -103,10 +142,11 @@ class ForgettingLaw:
             contest.net,
             contest.data,
             context,
-            planned_run_steps=contest.looks[0] * sum(course.steps for course in contest.courses),
+            planned_run_steps=contest.looks[0] * contest.steps,
             probes=contest.probes,
             batch_size=contest.batch_size,
             rule=rule,
+            lanes=fewer_lanes(contest.net, context.device, contest.looks[0]),
         )
         populations = {c.name: runs.population(c, _times(c)) for c in contest.courses}
         figure = file_name(self.text.id, contest.title)
@@ -114,12 +154,12 @@ class ForgettingLaw:
         used = 0
         for other in contest.others:
             three = [populations[c.name] for c in (contest.reference, other, contest.control)]
-            for quantity in self.quantities:
+            for quantity in self._judged(contest):
                 design = self._design(contest, other, quantity, context)
                 examination = examine(
                     design,
                     lambda n, three=three, quantity=quantity: tuple(  # type: ignore[misc]
-                        _read(p.at(p.course.steps, n), quantity) for p in three
+                        _read(p, quantity, n) for p in three
                     ),
                 )
                 n = examination.runs_used
@@ -138,6 +178,9 @@ class ForgettingLaw:
         drawn = (self._figure(contest, populations, figure, used),) if used else ()
         return Judged(tuple(findings), drawn)
 
+    def _judged(self, contest: Contest) -> tuple[Quantity, ...]:
+        return tuple(quantity for quantity in self.quantities if quantity in contest.planned)
+
     def _decision(self, contest: Contest, other: Course, quantity: Quantity) -> str:
         return f"{self.text.id}/{contest.title}/{other.name}/{quantity}"
 
@@ -145,12 +188,12 @@ class ForgettingLaw:
         self, contest: Contest, other: Course, quantity: Quantity, context: Context
     ) -> DistributionEquivalence | ContrastEquivalence:
         theta = THETA[quantity]
-        sd, effect = contest.planned[quantity]
+        sd, effect = contest.planned[quantity] or (None, None)
         share = context.share(self._decision(contest, other, quantity))
         reason = f"{theta:g} of the difference that {self.control_words} makes"
-        if quantity == "loss":
+        if quantity in CONTRASTS:
             return ContrastEquivalence(
-                estimand=f"held-out loss difference, less {theta:g} of the control's",
+                estimand=f"{CONTRASTS[quantity]}, less {theta:g} of the control's",
                 theta=theta,
                 margin_reason=reason,
                 looks=contest.looks,
@@ -214,11 +257,15 @@ def _times(course: Course) -> tuple[int, ...]:
     return tuple(course.steps - last + round(f * last) for f in FRACTIONS)
 
 
-def _read(functions: Functions, quantity: Quantity) -> Array:
+def _read(population: FunctionPopulation, quantity: Quantity, n: int) -> Array:
+    course = population.course
+    functions = population.at(_times(course)[0] if quantity in EARLIER else course.steps, n)
     if quantity == "labels":
         return functions.labels.astype(float)
     if quantity == "probabilities":
         return functions.probabilities
+    if quantity == "log effective lr":
+        return np.asarray(np.log(course.phases[-2].lr) - np.log(functions.norm2))
     return functions.loss
 
 

@@ -35,6 +35,11 @@ Array = NDArray[np.float64]
 
 EVALUATED_AT_ONCE = 16
 """Runs that are asked together: 1800 examples of a net 64 wide are 7 MiB a layer."""
+EVALUATION_LIMIT = 8 * 2**30
+"""Bytes that a training would keep of as many examples, above which fewer runs are asked together. Asking
+keeps a few layers at a time, some tenth of it."""
+KNOWN = 5120
+"""Training examples that norm layers take their statistics from; all of them in the sets inside wheels."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,8 +91,9 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Functions(NamedTuple):
     """What runs predict at one step: logits [n, probes, classes], and how well they do there, [n].
 
-    ``train_loss`` is that on the training set as it is, no label redrawn. ``weights`` are stacked over runs,
-    on the host; empty unless asked for.
+    ``train_loss`` is that on the training set (its first ``KNOWN`` examples) as it is, no label redrawn.
+    ``norm2`` is the squared norm of all weights, [n]. ``weights`` are stacked over runs, on the host; empty
+    unless asked for.
     """
 
     logits: NDArray[np.float32]
@@ -95,6 +101,7 @@ class Functions(NamedTuple):
     accuracy: Array
     train_loss: Array
     weights: Mapping[str, NDArray[np.float32]]
+    norm2: Array
 
     @property
     def labels(self) -> NDArray[np.intp]:
@@ -178,9 +185,13 @@ class FunctionRuns:
         )
         self.probes = load_held_out(data, probes, dtype=self.fleet.dtype, device=context.device)
         self._module = build(net, dtype=self.fleet.dtype, device=context.device)
+        self._known = min(KNOWN, len(self.fleet.dataset))
         for layer in self._module.modules():
             if isinstance(layer, Norm):
-                layer.rows = len(self.fleet.dataset)
+                layer.rows = self._known
+        examples = self._known + len(self.probes)
+        kept = self.fleet.footprint.activations * examples // batch_size
+        self._at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATION_LIMIT // kept))
         self._context, self._total, self._done = context, max(1, planned_run_steps), 0
 
     def population(
@@ -203,16 +214,17 @@ class FunctionRuns:
         """What runs with these stacked weights [n, ...] predict."""
         count = len(next(iter(weights.values())))
         parts = [
-            self._ask({name: w[i : i + EVALUATED_AT_ONCE] for name, w in weights.items()})
-            for i in range(0, count, EVALUATED_AT_ONCE)
+            self._ask({name: w[i : i + self._at_once] for name, w in weights.items()})
+            for i in range(0, count, self._at_once)
         ]
         logits, loss, accuracy, train_loss = (np.concatenate(column) for column in zip(*parts, strict=True))
         kept = {name: w.cpu().numpy().copy() for name, w in weights.items()} if keep else {}
-        return Functions(logits, loss, accuracy, train_loss, kept)
+        norm2 = sum(w.double().square().flatten(1).sum(dim=1) for w in weights.values())
+        return Functions(logits, loss, accuracy, train_loss, kept, torch.as_tensor(norm2).cpu().numpy())
 
     def _ask(self, weights: dict[str, Tensor]) -> tuple[NDArray[np.float32], Array, Array, Array]:
-        known, probes = self.fleet.dataset, self.probes
-        x = torch.cat([known.x, probes.x])
+        known, probes, count = self.fleet.dataset, self.probes, self._known
+        x = torch.cat([known.x[:count], probes.x])
 
         def one(parameters: dict[str, Tensor]) -> Tensor:
             out: Tensor = functional_call(self._module, parameters, (x,))
@@ -221,15 +233,15 @@ class FunctionRuns:
         with torch.no_grad():
             out = vmap(one)(weights)
             log_p = torch.log_softmax(out.double(), dim=-1)
-            y = torch.cat([known.y, probes.y]).expand(len(out), -1)
+            y = torch.cat([known.y[:count], probes.y]).expand(len(out), -1)
             loss = -log_p.gather(2, y[..., None])[..., 0]
-            asked = slice(len(known), None)
+            asked = slice(count, None)
             right = (out.argmax(dim=2) == y)[:, asked].double()
         return (
             out[:, asked].cpu().numpy(),
             loss[:, asked].mean(dim=1).cpu().numpy(),
             right.mean(dim=1).cpu().numpy(),
-            loss[:, : len(known)].mean(dim=1).cpu().numpy(),
+            loss[:, :count].mean(dim=1).cpu().numpy(),
         )
 
     def _train(
@@ -268,4 +280,5 @@ def _joined(parts: Sequence[Functions], n: int | None = None) -> Functions:
         accuracy=np.concatenate([p.accuracy for p in parts])[:n],
         train_loss=np.concatenate([p.train_loss for p in parts])[:n],
         weights={k: np.concatenate([p.weights[k] for p in parts])[:n] for k in parts[0].weights},
+        norm2=np.concatenate([p.norm2 for p in parts])[:n],
     )
