@@ -12,8 +12,10 @@ import torch
 from ilr_check import engine
 from ilr_check.claims import select
 from ilr_check.claims.claim import Profile
+from ilr_check.claims.experiments import full_size
+from ilr_check.claims.pricing import check_affordable
 from ilr_check.data import cifar
-from ilr_check.engine import Executor, Listener, Settings
+from ilr_check.engine import CostPredicted, Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.gate.fingerprint import Fingerprint
@@ -36,10 +38,11 @@ __all__ = [
     "checked_device",
     "fingerprint",
     "parametrize_with_laws",
+    "predict",
     "verify",
 ]
 
-PROFILES = ("quick", "standard", "nightly")
+PROFILES = ("quick", "standard", "paper", "nightly")
 MAX_SEED = 2**63 - 1
 
 
@@ -86,7 +89,9 @@ def verify(
     """Judge claims of the paper on generated nets and on real data; returns the run with its report written.
 
     ``cifar10`` is a folder with CIFAR-10, for the claims that can use it; without it the environment variable
-    ILR_CHECK_CIFAR10 names one, and a run that is resumed needs it again.
+    ILR_CHECK_CIFAR10 names one, and a run that is resumed needs it again. The profile ``paper`` has to have
+    one; it first reads all its files and tells the listener what the units in full size will cost, and
+    refuses them where a CPU would take more than a day.
     ``executor`` is anything with ``submit(fn, *args)``, to which work units are handed as plain values.
     ``jobs`` processes share the units, which spawns your main module again: guard it; ``None`` decides from
     the work. Verdicts do not depend on either: where fleets have several threads or a GPU, only exact units
@@ -97,17 +102,50 @@ def verify(
     count = len(select(settings.claims))
     if cifar10 is not None:
         cifar.check(Path(cifar10))
+    going_on = None if resume is None else Path(resume)
     with threads(), cifar.naming(cifar10), workers(checked_jobs(jobs, count)) as shared:
+        begun = settings if going_on is None else engine.settings_of(going_on)
+        if begun.profile == "paper":
+            predicted = _predicted(begun, going_on)
+            listener(predicted)
+            check_affordable(predicted.prices)
         folder = engine.run(
             settings,
             out=None if out is None else Path(out),
-            resume=None if resume is None else Path(resume),
+            resume=going_on,
             listener=listener,
             executor=executor,
             shared_executor=shared,
         )
     write_report(folder)
     return Run(folder)
+
+
+def predict(
+    *,
+    profile: str = "paper",
+    claims: str = "core",
+    seed: int = 0,
+    device: str = "auto",
+    resume: Path | str | None = None,
+    cifar10: Path | str | None = None,
+) -> CostPredicted:
+    """What ``verify`` with the same arguments will cost, as far as its units are in full size; runs none."""
+    settings = checked(profile=profile, claims=claims, seed=seed, device=device)
+    going_on = None if resume is None else Path(resume)
+    with threads(), cifar.naming(cifar10):
+        return _predicted(settings if going_on is None else engine.settings_of(going_on), going_on)
+
+
+def _predicted(settings: Settings, resume: Path | None) -> CostPredicted:
+    if settings.profile == "paper":
+        folder = cifar.named_folder()
+        if folder is None:
+            raise ValueError(
+                f"--profile paper trains on CIFAR-10: name its folder with --cifar10 or {cifar.VARIABLE}"
+            )
+        cifar.check_contents(folder, examples=full_size.RECIPE.per_file)
+    return engine.predict(settings, resume)
 
 
 def fingerprint(
@@ -133,7 +171,12 @@ def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
         raise ValueError(f"profile {profile!r} is not known; choose one of {', '.join(PROFILES)}")
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed {seed} is out of range; give a whole number from 0 to {MAX_SEED}")
-    known: dict[str, Profile] = {"quick": "quick", "standard": "standard", "nightly": "nightly"}
+    known: dict[str, Profile] = {
+        "quick": "quick",
+        "standard": "standard",
+        "paper": "paper",
+        "nightly": "nightly",
+    }
     return Settings(profile=known[profile], claims=claims, seed=seed, device=checked_device(device))
 
 

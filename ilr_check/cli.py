@@ -20,7 +20,7 @@ from ilr_check.commands.symmetry import symmetry
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
 if TYPE_CHECKING:
-    from ilr_check.engine import Listener
+    from ilr_check.engine import CostPredicted, Listener
     from ilr_check.questions import Question
     from ilr_check.reporting import TerminalReporter
 
@@ -50,7 +50,11 @@ _folder = click.Path(path_type=Path)
     epilog="Example: ilr-check verify --claims core --seed 1, or ilr-check verify --resume reports/runs/NAME"
 )
 @click.option(
-    "--profile", default="quick", envvar=_env("profile"), show_default=True, help="quick, standard or nightly"
+    "--profile",
+    default="quick",
+    envvar=_env("profile"),
+    show_default=True,
+    help="quick, standard, paper (full size, for a GPU) or nightly",
 )
 @click.option(
     "--claims",
@@ -68,6 +72,7 @@ _folder = click.Path(path_type=Path)
 @click.option("--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10 [no CIFAR-10].")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Processes that share the work [from its size].")
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
+@click.option("--dry-run", is_flag=True, help="Predict what full-size units cost, and stop there.")
 @_debug
 def verify(
     profile: str,
@@ -79,14 +84,21 @@ def verify(
     cifar10: Path | None,
     jobs: int | None,
     allow_inconclusive: bool,
+    dry_run: bool,
     debug: bool,
 ) -> None:
     """Judge claims of the paper on generated nets and on real data, and write a report."""
+    from ilr_check.api import predict
     from ilr_check.api import verify as run_verify
     from ilr_check.reporting import TerminalReporter
 
     if resume is not None and out is not None:
         raise ValueError(f"--resume {resume} and --out {out} exclude each other; give one of them")
+    if dry_run:
+        _tell_cost(
+            predict(profile=profile, claims=claims, seed=seed, device=device, resume=resume, cifar10=cifar10)
+        )
+        return
     reporter = TerminalReporter()
     interrupts = Interrupts()
     interrupts.watch()
@@ -213,7 +225,9 @@ def _listener(reporter: TerminalReporter, interrupts: Interrupts) -> Listener:
     from ilr_check import engine
 
     def listen(event: engine.Event) -> None:
-        if isinstance(event, engine.RunStarted):
+        if isinstance(event, engine.CostPredicted):
+            _tell_cost(event)
+        elif isinstance(event, engine.RunStarted):
             what = f"going on after {event.done} of" if event.done else "judging"
             reporter.console.print(f"{what} {event.total} units in {event.folder.path}", highlight=False)
         elif isinstance(event, engine.UnitStarted):
@@ -225,6 +239,22 @@ def _listener(reporter: TerminalReporter, interrupts: Interrupts) -> Listener:
         interrupts.demand()
 
     return listen
+
+
+def _tell_cost(predicted: CostPredicted) -> None:
+    from ilr_check.claims.pricing import duration
+
+    for price in predicted.prices:
+        click.echo(f"predicted: {price.words()}")
+    if predicted.prices:
+        total = sum(price.hours for price in predicted.prices)
+        most = sum(price.most_hours for price in predicted.prices)
+        click.echo(
+            f"predicted: {duration(total)} to {duration(most)} for {len(predicted.prices)} units in full "
+            f"size; {predicted.others} others are small. A unit that is interrupted begins again."
+        )
+    else:
+        click.echo(f"predicted: no unit is in full size; {predicted.others} are small")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -16,6 +16,7 @@ import msgspec
 
 from ilr_check.claims import catalogue, select
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.pricing import Price, prices
 from ilr_check.evidence import Manifest, Margin, Measured, PlannedUnit, Record, RunFolder
 from ilr_check.evidence.manifest import (
     command_line,
@@ -28,6 +29,14 @@ from ilr_check.stats import ErrorBudget
 from ilr_check.stats.budget import total_for
 from ilr_check.train.determinism import reproducible
 from ilr_check.train.threads import thread_count, threads
+
+
+@dataclass(frozen=True)
+class CostPredicted:
+    """What the units ahead that take hours will cost; ``others`` are cheap and have no price."""
+
+    prices: tuple[Price, ...]
+    others: int
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class UnitFinished:
     seconds: float
 
 
-Event = RunStarted | UnitStarted | UnitProgress | UnitFinished
+Event = CostPredicted | RunStarted | UnitStarted | UnitProgress | UnitFinished
 Listener = Callable[[Event], None]
 
 
@@ -195,6 +204,19 @@ def replay_line(work: Work, finding: Finding) -> str:
     return f"ilr-check replay {shlex.quote(msgspec.json.encode(spec).decode())}"
 
 
+def settings_of(resume: Path) -> Settings:
+    """The settings that a run folder was begun with; raises ``RunFolderError``."""
+    return msgspec.convert(RunFolder.open(resume).manifest().settings, type=Settings)
+
+
+def predict(settings: Settings, resume: Path | None = None) -> CostPredicted:
+    """What the planned units will cost, but for those that ``resume`` has finished; times a few steps."""
+    finished = {record.unit for record in RunFolder.open(resume).records()} if resume else set()
+    units = [work.unit for work in plan(settings)[1] if work.key not in finished]
+    found = prices(units, settings.device)
+    return CostPredicted(found, len(units) - len(found))
+
+
 def run(
     settings: Settings,
     *,
@@ -214,7 +236,7 @@ def run(
     if resume is not None:
         folder = RunFolder.open(resume)
         manifest = folder.manifest()
-        settings = msgspec.convert(manifest.settings, type=Settings)
+        settings = settings_of(resume)
     claims, works, budget = plan(settings)
     if resume is None:
         manifest = _manifest(settings, claims, works, budget)

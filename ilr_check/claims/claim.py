@@ -20,17 +20,18 @@ Progress = Callable[[float], None]
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """What a unit that takes hours trains, so that its cost can be predicted before it starts.
 
-    ``run_steps`` are those of its first look, ``most_run_steps`` those of all looks. A population has
-    ``runs`` runs and keeps ``recorded`` steps of each.
+    Each of ``populations`` has ``runs`` runs of ``steps`` steps in its first look, ``most_runs`` in its last;
+    ``recorded`` is whether every step is kept.
     """
 
     net: NetSpec
     data: DataSpec
     batch_size: int
-    run_steps: int
-    most_run_steps: int
+    steps: int
     runs: int
-    recorded: int
+    most_runs: int
+    populations: int = 1
+    recorded: bool = False
     dtype: Literal["float32", "float64"] = "float32"
 
 

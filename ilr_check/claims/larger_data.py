@@ -57,7 +57,9 @@ def courses(profile: Profile, seed: int) -> Sequence[Course]:
     found = [course("MNIST-5k", 784, Mnist5kSpec(redrawn=0.5))]
     folder = named_folder()
     if folder is not None:
-        found.append(course("CIFAR-10", PIXELS, Cifar10Spec(folder=str(folder), redrawn=0.5)))
+        per_file = full_size.RECIPE.per_file
+        data = Cifar10Spec(folder=str(folder), redrawn=0.5, per_file=per_file)
+        found.append(course("CIFAR-10", PIXELS, data))
     return [*found, *_full_size(found[0])] if profile == "paper" else found
 
 

@@ -90,10 +90,11 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
             net=self.net,
             data=self.data,
             batch_size=self.batch_size,
-            run_steps=2 * self.looks[0] * self.steps,
-            most_run_steps=2 * self.looks[-1] * self.steps,
+            steps=self.steps,
             runs=self.looks[0],
-            recorded=self.steps,
+            most_runs=self.looks[-1],
+            populations=2,
+            recorded=True,
         )
 
     def log_ideal(self, power: float = 1.0) -> Array:

@@ -96,10 +96,9 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             net=self.net,
             data=self.data,
             batch_size=self.batch_size,
-            run_steps=self.looks[0] * self.steps,
-            most_run_steps=self.looks[-1] * self.steps,
+            steps=self.steps,
             runs=self.looks[0],
-            recorded=1,
+            most_runs=self.looks[-1],
         )
 
 

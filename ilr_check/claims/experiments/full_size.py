@@ -62,15 +62,13 @@ def workload_of(example: object) -> Workload | None:
     """What a claim about single steps trains, if that is a net in full size."""
     if not isinstance(example, Setting) or not is_full_size(example.net):
         return None
-    steps = example.hyper.steps
     return Workload(
         net=example.net,
         data=example.data,
         batch_size=example.hyper.batch_size,
-        run_steps=EVALUATIONS * steps,
-        most_run_steps=EVALUATIONS * steps,
+        steps=EVALUATIONS * example.hyper.steps,
         runs=1,
-        recorded=1,
+        most_runs=1,
         dtype=example.dtype,
     )
 
