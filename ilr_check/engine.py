@@ -213,7 +213,8 @@ def predict(settings: Settings, resume: Path | None = None) -> CostPredicted:
     """What the planned units will cost, but for those that ``resume`` has finished; times a few steps."""
     finished = {record.unit for record in RunFolder.open(resume).records()} if resume else set()
     units = [work.unit for work in plan(settings)[1] if work.key not in finished]
-    found = prices(units, settings.device)
+    with reproducible(settings.device), threads():
+        found = prices(units, settings.device)
     return CostPredicted(found, len(units) - len(found))
 
 
