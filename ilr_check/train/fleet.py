@@ -107,7 +107,10 @@ class Fleet:
             else None
         )
         slots = len(self.rule.slots) if isinstance(self.rule, Rule) else 2
-        self.footprint = footprint(self.module, self.dataset.x[: self.batches.batch_size], slots)
+        first = self.dataset.x[: self.batches.batch_size]
+        # What is kept of a slice counts as its whole data set. Of the small sets it goes on to do so: it may
+        # decide the number of lanes, and that the last bits of every run.
+        self.footprint = footprint(self.module, first.clone() if in_epochs(data) else first, slots)
         """Of one run; a black box is taken to have two tensors of state a weight."""
         usual = usual_lanes(net, device)
         self.choice = choose(

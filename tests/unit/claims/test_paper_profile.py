@@ -9,7 +9,7 @@ import pytest
 
 from ilr_check import api, cli, engine
 from ilr_check.claims import catalogue, equilibrium_forgets, larger_data, pricing
-from ilr_check.claims.claim import Unit
+from ilr_check.claims.claim import Unit, Workload
 from ilr_check.claims.experiments import full_size
 from ilr_check.data import Cifar10EpochsSpec, cifar
 from ilr_check.evidence import Record, RunFolder
@@ -122,6 +122,20 @@ def test_run_steps_are_counted_before_anything_is_trained(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
+    ("short", "long", "expected"),
+    [(1.2, 2.2, 1.0), (0.1, 4.0, 2.0), (5.0, 4.0, 1.0)],
+    ids=["what is paid once is left out", "a disturbed short one", "a disturbed long one"],
+)
+def test_other_work_on_the_machine_does_not_make_a_price_absurd(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, short: float, long: float, expected: float
+) -> None:
+    data = Cifar10EpochsSpec(folder=str(folder), per_file=PER_FILE)
+    load = Workload(net=TINY.net, data=data, batch_size=10, steps=10, runs=1, most_runs=1)
+    monkeypatch.setattr(pricing, "_seconds", lambda fleet, runs, steps, load: {1: short, 2: long}[steps])
+    assert pricing._measured(load, "cpu")[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     ("hours", "words"), [(1e-4, "0.36 s"), (0.5, "30 min"), (2.5, "2.5 h"), (240.0, "10 days")]
 )
 def test_a_duration_is_told_in_its_unit(hours: float, words: str) -> None:
@@ -131,6 +145,8 @@ def test_a_duration_is_told_in_its_unit(hours: float, words: str) -> None:
 def test_the_full_net_takes_a_step_on_the_format(folder: Path) -> None:
     data = Cifar10EpochsSpec(folder=str(folder), per_file=PER_FILE)
     fleet = Fleet(FULL.net, data, batch_size=16, lanes=1, compile=False)
+    # 128 rows of the real set keep 317 MiB, and not the 586 MiB of all images beside them.
+    assert fleet.footprint.activations < 16 * 2.6 * 2**20
     trace = fleet.train(Runs(seeds=[1], lr=0.8, weight_decay=5e-4, init_norm=FULL.start_norm), 1)
     assert trace.first_bad.tolist() == [-1]
     kicked = trace.norm2 * (1 - 0.8 * 5e-4) ** 2 + 0.8**2 * trace.grad2
