@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from ilr_check.data import cifar
 from ilr_check.evidence.manifest import current_hardware, current_versions
 from ilr_check.train.choice import explained
 from ilr_check.train.compiling import NO_COMPILER, has_compiler
@@ -32,6 +33,16 @@ def diagnose() -> list[tuple[str, str, str]]:
             "compiler",
             "found" if compiler else "none",
             explained() if compiler else NO_COMPILER,
+        )
+    )
+    folder = cifar.named_folder()
+    rows.append(
+        (
+            "CIFAR-10",
+            str(folder or "not named"),
+            "verify --profile paper --dry-run says what full size costs here"
+            if folder
+            else f"set {cifar.VARIABLE} to its folder for larger-data and the profile paper",
         )
     )
     for module, cost in EXTRAS.items():

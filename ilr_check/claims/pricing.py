@@ -124,6 +124,7 @@ def _measured(load: Workload, device: str) -> tuple[float, int, int]:
     runs = Runs(seeds=list(range(used)), lr=1e-3, weight_decay=0.0)
     on_gpu = device == "cuda"
     if on_gpu:
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     seconds = _seconds_a_step(fleet, runs, load, device) / used
     x = fleet.dataset.x
