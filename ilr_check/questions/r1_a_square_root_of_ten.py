@@ -16,9 +16,18 @@ QUESTION = Question(
     experiment=(
         "Nets are trained to equilibrium, the LR is divided by k = 2, 4, 10 and 100, and η/r² of each "
         "invariant group is followed. The jump at the drop is judged step by step, the curve and its end "
-        "against noise measured on other runs. Dropping the decay instead has to end at the same place."
+        "against noise measured on other runs. Dropping the decay instead has to end at the same place. "
+        "Equilibria along λₑ from 0.03 down to 0.0003 show what the raw power tends to, with labels that are "
+        "redrawn, with clean ones, and with noise of constant trace."
     ),
-    claims=("sqrt-recovery", "immediate-drop", "wd-drop", "lr-drop-is-rescale", "adaptive-recovery"),
+    claims=(
+        "sqrt-recovery",
+        "immediate-drop",
+        "equilibrium-effective-lr",
+        "wd-drop",
+        "lr-drop-is-rescale",
+        "adaptive-recovery",
+    ),
     equation="effLR(t)/effLR(0) = [k + (k² − k)·e^(−4λₑ′t)]^(−1/2)",
     answer=(
         "1/k at once, because r has not moved; 1/√k in the end, because r* ~ (η/λ)^(1/4). It takes 0.36, "
@@ -29,6 +38,8 @@ QUESTION = Question(
     theory=("relaxation.change_curve", "relaxation.change_curve_discrete", "relaxation.time_to_within"),
     open=(
         "How the size of the noise itself answers to the LR. For labels that the net can fit, the noise "
-        "dies with the loss, and then nothing says that the raw number is √10."
+        "dies with the loss, and then nothing says that the raw number is √10. Labels that are redrawn keep "
+        "the noise alive, but nothing fixes its size on the unit sphere, so that there too the raw power need "
+        "not be 1/2 within reach."
     ),
 )
