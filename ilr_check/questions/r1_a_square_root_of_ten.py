@@ -39,7 +39,7 @@ QUESTION = Question(
     open=(
         "How the size of the noise itself answers to the LR. For labels that the net can fit, the noise "
         "dies with the loss, and then nothing says that the raw number is √10. Labels that are redrawn keep "
-        "the noise alive, but nothing fixes its size on the unit sphere, so that there too the raw power need "
-        "not be 1/2 within reach."
+        "the noise alive, but nothing fixes its size on the unit sphere, so that there too the raw power "
+        "need not be 1/2 within reach."
     ),
 )
