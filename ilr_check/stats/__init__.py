@@ -50,6 +50,7 @@ from ilr_check.stats.looks import Examination, Rates, examine, spend
 from ilr_check.stats.mean import MeanEquivalence, log_ratios, paired_differences
 from ilr_check.stats.permutation import permutation_p_value
 from ilr_check.stats.relaxation import RelaxationRate
+from ilr_check.stats.separation import Separation, separation
 from ilr_check.stats.slope import SlopeEquivalence
 from ilr_check.stats.tails import TailIndex, hill
 from ilr_check.stats.verdicts import Band, Decision, Rival, RivalResult, SearchError, VerdictWord
@@ -71,6 +72,7 @@ __all__ = [
     "Rival",
     "RivalResult",
     "SearchError",
+    "Separation",
     "SlopeEquivalence",
     "TailIndex",
     "VerdictWord",
@@ -82,5 +84,6 @@ __all__ = [
     "pairwise_distances",
     "permutation_p_value",
     "planned_sd",
+    "separation",
     "spend",
 ]

@@ -1,0 +1,57 @@
+"""How far two samples of vectors are apart at several looks, and what each pair of runs has to do with it.
+
+The distance is the unbiased energy distance of ``DistributionEquivalence``: 0 on average for equal
+distributions, so that sums and ratios of distances need no floor taken out, and may be negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from ilr_check.stats.distribution import Metric, pairwise_distances
+from ilr_check.stats.intervals import Array
+
+
+class Separation(NamedTuple):
+    """Distances between two samples at K looks, [K], and those without pair i of runs, [n, K].
+
+    Run i of both samples goes at once: the samples are independent, so a pair is a unit as good as a run, and
+    one jackknife carries the spread of both and the dependence between looks at the same runs.
+    """
+
+    whole: Array
+    without: Array
+
+    def pseudo_values(self, read: Callable[[Array], Array]) -> Array:
+        """n f - (n - 1) f without pair i, for ``read`` of distances [..., K]; one row a pair, [n, ...].
+
+        Their mean is the jackknife's estimate and their spread its error: to first order they are independent
+        numbers, one a pair, whatever ``read`` is.
+        """
+        n = len(self.without)
+        return np.asarray(n * read(self.whole) - (n - 1) * read(self.without))
+
+
+def separation(looks: Iterable[tuple[Array, Array]], *, metric: Metric = "euclidean") -> Separation:
+    """Distances at each of ``looks``: two samples [n, d] of the same runs each time, n at least 3."""
+    columns = [_of_one_look(first, second, metric) for first, second in looks]
+    whole, without = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
+    return Separation(whole, without)
+
+
+def _of_one_look(first: Array, second: Array, metric: Metric) -> tuple[Array, Array]:
+    n = len(first)
+    if len(second) != n or n < 3:
+        raise ValueError(f"pairs need two samples of one size of at least 3, got {n} and {len(second)}")
+    distances = pairwise_distances(np.concatenate([first, second]), metric=metric)
+    own = [distances[:n, :n], distances[n:, n:]]
+    cross = distances[:n, n:]
+    within = sum(part.sum() for part in own)
+    rows = np.sum([part.sum(axis=1) for part in own], axis=0)
+    lost = cross.sum(axis=0) + cross.sum(axis=1) - np.diagonal(cross)
+    whole = 2.0 * cross.mean() - within / (n * (n - 1))
+    without = 2.0 * (cross.sum() - lost) / (n - 1) ** 2 - (within - 2.0 * rows) / ((n - 1) * (n - 2))
+    return np.asarray(whole), np.asarray(without)
