@@ -55,3 +55,11 @@ def _of_one_look(first: Array, second: Array, metric: Metric) -> tuple[Array, Ar
     whole = 2.0 * cross.mean() - within / (n * (n - 1))
     without = 2.0 * (cross.sum() - lost) / (n - 1) ** 2 - (within - 2.0 * rows) / ((n - 1) * (n - 2))
     return np.asarray(whole), np.asarray(without)
+
+
+def cross_distances(first: Array, second: Array, *, metric: Metric = "euclidean") -> Separation:
+    """Mean distance of a vector of one sample [n, d] from one of the other, as one look of a separation."""
+    n = len(first)
+    cross = pairwise_distances(np.concatenate([first, second]), metric=metric)[:n, n:]
+    lost = cross.sum(axis=0) + cross.sum(axis=1) - np.diagonal(cross)
+    return Separation(np.array([cross.mean()]), ((cross.sum() - lost) / (n - 1) ** 2)[:, None])

@@ -1,4 +1,4 @@
-"""Clocks other than lr * weight_decay, and memories that last, against the claim about forgetting a history."""
+"""Clocks other than lr * weight_decay, and memories that last, against function-mixing-time."""
 
 import msgspec
 import pytest
@@ -70,7 +70,7 @@ def test_two_norms_that_nothing_brings_together_are_seen() -> None:
 
 
 def test_a_history_that_killed_units_is_not_forgotten() -> None:
-    """LayerNorm lets a hot population lose units for good; BatchNorm, which gives each its variance, cannot."""
+    """LayerNorm lets a hot population lose units for good; BatchNorm gives each its variance, and cannot."""
     data = TeacherStudentSpec(inputs=16, classes=10, examples=512, redrawn=0.5)
     meeting = msgspec.structs.replace(CHEAP, net=LAYER, data=data, inverses=(32, 48, 64, 128), hot=8.0)
     assert verdicts(plain, meeting)["closing"] == "violated"

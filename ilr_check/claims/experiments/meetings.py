@@ -24,8 +24,8 @@ The same at every level, so that the trapezoid errs by one factor at all of them
 
 COUNTED = 1
 """The index of ``TIMES`` from which time is counted. Functions follow the norm with the lag that learning
-takes, of order 1/(effective LR) or lambda_e^(-1/2) steps, and catch up as the last phase begins. Where that is
-counted in, the slope comes out at 0.75 (a pilot with another seed, by which this was chosen)."""
+takes, of order 1/(effective LR) or lambda_e^(-1/2) steps, and catch up as the last phase begins. Where that
+is counted in, the slope comes out at 0.75 (a pilot with another seed, by which this was chosen)."""
 
 
 class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
