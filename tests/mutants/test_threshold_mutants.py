@@ -1,0 +1,63 @@
+"""Trainers that turn too little, too much or not at all against wd-threshold."""
+
+import msgspec
+import pytest
+from broken_rules import decay_halved, decay_twice, decay_written_first
+from torch import Tensor
+
+from ilr_check.claims import wd_threshold
+from ilr_check.claims.claim import Context
+from ilr_check.claims.experiments.decays import Decays
+from ilr_check.data import SplitDigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.sgd import StepHyper, UpdateRule
+from ilr_check.train import compiling
+
+CONTEXT = Context(seed=0, profile="quick", default_share=1e-3)
+CHEAP = Decays(
+    title="cheap",
+    net=MLPSpec(inputs=64, widths=(32, 32), classes=10),
+    data=SplitDigitsSpec(redrawn=1.0, held_out=1400),
+    grid=((0, (32, 128)), (32, (32, 128)), (8, (32,))),
+    probes=64,
+    looks=(64, 128),
+)
+Stepped = tuple[Tensor, None]
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def verdicts(rule: UpdateRule) -> dict[str, str]:
+    findings = wd_threshold.judge(msgspec.to_builtins(CHEAP), CONTEXT, rule=rule).findings
+    return {finding.group: finding.verdict for finding in findings}
+
+
+def small_gradient(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
+    """Shrinks as it should and hardly turns."""
+    return (1.0 - h.lr * h.weight_decay) * w - 0.1 * h.lr * g, None
+
+
+def gradient_shared(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
+    """Every run steps with the first one's gradient and a trace of its own: its batches are nearly lost."""
+    return (1.0 - h.lr * h.weight_decay) * w - h.lr * (g[:1] + 0.01 * g), None
+
+
+def test_what_is_right_passes() -> None:
+    assert set(verdicts(decay_written_first).values()) == {"holds"}
+
+
+@pytest.mark.parametrize("rule", [decay_halved, decay_twice])
+def test_another_decay_is_another_rotation(rule: UpdateRule) -> None:
+    assert verdicts(rule)["rotation"] == "violated"
+
+
+def test_weights_that_hardly_turn_are_seen() -> None:
+    assert verdicts(small_gradient)["rotation"] == "violated"
+
+
+def test_runs_with_hardly_a_noise_of_their_own_are_told_by_their_init() -> None:
+    assert verdicts(gradient_shared)["functions"] == "violated"
