@@ -46,7 +46,8 @@ TEXT = ClaimText(
     blind=(
         "the constant in front of 1/lambda_e, of which theory gives no value; the first 1/16 of 1/lambda_e, "
         "where learning catches up; slow memories of less than a tenth of the distance; a cold history, "
-        "whose underfit weights take learning to undo."
+        "whose underfit weights take learning to undo. From a hot start noise brings the norm back, so a "
+        "wrong decay hardly moves the slope: it shows in what is left."
     ),
 )
 

@@ -9,10 +9,8 @@ from ilr_check.claims import function_mixing_time
 from ilr_check.claims.claim import Context
 from ilr_check.claims.experiments.meetings import Meeting
 from ilr_check.claims.experiments.nets import REFERENCE
-from ilr_check.data import SplitDigitsSpec, TeacherStudentSpec
-from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
-from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
-from ilr_check.train import compiling
+from ilr_check.data import SplitDigitsSpec
+from ilr_check.optim.sgd import StepHyper, UpdateRule
 
 CONTEXT = Context(seed=0, profile="quick", default_share=1e-3)
 CHEAP = Meeting(
@@ -23,22 +21,16 @@ CHEAP = Meeting(
     hot=4.0,
     probes=128,
     planned=(0.3, 0.05),
-    looks=(48,),
+    looks=(256,),
 )
-"""Enough runs to see that a distance is gone or not, too few for the slope."""
-MANY = msgspec.structs.replace(CHEAP, looks=(256,))
-LAYER: NetSpec = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
+# A slope within a quarter takes 256 runs at four levels, a minute a rule.
+pytestmark = pytest.mark.nightly
+
 Stepped = tuple[Tensor, None]
 
 
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
-
-
-def verdicts(rule: UpdateRule, meeting: Meeting = CHEAP) -> dict[str, str]:
-    judged = function_mixing_time.judge(msgspec.to_builtins(meeting), CONTEXT, rule=rule)
+def verdicts(rule: UpdateRule) -> dict[str, str]:
+    judged = function_mixing_time.judge(msgspec.to_builtins(CHEAP), CONTEXT, rule=rule)
     return {finding.group: finding.verdict for finding in judged.findings}
 
 
@@ -57,26 +49,17 @@ def no_decay(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepp
     return w - h.lr * g, None
 
 
-def test_what_is_right_closes() -> None:
-    assert verdicts(decay_written_first)["closing"] != "violated"
+def test_what_is_right_holds() -> None:
+    assert verdicts(decay_written_first) == {"slope": "holds", "closing": "holds"}
+
+
+def test_a_clock_of_the_root_has_another_slope() -> None:
+    assert verdicts(root_of_the_decay)["slope"] != "holds"
 
 
 def test_a_clock_of_the_square_does_not_close() -> None:
-    assert verdicts(decay_squared)["closing"] == "violated"
+    assert verdicts(decay_squared)["closing"] != "holds"
 
 
 def test_two_norms_that_nothing_brings_together_are_seen() -> None:
     assert verdicts(no_decay)["closing"] == "violated"
-
-
-def test_a_history_that_killed_units_is_not_forgotten() -> None:
-    """LayerNorm lets a hot population lose units for good; BatchNorm gives each its variance, and cannot."""
-    data = TeacherStudentSpec(inputs=16, classes=10, examples=512, redrawn=0.5)
-    meeting = msgspec.structs.replace(CHEAP, net=LAYER, data=data, inverses=(32, 48, 64, 128), hot=8.0)
-    assert verdicts(plain, meeting)["closing"] == "violated"
-
-
-@pytest.mark.nightly
-def test_a_clock_of_the_root_has_another_slope() -> None:
-    assert verdicts(root_of_the_decay, MANY)["slope"] != "holds"
-    assert verdicts(decay_written_first, MANY)["slope"] == "holds"
