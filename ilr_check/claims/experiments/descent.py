@@ -5,20 +5,19 @@ There is no noise: runs differ by their initial weights. Float64, since a settle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.func import functional_call, grad, grad_and_value, vmap
+from torch import Tensor
 
 from ilr_check.claims.claim import Context
+from ilr_check.claims.experiments.full_batch import FullBatch, Weights, inner, random_like, scaled
 from ilr_check.data import DataSpec
-from ilr_check.data.sets import load
-from ilr_check.nets.build import build, initial_parameters
+from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.seeds import derive
@@ -26,7 +25,6 @@ from ilr_check.theory.descent import edge, first_crossing, mean_rotation
 from ilr_check.train.noise import dot
 
 Array = NDArray[np.float64]
-Weights = dict[str, Tensor]
 
 LANES = 64
 FIRST_PRODUCTS = 60
@@ -102,24 +100,7 @@ class Descents:
 
     def __init__(self, descent: Descent, context: Context, *, rule: UpdateRule) -> None:
         self.descent, self._context, self._rule = descent, context, rule
-        data = load(descent.data, dtype=torch.float64, device=context.device)
-        module = build(descent.net, dtype=torch.float64, device=context.device)
-        x, y = data.x[: descent.examples], data.y[: descent.examples]
-
-        def loss(parameters: Weights) -> Tensor:
-            return nn.functional.cross_entropy(functional_call(module, parameters, (x,)), y)
-
-        def product(parameters: Weights, v: Weights) -> Weights:
-            # Backwards twice: torch's forward mode would import its deprecated torch.jit.
-            def along(at: Weights) -> Tensor:
-                slopes = grad(loss)(at)
-                return torch.stack([(slopes[name] * part).sum() for name, part in v.items()]).sum()
-
-            out: Weights = grad(along)(parameters)
-            return out
-
-        self._gradient: Callable[[Weights], tuple[Weights, Tensor]] = vmap(grad_and_value(loss))
-        self._product: Callable[[Weights, Weights], Weights] = vmap(product)
+        self._batch = FullBatch(descent.net, descent.data, descent.examples, context.device)
         self._parts: list[Descended] = []
         self._count = 0
 
@@ -143,15 +124,15 @@ class Descents:
         weights = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
         # Of the order of the edge whatever the LR, so that settling takes as long.
         start = (2.0 * descent.lr) ** 0.5
-        weights = {name: _scaled(w, start / dot(w, w).sqrt()) for name, w in weights.items()}
+        weights = {name: scaled(w, start / dot(w, w).sqrt()) for name, w in weights.items()}
         with torch.no_grad():
             for _ in range(descent.settle):
                 weights = self._step(weights, 0.0)[0]
-            top, direction = self._sharpness(weights, _random_like(weights, seeds), FIRST_PRODUCTS)
+            top, direction = self._batch.sharpness(weights, random_like(weights, seeds), FIRST_PRODUCTS)
             without = self._arm(weights, 0.0, direction, edges=False)
             now = torch.from_numpy(edge(descent.lr, descent.weight_decay, top.cpu().numpy())).to(device)
-            scaled = {name: _scaled(w, (now / descent.edge_start).sqrt()) for name, w in weights.items()}
-            decayed = self._arm(scaled, descent.weight_decay, direction, edges=True)
+            larger = {name: scaled(w, (now / descent.edge_start).sqrt()) for name, w in weights.items()}
+            decayed = self._arm(larger, descent.weight_decay, direction, edges=True)
         unit = float(mean_rotation(descent.intrinsic_lr))
         window = descent.window_steps
         looks = decayed.edge.shape[1]
@@ -174,10 +155,10 @@ class Descents:
         rotations, norms, losses, tops = [], [], [], []
         for t in range(self.descent.steps):
             if edges and t % EDGE_EVERY == 0:
-                top, v = self._sharpness(weights, v, LATER_PRODUCTS)
+                top, v = self._batch.sharpness(weights, v, LATER_PRODUCTS)
                 tops.append(top)
             new, loss = self._step(weights, weight_decay)
-            norms.append(0.5 * _inner(weights, weights).log())
+            norms.append(0.5 * inner(weights, weights).log())
             rotations.append(_rotation(weights, new))
             losses.append(loss)
             weights = new
@@ -195,20 +176,10 @@ class Descents:
         return _Arm(rotation, log_norm, of_loss, edge(self.descent.lr, weight_decay, sharpness))
 
     def _step(self, weights: Weights, weight_decay: float) -> tuple[Weights, Tensor]:
-        grads, loss = self._gradient(weights)
+        grads, loss = self._batch.gradient(weights)
         like = loss.new_tensor
         hyper = StepHyper(like(self.descent.lr), like(weight_decay), like(0.0), like(0.0))
         return {name: self._rule(w, grads[name], None, hyper)[0] for name, w in weights.items()}, loss
-
-    def _sharpness(self, weights: Weights, v: Weights, products: int) -> tuple[Tensor, Weights]:
-        """Largest curvature of each run by power iteration from ``v``, and its direction."""
-        top = torch.empty(0)
-        for _ in range(products):
-            length = _inner(v, v).sqrt()
-            v = {name: _scaled(part, 1.0 / length) for name, part in v.items()}
-            image = self._product(weights, v)
-            top, v = _inner(v, image), image
-        return top, v
 
 
 @dataclass(frozen=True)
@@ -229,24 +200,6 @@ def _crossing(path: Array, first: NDArray[np.intp]) -> Array:
 
 def _rotation(before: Weights, after: Weights) -> Tensor:
     """-log cos of the step of all tensors as one vector, from the part that turned."""
-    inner, norm2 = _inner(before, after), _inner(before, before)
-    turned = {name: after[name] - _scaled(w, inner / norm2) for name, w in before.items()}
-    return 0.5 * torch.log1p(_inner(turned, turned) * norm2 / inner**2)
-
-
-def _inner(a: Weights, b: Weights) -> Tensor:
-    return torch.stack([dot(part, b[name]) for name, part in a.items()]).sum(dim=0)
-
-
-def _scaled(w: Tensor, factor: Tensor) -> Tensor:
-    return w * factor.reshape(-1, *[1] * (w.dim() - 1))
-
-
-def _random_like(weights: Weights, seeds: Sequence[int]) -> Weights:
-    generators = [torch.Generator().manual_seed(derive("sharpness", seed)) for seed in seeds]
-    return {
-        name: torch.stack([torch.randn(w.shape[1:], generator=g, dtype=w.dtype) for g in generators]).to(
-            w.device
-        )
-        for name, w in weights.items()
-    }
+    along, norm2 = inner(before, after), inner(before, before)
+    turned = {name: after[name] - scaled(w, along / norm2) for name, w in before.items()}
+    return 0.5 * torch.log1p(inner(turned, turned) * norm2 / along**2)
