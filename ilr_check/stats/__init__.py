@@ -46,6 +46,7 @@ from ilr_check.stats.distribution import (
     pairwise_distances,
     planned_sd,
 )
+from ilr_check.stats.estimates import Estimate, estimate, may_be_lowest
 from ilr_check.stats.looks import Examination, Rates, examine, spend
 from ilr_check.stats.mean import MeanEquivalence, log_ratios, paired_differences
 from ilr_check.stats.permutation import permutation_p_value
@@ -65,6 +66,7 @@ __all__ = [
     "Design",
     "DistributionEquivalence",
     "ErrorBudget",
+    "Estimate",
     "Examination",
     "MeanEquivalence",
     "Rates",
@@ -76,10 +78,12 @@ __all__ = [
     "SlopeEquivalence",
     "TailIndex",
     "VerdictWord",
+    "estimate",
     "examine",
     "hill",
     "label_distribution_distance",
     "log_ratios",
+    "may_be_lowest",
     "paired_differences",
     "pairwise_distances",
     "permutation_p_value",
