@@ -1,0 +1,150 @@
+"""Whether usual recipes reach equilibrium: the progress of each of their phases, in closed form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Finding
+from ilr_check.evidence import Figure, Margin, Measured, Series
+from ilr_check.theory.progress import decoupled_progress, sgd_progress
+from ilr_check.theory.relaxation import time_to_within
+
+Array = NDArray[np.float64]
+
+CIFAR_EPOCH = 391
+"""Steps: 50 000 images in batches of 128."""
+_STEPWISE = ((1.0, 32_000), (0.1, 16_000), (0.01, 16_000))
+"""He et al. 2016 on CIFAR-10: the LR divided by 10 after 32 000 and 48 000 of 64 000 steps."""
+
+DROP = 10.0
+ARRIVED = float(time_to_within(0.25, DROP))
+"""Progress after which a drop by ten has brought the effective LR to within 10 % of its end: 3.66. At
+lambda_e = 1/4 a step is one unit of progress."""
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to train: ``phases`` are pairs of the mean factor on ``lr`` and the number of steps."""
+
+    name: str
+    lr: float
+    weight_decay: float
+    momentum: float = 0.0
+    decoupled: bool = False
+    """Updates of a fixed size, as AdamW makes them: the norm forgets at 2 lr wd instead of 4 lambda_e."""
+    phases: tuple[tuple[float, int], ...]
+    epoch: int | None = None
+    """Steps of an epoch, where one is usual."""
+
+    def progress(self) -> Array:
+        """Progress of the norm in each phase, [phases]."""
+        factors, steps = (np.array(column, dtype=float) for column in zip(*self.phases, strict=True))
+        return self._progress(factors * self.lr, steps)
+
+    @property
+    def time_constant(self) -> float:
+        """Steps at the full LR that make one unit of progress."""
+        return 1.0 / float(self._progress(self.lr, 1.0))
+
+    def _progress(self, lr: Any, steps: Any) -> Array:
+        if self.decoupled:
+            return decoupled_progress(lr, self.weight_decay, steps)
+        return sgd_progress(lr, self.weight_decay, self.momentum, steps)
+
+
+RECIPES = (
+    Recipe(name="SGD, lr 0.1, wd 5e-4", lr=0.1, weight_decay=5e-4, phases=_STEPWISE, epoch=CIFAR_EPOCH),
+    Recipe(
+        name="SGD, momentum 0.9, lr 0.1, wd 5e-4",
+        lr=0.1,
+        weight_decay=5e-4,
+        momentum=0.9,
+        phases=_STEPWISE,
+        epoch=CIFAR_EPOCH,
+    ),
+    Recipe(name="SGD, lr 0.8, wd 5e-4", lr=0.8, weight_decay=5e-4, phases=_STEPWISE, epoch=CIFAR_EPOCH),
+    Recipe(
+        name="AdamW, lr 1e-3, wd 0.1, cosine to 0 in 100 000 steps",
+        lr=1e-3,
+        weight_decay=0.1,
+        decoupled=True,
+        phases=((0.5, 100_000),),
+    ),
+    Recipe(
+        name="language model, AdamW, lr 3e-4, wd 0.1, cosine to a tenth in 100 000 steps",
+        lr=3e-4,
+        weight_decay=0.1,
+        decoupled=True,
+        phases=((0.55, 100_000),),
+    ),
+)
+
+
+def words() -> str:
+    """The table in one sentence."""
+    rows = []
+    for recipe in RECIPES:
+        steps = recipe.time_constant
+        epochs = f" = {steps / recipe.epoch:.1f} epochs" if recipe.epoch else ""
+        progress = ", ".join(f"{s:.2g}" for s in recipe.progress())
+        rows.append(f"{recipe.name}: {progress} (time constant {steps:,.0f} steps{epochs} at the first LR)")
+    return (
+        f"progress of the norm in each phase, where {ARRIVED:.2f} bring the effective LR within 10 % of its "
+        f"end after a drop by {DROP:g}: {'; '.join(rows)}"
+    )
+
+
+def reported(subject: dict[str, Any], figure: str) -> Finding:
+    """The table as a finding: closed forms, nothing measured and nothing judged."""
+    usual = RECIPES[1]
+    return Finding(
+        form="raw",
+        group="usual recipes",
+        subject=subject,
+        verdict="skipped",
+        quantity=f"progress of the norm in the phase after the first drop: {usual.name}",
+        measured=Measured(value=float(usual.progress()[1])),
+        expected=ARRIVED,
+        margin=Margin(),
+        n_runs=0,
+        counts=False,
+        figure=figure,
+        message=f"reported, not judged, from closed forms alone: {words()}",
+    )
+
+
+def drawn(name: str) -> Figure:
+    """The table as a figure: progress of each phase of each recipe."""
+    phases = np.arange(1.0, 1.0 + max(len(recipe.phases) for recipe in RECIPES))
+    series = [
+        Series(
+            name=recipe.name,
+            kind="points" if len(recipe.phases) == 1 else "line",
+            role="predicted",
+            x=phases[: len(recipe.phases)],
+            y=recipe.progress(),
+        )
+        for recipe in RECIPES
+    ]
+    enough = Series(
+        name="within 10 % of the end after a drop by 10",
+        kind="line",
+        role="reference",
+        x=phases,
+        y=np.full(len(phases), ARRIVED),
+    )
+    return Figure(
+        name=name,
+        title="Do usual recipes reach equilibrium?",
+        x_label="phase of the recipe",
+        y_label="progress of the norm",
+        y_log=True,
+        series=(*series, enough),
+        caption=(
+            "Progress 4 lambda_e t (AdamW: 2 lr wd t) of the phases between LR drops; closed forms, nothing "
+            "measured. Below the line a phase ends before the effective LR has come to its equilibrium."
+        ),
+    )

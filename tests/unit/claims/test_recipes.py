@@ -1,0 +1,53 @@
+"""The table of usual recipes, worked out by hand."""
+
+import math
+
+import pytest
+
+from ilr_check.claims.experiments.recipes import ARRIVED, CIFAR_EPOCH, RECIPES, drawn, words
+
+
+@pytest.mark.parametrize(
+    ("recipe", "steps"),
+    # 1/(4 lr wd/(1 - momentum)) for SGD, 1/(2 lr wd) for AdamW.
+    [
+        (RECIPES[0], 5_000),
+        (RECIPES[1], 500),
+        (RECIPES[2], 625),
+        (RECIPES[3], 5_000),
+        (RECIPES[4], 16_667),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_time_constants(recipe, steps: int) -> None:  # type: ignore[no-untyped-def]
+    assert recipe.time_constant == pytest.approx(steps, rel=1e-4)
+
+
+def test_epochs() -> None:
+    assert math.ceil(50_000 / 128) == CIFAR_EPOCH
+    assert RECIPES[0].time_constant / CIFAR_EPOCH == pytest.approx(12.8, abs=0.02)
+
+
+def test_progress_of_the_phases() -> None:
+    # 4 * 5e-4 * (32 000, 1 600, 160)
+    assert RECIPES[1].progress() == pytest.approx([64.0, 3.2, 0.32], rel=1e-12)
+    # 2 * 3e-5 * 0.55 * 100 000
+    assert RECIPES[4].progress() == pytest.approx([3.3], rel=1e-12)
+
+
+def test_where_a_drop_by_ten_has_arrived() -> None:
+    # [10 + 90 e^-s]^(-1/2) = 0.9 / sqrt(10)
+    assert (10.0 + 90.0 * math.exp(-ARRIVED)) ** -0.5 == pytest.approx(0.9 * 10**-0.5, rel=1e-12)
+
+
+def test_the_first_phase_arrives_and_the_later_ones_do_not() -> None:
+    stepwise = [recipe.progress() for recipe in RECIPES[:3]]
+    assert all(progress[0] > ARRIVED for progress in stepwise)
+    assert all((progress[1:] < ARRIVED).all() for progress in stepwise)
+
+
+def test_words_and_figure_hold_every_recipe() -> None:
+    text = words()
+    assert all(recipe.name in text for recipe in RECIPES)
+    assert "12.8 epochs" in text
+    assert [series.name for series in drawn("x").series][:-1] == [recipe.name for recipe in RECIPES]
