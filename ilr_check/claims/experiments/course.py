@@ -102,8 +102,12 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
 
         From the equilibrium of the base LR on, by the recursion with a^power in the place of a.
         """
+        intrinsic = 1.0 - decay_factor(self.schedule(), self.decays())[0] ** power
+        return self._log_path(power, math.sqrt(float(equilibrium_gamma(intrinsic, 1.0))) * self.lr)
+
+    def _log_path(self, power: float, start: float) -> Array:
+        """log effective LR at the grid for G^2 = 1, from the squared norm ``start`` on."""
         lr, a = self.schedule(), decay_factor(self.schedule(), self.decays()) ** power
-        start = math.sqrt(float(equilibrium_gamma(1.0 - a[0], 1.0))) * self.lr
         wd = np.divide(1.0 - a, lr, out=np.zeros_like(lr), where=lr > 0)
         path = squared_norm_path(start, np.ones(self.steps), lr, wd)[self.grid()]
         return np.asarray(np.log(lr[self.grid()] / path))
@@ -123,6 +127,10 @@ class CourseLaw:
     rivals: Callable[[Course], tuple[Array, ...]]
     """log effective LR at the grid under each rival of ``text``, for G^2 = 1."""
     caption: str
+    words: Callable[[TransferReadings[Course], int], str] = lambda readings, n: ""
+    """What the record says beside the verdict."""
+    kind: type[Course] = Course
+    """The courses of this claim, where they are more than that."""
 
     def claim(self) -> Claim:
         """The claim as the engine runs it."""
@@ -139,7 +147,7 @@ class CourseLaw:
 
     def judge(self, subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
         """Judge one course; tests plant defects through ``rule``."""
-        course = msgspec.convert(subject, type=Course)
+        course = msgspec.convert(subject, type=self.kind)
         lanes = fewer_lanes(course.net, context.device, course.looks[0])
         runs = TransferRuns(course, context, rule=rule, lanes=lanes)
         findings: list[Finding] = []
@@ -159,6 +167,7 @@ class CourseLaw:
                     examination,
                     form="transfer",
                     n_steps=course.steps if n else 0,
+                    message=self.words(readings, n) if n else "",
                     rival_values={rival.name: _farthest(rival) for rival in self._rivals(course)},
                     **about,
                 )
