@@ -11,8 +11,10 @@ QUESTION = Question(
     ),
     why="That is what people do: they stop soon after the last drop and keep the best checkpoint.",
     experiment=(
-        "Two equilibria, of a large and of a small λₑ, each followed by a phase of tiny effective LR "
-        "without decay; the metrics before and right after are compared across independent runs."
+        "Two equilibria, of a large and of a small λₑ, each reached with two LRs and followed by a phase of "
+        "tiny effective LR without decay. Judged: right after the drop, held-out and training loss are the "
+        "same for both LRs at either λₑ, and not for both λₑ. Reported with intervals: which λₑ is better, "
+        "at equilibrium and right after the drop, and the best λₑ of a sweep."
     ),
     claims=("after-the-drop", "two-phases", "equilibrium-forgets"),
     equation="metric after the drop = f(λₑ of the phase before it)",
@@ -20,5 +22,9 @@ QUESTION = Question(
         "The conjecture says which variable decides: the λₑ of the phase before the drop, and nothing "
         "earlier than about 1/λₑ steps before it. It gives f no shape and no sign."
     ),
-    open="Which side is better, and by how much, on other data and nets than those measured.",
+    open=(
+        "Which side is better, and by how much, on other data and nets than those measured: theory gives no "
+        "sign. Equality is shown up to a quarter of what eight times λₑ makes, so a trace of the LR below "
+        "that is not seen."
+    ),
 )

@@ -14,7 +14,8 @@ QUESTION = Question(
     why="The paper's conclusion on small LRs rests on schedules that few would use today.",
     experiment=(
         "Effective LR along a cosine against the prediction, with the point at which the norm freezes; a "
-        "sweep of λₑ down past the optimum, for the metric at equilibrium and for the one after the drop."
+        "sweep of λₑ down, past the optimum where there is one, for the held-out loss at equilibrium and for "
+        "the one after a phase of tiny effective LR without decay, with the levels that may be the best."
     ),
     claims=("after-the-drop", "schedule-law", "drop-before-equilibrium"),
     equation="the norm freezes where 4λ·∫ₜᵀη < 1: the last (3/(π²λₑT))^(1/3) of a cosine",
@@ -25,7 +26,8 @@ QUESTION = Question(
     ),
     theory=("sgd.squared_norm_path", "relaxation.memory_rate"),
     open=(
-        "The optimum of λₑ and its reason: the sweep finds it for the nets and data tried, nothing predicts "
-        "it."
+        "The optimum of λₑ and its reason: the sweep finds it for the nets and data tried, or says that it "
+        "lies at or below the smallest λₑ tested; nothing predicts it. No other schedule is compared with a "
+        "cosine at equal cost."
     ),
 )
