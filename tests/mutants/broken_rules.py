@@ -44,6 +44,15 @@ def decay_not_dropped(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper)
     return plain(w, g, buffer, h._replace(weight_decay=torch.full_like(h.weight_decay, FIRST_DECAY)))
 
 
+def decay_without_lr(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
+    """Decay by weight_decay alone, right at the first LR."""
+    return (1.0 - FIRST_LR * h.weight_decay) * w - h.lr * g, None
+
+
+def decay_left_out(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
+    return w - h.lr * g, None
+
+
 def decay_squared(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
     """lr^2 wd^2 for lr wd, scaled to agree at lambda_e = 0.05."""
     return (1.0 - (h.lr * h.weight_decay) ** 2 / 0.05) * w - h.lr * g, None

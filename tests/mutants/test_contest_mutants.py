@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 import torch
-from broken_rules import decay_written_first
+from broken_rules import decay_without_lr, decay_written_first
 from torch import Tensor
 
 from ilr_check.claims import init_lr_forgotten, two_phases
@@ -35,13 +35,6 @@ def decay_of_the_first_step(
     assert buffer is not None
     kept = torch.where(buffer == 0.0, h.lr * h.weight_decay, buffer)
     return (1.0 - kept) * w - h.lr * g, kept
-
-
-def decay_without_lr(
-    w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper
-) -> tuple[Tensor, Tensor | None]:
-    """Decay by weight_decay alone, right at the lr of the reference."""
-    return (1.0 - 0.5 * h.weight_decay) * w - h.lr * g, buffer
 
 
 def faster(course: Course) -> Course:

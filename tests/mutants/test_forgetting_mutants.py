@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from torch import Tensor
+from broken_rules import decay_without_lr
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.equilibrium_forgets import LAW, contest
 from ilr_check.claims.experiments.functions import Phase
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train import compiling
 
 LEVEL = 3.2e-2
@@ -34,13 +34,6 @@ HASTY = msgspec.structs.replace(
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
-
-
-def decay_without_lr(
-    w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper
-) -> tuple[Tensor, Tensor | None]:
-    """Decay by weight_decay alone, right at the lr of the reference."""
-    return (1.0 - 0.5 * h.weight_decay) * w - h.lr * g, buffer
 
 
 def verdict(rule: UpdateRule = plain, **changes: object) -> str:
