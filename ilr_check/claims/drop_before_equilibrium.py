@@ -158,7 +158,7 @@ LAW = CourseLaw(
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """One unit a course of the norm, and one for the functions of each net."""
+    """One unit a course of the norm, one for the functions of each net, and the table of recipes."""
     functions = (
         Unit(
             claim=TEXT.id,
@@ -168,27 +168,33 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
         )
         for early in early_drops(profile, seed)
     )
-    return (*LAW.plan(profile, seed), *functions)
+    table = Unit(
+        claim=TEXT.id,
+        title=f"{TEXT.id}: usual recipes",
+        subject={"title": "usual recipes", "recipes": msgspec.to_builtins(recipes.RECIPES)},
+    )
+    return (*LAW.plan(profile, seed), *functions, table)
 
 
 def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
     """Judge the norm along one course, or the functions of all; tests plant defects through ``rule``."""
+    if "recipes" in subject:
+        name = file_name(TEXT.id, "recipes")
+        return Judged((recipes.reported(subject, name),), (recipes.drawn(name),))
     if "phases" in subject:
         return LAW.judge(subject, context, rule=rule)
     early = msgspec.convert(subject, type=Early)
     runs = EarlyRuns(early, context, rule)
-    names = tuple(file_name(TEXT.id, early.title, part) for part in ("distance", "metric", "recipes"))
+    names = tuple(file_name(TEXT.id, early.title, part) for part in ("distance", "metric"))
     findings, used = [], 0
     for decided in early.decisions():
         found, n = judged(runs, decided, _decision(early, decided), subject, context, names[0])
         findings.append(found)
         used = max(used, n)
-    drawn = [recipes.drawn(names[2])]
-    if used:
-        findings.append(final_metric(runs, used, subject, names[1]))
-        drawn += figures(runs, used, (names[0], names[1]))
-    findings.append(recipes.reported(subject, names[2]))
-    return Judged(tuple(findings), tuple(drawn))
+    if not used:
+        return Judged(tuple(findings))
+    findings.append(final_metric(runs, used, subject, names[1]))
+    return Judged(tuple(findings), figures(runs, used, (names[0], names[1])))
 
 
 def _decision(early: Early, decided: str) -> str:

@@ -120,3 +120,8 @@ def test_after_a_drop_a_decay_without_lr_is_seen(rule: UpdateRule, verdict: str)
 
 def test_after_a_drop_lr_counts_where_there_was_no_time_to_forget() -> None:
     assert "holds" not in flow_verdicts(length=0.3).values()
+
+
+def test_a_pair_outside_the_sweep_is_refused() -> None:
+    with pytest.raises(ValueError, match="two of levels"):
+        msgspec.structs.replace(FLOWS, pair=(1e-3, 0.128))

@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from ilr_check.claims.claim import Context
+from ilr_check.claims.drop_before_equilibrium import CLAIM
 from ilr_check.claims.experiments.recipes import ARRIVED, CIFAR_EPOCH, RECIPES, drawn, words
 
 
@@ -51,3 +53,12 @@ def test_words_and_figure_hold_every_recipe() -> None:
     assert all(recipe.name in text for recipe in RECIPES)
     assert "12.8 epochs" in text
     assert [series.name for series in drawn("x").series][:-1] == [recipe.name for recipe in RECIPES]
+
+
+def test_the_table_is_a_unit_of_its_own_and_judges_nothing() -> None:
+    table = CLAIM.plan("quick", 0)[-1]
+    assert not table.decisions
+    judged = CLAIM.judge(table.subject, Context(seed=0, profile="quick"))
+    (finding,), (figure,) = judged.findings, judged.figures
+    assert (finding.verdict, finding.counts, finding.figure) == ("skipped", False, figure.name)
+    assert finding.measured.value == pytest.approx(3.2, rel=1e-12)
