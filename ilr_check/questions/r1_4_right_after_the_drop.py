@@ -24,7 +24,8 @@ QUESTION = Question(
     ),
     open=(
         "Which side is better, and by how much, on other data and nets than those measured: theory gives no "
-        "sign. Equality is shown up to a quarter of what eight times λₑ makes, so a trace of the LR below "
-        "that is not seen."
+        "sign. Equality is shown up to a quarter of what eight times λₑ makes, so a smaller trace "
+        "of the LR passes. One may last for many times 1/λₑ, longer in a phase of flow than in the noise, as "
+        "the weights do not mix; the record shows both LRs at either λₑ."
     ),
 )

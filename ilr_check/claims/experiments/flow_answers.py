@@ -56,7 +56,7 @@ def optimum(runs: FlowRuns, when: str, after: int, subject: dict[str, Any], figu
     best, may_be = runs.best("held-out loss", after)
     left = [level for level, left in zip(sweep.levels, may_be, strict=True) if left]
     smallest, largest = min(sweep.levels), max(sweep.levels)
-    where = f"from {min(left):g} to {max(left):g}" if len(left) > 1 else f"{best:g}"
+    where = f"from {min(left):g} to {max(left):g}" if len(left) > 1 else f"at {best:g} alone"
     if smallest in left:
         where = f"at or below {max(left):g}, and {smallest:g} is the smallest tested"
     means = ", ".join(
