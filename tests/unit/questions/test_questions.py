@@ -1,4 +1,4 @@
-"""The reviewers' questions: every one is there, every claim it names exists or is planned, and back."""
+"""The reviewers' questions: every one is there, every claim it names exists, and back."""
 
 import importlib
 
@@ -12,24 +12,6 @@ from ilr_check.questions import Question, select
 NUMBERS = {"R1": [*"abt", *range(1, 9)], "R2": range(1, 12), "R3": range(1, 6), "R4": range(1, 5)}
 EXPECTED = {f"{review}.{number}" for review, numbers in NUMBERS.items() for number in numbers}
 
-# Claims that are announced and not written yet; a name may stay here once its claim is there.
-PLANNED = {
-    "after-the-drop",
-    "deep-bn",
-    "drop-before-equilibrium",
-    "equilibrium-forgets",
-    "function-mixing-time",
-    "gd-is-not-gradient-flow",
-    "heavy-tails",
-    "init-lr-forgotten",
-    "larger-data",
-    "muon-equilibrium",
-    "no-parameter-mixing",
-    "other-norms",
-    "periodic-behaviour",
-    "two-phases",
-    "wd-threshold",
-}
 WITHOUT_CLAIMS = {"R3.5": "it asks for a tool, and no measurement shows that a tool is clear"}
 NO_QUESTION: dict[str, str] = {}
 """Statistical claims that no reviewer asked for, with the reason why they are there."""
@@ -43,8 +25,8 @@ def test_every_point_of_the_reviews_has_its_page() -> None:
 
 
 @pytest.mark.parametrize("question", EVERY, ids=lambda question: question.id)
-def test_a_question_names_claims_that_exist_or_are_planned(question: Question) -> None:
-    assert set(question.claims) <= set(catalogue()) | PLANNED
+def test_a_question_names_claims_that_exist(question: Question) -> None:
+    assert set(question.claims) <= set(catalogue())
     assert len(set(question.claims)) == len(question.claims)
     assert bool(question.claims) != (question.id in WITHOUT_CLAIMS)
 
@@ -70,7 +52,7 @@ def test_the_theory_named_on_a_page_is_code(name: str) -> None:
     assert callable(getattr(importlib.import_module(f"ilr_check.theory.{module}"), function))
 
 
-@pytest.mark.parametrize("name", sorted(set(catalogue()) | PLANNED | {"none-of-this-name"}))
+@pytest.mark.parametrize("name", sorted({*catalogue(), "none-of-this-name"}))
 def test_a_claim_is_here_if_the_catalogue_has_it(name: str) -> None:
     assert questions.is_here(name) == (name in catalogue())
 
