@@ -26,8 +26,8 @@ TEXT = ClaimText(
     id="function-mixing-time",
     title="Two histories become one distribution of predictions in a time of order 1/lambda_e",
     statement=(
-        "A population that comes from eight times lambda_e and one that has long had it end at the same "
-        "distribution of predictions on held-out inputs, and the time that this takes is proportional to "
+        "A population that comes from eight times lambda_e and one that has long been at lambda_e end at "
+        "the same distribution of predictions on held-out inputs, and the time that this takes is proportional to "
         "1/lambda_e, from equal gamma_0/gamma*."
     ),
     equation="T_f = Σₜ D(t) / D(t₁) ∝ 1/λₑ,  D the distance between the distributions of predictions",
