@@ -262,8 +262,8 @@ def _figures(runs: DecayRuns, name: str, n: int) -> tuple[Figure, ...]:
             "cosine to the initial weights",
             1.0,
             "Decays and lengths fall on one curve of the rotation, and one and the same decay lies at both "
-            "of its ends: there is no decay below which nothing mixes without saying in how many steps. Where "
-            "there are labels to learn, a basin holds the direction above the line.",
+            "of its ends: there is no decay below which nothing mixes without saying in how many steps. "
+            "Where there are labels to learn, a basin holds the direction above the line.",
             points(lambda cell: runs.cosines(cell, n).mean(axis=1)),
         ),
         figure(

@@ -41,7 +41,7 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     title: str
     net: NetSpec
     data: DataSpec
-    inverses: tuple[int, ...] = (32, 64, 128, 256)
+    inverses: tuple[int, ...] = (32, 64, 128, 256, 512)
     lr: float = 0.5
     hot: float = 8.0
     start_norm: float = 4.0
