@@ -37,7 +37,7 @@ QUESTION = Question(
     open=(
         "For the norm this is derived. For functions it is the paper's conjecture: a slope of 2 (diffusion "
         "limited by curvature) or exponential growth would refute it, and no run proves it for all nets. "
-        "Judged is one history, from hot, on one net with BatchNorm, over eightfold to sixteenfold λₑ. In "
+        "Judged is one history, from hot, on one net with BatchNorm, over a sixteenfold range of λₑ. In "
         "pilots other cases were not proportional over such a range: after a cold history on small nets "
         "learning took the longest, and a net with LayerNorm lost units for good in its hot phase, which "
         "no time brings back."
