@@ -39,7 +39,7 @@ QUESTION = Question(
         "limited by curvature) or exponential growth would refute it, and no run proves it for all nets. "
         "Judged is one history, from hot, on one net with BatchNorm, over a sixteenfold range of λₑ. In "
         "pilots other cases were not proportional over such a range: after a cold history on small nets "
-        "learning took the longest, and a net with LayerNorm lost units for good in its hot phase, which "
-        "no time brings back."
+        "learning took the longest, and in a net with LayerNorm half of the distance stayed, where many "
+        "units were dead after the hot phase; whether that is the cause was not tested."
     ),
 )
