@@ -33,7 +33,8 @@ BESIDE = {
 
 def test_the_verdict_is_that_of_the_run() -> None:
     found = answer("R1.a", DIRECT)
-    assert (found.verdict, found.state) == ("holds", "1 of 5 claims judged")
+    count = len(found.question.claims)
+    assert (found.verdict, found.state) == ("holds", f"1 of {count} claims judged")
     assert found.figure is not None
     assert found.figure.figure.name == "recovery"
 
