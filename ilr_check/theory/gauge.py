@@ -25,6 +25,9 @@ def growth_factor(eta: float, lam: float, mu: float) -> float:
     limit = (1.0 - math.sqrt(mu)) ** 2
     if not eta * lam <= limit:
         raise ValueError(f"eta lam = {eta * lam!r} with mu = {mu!r}: must be at most {limit:.6g}")
+    if mu == 0.0:
+        # Where eta lam is nearly 1 the square root below would lose half of the digits.
+        return 1.0 - eta * lam
     # 1 - alpha is the smaller root of y^2 - (1 - mu + eta lam) y + eta lam = 0, and small: no cancellation.
     middle = 1.0 - mu + eta * lam
     return 1.0 - 2.0 * eta * lam / (middle + math.sqrt(max(0.0, middle**2 - 4.0 * eta * lam)))

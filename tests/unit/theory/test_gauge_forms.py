@@ -14,6 +14,11 @@ def test_growth_factor_is_the_larger_root(eta: float, lam: float, mu: float) -> 
     assert growth_factor(eta, lam, mu) == pytest.approx(max(roots.real), rel=1e-12)
 
 
+@pytest.mark.parametrize("gap", [1e-3, 1e-8, 2.0**-53])
+def test_without_momentum_no_digit_is_lost_where_eta_lam_is_nearly_one(gap: float) -> None:
+    assert growth_factor(1.0, 1.0 - gap, 0.0) == 1.0 - (1.0 - gap)
+
+
 def test_without_decay_nothing_grows_exactly() -> None:
     assert growth_factor(1.0, 0.0, 0.99) == 1.0
 
