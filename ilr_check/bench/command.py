@@ -21,6 +21,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--steps", default=256, show_default=True, help="Steps of a sample, if time allows.")
 @click.option("--seconds", default=0.5, show_default=True, help="After this a sample ends with its block.")
 @click.option("--rounds", default=3, show_default=True, help="Samples of each path, taken in turn.")
+@click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda")
 @click.option("--scaling", is_flag=True, help="Also fit cost against runs, width, depth, batch and steps.")
 @click.option("--json", "json_file", help="Write the numbers here; - is standard output, and nothing else.")
 @click.option("--markdown", type=_file, help="Write the page here.")
@@ -33,6 +34,7 @@ def bench(
     steps: int,
     seconds: float,
     rounds: int,
+    device: str,
     scaling: bool,
     json_file: str | None,
     markdown: Path | None,
@@ -44,6 +46,7 @@ def bench(
     ILR_CHECK_THREADS sets the threads of every path. A path that cannot be taken here is left out, with
     the reason.
     """
+    from ilr_check.api import checked_device
     from ilr_check.bench import tables
     from ilr_check.bench.figure import write_figure
     from ilr_check.bench.measure import Plan
@@ -58,6 +61,7 @@ def bench(
         steps=steps,
         seconds=seconds,
         rounds=rounds,
+        device=checked_device(device),
     )
     found = run_bench(plan, scaling=scaling)
     if json_file is not None and json_file != "-":

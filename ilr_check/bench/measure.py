@@ -33,6 +33,7 @@ class Plan:
     steps: int = 256
     seconds: float = 0.5
     rounds: int = 5
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for name, values, low, high in (
@@ -132,7 +133,11 @@ class Point:
 
 @contextmanager
 def open_cells(
-    wanted: Sequence[tuple[Workload, PathName]], threads: int, absent: list[Absent], progress: Progress
+    wanted: Sequence[tuple[Workload, PathName]],
+    threads: int,
+    device: str,
+    absent: list[Absent],
+    progress: Progress,
 ) -> Iterator[list[Cell]]:
     """Processes for these paths; what cannot be taken goes to ``absent``."""
     with ExitStack() as stack:
@@ -141,7 +146,7 @@ def open_cells(
             progress(f"{workload.name}, {path}: starting")
             worker = Worker(threads)
             stack.callback(worker.close)
-            answer = worker.ask(Begin(path=path, workload=workload, threads=threads))
+            answer = worker.ask(Begin(path=path, workload=workload, threads=threads, device=device))
             if "absent" in answer:
                 absent.append(Absent(path=path, workload=workload.name, reason=answer["absent"]))
             else:
@@ -170,7 +175,8 @@ def measure(plan: Plan, threads: int, progress: Progress) -> tuple[list[Row], li
     rows: list[Row] = []
     absent: list[Absent] = []
     for workload in plan.workloads:
-        with open_cells([(workload, path) for path in plan.paths], threads, absent, progress) as cells:
+        wanted = [(workload, path) for path in plan.paths]
+        with open_cells(wanted, threads, plan.device, absent, progress) as cells:
             for runs in sorted(set(plan.runs)):
                 points = [Point(cell, runs, plan.steps) for cell in cells]
                 take_samples(points, seconds=plan.seconds, rounds=plan.rounds, progress=progress)

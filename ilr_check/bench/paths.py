@@ -22,7 +22,9 @@ from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.norms import Norm
 from ilr_check.optim.sgd import plain
 from ilr_check.train.blackbox import BlackBox
+from ilr_check.train.choice import usual_lanes
 from ilr_check.train.compiling import has_compiler
+from ilr_check.train.determinism import reproducible
 from ilr_check.train.fleet import BLOCK, Fleet, Runs
 
 LOOPED = 4
@@ -30,7 +32,7 @@ LOOPED = 4
 FEWEST_STEPS = 2
 """Of a sample, however slow."""
 LIMIT_RUNS = 8
-"""Runs whose products are taken at once for the limit: their factors still fit the caches."""
+"""Runs whose products are taken at once for the limit on a CPU: their factors still fit the caches."""
 
 
 class Unavailable(Exception):
@@ -53,27 +55,27 @@ class Path(Protocol):
         """How many of the runs a sample trains."""
 
 
-def make(path: PathName, workload: Workload) -> Path:
+def make(path: PathName, workload: Workload, device: str = "cpu") -> Path:
     """The path, ready to warm up; raises ``Unavailable`` where this machine lacks what it needs."""
     if path == "loop":
-        return Loop(workload)
+        return Loop(workload, device)
     if path == "limit":
-        return Limit(workload)
+        return Limit(workload, device)
     if path == "jax":
         from ilr_check.bench.jax_path import JaxPath
 
         return JaxPath(workload)
     if path in ("compiled", "blackbox") and not has_compiler():
         raise Unavailable("there is no C++ compiler, so nothing can be compiled; install g++")
-    return FleetPath(workload, path)
+    return FleetPath(workload, path, device)
 
 
 class Loop:
     """One net after the other as one would write it: stock norm layers and a real optimizer."""
 
-    def __init__(self, workload: Workload) -> None:
-        self.workload = workload
-        self.data = load(DATA, dtype=torch.float32)
+    def __init__(self, workload: Workload, device: str = "cpu") -> None:
+        self.workload, self.device = workload, device
+        self.data = load(DATA, dtype=torch.float32, device=device)
 
     def timed(self, runs: int) -> int:
         return min(runs, LOOPED)
@@ -92,23 +94,30 @@ class Loop:
         return 1e6 * sum(s for s, _ in spent) / sum(done for _, done in spent)
 
     def _train(self, seed: int, steps: int, seconds: float) -> tuple[float, int]:
-        net = stock_net(self.workload)
+        net = stock_net(self.workload).to(self.device)
         net.load_state_dict(initial_parameters(self.workload.net, seed, dtype=torch.float32), strict=False)
         optimizer = torch.optim.SGD(
             net.parameters(), lr=self.workload.lr, weight_decay=self.workload.weight_decay
         )
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(self.device).manual_seed(seed)
         x, y, size = self.data.x, self.data.y, (self.workload.batch_size,)
-        begin = time.perf_counter()
+        begin = finished(self.device)
         done, now = 0, begin
         while done < steps and (done < FEWEST_STEPS or now - begin < seconds):
-            rows = torch.randint(len(x), size, generator=generator)
+            rows = torch.randint(len(x), size, generator=generator, device=self.device)
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(net(x[rows]), y[rows])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             done, now = done + 1, time.perf_counter()
-        return now - begin, done
+        return finished(self.device) - begin, done
+
+
+def finished(device: str) -> float:
+    """The time in seconds, once the device has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def stock_net(workload: Workload) -> nn.Module:
@@ -130,8 +139,10 @@ class _EnoughError(Exception):
 class FleetPath:
     """The fleet as it ships, with ``compile`` decided by the path; a record each block of steps."""
 
-    def __init__(self, workload: Workload, path: PathName) -> None:
-        self.workload, self.path = workload, path
+    def __init__(self, workload: Workload, path: PathName, device: str = "cpu") -> None:
+        self.workload, self.path, self.device = workload, path, device
+        # Of a GPU, whose caches are not the matter, what a user gets who names no lanes.
+        self.lanes = workload.lanes if device == "cpu" else usual_lanes(workload.net, device)
         self._fleets: dict[int, tuple[Fleet, float]] = {}
 
     def timed(self, runs: int) -> int:
@@ -142,7 +153,8 @@ class FleetPath:
 
     def train(self, runs: int, steps: int) -> None:
         fleet, _ = self._fleet(runs)
-        fleet.train(self._runs(runs), steps, record_every=BLOCK)
+        with reproducible(self.device):
+            fleet.train(self._runs(runs), steps, record_every=BLOCK)
 
     def sample(self, runs: int, steps: int, seconds: float) -> float:
         """Time all blocks of steps but the first of each chunk of runs: that one has the set-up in it."""
@@ -152,11 +164,11 @@ class FleetPath:
         stamps: list[float] = []
 
         def stamp(fraction: float) -> None:
-            stamps.append(time.perf_counter())
+            stamps.append(finished(self.device))
             if len(stamps) >= 2 and stamps[-1] - begin >= seconds:
                 raise _EnoughError
 
-        with suppress(_EnoughError):
+        with suppress(_EnoughError), reproducible(self.device):
             fleet.train(self._runs(runs), blocks * BLOCK, record_every=BLOCK, progress=stamp)
         spent, run_steps = 0.0, 0
         for number in range(1, len(stamps)):
@@ -167,7 +179,7 @@ class FleetPath:
         return 1e6 * spent / run_steps
 
     def _fleet(self, runs: int) -> tuple[Fleet, float]:
-        lanes = min(runs, self.workload.lanes)
+        lanes = min(runs, self.lanes)
         if lanes not in self._fleets:
             fleet = Fleet(
                 self.workload.net,
@@ -175,14 +187,16 @@ class FleetPath:
                 batch_size=self.workload.batch_size,
                 rule=BlackBox(torch.optim.SGD, layout="shared") if self.path == "blackbox" else plain,
                 dtype=torch.float32,
+                device=self.device,
                 lanes=lanes,
                 compile=self.path != "eager",
             )
             seconds = []
             for _ in range(2):
                 begin = time.perf_counter()
-                fleet.train(self._runs(lanes), FEWEST_STEPS, record_every=BLOCK)
-                seconds.append(time.perf_counter() - begin)
+                with reproducible(self.device):
+                    fleet.train(self._runs(lanes), FEWEST_STEPS, record_every=BLOCK)
+                seconds.append(finished(self.device) - begin)
             self._fleets[lanes] = fleet, seconds[0] - seconds[1] if self.path != "eager" else 0.0
         return self._fleets[lanes]
 
@@ -193,12 +207,12 @@ class FleetPath:
 class Limit:
     """The matrix products of the step alone, batched over runs, on factors that are there already."""
 
-    def __init__(self, workload: Workload) -> None:
-        self.products = products(workload)
+    def __init__(self, workload: Workload, device: str = "cpu") -> None:
+        self.products, self.device = products(workload), device
         self._factors: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
     def timed(self, runs: int) -> int:
-        return min(runs, LIMIT_RUNS)
+        return min(runs, LIMIT_RUNS) if self.device == "cpu" else runs
 
     def compile(self, runs: int) -> float:
         return 0.0
@@ -209,20 +223,22 @@ class Limit:
 
     def sample(self, runs: int, steps: int, seconds: float) -> float:
         count = self.timed(runs)
-        begin = time.perf_counter()
+        begin = finished(self.device)
         done, now = 0, begin
         while done < steps and (done < FEWEST_STEPS or now - begin < seconds):
             self._once(count)
             done, now = done + 1, time.perf_counter()
-        return 1e6 * (now - begin) / (done * count)
+        return 1e6 * (finished(self.device) - begin) / (done * count)
 
     def _once(self, runs: int) -> None:
         if runs not in self._factors:
             self._factors[runs] = [
                 (
-                    torch.randn(1, runs * rows, inner) if shared else torch.randn(runs, rows, inner),
-                    torch.randn(1 if shared else runs, inner, columns),
-                    torch.empty(1, runs * rows, columns) if shared else torch.empty(runs, rows, columns),
+                    torch.randn(*((1, runs * rows) if shared else (runs, rows)), inner, device=self.device),
+                    torch.randn(1 if shared else runs, inner, columns, device=self.device),
+                    torch.empty(
+                        (1, runs * rows, columns) if shared else (runs, rows, columns), device=self.device
+                    ),
                 )
                 for rows, inner, columns, shared in self.products
             ]

@@ -33,10 +33,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     ``us_per_run_step`` is the median of ``samples``, one a round; sample i of every path of a workload and
     number of runs was taken in the same round i. ``peak_mib`` is the peak resident memory of training all,
-    above its size before, when everything was compiled and had trained once; ``None`` where the system does
-    not tell. ``compile_seconds`` is what the first training took longer than the second, with empty caches.
-    ``timed_runs``: a loop costs the same for every net, so only so many are timed; and of JAX so many that a
-    call takes seconds.
+    above its size before, when everything was compiled and had trained once, and on a GPU what torch takes
+    there; ``None`` where nobody tells. ``compile_seconds`` is what the first training took longer than the
+    second, with empty caches. ``timed_runs``: a loop costs the same for every net, so only so many are timed;
+    and of JAX so many that a call takes seconds.
     """
 
     workload: str
@@ -76,6 +76,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     machine: dict[str, Any]
     versions: dict[str, str]
     rounds: int
+    device: str = "cpu"
     rows: tuple[Row, ...]
     absent: tuple[Absent, ...] = ()
     scaling: tuple[Fit, ...] = ()

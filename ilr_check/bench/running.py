@@ -25,11 +25,17 @@ def run_bench(plan: Plan, *, scaling: bool = False) -> Bench:
         if scaling:
             path: PathName = "compiled" if has_compiler() else "eager"
             fits, missing = measure_scaling(
-                path, threads=count, rounds=plan.rounds, seconds=plan.seconds, progress=progress
+                path,
+                threads=count,
+                device=plan.device,
+                rounds=plan.rounds,
+                seconds=plan.seconds,
+                progress=progress,
             )
             absent += missing
         machine = {"processor": _processor()} | current_hardware()
     return Bench(
+        device=plan.device,
         machine=machine,
         versions=_versions(),
         rounds=plan.rounds,

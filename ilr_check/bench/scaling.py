@@ -56,7 +56,7 @@ def exponent(values: Sequence[float], costs: Sequence[float]) -> tuple[float, fl
 
 
 def measure_scaling(
-    path: PathName, *, threads: int, rounds: int, seconds: float, progress: Progress
+    path: PathName, *, threads: int, device: str, rounds: int, seconds: float, progress: Progress
 ) -> tuple[list[Fit], list[Absent]]:
     """One fit an axis; the points of an axis are sampled in turn, like the paths of a workload."""
     fits: list[Fit] = []
@@ -64,7 +64,7 @@ def measure_scaling(
     for axis in AXES:
         # One process serves all numbers of runs or steps, which share a net; every other net has its own.
         workloads = list(dict.fromkeys(axis.workload(value) for value in axis.values))
-        with open_cells([(w, path) for w in workloads], threads, absent, progress) as cells:
+        with open_cells([(w, path) for w in workloads], threads, device, absent, progress) as cells:
             if absent:
                 break
             by_workload = {cell.workload: cell for cell in cells}

@@ -84,7 +84,7 @@ Made by `ilr-check bench --markdown`; do not edit. Every path runs in a process 
 are sampled in turn, {bench.rounds} rounds. Times are medians; a ratio is the median of the ratios of samples
 of the same round, so what slows the machine for a while cancels. Times are of steps in the middle of a
 training; drawing initial weights and compiling are not in them. float32, plain SGD with weight decay,
-scikit-learn digits. The fleet records each 32nd step.
+scikit-learn digits. Device: {bench.device}. The fleet records each 32nd step.
 
 {machine}. {versions}.
 

@@ -12,6 +12,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path as File
 from typing import Any, TextIO
 
@@ -34,6 +36,7 @@ class Begin(Order, frozen=True, kw_only=True, tag="begin"):
     path: PathName
     workload: Workload
     threads: int
+    device: str = "cpu"
 
 
 class Warm(Order, frozen=True, kw_only=True, tag="warm"):
@@ -54,22 +57,18 @@ class Sample(Order, frozen=True, kw_only=True, tag="sample"):
 def serve(orders: TextIO, answers: TextIO) -> None:
     """Answer orders until they end; what goes wrong is answered as ``absent`` or ``error``."""
     path: Any = None
+    begun: Any = None
     for line in orders:
         order = msgspec.json.decode(line, type=Begin | Warm | Sample)
         answer: dict[str, Any] = {}
         try:
             if isinstance(order, Begin):
-                path = _begin(order)
+                path, begun = _begin(order), order
             elif path is None:
                 raise RuntimeError("the first order must be to begin")
             elif isinstance(order, Warm):
                 answer["compile_seconds"] = path.compile(order.runs)
-                give_back()
-                resident = memory_mib("VmRSS")
-                forget_peak()
-                path.train(order.runs, WARM_STEPS)
-                peak = memory_mib("VmHWM")
-                answer["peak_mib"] = None if peak is None or resident is None else max(0.0, peak - resident)
+                answer["peak_mib"] = _peak_mib(partial(path.train, order.runs, WARM_STEPS), begun)
                 answer["timed_runs"] = path.timed(order.runs)
             elif order.whole:
                 begin = time.perf_counter()
@@ -85,6 +84,8 @@ def serve(orders: TextIO, answers: TextIO) -> None:
 
 
 def _begin(order: Begin) -> Any:
+    if order.path == "jax":
+        os.environ |= {"JAX_PLATFORMS": order.device, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if order.path == "jax" and hasattr(os, "sched_setaffinity"):
         # XLA makes a pool as large as the cores it may use, and has no other setting for all of its pools.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order.threads])
@@ -93,7 +94,29 @@ def _begin(order: Begin) -> Any:
     from ilr_check.bench.paths import make
 
     torch.set_num_threads(order.threads)
-    return make(order.path, order.workload)
+    return make(order.path, order.workload, order.device)
+
+
+def _peak_mib(work: Callable[[], None], begun: Begin) -> float | None:
+    """What ``work`` takes at its peak above what was there before; ``None`` where nobody tells."""
+    if begun.device == "cuda":
+        return None if begun.path == "jax" else _gpu_peak_mib(work)
+    give_back()
+    resident = memory_mib("VmRSS")
+    forget_peak()
+    work()
+    peak = memory_mib("VmHWM")
+    return None if peak is None or resident is None else max(0.0, peak - resident)
+
+
+def _gpu_peak_mib(work: Callable[[], None]) -> float:
+    import torch
+
+    gc.collect()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 def memory_mib(field: str) -> float | None:

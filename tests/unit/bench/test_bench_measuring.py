@@ -50,6 +50,20 @@ def test_a_path_answers_with_time_and_memory(path: paths.PathName) -> None:
     assert whole["us_per_run_step"] > 0
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("path", ["loop", "eager", "compiled", "blackbox", "limit"])
+def test_a_path_answers_from_a_gpu(path: paths.PathName) -> None:
+    begun, warmed, sampled = answers(
+        Begin(path=path, workload=SMALL, threads=1, device="cuda"),
+        Warm(runs=3),
+        Sample(runs=3, steps=2, seconds=0.0),
+    )
+    assert begun == {}
+    assert warmed["peak_mib"] > 0
+    assert sampled["us_per_run_step"] > 0
+
+
 @pytest.mark.parametrize(
     ("patch", "path", "sentence"),
     [

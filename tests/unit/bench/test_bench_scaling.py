@@ -37,7 +37,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fit]:
 
     monkeypatch.setattr(scaling, "open_cells", lawful)
     found, absent = scaling.measure_scaling(
-        "compiled", threads=1, rounds=2, seconds=0.0, progress=lambda text: None
+        "compiled", threads=1, device="cpu", rounds=2, seconds=0.0, progress=lambda text: None
     )
     assert absent == []
     return {fit.axis: fit for fit in found}
@@ -53,13 +53,15 @@ def test_each_axis_finds_its_own_law(fits: dict[str, Fit], axis: str, power: flo
 
 def test_a_path_that_cannot_be_taken_leaves_its_reason_once(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def nothing(wanted: Any, threads: int, absent: list[Absent], progress: Any) -> Iterator[list[Cell]]:
+    def nothing(
+        wanted: Any, threads: int, device: str, absent: list[Absent], progress: Any
+    ) -> Iterator[list[Cell]]:
         absent.append(Absent(path="jax", workload=wanted[0][0].name, reason="no jax"))
         yield []
 
     monkeypatch.setattr(scaling, "open_cells", nothing)
     found, absent = scaling.measure_scaling(
-        "jax", threads=1, rounds=1, seconds=0.0, progress=lambda text: None
+        "jax", threads=1, device="cpu", rounds=1, seconds=0.0, progress=lambda text: None
     )
     assert found == []
     assert [a.reason for a in absent] == ["no jax"]
