@@ -47,23 +47,30 @@ class Batches:
             Order(torch.Generator(device=self.device).manual_seed(derive("batches", seed))) for seed in seeds
         ]
 
-    def draw(self, generators: Sequence[Order], steps: int) -> tuple[Tensor, Tensor]:
-        """Indices [steps, runs, batch] and labels to use instead [steps, runs, batch], -1 for "keep"."""
-        shape = (steps, self.batch_size)
-        index, label = [], []
-        for order in generators:
-            generator = order.random
+    def draw(
+        self, generators: Sequence[Order], steps: int, *, lanes: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Indices [steps, lanes, batch] and labels to use instead [steps, lanes, batch], -1 for "keep".
+
+        ``lanes`` may be more than the runs; the others repeat the last run.
+        """
+        shape = (len(generators), steps, self.batch_size)
+        index = torch.empty(shape, dtype=torch.int64, device=self.device)
+        other, chance = torch.empty_like(index), torch.empty(shape, device=self.device)
+        for run, order in enumerate(generators):
+            # In place, since on a GPU each call of a run is a kernel, and they outweigh the training.
             if self.epochs:
-                index.append(self._from_epochs(order, steps))
+                index[run] = self._from_epochs(order, steps)
             else:
-                index.append(torch.randint(self.examples, shape, generator=generator, device=self.device))
+                index[run].random_(self.examples, generator=order.random)
             if self.redrawn:
-                chance = torch.rand(shape, generator=generator, device=self.device)
-                other = torch.randint(self.classes, shape, generator=generator, device=self.device)
-                label.append(torch.where(chance < self.redrawn, other, -1))
-            else:
-                label.append(torch.full(shape, -1, device=self.device))
-        return torch.stack(index, dim=1), torch.stack(label, dim=1)
+                chance[run].uniform_(generator=order.random)
+                other[run].random_(self.classes, generator=order.random)
+        label = torch.where(chance < self.redrawn, other, -1) if self.redrawn else torch.full_like(index, -1)
+        of_lane = torch.arange(lanes or len(generators), device=self.device).clamp_(max=len(generators) - 1)
+        # Contiguous, because a compiled step is specialised on strides.
+        index, label = (x[of_lane].transpose(0, 1).contiguous() for x in (index, label))
+        return index, label
 
     def _from_epochs(self, order: Order, steps: int) -> Tensor:
         """The next batches, [steps, batch], where a run's epoch is cut off and the next begins."""

@@ -20,9 +20,10 @@ COLD_SECONDS, WARM_SECONDS = 19.0, 3.4
 SAVED_MICROSECONDS = 65.0
 """What a run-step of the reference net (64-64-64, batch 32, 64 lanes) costs more without compiling."""
 
-RUN_STEPS_THAT_PAY = 100_000
-"""From here on compiling pays: between the 52 000 run-steps that repay a further net and the 290 000 that
-repay the first. Whether this is the first must not decide: it would change the last bits of a run."""
+RUN_STEPS_THAT_PAY, GPU_RUN_STEPS_THAT_PAY = 100_000, 2_000_000
+"""From here on compiling pays: on a CPU between the 52 000 run-steps that repay a further net and the 290 000
+that repay the first. Whether this is the first must not decide: it would change the last bits of a run. On a
+GPU, whose eager steps are graphs, it saves 5 us a run-step and costs 10 s (H100, the reference net)."""
 
 NO_COMPILER = "no C++ compiler was found, so training runs uncompiled (some 5 times slower); install g++"
 
@@ -32,9 +33,14 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ("g++", "c++", "clang++"))
 
 
-def compile_pays(expected_run_steps: int, lanes: int, enough: int = 16) -> bool:
+def run_steps_that_pay(device: str) -> int:
+    """How many run-steps of one net repay its compilation on a device."""
+    return RUN_STEPS_THAT_PAY if device == "cpu" else GPU_RUN_STEPS_THAT_PAY
+
+
+def compile_pays(expected_run_steps: int, lanes: int, enough: int = 16, device: str = "cpu") -> bool:
     """Whether the work ahead repays a compilation; fewer lanes than ``enough`` mostly wait for Python."""
-    return expected_run_steps >= RUN_STEPS_THAT_PAY and lanes >= enough
+    return expected_run_steps >= run_steps_that_pay(device) and lanes >= enough
 
 
 def compiled_or_eager(program: Callable[..., Any], wanted: bool) -> Callable[..., Any]:

@@ -120,6 +120,7 @@ class Fleet:
             compile=compile,
             expected_run_steps=expected_run_steps,
             memory_limit=usual_memory(device) if memory_limit is None else memory_limit,
+            device=device,
         )
         if self.choice.notice:
             notify(self.choice.notice)
@@ -192,7 +193,7 @@ class Fleet:
         else:
             advance = self._black_box(self.rule, weights, tally, settings, used, seeds)
         buffers = Buffers(weights, len(recording.steps))
-        generators = self.batches.generators(seeds)
+        generators = self.batches.generators(seeds[:used])
         noise = iter(Draws(self.noise, weights, seeds, self._mean))
 
         def look(done: int) -> None:
@@ -204,7 +205,7 @@ class Fleet:
             for t in range(steps):
                 offset = t % BLOCK
                 if offset == 0:
-                    index, label = self.batches.draw(generators, BLOCK)
+                    index, label = self.batches.draw(generators, BLOCK, lanes=self.lanes)
                 # A black box may hold compiled code of its own, of which we know nothing.
                 if t == 1 and self.choice.compiled and isinstance(self.rule, Rule):
                     stack.enter_context(settled())

@@ -28,24 +28,27 @@ class Captured:
 
     def __call__(self, *moving: Any) -> Any:
         self._calls += 1
-        if self._calls <= WARM_UP:
-            return self._warm(moving)
         leaves, spec = tree_flatten(moving)
-        if self._graph is None:
+        if not self._inputs:
+            # Before the first step: a clone may have other strides, for which a compiled step compiles again.
             self._inputs = [leaf.clone() for leaf in leaves]
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._output = self._program(*self._storage, *tree_unflatten(self._inputs, spec))
         for mine, leaf in zip(self._inputs, leaves, strict=True):
             mine.copy_(leaf)
+        arguments = tree_unflatten(self._inputs, spec)
+        if self._calls <= WARM_UP:
+            return self._warm(arguments)
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._output = self._program(*self._storage, *arguments)
         self._graph.replay()
         return self._output
 
-    def _warm(self, moving: tuple[Any, ...]) -> Any:
+    def _warm(self, arguments: Any) -> Any:
         """A real step, on a stream of its own, as the capture wants it."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            out = self._program(*self._storage, *moving)
+            out = self._program(*self._storage, *arguments)
         torch.cuda.current_stream().wait_stream(stream)
         return out

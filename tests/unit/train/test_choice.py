@@ -72,6 +72,7 @@ def test_lanes_are_halved_until_a_chunk_fits(limit: int, lanes: int) -> None:
     ("net", "device", "lanes"),
     [
         (NET, "cpu", 64),
+        (NET, "cuda", 256),
         (ResNetSpec(shape=(8,), width=8, blocks=1, classes=3), "cpu", 64),
         (ResNetSpec(shape=(1, 8, 8), width=8, blocks=1, classes=3), "cpu", 8),
         (CNNSpec(image=(1, 8, 8), channels=(8,), classes=3), "cpu", 8),
