@@ -94,7 +94,7 @@ def verify(
     refuses them where a CPU would take more than a day.
     ``executor`` is anything with ``submit(fn, *args)``, to which work units are handed as plain values.
     ``jobs`` processes share the units, which spawns your main module again: guard it; ``None`` decides from
-    the work. Verdicts do not depend on either: where fleets have several threads or a GPU, only exact units
+    the work. Verdicts do not depend on either: where fleets have several threads on a CPU, only exact units
     are shared.
     Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
     """
@@ -103,8 +103,8 @@ def verify(
     if cifar10 is not None:
         cifar.check(Path(cifar10))
     going_on = None if resume is None else Path(resume)
-    with threads(), cifar.naming(cifar10), workers(checked_jobs(jobs, count)) as shared:
-        begun = settings if going_on is None else engine.settings_of(going_on)
+    begun = settings if going_on is None else engine.settings_of(going_on)
+    with threads(), cifar.naming(cifar10), workers(checked_jobs(jobs, count, begun.device)) as shared:
         if begun.profile == "paper":
             predicted = _predicted(begun, going_on)
             listener(predicted)

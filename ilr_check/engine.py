@@ -297,14 +297,16 @@ def run(
 
 
 def _may_share(work: Work) -> bool:
-    """Whether a process of its own gives this unit the same numbers as this process.
+    """Whether a process of its own gives this unit the same numbers as this process, and fits beside others.
 
-    Exact units always have one thread. A fleet's last bits may depend on the number of its threads, which in
-    a worker is 1, and on a GPU the fleets of several processes would share one memory.
+    Exact units always have one thread. On a CPU a fleet's last bits may depend on the number of its threads,
+    which in a worker is 1; on a GPU they do not, but full-size nets take a good part of its memory.
     """
     if catalogue()[work.unit.claim].text.kind == "exact":
         return True
-    return work.settings.device == "cpu" and thread_count() == 1
+    if work.settings.device == "cpu":
+        return thread_count() == 1
+    return work.settings.profile != "paper"
 
 
 def default_folder(manifest: Manifest) -> Path:

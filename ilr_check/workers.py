@@ -14,15 +14,18 @@ from multiprocessing import get_context
 PAYS_FROM = 5
 """Claims in a run from which workers pay: each takes seconds to import torch, and compiles for itself."""
 MAX_JOBS = 64
+GPU_JOBS = 8
+"""Processes that share a GPU unless the user says otherwise: each takes half a GiB for CUDA alone."""
 
 
-def checked_jobs(jobs: int | None, claims: int) -> int:
+def checked_jobs(jobs: int | None, claims: int, device: str = "cpu") -> int:
     """How many processes to use; ``None`` decides from the work. Raises ``ValueError`` outside [1, 64]."""
     if jobs is not None:
         if not 1 <= jobs <= MAX_JOBS:
             raise ValueError(f"jobs={jobs} is out of range; give a whole number from 1 to {MAX_JOBS}")
         return jobs
-    return min(os.cpu_count() or 1, MAX_JOBS) if claims >= PAYS_FROM else 1
+    most = MAX_JOBS if device == "cpu" else GPU_JOBS
+    return min(os.cpu_count() or 1, most) if claims >= PAYS_FROM else 1
 
 
 @contextmanager

@@ -266,10 +266,11 @@ def test_units_whose_numbers_depend_on_threads_stay_here(
     assert timeless(there) == timeless(engine.run(Settings(), out=tmp_path / "here"))
 
 
-def test_with_one_thread_all_units_are_shared(
-    invented: Invented, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("device", "threads"), [("cpu", "1"), ("cuda", "2")])
+def test_units_whose_numbers_do_not_depend_on_the_process_are_shared(
+    invented: Invented, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, threads: str
 ) -> None:
-    monkeypatch.setenv("ILR_CHECK_THREADS", "1")
+    monkeypatch.setenv("ILR_CHECK_THREADS", threads)
     given: list[str] = []
     with ThreadPoolExecutor(2) as pool:
         submit = pool.submit
@@ -279,7 +280,7 @@ def test_with_one_thread_all_units_are_shared(
             return submit(fn, *args)
 
         pool.submit = counted  # type: ignore[method-assign,assignment]
-        there = engine.run(Settings(), out=tmp_path / "there", shared_executor=pool)
+        there = engine.run(Settings(device=device), out=tmp_path / "there", shared_executor=pool)
     assert given == [unit.key for unit in there.manifest().units]
 
 
