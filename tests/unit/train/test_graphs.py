@@ -14,6 +14,7 @@ from ilr_check.train import fleet as fleet_module
 from ilr_check.train.blackbox import BlackBox
 from ilr_check.train.determinism import reproducible
 from ilr_check.train.fleet import Runs
+from ilr_check.train.graphs import WARM_UP, Captured
 
 NET = MLPSpec(inputs=10, widths=(12, 8), classes=3)
 DATA = TeacherStudentSpec(inputs=10, classes=3, examples=64, redrawn=0.5)
@@ -58,3 +59,19 @@ def test_a_captured_step_is_the_step_itself(monkeypatch: pytest.MonkeyPatch, rul
         plain = eager_fleet(NET, DATA, rule=rule, noise=noise, device="cuda").train(runs, 40)
     assert np.array_equal(captured.norm2, plain.norm2)
     assert np.array_equal(captured.loss, plain.loss)
+
+
+def test_a_step_is_warmed_up_on_the_tensors_that_it_is_captured_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, tuple[int, ...]]] = []
+
+    def program(storage: torch.Tensor, moving: torch.Tensor) -> torch.Tensor:
+        seen.append((moving.data_ptr(), moving.stride()))
+        return storage + moving
+
+    captured = Captured(program, (torch.ones(2, 3),))
+    monkeypatch.setattr(captured, "_warm", lambda arguments: program(torch.ones(2, 3), *arguments))
+    wide = torch.arange(12.0).reshape(2, 6)
+    for step in range(WARM_UP):
+        # A view with gaps, of which a clone has other strides.
+        assert torch.equal(captured(wide[:, step : step + 3]), 1.0 + wide[:, step : step + 3])
+    assert set(seen) == {(captured._inputs[0].data_ptr(), (3, 1))}
