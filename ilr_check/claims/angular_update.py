@@ -89,6 +89,20 @@ def corrections(experiment: Equilibrium) -> tuple[float, str]:
     return 0.5 * NORM_CHANGE / experiment.window, "change of the norm over the window (half of 0.05 / window)"
 
 
+def premise(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> str:
+    """How far the norm is from standing still, and what that alone makes of the deviation, level by level."""
+    levels = runs.experiment.levels
+    growths = [float(runs.window("judged", level, tensors, n).growth.mean()) for level in levels]
+    parts = []
+    for level, growth in zip(levels, growths, strict=True):
+        share = -0.5 * growth / runs.experiment.window_steps(level) / math.log(level.cosine)
+        parts.append(f"log r changed by {growth:+.3f}, which makes {share:+.3f} of the deviation")
+    verdict = "at equilibrium"
+    if max(map(abs, growths)) > NORM_CHANGE:
+        verdict = f"not at equilibrium: the margin allows for {NORM_CHANGE:g}"
+    return f"Over the window, level by level: {'; '.join(parts)} ({verdict})"
+
+
 LAW = LevelLaw(
     text=TEXT,
     experiments=experiments,
@@ -101,5 +115,6 @@ LAW = LevelLaw(
     x_label="rotation per step in theory, radian",
     caption="Rotation per step over arccos(1 - lr wd / (1 + momentum)), in units that need no noise at all.",
     populations=1,
+    premise=premise,
 )
 CLAIM = LAW.claim()

@@ -71,7 +71,7 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
         title="digits, half of the labels redrawn",
         net=REFERENCE,
         data=SplitDigitsSpec(redrawn=0.5),
-        looks=(160, 320) if profile == "quick" else (224, 448),
+        looks=(224, 448) if profile == "quick" else (320, 640),
     )
     meetings = [digits]
     return tuple(

@@ -98,6 +98,11 @@ def test_a_planted_defect_is_refuted(law: str, form: str, rule: UpdateRule) -> N
     assert judged(law, **{form: rule}).verdict == "violated"
 
 
+def test_a_reader_is_told_whether_the_norm_stood_still() -> None:
+    assert "(at equilibrium)" in judged("angular-update").message
+    assert "(not at equilibrium" in judged("angular-update", heavy_ball=averaging).message
+
+
 @pytest.mark.parametrize("rule", [decay_halved, decay_twice])
 def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms(rule: UpdateRule) -> None:
     assert judged("norm-offset", sgd=rule).verdict == "holds"

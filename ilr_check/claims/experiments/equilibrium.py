@@ -214,6 +214,12 @@ class Window:
         return self._mean(lambda part: 0.5 * np.log(part.norm2))
 
     @property
+    def growth(self) -> Array:
+        """log(r_T / r_0), from the first step of the window to its last."""
+        means = [0.5 * np.log(part.norm2[-1] / part.norm2[self.start]) for part in self.parts]
+        return np.asarray(np.concatenate(means)[: self.n])
+
+    @property
     def unit_grad2(self) -> Array:
         """Mean of the squared gradient on the unit sphere."""
         return self._mean(lambda part: part.unit_grad2)

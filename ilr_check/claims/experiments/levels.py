@@ -52,6 +52,8 @@ class LevelLaw:
     populations: int = 2
     form: Form = "transfer"
     """``raw`` where nothing measured enters the prediction."""
+    premise: Callable[[EquilibriumRuns, tuple[str, ...], int], str] | None = None
+    """Words on how well what the law presumes was met, for a reader who finds a deviation."""
     limit_rivals: Mapping[str, float] | None = None
     """What rivals expect at lambda_e = 0, for a law that is judged there too if its levels reach so far."""
 
@@ -90,8 +92,10 @@ class LevelLaw:
             design = self._design(experiment, context.share(decision))
             examination = examine(design, partial(self.deviations, runs, tensors))
             n = examination.runs_used
+            words = ["; ".join(level.words() for level in experiment.levels)]
             if n:
                 figures.append(self._figure(experiment, group, examination.decision))
+                words += [self.premise(runs, tensors, n)] if self.premise else []
             findings.append(
                 finding_of(
                     examination,
@@ -100,7 +104,7 @@ class LevelLaw:
                     subject=subject,
                     n_steps=sum(experiment.steps(level) for level in experiment.levels) if n else 0,
                     figure=figures[-1].name if n else "",
-                    message="; ".join(level.words() for level in experiment.levels),
+                    message=". ".join(words),
                     rival_values={r.name: _farthest(r) for r in design.rivals},
                 )
             )
