@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ POINT_BUDGET = 48_000
 """Points of a whole page: about 1 MB of JSON, next to 4.8 MB of Plotly."""
 MAX_POINTS, MIN_POINTS = 600, 100
 """Limits per series: a figure is about 800 pixels wide."""
+LONGEST_X_LINE, LONGEST_Y_LINE = 44, 30
+"""Characters on a line of an axis title: what fits on a phone, whose plots are 300 pixels wide and high."""
 SHADES = 3
 """Colours per role; further series of a role repeat them with another dash and marker."""
 
@@ -114,8 +117,8 @@ def draw(figure: Figure, max_points: int = MAX_POINTS) -> Plot:
     if thinned:
         notes.append(f"Drawn with {max_points} of up to {thinned} points a curve.")
     layout = {
-        "xaxis": _axis(figure.x_label, figure.x_log, [trace["x"] for trace in traces]),
-        "yaxis": _axis(figure.y_label, figure.y_log, [trace["y"] for trace in traces]),
+        "xaxis": _axis(figure.x_label, LONGEST_X_LINE, figure.x_log, [trace["x"] for trace in traces]),
+        "yaxis": _axis(figure.y_label, LONGEST_Y_LINE, figure.y_log, [trace["y"] for trace in traces]),
     }
     if tallest:
         layout["yaxis"]["rangemode"] = "tozero"
@@ -129,8 +132,9 @@ def points_per_series(figures: list[Figure]) -> int:
     return max(MIN_POINTS, min(MAX_POINTS, POINT_BUDGET // max(count, 1)))
 
 
-def _axis(label: str, log: bool, data: list[list[float | None]]) -> dict[str, Any]:
-    axis: dict[str, Any] = {"title": {"text": _plain(label)}}
+def _axis(label: str, longest: int, log: bool, data: list[list[float | None]]) -> dict[str, Any]:
+    lines = textwrap.wrap(label, longest)
+    axis: dict[str, Any] = {"title": {"text": "<br>".join(map(_plain, lines))}}
     if log:
         axis["type"] = "log"
         values = [value for series in data for value in series if value is not None and value > 0]

@@ -78,8 +78,16 @@ def test_a_band_that_crosses_zero_stays_visible_on_a_log_axis() -> None:
 def test_names_are_text_to_plotly() -> None:
     plot = draw(hostile_figure())
     assert "<" not in plot.json()
-    assert "<" not in plot.payload["layout"]["xaxis"]["title"]["text"]
+    assert "<" not in plot.payload["layout"]["xaxis"]["title"]["text"].replace("<br>", "")
     assert all("<" not in trace["name"] for trace in plot.payload["data"])
+
+
+def test_long_axis_titles_go_on_in_another_line() -> None:
+    label = "squared distance of label distributions from <the> first"
+    long = draw(Figure(name="f", title="t", x_label="x", y_label=label, series=(series(),)))
+    lines = long.payload["layout"]["yaxis"]["title"]["text"].split("<br>")
+    assert max(map(len, lines)) < len(label) / 1.5
+    assert " ".join(lines) == label.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def test_a_role_of_a_newer_version_is_drawn_as_reference() -> None:
