@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ilr_check import engine
 from ilr_check.claims import select
 from ilr_check.claims.claim import Profile
@@ -25,6 +23,7 @@ from ilr_check.gate.parametrizing import parametrize_with_laws
 from ilr_check.gate.result import GateResult
 from ilr_check.gate.surroundings import Watch
 from ilr_check.reporting import write_report
+from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads
 from ilr_check.workers import checked_jobs, workers
 
@@ -178,14 +177,3 @@ def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
         "nightly": "nightly",
     }
     return Settings(profile=known[profile], claims=claims, seed=seed, device=checked_device(device))
-
-
-def checked_device(device: str) -> str:
-    """``auto`` made definite; raises ``ValueError`` where the device is not there."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device {device!r} is not known; choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' is not available here: torch sees no GPU; use --device cpu or auto")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device

@@ -46,13 +46,13 @@ def bench(
     ILR_CHECK_THREADS sets the threads of every path. A path that cannot be taken here is left out, with
     the reason.
     """
-    from ilr_check.api import checked_device
     from ilr_check.bench import tables
     from ilr_check.bench.figure import write_figure
     from ilr_check.bench.measure import Plan
     from ilr_check.bench.results import choose_paths
     from ilr_check.bench.running import run_bench
     from ilr_check.bench.workloads import choose
+    from ilr_check.train.determinism import checked_device
 
     plan = Plan(
         workloads=choose(_words(workload, "no workload is named; leave --workload out for all")),

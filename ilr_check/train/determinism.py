@@ -30,3 +30,14 @@ def reproducible(device: str) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(strict)
         conv.allow_tf32, conv.benchmark, conv.deterministic, matmul.allow_tf32 = before
+
+
+def checked_device(device: str) -> str:
+    """``auto`` made definite; raises ``ValueError`` where the device is not there."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not known; choose auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' is not available here: torch sees no GPU; use --device cpu or auto")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device

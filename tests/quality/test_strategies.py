@@ -1,6 +1,7 @@
 """The generator's power: how often each corner occurs, and that failures shrink to the smallest subject."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, settings
@@ -28,6 +29,16 @@ SHRINKING = settings(
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
+
+
+def shrunk(strategy, condition):
+    """What a search of one fixed seed ends with.
+
+    Without it the seed depends on the tests before this one. Over seeds 0 to 149 the search for a deep net
+    ends in another one 20 times, of 21 layers or with two blocks: a choice of branch and a depth, which would
+    have to change together.
+    """
+    return find(strategy, condition, settings=SHRINKING, random=Random(0))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +170,7 @@ SMALL = {"inputs": 1, "widths": (1,), "classes": 2, "activation": "identity"}
     ],
 )
 def test_nets_shrink_to_the_smallest(condition, smallest) -> None:
-    assert find(net_specs(), condition, settings=SHRINKING) == smallest
+    assert shrunk(net_specs(), condition) == smallest
 
 
 @pytest.mark.parametrize(
@@ -173,7 +184,7 @@ def test_nets_shrink_to_the_smallest(condition, smallest) -> None:
     ids=["any", "steps", "lambda_e 1", "batch"],
 )
 def test_hyper_params_shrink_to_the_plainest(condition, smallest) -> None:
-    assert find(hyper_params(), condition, settings=SHRINKING) == smallest
+    assert shrunk(hyper_params(), condition) == smallest
 
 
 @pytest.mark.parametrize(
@@ -182,4 +193,4 @@ def test_hyper_params_shrink_to_the_plainest(condition, smallest) -> None:
     ids=["any", "zero rate"],
 )
 def test_schedules_shrink_to_the_plainest(condition, smallest) -> None:
-    assert find(schedules(), condition, settings=SHRINKING) == smallest
+    assert shrunk(schedules(), condition) == smallest
