@@ -30,6 +30,10 @@ class JaxPath:
             raise Unavailable("jax is not installed; pip install 'ilr-check[jax]' adds the comparison")
         import jax
 
+        try:
+            jax.devices()
+        except RuntimeError as error:
+            raise Unavailable(f"jax finds no device: {error}") from error
         self.workload = workload
         data = load(DATA, dtype=torch.float32)
         self.x, self.y = jax.numpy.asarray(data.x.numpy()), jax.numpy.asarray(data.y.numpy())
