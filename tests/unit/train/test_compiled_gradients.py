@@ -31,9 +31,7 @@ def gradients(subject: Subject, *, compiled: bool) -> dict[str, Tensor]:
     rows = torch.randint(len(data), size, generator=torch.Generator().manual_seed(0))
     batch, tally = Batch(rows, torch.full(size, -1)), Tally.new(LANES, "cpu")
     with torch.no_grad(), room_for_programs():
-        program(
-            weights, into, Tally.new(LANES, "cpu"), (data.x, data.y), Batch(rows, torch.full(size, -1)), {}
-        )
+        program(weights, into, tally, (data.x, data.y), batch, {})
     return into
 
 
