@@ -1,7 +1,7 @@
-"""The false alarms of the first nightly hunt: what is right passes there, and what is wrong still does not.
+"""The false alarms of nightly hunts: what is right passes there, and what is wrong still does not.
 
-Each is an example as Hypothesis shrank it. All are float32 with batches of two, where a BatchNorm sends its
-two numbers to +-1 and gradients are rounding.
+Each is an example as Hypothesis shrank it. All have batches of two, where a BatchNorm sends its two numbers
+to +-1 and gradients are rounding; those of the first hunt are float32.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from broken_optimizers import broken
 
-from ilr_check.claims import angle_identity, gauge, optimizer_symmetry, scale_invariance
+from ilr_check.claims import angle_identity, exponential_lr, gauge, optimizer_symmetry, scale_invariance
 from ilr_check.claims.exact import REFUTED, ExactLaw
 from ilr_check.claims.experiments.paths import UNDERFLOW
 from ilr_check.claims.gauge import Gauge
@@ -95,11 +95,45 @@ FLOORED = Scaling(
     a=2.0,
 )
 """A gradient of 4e-10, all rounding, reaches the floor of Adafactor's mean of squares."""
+FLOORED_STEPWISE = Scaling(
+    setting=msgspec.structs.replace(
+        small(
+            MLPSpec(
+                inputs=1,
+                widths=(*(1,) * 15, 24),
+                classes=2,
+                norm=NormSpec(affine=True),
+                activation="identity",
+            ),
+            lr=1.0,
+            weight_decay=0.0,
+            steps=1,
+            init_scale=0.01,
+        ),
+        dtype="float64",
+    ),
+    optimizer=FLOORED.optimizer,
+    a=0.6,
+)
+"""The same where steps are compared within a bound."""
+VANISHING = msgspec.structs.replace(
+    small(
+        MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
+        lr=1.02,
+        weight_decay=0.09803921568627451,
+        steps=1,
+        lr_schedule=Sequence(values=(10.0,)),
+    ),
+    dtype="float64",
+)
+"""1 - lr wd is one rounding, 2^-53."""
 CORNERS: dict[str, tuple[ExactLaw[Any], Any]] = {
     "angle-identity": (angle_identity.LAW, WARMED),
     "gauge": (gauge.LAW, GROWN),
     "scale-invariance": (scale_invariance.LAW, Scaled(setting=CANCELLING, powers=(1,), factors=(1.02,))),
     "optimizer-symmetry": (optimizer_symmetry.LAW, FLOORED),
+    "optimizer-symmetry, step by step": (optimizer_symmetry.LAW, FLOORED_STEPWISE),
+    "exponential-lr": (exponential_lr.LAW, VANISHING),
 }
 
 
@@ -141,4 +175,14 @@ def test_adafactor_below_its_floor_is_skipped_and_above_it_is_judged() -> None:
     )
     outcome = optimizer_symmetry.check(above)
     assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, 3, "")
+    assert min(outcome.rivals.values()) >= REFUTED
+
+
+def test_adafactor_above_its_floor_is_judged_step_by_step() -> None:
+    net = msgspec.structs.replace(FLOORED_STEPWISE.setting.net, widths=(6, 5), activation="relu")
+    hyper = msgspec.structs.replace(FLOORED_STEPWISE.setting.hyper, batch_size=16, steps=3, weight_decay=0.1)
+    setting = msgspec.structs.replace(FLOORED_STEPWISE.setting, net=net, hyper=hyper)
+    above = msgspec.structs.replace(FLOORED_STEPWISE, setting=setting)
+    outcome = optimizer_symmetry.check(above)
+    assert 0.0 < outcome.ratio <= 1.0
     assert min(outcome.rivals.values()) >= REFUTED

@@ -69,9 +69,16 @@ def steps_agree(
             weight_decay=decay,
         )
         for (name, p), bound in zip(parameters.items(), bounds, strict=True):
+            if _below_floor(symmetry, step.gradient[name], gradients[name]):
+                continue
             worst.add(_share(step, name, p.detach(), a, error_of(bound)), 1.0, group=name, step=step.t)
         steps += 1
     return steps
+
+
+def _below_floor(symmetry: Symmetry, *gradients: Tensor) -> bool:
+    """Whether an entry reaches the constant that no power serves; it then stands for its tensor."""
+    return any(bool(((g != 0) & (g.abs() < symmetry.gradient_floor)).any()) for g in gradients)
 
 
 def _share(step: Step, name: str, moved: Tensor, a: float, error: Any) -> float:
