@@ -50,6 +50,11 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self._plain("weight_decay")
 
     @property
+    def coupled(self) -> bool:
+        """Whether the decay is part of the gradient, and scales as it does: q = -2."""
+        return self.weight_decay == -2
+
+    @property
     def eps(self) -> Power:
         """r: eps -> a^r eps."""
         return self.arguments.get("eps", 0)

@@ -116,6 +116,18 @@ FLOORED_STEPWISE = Scaling(
     a=0.6,
 )
 """The same where steps are compared within a bound."""
+FLOORED_DECAYING = Scaling(
+    setting=small(
+        MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
+        lr=1.0,
+        weight_decay=0.1,
+        steps=1,
+        init_scale=10.5,
+    ),
+    optimizer=FLOORED.optimizer,
+    a=2.0,
+)
+"""A gradient of 3e-10 beside a decay of 2, which is no part of Adafactor's gradient."""
 VANISHING = msgspec.structs.replace(
     small(
         MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
@@ -133,6 +145,7 @@ CORNERS: dict[str, tuple[ExactLaw[Any], Any]] = {
     "scale-invariance": (scale_invariance.LAW, Scaled(setting=CANCELLING, powers=(1,), factors=(1.02,))),
     "optimizer-symmetry": (optimizer_symmetry.LAW, FLOORED),
     "optimizer-symmetry, step by step": (optimizer_symmetry.LAW, FLOORED_STEPWISE),
+    "optimizer-symmetry, with decay": (optimizer_symmetry.LAW, FLOORED_DECAYING),
     "exponential-lr": (exponential_lr.LAW, VANISHING),
 }
 

@@ -92,7 +92,9 @@ def _leaves_range(plain: Step, other: Step, a: float, symmetry: Symmetry, info: 
     for name, w in plain.after.items():
         excused = torch.zeros_like(w, dtype=torch.bool)
         for step in (plain, other):
-            direction = step.gradient[name].double() + step.weight_decay * step.before[name].double()
+            direction = step.gradient[name].double()
+            if symmetry.coupled:
+                direction = direction + step.weight_decay * step.before[name].double()
             excused |= outside(direction, symmetry.gradient_powers)
             excused |= direction.abs() < symmetry.gradient_floor
             if symmetry.mixes:
