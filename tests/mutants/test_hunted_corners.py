@@ -128,6 +128,26 @@ FLOORED_DECAYING = Scaling(
     a=2.0,
 )
 """A gradient of 3e-10 beside a decay of 2, which is no part of Adafactor's gradient."""
+BELOW_BFLOAT16 = Scaling(
+    setting=msgspec.structs.replace(
+        small(
+            MLPSpec(
+                inputs=1,
+                widths=(*(1,) * 8, 13, 1, 1),
+                classes=2,
+                norm=NormSpec(kind="rms"),
+                activation="leaky_relu",
+            ),
+            lr=1.0,
+            weight_decay=1.0,
+            steps=1,
+        ),
+        dtype="float64",
+    ),
+    optimizer=OptimizerSpec(name="Muon", args={}),
+    a=2.0,
+)
+"""A gradient of 1e-35 in float64; Muon's Newton-Schulz is in bfloat16, which ends at 1e-38."""
 VANISHING = msgspec.structs.replace(
     small(
         MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
@@ -146,6 +166,7 @@ CORNERS: dict[str, tuple[ExactLaw[Any], Any]] = {
     "optimizer-symmetry": (optimizer_symmetry.LAW, FLOORED),
     "optimizer-symmetry, step by step": (optimizer_symmetry.LAW, FLOORED_STEPWISE),
     "optimizer-symmetry, with decay": (optimizer_symmetry.LAW, FLOORED_DECAYING),
+    "optimizer-symmetry, bfloat16 inside": (optimizer_symmetry.LAW, BELOW_BFLOAT16),
     "exponential-lr": (exponential_lr.LAW, VANISHING),
 }
 

@@ -95,10 +95,11 @@ def _leaves_range(plain: Step, other: Step, a: float, symmetry: Symmetry, info: 
             direction = step.gradient[name].double()
             if symmetry.coupled:
                 direction = direction + step.weight_decay * step.before[name].double()
-            excused |= outside(direction, symmetry.gradient_powers)
-            excused |= direction.abs() < symmetry.gradient_floor
+            lost = outside(direction, symmetry.gradient_powers) | (direction.abs() < symmetry.gradient_floor)
+            # Of a gradient that is 0 nothing is lost.
+            excused |= lost & (direction != 0)
             if symmetry.mixes:
-                excused |= bool((excused & (direction != 0)).any())
+                excused |= bool(excused.any())
         for one, two, factor in _entries(plain, other, a, symmetry, name):
             out = outside(one) | outside(two)
             differs = one * factor != two
