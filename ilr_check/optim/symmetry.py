@@ -10,7 +10,7 @@ decay beside the update has minus lr's power; an eps has the power of what it is
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -35,6 +35,8 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The highest power of the gradient that a step forms: where it underflows, so does the symmetry."""
     gradient_floor: float = 0.0
     """Entries of the gradient below it reach a constant that no power serves."""
+    computes_in: Literal["", "bfloat16"] = ""
+    """A dtype that a step goes through whatever that of the weights: its range is the symmetry's, too."""
     mixes: bool = False
     """Whether an entry's step depends on the other entries of its tensor."""
     exception: str = ""
@@ -157,12 +159,10 @@ _RMSPROP = Symmetry(
     state={"square_avg": -2, "grad_avg": -1},
     gradient_powers=2,
 )
-# Newton-Schulz is in bfloat16, whose relative rounding ends at 2^-126, and a first step gives it a tenth of
-# the gradient: 2^-110 leaves a factor of a thousand for the other run.
 _MUON = Symmetry(
     arguments={"lr": 1, "weight_decay": -1, "eps": -1},
     state={"momentum_buffer": -1},
-    gradient_floor=2.0**-110,
+    computes_in="bfloat16",
     mixes=True,
 )
 

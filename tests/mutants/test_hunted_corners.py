@@ -148,6 +148,15 @@ BELOW_BFLOAT16 = Scaling(
     a=2.0,
 )
 """A gradient of 1e-35 in float64; Muon's Newton-Schulz is in bfloat16, which ends at 1e-38."""
+BUFFER_BELOW_BFLOAT16 = msgspec.structs.replace(
+    BELOW_BFLOAT16,
+    setting=msgspec.structs.replace(
+        BELOW_BFLOAT16.setting,
+        net=msgspec.structs.replace(BELOW_BFLOAT16.setting.net, widths=(1, 1, 1, 1, 3, 7, 5, 22, 3, 2)),
+        hyper=msgspec.structs.replace(BELOW_BFLOAT16.setting.hyper, steps=2),
+    ),
+)
+"""A gradient of 0 and a buffer of 2e-39."""
 VANISHING = msgspec.structs.replace(
     small(
         MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
@@ -167,6 +176,7 @@ CORNERS: dict[str, tuple[ExactLaw[Any], Any]] = {
     "optimizer-symmetry, step by step": (optimizer_symmetry.LAW, FLOORED_STEPWISE),
     "optimizer-symmetry, with decay": (optimizer_symmetry.LAW, FLOORED_DECAYING),
     "optimizer-symmetry, bfloat16 inside": (optimizer_symmetry.LAW, BELOW_BFLOAT16),
+    "optimizer-symmetry, bfloat16 in the buffer": (optimizer_symmetry.LAW, BUFFER_BELOW_BFLOAT16),
     "exponential-lr": (exponential_lr.LAW, VANISHING),
 }
 
@@ -208,6 +218,15 @@ def test_adafactor_below_its_floor_is_skipped_and_above_it_is_judged() -> None:
         FLOORED, setting=msgspec.structs.replace(FLOORED.setting, net=net, hyper=hyper)
     )
     outcome = optimizer_symmetry.check(above)
+    assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, 3, "")
+    assert min(outcome.rivals.values()) >= REFUTED
+
+
+def test_muon_within_the_range_of_bfloat16_is_judged() -> None:
+    net = msgspec.structs.replace(BELOW_BFLOAT16.setting.net, widths=(6, 5), activation="relu")
+    hyper = msgspec.structs.replace(BELOW_BFLOAT16.setting.hyper, batch_size=16, steps=3, weight_decay=0.1)
+    setting = msgspec.structs.replace(BELOW_BFLOAT16.setting, net=net, hyper=hyper)
+    outcome = optimizer_symmetry.check(msgspec.structs.replace(BELOW_BFLOAT16, setting=setting))
     assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, 3, "")
     assert min(outcome.rivals.values()) >= REFUTED
 

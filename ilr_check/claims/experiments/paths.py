@@ -82,7 +82,8 @@ def underflows(plain: Step, other: Step, a: float, symmetry: Symmetry | None = N
 
 
 def _leaves_range(plain: Step, other: Step, a: float, symmetry: Symmetry, info: torch.finfo) -> bool:
-    low, high = info.tiny / info.eps, info.max * info.eps
+    infos = [info, torch.finfo(getattr(torch, symmetry.computes_in))] if symmetry.computes_in else [info]
+    low, high = max(i.tiny / i.eps for i in infos), min(i.max * i.eps for i in infos)
 
     def outside(value: Tensor, powers: int = 1) -> Tensor:
         size = value.double().abs()
@@ -108,6 +109,8 @@ def _leaves_range(plain: Step, other: Step, a: float, symmetry: Symmetry, info: 
                 return False
             if one.shape == w.shape:
                 excused |= out & ((one != 0) | (two != 0))
+                if symmetry.mixes:
+                    excused |= bool(excused.any())
         differs = w * a != other.after[name]
         seen |= bool(differs.any())
         if bool((differs & ~excused).any()):
