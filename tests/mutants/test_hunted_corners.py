@@ -157,6 +157,20 @@ BUFFER_BELOW_BFLOAT16 = msgspec.structs.replace(
     ),
 )
 """A gradient of 0 and a buffer of 2e-39."""
+OVERFLOWING = Scaling(
+    setting=small(
+        MLPSpec(inputs=1, widths=(29,), classes=2, activation="identity"),
+        lr=1.0,
+        weight_decay=1.324,
+        steps=18,
+        init_scale=0.0977,
+        lr_schedule=Sequence(values=(10.5,)),
+        decay_schedule=Sequence(values=(10.5,)),
+    ),
+    optimizer=OptimizerSpec(name="SGD", args={}),
+    a=1.7,
+)
+"""lambda_e of 146: after 18 steps the scaled weights alone are no float32 numbers."""
 VANISHING = msgspec.structs.replace(
     small(
         MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
@@ -177,6 +191,7 @@ CORNERS: dict[str, tuple[ExactLaw[Any], Any]] = {
     "optimizer-symmetry, with decay": (optimizer_symmetry.LAW, FLOORED_DECAYING),
     "optimizer-symmetry, bfloat16 inside": (optimizer_symmetry.LAW, BELOW_BFLOAT16),
     "optimizer-symmetry, bfloat16 in the buffer": (optimizer_symmetry.LAW, BUFFER_BELOW_BFLOAT16),
+    "optimizer-symmetry, growing": (optimizer_symmetry.LAW, OVERFLOWING),
     "exponential-lr": (exponential_lr.LAW, VANISHING),
 }
 
@@ -220,6 +235,12 @@ def test_adafactor_below_its_floor_is_skipped_and_above_it_is_judged() -> None:
     outcome = optimizer_symmetry.check(above)
     assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, 3, "")
     assert min(outcome.rivals.values()) >= REFUTED
+
+
+def test_what_grows_is_judged_until_it_leaves_the_range() -> None:
+    outcome = optimizer_symmetry.check(OVERFLOWING)
+    assert outcome.steps == 17
+    assert 0.0 < outcome.ratio <= 1.0
 
 
 def test_muon_within_the_range_of_bfloat16_is_judged() -> None:

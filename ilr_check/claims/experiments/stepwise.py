@@ -47,6 +47,8 @@ def steps_agree(
     for step in steps_of(setting, optimizer):
         if not finite(step) or not all(bool(torch.isfinite(g).all()) for g in step.gradient.values()):
             break
+        if not _in_range(step, a):
+            break
         weights = {name: w * a for name, w in step.before.items()}
         gradients = {name: g / a for name, g in step.gradient.items()}
         lr, decay = other.hyper.lr * rates[step.t][0], other.hyper.weight_decay * rates[step.t][1]
@@ -74,6 +76,13 @@ def steps_agree(
             worst.add(_share(step, name, p.detach(), a, error_of(bound)), 1.0, group=name, step=step.t)
         steps += 1
     return steps
+
+
+def _in_range(step: Step, a: float) -> bool:
+    """Whether the scaled weights stay numbers through the step, its products with a factor of 4 to spare."""
+    largest = max(float(w.abs().max()) for w in (*step.before.values(), *step.after.values()))
+    info = torch.finfo(next(iter(step.after.values())).dtype)
+    return 4.0 * a * largest * max(1.0, step.weight_decay) < info.max
 
 
 def _below_floor(symmetry: Symmetry, *gradients: Tensor) -> bool:
