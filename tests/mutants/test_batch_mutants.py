@@ -86,7 +86,7 @@ def test_another_sampler_is_refuted(sampler: Any) -> None:
 def test_noise_and_break_refute_a_wrong_trainer(
     planted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "LANES", 32)
+    monkeypatch.setitem(choice.LANES, "cpu", 32)
     few = msgspec.structs.replace(ladder(), planned_sd=None, break_sd=None, looks=(32,), probes=20)
     assert [f.verdict for f in judged(few, **planted)] == ["violated", "violated"]
 
@@ -99,7 +99,7 @@ def test_noise_and_break_refute_a_wrong_trainer(
 def test_the_limit_refutes_what_is_no_function_of_lambda_over_batch(
     planted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "LANES", 32)
+    monkeypatch.setitem(choice.LANES, "cpu", 32)
     few = msgspec.structs.replace(limit(), planned={}, looks=(32,))
     verdicts = [f.verdict for f in judged(few, **planted)]
     assert "violated" in verdicts

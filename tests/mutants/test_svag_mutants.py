@@ -49,7 +49,7 @@ def judged(grid: svag.Orders, **planted: Any) -> Finding:
     ids=["s = sqrt(l)", "decay not divided", "decay twice"],
 )
 def test_a_planted_defect_is_refuted(planted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "LANES", 32)
+    monkeypatch.setitem(choice.LANES, "cpu", 32)
     assert judged(CHEAPER, **planted).verdict == "violated"
 
 
