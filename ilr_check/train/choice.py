@@ -141,7 +141,8 @@ def choose(
 def explained() -> str:
     """The cost model in one sentence."""
     return (
-        f"fleets of {RUN_STEPS_THAT_PAY} run-steps and more are compiled: that costs {COLD_SECONDS:g} s on a "
+        f"fleets of {RUN_STEPS_THAT_PAY} run-steps and more are compiled, on a GPU of "
+        f"{run_steps_that_pay('cuda')}: on a CPU that costs {COLD_SECONDS:g} s on a "
         f"new machine and {WARM_SECONDS:g} s a further net, and saves {SAVED_MICROSECONDS:g} us a run-step "
         f"of a small one; runs are taken in chunks of {MEMORY_LIMIT // 2**20} MiB at most"
     )

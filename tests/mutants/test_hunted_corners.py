@@ -4,15 +4,16 @@ Each is an example as Hypothesis shrank it. All have batches of two, where a Bat
 to +-1 and gradients are rounding; those of the first hunt are float32.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
+import torch
 from broken_optimizers import broken
 
 from ilr_check.claims import angle_identity, exponential_lr, gauge, optimizer_symmetry, scale_invariance
 from ilr_check.claims.exact import REFUTED, ExactLaw
-from ilr_check.claims.experiments.paths import UNDERFLOW
+from ilr_check.claims.experiments.paths import UNDERFLOW, underflows
 from ilr_check.claims.gauge import Gauge
 from ilr_check.claims.optimizer_symmetry import Scaling
 from ilr_check.claims.scale_invariance import Scaled
@@ -21,13 +22,15 @@ from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant, ScheduleSpec, Sequence, WarmUp
 from ilr_check.optim.specs import OptimizerSpec
-from ilr_check.train.loop import Setting
+from ilr_check.optim.symmetry import CONFIGURATIONS
+from ilr_check.train.loop import Setting, Step
 
 
 def small(
     net: NetSpec,
     lr_schedule: ScheduleSpec | None = None,
     decay_schedule: ScheduleSpec | None = None,
+    dtype: Literal["float32", "float64"] = "float32",
     **hyper: Any,
 ) -> Setting:
     return Setting(
@@ -36,8 +39,23 @@ def small(
         hyper=HyperParams(batch_size=2, **hyper),
         lr_schedule=lr_schedule or Constant(),
         decay_schedule=decay_schedule or Constant(),
-        dtype="float32",
+        dtype=dtype,
     )
+
+
+def flat(widths: tuple[int, ...], **options: Any) -> MLPSpec:
+    return MLPSpec(**{"inputs": 1, "widths": widths, "classes": 2, "activation": "identity", **options})
+
+
+def in_range(example: Scaling, **net: Any) -> Scaling:
+    """The same optimizer and factor on a net and a batch whose gradients are no rounding."""
+    replaced = msgspec.structs.replace
+    setting = replaced(
+        example.setting,
+        net=replaced(example.setting.net, activation="relu", **net),
+        hyper=replaced(example.setting.hyper, batch_size=16, steps=3, weight_decay=0.1),
+    )
+    return replaced(example, setting=setting)
 
 
 WARMED = small(
@@ -96,20 +114,12 @@ FLOORED = Scaling(
 )
 """A gradient of 4e-10, all rounding, reaches the floor of Adafactor's mean of squares."""
 FLOORED_STEPWISE = Scaling(
-    setting=msgspec.structs.replace(
-        small(
-            MLPSpec(
-                inputs=1,
-                widths=(*(1,) * 15, 24),
-                classes=2,
-                norm=NormSpec(affine=True),
-                activation="identity",
-            ),
-            lr=1.0,
-            weight_decay=0.0,
-            steps=1,
-            init_scale=0.01,
-        ),
+    setting=small(
+        flat((*(1,) * 15, 24), norm=NormSpec(affine=True)),
+        lr=1.0,
+        weight_decay=0.0,
+        steps=1,
+        init_scale=0.01,
         dtype="float64",
     ),
     optimizer=FLOORED.optimizer,
@@ -117,49 +127,33 @@ FLOORED_STEPWISE = Scaling(
 )
 """The same where steps are compared within a bound."""
 FLOORED_DECAYING = Scaling(
-    setting=small(
-        MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
-        lr=1.0,
-        weight_decay=0.1,
-        steps=1,
-        init_scale=10.5,
-    ),
+    setting=small(flat((1,)), lr=1.0, weight_decay=0.1, steps=1, init_scale=10.5),
     optimizer=FLOORED.optimizer,
     a=2.0,
 )
 """A gradient of 3e-10 beside a decay of 2, which is no part of Adafactor's gradient."""
+MUON = OptimizerSpec(name="Muon", args={})
+
+
+def rms(*widths: int) -> MLPSpec:
+    return flat(widths, norm=NormSpec(kind="rms"), activation="leaky_relu")
+
+
 BELOW_BFLOAT16 = Scaling(
-    setting=msgspec.structs.replace(
-        small(
-            MLPSpec(
-                inputs=1,
-                widths=(*(1,) * 8, 13, 1, 1),
-                classes=2,
-                norm=NormSpec(kind="rms"),
-                activation="leaky_relu",
-            ),
-            lr=1.0,
-            weight_decay=1.0,
-            steps=1,
-        ),
-        dtype="float64",
-    ),
-    optimizer=OptimizerSpec(name="Muon", args={}),
+    setting=small(rms(*(1,) * 8, 13, 1, 1), lr=1.0, weight_decay=1.0, steps=1, dtype="float64"),
+    optimizer=MUON,
     a=2.0,
 )
 """A gradient of 1e-35 in float64; Muon's Newton-Schulz is in bfloat16, which ends at 1e-38."""
-BUFFER_BELOW_BFLOAT16 = msgspec.structs.replace(
-    BELOW_BFLOAT16,
-    setting=msgspec.structs.replace(
-        BELOW_BFLOAT16.setting,
-        net=msgspec.structs.replace(BELOW_BFLOAT16.setting.net, widths=(1, 1, 1, 1, 3, 7, 5, 22, 3, 2)),
-        hyper=msgspec.structs.replace(BELOW_BFLOAT16.setting.hyper, steps=2),
-    ),
+BUFFER_BELOW_BFLOAT16 = Scaling(
+    setting=small(rms(1, 1, 1, 1, 3, 7, 5, 22, 3, 2), lr=1.0, weight_decay=1.0, steps=2, dtype="float64"),
+    optimizer=MUON,
+    a=2.0,
 )
 """A gradient of 0 and a buffer of 2e-39."""
 OVERFLOWING = Scaling(
     setting=small(
-        MLPSpec(inputs=1, widths=(29,), classes=2, activation="identity"),
+        flat((29,)),
         lr=1.0,
         weight_decay=1.324,
         steps=18,
@@ -171,14 +165,12 @@ OVERFLOWING = Scaling(
     a=1.7,
 )
 """lambda_e of 146: after 18 steps the scaled weights alone are no float32 numbers."""
-VANISHING = msgspec.structs.replace(
-    small(
-        MLPSpec(inputs=1, widths=(1,), classes=2, activation="identity"),
-        lr=1.02,
-        weight_decay=0.09803921568627451,
-        steps=1,
-        lr_schedule=Sequence(values=(10.0,)),
-    ),
+VANISHING = small(
+    flat((1,)),
+    lr=1.02,
+    weight_decay=0.09803921568627451,
+    steps=1,
+    lr_schedule=Sequence(values=(10.0,)),
     dtype="float64",
 )
 """1 - lr wd is one rounding, 2^-53."""
@@ -227,12 +219,7 @@ def test_a_flip_is_named_and_powers_of_two_are_still_compared() -> None:
 
 def test_adafactor_below_its_floor_is_skipped_and_above_it_is_judged() -> None:
     assert optimizer_symmetry.check(FLOORED).skipped == UNDERFLOW
-    net = msgspec.structs.replace(FLOORED.setting.net, activation="relu", channels=(6, 6), strides=(1, 1))
-    hyper = msgspec.structs.replace(FLOORED.setting.hyper, batch_size=16, steps=3, weight_decay=0.1)
-    above = msgspec.structs.replace(
-        FLOORED, setting=msgspec.structs.replace(FLOORED.setting, net=net, hyper=hyper)
-    )
-    outcome = optimizer_symmetry.check(above)
+    outcome = optimizer_symmetry.check(in_range(FLOORED, channels=(6, 6), strides=(1, 1)))
     assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, 3, "")
     assert min(outcome.rivals.values()) >= REFUTED
 
@@ -244,19 +231,24 @@ def test_what_grows_is_judged_until_it_leaves_the_range() -> None:
 
 
 def test_muon_within_the_range_of_bfloat16_is_judged() -> None:
-    net = msgspec.structs.replace(BELOW_BFLOAT16.setting.net, widths=(6, 5), activation="relu")
-    hyper = msgspec.structs.replace(BELOW_BFLOAT16.setting.hyper, batch_size=16, steps=3, weight_decay=0.1)
-    setting = msgspec.structs.replace(BELOW_BFLOAT16.setting, net=net, hyper=hyper)
-    outcome = optimizer_symmetry.check(msgspec.structs.replace(BELOW_BFLOAT16, setting=setting))
+    outcome = optimizer_symmetry.check(in_range(BELOW_BFLOAT16, widths=(6, 5)))
     assert (outcome.ratio, outcome.steps, outcome.skipped) == (0.0, 3, "")
     assert min(outcome.rivals.values()) >= REFUTED
 
 
 def test_adafactor_above_its_floor_is_judged_step_by_step() -> None:
-    net = msgspec.structs.replace(FLOORED_STEPWISE.setting.net, widths=(6, 5), activation="relu")
-    hyper = msgspec.structs.replace(FLOORED_STEPWISE.setting.hyper, batch_size=16, steps=3, weight_decay=0.1)
-    setting = msgspec.structs.replace(FLOORED_STEPWISE.setting, net=net, hyper=hyper)
-    above = msgspec.structs.replace(FLOORED_STEPWISE, setting=setting)
-    outcome = optimizer_symmetry.check(above)
+    outcome = optimizer_symmetry.check(in_range(FLOORED_STEPWISE, widths=(6, 5)))
     assert 0.0 < outcome.ratio <= 1.0
     assert min(outcome.rivals.values()) >= REFUTED
+
+
+@pytest.mark.parametrize(("gradient", "excused"), [(0.0, False), (1e-35, True), (1e-3, False)])
+@pytest.mark.parametrize("name", ["AdamW", "Muon"])
+def test_a_wrong_decay_is_excused_by_a_lost_gradient_alone(name: str, gradient: float, excused: bool) -> None:
+    def step(after: float) -> Step:
+        w, g, new = ({"w": torch.tensor([[x]])} for x in (1.0, gradient, after))
+        nothing = torch.zeros(())
+        return Step(0, nothing, nothing, nothing, w, g, new, {"w": {}}, 1.0, 0.1)
+
+    symmetry = CONFIGURATIONS[name].symmetry
+    assert underflows(step(0.9), step(0.8), 1.0, symmetry) == excused

@@ -66,7 +66,7 @@ def at_equilibrium(law: Any, **rules: Any) -> str:
 
 
 def noise_is_off_by(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
-    right = GroupTrace.unit_grad2.fget  # type: ignore[attr-defined]
+    right = vars(GroupTrace)["unit_grad2"].fget
     monkeypatch.setattr(GroupTrace, "unit_grad2", property(lambda trace: factor * right(trace)))
 
 

@@ -272,7 +272,8 @@ def test_units_whose_numbers_do_not_depend_on_the_process_are_shared(
 ) -> None:
     monkeypatch.setenv("ILR_CHECK_THREADS", threads)
     given: list[str] = []
-    with ThreadPoolExecutor(2) as pool:
+    # One thread: what is switched on for a GPU is switched on for the whole process.
+    with ThreadPoolExecutor(1) as pool:
         submit = pool.submit
 
         def counted(fn: Callable[..., Any], /, *args: Any) -> Any:

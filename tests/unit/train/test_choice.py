@@ -129,7 +129,7 @@ def test_a_deeper_net_keeps_more() -> None:
 def test_doctor_explains_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {what: follows for what, _, follows in doctor.diagnose()}
     assert rows["compiler"] in (explained(), NO_COMPILER)
-    assert "fleets of 100000 run-steps and more are compiled" in explained()
+    assert "fleets of 100000 run-steps and more are compiled, on a GPU of 2000000" in explained()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert ("compiler", "none", NO_COMPILER) in doctor.diagnose()
 
