@@ -42,7 +42,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     """The reference net at three levels of lambda_e; others too beyond ``quick``."""
     decays = (0.008, 0.016, 0.032) if profile == "quick" else (0.004, 0.008, 0.016, 0.032)
     levels = tuple(Level(lr=0.5, weight_decay=wd) for wd in decays)
-    beside = ("MNIST CNN", "GroupNorm, batch 256")
+    beside = ("MNIST CNN", "GroupNorm, batch 256", "LayerNorm, batch 4")
     found = [
         Equilibrium(levels=levels[-2:] if s.slow else levels, **s._asdict())
         for s in subjects(TEXT.id, profile, seed, beside=beside)

@@ -40,7 +40,7 @@ _PHASES = (
 def courses(profile: Profile, seed: int) -> list[Course]:
     """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
     through = partial(Course, phases=_PHASES)
-    found = subjects(TEXT.id, profile, seed, beside=("MNIST CNN", "GroupNorm, batch 256"))
+    found = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "BatchNorm, batch 128"))
     if profile != "quick":
         found += (CLEAN,)
     return [through(**s._asdict()) for s in found]

@@ -66,7 +66,7 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     """The reference net on digits with half of the labels redrawn, generated nets, others in ``standard``."""
     sweeps, shorter = [Sweep(**DIGITS._asdict())], generated(TEXT.id, profile, seed)
     if profile != "quick":
-        shorter = (BESIDE["BatchNorm CNN"], BESIDE["LayerNorm, batch 4"], *shorter)
+        shorter = (BESIDE["BatchNorm CNN"], BESIDE["LayerNorm"], *shorter)
     levels = (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
     sweeps += [Sweep(levels=levels, compare=(8e-3, 8e-3), length=2.0, **s._asdict()) for s in shorter]
     return tuple(

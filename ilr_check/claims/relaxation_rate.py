@@ -93,7 +93,7 @@ class Return(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
-    beside = ("residual CNN", "LayerNorm, batch 4")
+    beside = ("residual CNN", "BatchNorm, batch 128")
     return units_by_group(
         TEXT.id,
         [Return(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)],

@@ -45,7 +45,7 @@ def courses(profile: Profile, seed: int) -> list[Course]:
     if profile == "quick":
         return found[:1]
     first = found[0].phases
-    others = (BESIDE[name] for name in ("residual CNN", "GroupNorm, batch 256"))
+    others = (BESIDE[name] for name in ("residual CNN", "BatchNorm, batch 128"))
     return found + [Course(phases=first, **s._asdict()) for s in others]
 
 

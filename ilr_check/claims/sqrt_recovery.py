@@ -53,7 +53,7 @@ def drops(profile: Profile, seed: int) -> list[Drop]:
     found, shorter = [Drop(**DIGITS._asdict()), CONTROL], generated(TEXT.id, profile, seed)
     if profile != "quick":
         found += [Drop(**CLEAN._asdict()), *(control_by(factor) for factor in OTHER_FACTORS)]
-        shorter = (BESIDE["BatchNorm CNN"], BESIDE["LayerNorm, batch 4"], *shorter)
+        shorter = (BESIDE["BatchNorm CNN"], BESIDE["LayerNorm"], *shorter)
     return found + [Drop(weight_decay=0.016, before=500, after=2200, **s._asdict()) for s in shorter]
 
 

@@ -37,7 +37,7 @@ def drops(profile: Profile, seed: int) -> list[Drop]:
     changed = partial(Drop, factor=1.0, decay_factor=10.0)
     # Half the length of the reference's at twice its lambda_e.
     shorter = partial(changed, weight_decay=0.016, before=500, after=2200)
-    first, *others = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "LayerNorm, batch 4"))
+    first, *others = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "LayerNorm"))
     return [changed(**first._asdict()), *(shorter(**s._asdict()) for s in others)]
 
 
