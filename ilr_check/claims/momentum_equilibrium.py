@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ilr_check.claims.adaptive_equilibrium import FILTERS, NOISE
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
 from ilr_check.claims.experiments.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
 from ilr_check.claims.experiments.nets import NARROW
 from ilr_check.claims.experiments.subjects import subjects
-from ilr_check.data import DigitsSpec, TangentNoise
+from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText
-from ilr_check.nets.specs import CNNSpec, NetSpec
+from ilr_check.nets.specs import NetSpec
 from ilr_check.theory.momentum import heavy_ball_gain
 
 TEXT = ClaimText(
@@ -50,11 +51,8 @@ _SETTINGS = ", ".join(
     for i, x in enumerate(LEVELS, 1)
 )
 
-
 HEAVY_BALL = LEVELS[:3]
-NOISE = TangentNoise(size=60.0)
-"""It drowns the net's gradient, so that no gradient knows of the step before."""
-FILTERS = CNNSpec(image=(1, 8, 8), channels=(24,), strides=(2,), classes=10)
+"""What trained nets are judged on: Nesterov's norm answers twice as strongly to what the gradient remembers."""
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
