@@ -52,7 +52,7 @@ _SETTINGS = ", ".join(
 )
 
 HEAVY_BALL = LEVELS[:3]
-"""What trained nets are judged on: Nesterov's norm answers twice as strongly to what the gradient remembers."""
+"""What trained nets are judged on; Nesterov's norm answers twice as strongly to what a gradient remembers."""
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
