@@ -29,6 +29,9 @@ from ilr_check.stats import CurveEquivalence, Decision, Rival, examine
 
 Array = NDArray[np.float64]
 
+EDGE = 8.0
+"""Margins from theory at which a figure ends, so that its margin stays wide enough to see."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LevelLaw:
@@ -139,7 +142,10 @@ class LevelLaw:
         )
 
     def _figure(self, experiment: Equilibrium, group: str, decision: Decision) -> Figure:
-        x = np.array(self.points(experiment))
+        at = np.array(self.points(experiment))
+        order = np.argsort(at)
+        x = at[order]
+        settings = np.array_equal(x, np.arange(1.0, len(x) + 1.0))
         band = decision.band
         assert band is not None
         room = decision.margin_high or 0.0
@@ -148,12 +154,18 @@ class LevelLaw:
         def ratio(values: Any) -> Array:
             return np.exp(np.asarray(values, dtype=np.float64))
 
+        def told(values: Any) -> Array:
+            return ratio(np.asarray(values)[order])
+
+        def shown(values: Any) -> Array:
+            return told(np.clip(values, -EDGE * room, EDGE * room))
+
         return Figure(
             name=file_name(self.text.id, experiment.title, group),
             title=f"{experiment.title}, {group}",
             x_label=self.x_label,
             y_label="measured / theory",
-            x_log=True,
+            x_log=not settings,
             y_log=True,
             series=(
                 Series(
@@ -170,16 +182,25 @@ class LevelLaw:
                     kind="interval",
                     role="measured",
                     x=x,
-                    y=ratio(band.estimate),
-                    low=ratio(band.low),
-                    high=ratio(band.high),
+                    y=told(band.estimate),
+                    low=told(band.low),
+                    high=told(band.high),
                 ),
                 *(
-                    Series(name=f"rival: {name}", kind="line", role="rival", x=x, y=ratio(values))
+                    Series(
+                        name=f"rival: {name}",
+                        kind="points" if settings else "line",
+                        role="rival",
+                        x=x,
+                        y=shown(values),
+                    )
                     for name, values in self.rivals(experiment).items()
                 ),
             ),
-            caption=f"{self.caption} Every point must lie in the margin with its whole interval.",
+            caption=(
+                f"{self.caption} Every point must lie in the margin with its whole interval. A rival that is "
+                f"farther off than {EDGE:g} margins is drawn there."
+            ),
         )
 
 
