@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.experiments.levels import LevelLaw
-from ilr_check.data import DigitsSpec, TangentNoise
+from ilr_check.claims.experiments.subjects import NOISE, ONE_LAYER, controls
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.build import parameter_shapes
-from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec
+from ilr_check.nets.specs import NetSpec
 from ilr_check.theory.adaptive import adam_l2, adamw, adamw_without_correlation, lion, nadamw
 
 TEXT = ClaimText(
@@ -50,13 +50,6 @@ LEVELS = (
     Level(lr=0.01, weight_decay=0.05, rule="adam", hyper=_BETAS, memory_rate=2e-3),
     Level(lr=0.01, weight_decay=0.05, rule="rmsprop", hyper={"alpha": 0.98, "eps": 1e-12}, memory_rate=2e-3),
 )
-NOISE = TangentNoise(size=60.0)
-"""Its square is 500 to 1000 times the squared gradient of the net: what is judged is the optimizer."""
-
-NET = MLPSpec(inputs=64, widths=(24,), classes=10)
-"""One layer, so that one number of coordinates decides where every level starts."""
-FILTERS = CNNSpec(image=(1, 8, 8), channels=(24,), strides=(2,), classes=10)
-"""The same with a filter bank of a seventh of the coordinates, beyond ``quick``."""
 
 
 def equilibrium(level: Level, count: int) -> tuple[float, float]:
@@ -72,23 +65,17 @@ def equilibrium(level: Level, count: int) -> tuple[float, float]:
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """One-layer nets, their gradient drowned in tangent noise; every level from its equilibrium."""
-    nets: dict[str, NetSpec] = {"control: digits, dominated by noise": NET}
-    if profile != "quick":
-        nets["control: filters on digits, dominated by noise"] = FILTERS
+    """One-layer nets, so that one number of coordinates decides where each level starts: at equilibrium."""
     return [
         Equilibrium(
-            title=title,
-            net=net,
-            data=DigitsSpec(),
             levels=LEVELS,
-            noise=NOISE,
             burn=1.5,
             window=3.0,
-            start_norms=tuple(math.sqrt(equilibrium(level, coordinates(net))[0]) for level in LEVELS),
+            start_norms=tuple(math.sqrt(equilibrium(x, coordinates(control.net))[0]) for x in LEVELS),
             planned_sd=0.03,
+            **control._asdict(),
         )
-        for title, net in nets.items()
+        for control in controls(profile, ONE_LAYER)
     ]
 
 

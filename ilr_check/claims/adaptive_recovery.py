@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.adaptive_equilibrium import FILTERS, NET, NOISE, coordinates, equilibrium
+from ilr_check.claims.adaptive_equilibrium import coordinates, equilibrium
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.experiments.donors import TransferReadings, TransferRuns
 from ilr_check.claims.experiments.equilibrium import Level
 from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
+from ilr_check.claims.experiments.subjects import FILTERS, NOISE, ONE_LAYER
 from ilr_check.data import DataSpec, DigitsSpec, TangentNoise
 from ilr_check.evidence import ClaimText, Figure, Series
 from ilr_check.nets.specs import NetSpec
@@ -60,7 +61,7 @@ class AdaptiveDrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     title: str
     level: Level
     start_norm: float
-    net: NetSpec = NET
+    net: NetSpec = ONE_LAYER
     data: DataSpec = DigitsSpec()
     before: int = 1000
     after: int = 2500
@@ -114,7 +115,7 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
         "Lion": Level(lr=0.004, weight_decay=1.0, rule="lion", hyper={"beta1": 0.9, "beta2": 0.98}),
         "Adam with L2": Level(lr=0.02, weight_decay=0.05, rule="adam", hyper=betas),
     }
-    nets: dict[str, NetSpec] = {"": NET}
+    nets: dict[str, NetSpec] = {"": ONE_LAYER}
     if profile != "quick":
         nets["filters, "] = FILTERS
     drops = [

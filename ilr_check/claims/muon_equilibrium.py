@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.experiments.levels import LevelLaw
-from ilr_check.data import DigitsSpec, TangentNoise
+from ilr_check.claims.experiments.subjects import NOISE
+from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.build import parameter_shapes
 from ilr_check.nets.specs import MLPSpec, NetSpec
@@ -44,8 +45,6 @@ TEXT = ClaimText(
     ),
 )
 
-NOISE = TangentNoise(size=60.0)
-"""Its square is 500 to 1000 times the squared gradient of the net: what is judged is the optimizer."""
 MOMENTUM = 0.9
 LAGS = 120
 """Lags that are summed: momentum leaves 0.9^120 = 3e-6 of a gradient behind."""

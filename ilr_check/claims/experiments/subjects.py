@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.experiments.nets import FOUR_LAYERS_SMALL, REFERENCE, statistical_nets
-from ilr_check.data import DataSpec, DigitsSpec, Mnist5kSpec
+from ilr_check.data import DataSpec, DigitsSpec, Mnist5kSpec, TangentNoise
 from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
 
 
@@ -93,3 +93,28 @@ def generated(claim: str, profile: Profile, seed: int) -> tuple[Subject, ...]:
         Subject(f"generated net {number}", net, data)
         for number, (net, data) in enumerate(statistical_nets(claim, profile, seed), start=1)
     )
+
+
+NOISE = TangentNoise(size=60.0)
+"""Its square is 500 to 1000 times the squared gradient of a net on digits: the optimizer is judged alone."""
+
+ONE_LAYER = MLPSpec(inputs=64, widths=(24,), classes=10)
+FILTERS = CNNSpec(image=(1, 8, 8), channels=(24,), strides=(2,), classes=10)
+"""A filter bank: one layer with a seventh of the coordinates."""
+
+
+class Control(NamedTuple):
+    """A net on digits whose gradient is drowned in noise; the fields are those that an equilibrium has."""
+
+    title: str
+    net: NetSpec
+    data: DataSpec = DigitsSpec()
+    noise: TangentNoise = NOISE
+
+
+def controls(profile: Profile, net: NetSpec) -> tuple[Control, ...]:
+    """``net`` alone in ``quick``; beyond, a filter bank too."""
+    found = (Control("control: digits, dominated by noise", net),)
+    if profile == "quick":
+        return found
+    return (*found, Control("control: filters on digits, dominated by noise", FILTERS))
