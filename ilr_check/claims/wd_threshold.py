@@ -246,7 +246,8 @@ def _figures(runs: DecayRuns, name: str, n: int) -> tuple[Figure, ...]:
         return found
 
     def figure(part: str, label: str, power: float, caption: str, series: list[Series]) -> Figure:
-        line = Series(name=f"exp(-{power:g} Q)", kind="line", role="predicted", x=x, y=np.exp(-power * x))
+        exponent = "-Q" if power == 1.0 else f"-{power:g} Q"
+        line = Series(name=f"exp({exponent})", kind="line", role="predicted", x=x, y=np.exp(-power * x))
         return Figure(
             name=f"{name}--{part}",
             title=f"{decays.title}: {part}",

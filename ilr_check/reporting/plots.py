@@ -24,13 +24,14 @@ MAX_POINTS, MIN_POINTS = 600, 100
 LONGEST_X_LINE, LONGEST_Y_LINE = 44, 30
 """Characters on a line of an axis title: what fits on a phone, whose plots are 300 pixels wide and high."""
 SHADES = 3
-"""Colours per role; further series of a role repeat them with another dash and marker."""
+"""Colours per role; further series of a role repeat them, and lines do so with another dash."""
 
 _LAYER = {"margin": 0, "reference": 1, "rival": 2, "control": 3, "measured": 4, "predicted": 5}
 _LEGEND_ORDER = ("measured", "predicted", "margin", "rival", "control", "reference")
+# As many as have no divisor in common with SHADES, so that no two lines of a figure look alike.
 _DASHES = {
-    "measured": ("solid", "longdash", "dot"),
-    "predicted": ("solid", "dash", "dot"),
+    "measured": ("solid", "longdash", "dot", "dashdot"),
+    "predicted": ("solid", "dash", "dot", "dashdot"),
     "rival": ("dash", "dot", "longdashdot", "longdash"),
     "margin": ("dot",),
     "control": ("dashdot", "dot"),

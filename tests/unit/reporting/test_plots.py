@@ -90,6 +90,12 @@ def test_long_axis_titles_go_on_in_another_line() -> None:
     assert " ".join(lines) == label.replace("<", "&lt;").replace(">", "&gt;")
 
 
+@pytest.mark.parametrize("role", ["measured", "predicted", "rival", "control", "reference"])
+def test_six_lines_of_a_role_look_different(role: str) -> None:
+    traces = draw(figure(*(series("line", role, str(i)) for i in range(6)))).payload["data"]
+    assert len({(trace["line"]["color"], trace["line"]["dash"]) for trace in traces}) == 6
+
+
 def test_a_role_of_a_newer_version_is_drawn_as_reference() -> None:
     plot = draw(figure(series(role="x);background:url(http://example.invalid)")))
     assert plot.legend[0].role == "reference"
