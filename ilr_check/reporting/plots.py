@@ -136,9 +136,12 @@ def points_per_series(figures: list[Figure]) -> int:
 def _axis(label: str, longest: int, log: bool, data: list[list[float | None]]) -> dict[str, Any]:
     lines = textwrap.wrap(label, longest)
     axis: dict[str, Any] = {"title": {"text": "<br>".join(map(_plain, lines))}}
+    values = [value for series in data for value in series if value is not None]
+    if not log and values and ticks.numbered(values):
+        axis |= {"tickmode": "linear", "tick0": 1, "dtick": 1}
     if log:
         axis["type"] = "log"
-        values = [value for series in data for value in series if value is not None and value > 0]
+        values = [value for value in values if value > 0]
         if values:
             marks = ticks.settings(values) or ticks.decades(min(values), max(values))
             axis |= {

@@ -14,6 +14,12 @@ def settings(values: list[float]) -> list[float]:
     return found if len(found) <= MAX_SETTINGS and all(value == int(value) for value in found) else []
 
 
+def numbered(values: list[float]) -> bool:
+    """Whether the values are 1, 2, 3 and so on: numbers of settings, between which there is nothing."""
+    found = sorted(set(values))
+    return 1 < len(found) <= 12 and found == [float(i) for i in range(1, len(found) + 1)]
+
+
 def decades(low: float, high: float) -> list[float]:
     """1-2-5 over a few decades, else whole powers: Plotly's own lone digits need decoding.
 

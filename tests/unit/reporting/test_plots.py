@@ -161,3 +161,11 @@ def test_a_log_axis_at_a_single_value_is_no_crash() -> None:
 def test_a_few_whole_numbers_are_marked_themselves(values: list[float], marks: list[float]) -> None:
     assert ticks.settings(values) == marks
     assert ticks.settings([float(i) for i in range(1, 20)]) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "whole"), [([2.0, 1.0, 3.0, 1.0], True), ([1.0, 2.5, 3.0], False), ([1.0, 3.0], False)]
+)
+def test_between_the_numbers_of_settings_there_is_no_mark(values: list[float], whole: bool) -> None:
+    axis = draw(figure(series(x=np.array(values), y=np.array(values)))).payload["layout"]["xaxis"]
+    assert (axis.get("dtick") == 1) is whole
