@@ -137,7 +137,7 @@ def _axis(label: str, longest: int, log: bool, data: list[list[float | None]]) -
     lines = textwrap.wrap(label, longest)
     axis: dict[str, Any] = {"title": {"text": "<br>".join(map(_plain, lines))}}
     values = [value for series in data for value in series if value is not None]
-    if not log and values and ticks.numbered(values):
+    if not log and ticks.numbered(values):
         axis |= {"tickmode": "linear", "tick0": 1, "dtick": 1}
     if log:
         axis["type"] = "log"

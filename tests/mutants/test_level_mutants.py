@@ -125,28 +125,26 @@ def test_a_planted_defect_is_refuted(law: str, form: str, rule: UpdateRule) -> N
 
 
 @pytest.mark.parametrize(
-    ("form", "rule", "possible"),
+    ("form", "rule", "runs", "verdict"),
     [
-        ("heavy-ball", heavy_ball, {"holds"}),
-        ("heavy-ball", never_dampened, {"violated"}),
-        ("heavy-ball", decay_not_dampened, {"violated"}),
-        # 5 %, which 64 runs leave open in the smaller of the two layers.
-        ("nesterov", buffer_ahead_alone, {"violated", "inconclusive"}),
-        ("nesterov", decay_not_ahead, {"violated"}),
+        ("heavy-ball", heavy_ball, 64, "holds"),
+        ("heavy-ball", never_dampened, 64, "violated"),
+        ("heavy-ball", decay_not_dampened, 64, "violated"),
+        # Off by 5 %, where the others are by 30 % and more: 64 runs leave it open in the smaller layer.
+        ("nesterov", buffer_ahead_alone, 128, "violated"),
+        ("nesterov", decay_not_ahead, 64, "violated"),
     ],
 )
 def test_dampening_and_nesterov_are_judged_where_noise_dominates(
-    form: str, rule: UpdateRule, possible: set[str]
+    form: str, rule: UpdateRule, runs: int, verdict: str
 ) -> None:
     law = momentum_equilibrium.LAW
     _, dampened, _, ahead = (
         msgspec.structs.replace(level, weight_decay=0.032) for level in momentum_equilibrium.LEVELS
     )
-    control = msgspec.structs.replace(law.experiments("quick", 0)[0], levels=(dampened, ahead), looks=(64,))
+    control = msgspec.structs.replace(law.experiments("quick", 0)[0], levels=(dampened, ahead), looks=(runs,))
     findings = law.judge(msgspec.to_builtins(control), CONTEXT, rules={form: rule}).findings
-    verdicts = {finding.verdict for finding in findings}
-    assert verdicts <= possible
-    assert ("violated" in verdicts) == ("violated" in possible)
+    assert {finding.verdict for finding in findings} == {verdict}
 
 
 def test_a_reader_is_told_whether_the_norm_stood_still() -> None:
