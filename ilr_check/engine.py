@@ -104,7 +104,7 @@ class Work:
     unit: Unit
     seed: int
     settings: Settings
-    shares: dict[str, float]
+    alphas: dict[str, float]
 
 
 def plan(settings: Settings) -> tuple[tuple[Claim, ...], tuple[Work, ...], ErrorBudget]:
@@ -113,7 +113,7 @@ def plan(settings: Settings) -> tuple[tuple[Claim, ...], tuple[Work, ...], Error
     units = [unit for claim in claims for unit in claim.plan(settings.profile, settings.seed)]
     names = [decision for unit in units for decision in unit.decisions]
     budget = ErrorBudget(total=total_for(len(names)))
-    shares = budget.plan(names) if names else {}
+    alphas = budget.plan(names) if names else {}
     work = []
     for unit in units:
         seed = unit_seed(unit, settings.seed)
@@ -123,7 +123,7 @@ def plan(settings: Settings) -> tuple[tuple[Claim, ...], tuple[Work, ...], Error
                 unit=unit,
                 seed=seed,
                 settings=settings,
-                shares={name: shares[name] for name in unit.decisions},
+                alphas={name: alphas[name] for name in unit.decisions},
             )
         )
     return claims, tuple(work), budget
@@ -141,7 +141,7 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
         seed=work.seed,
         profile=work.settings.profile,
         device=work.settings.device,
-        shares=work.shares,
+        alphas=work.alphas,
         progress=progress,
     )
     try:

@@ -151,7 +151,7 @@ class VerdictSession:
         unit = Unit(claim=law.text.id, title=f"{law.text.id}: {title}", subject=subject)
         seed = derive(law.text.id, title, self.settings.seed)
         return Work(
-            key=f"{law.text.id}-{seed:016x}", unit=unit, seed=seed, settings=self.engine_settings, shares={}
+            key=f"{law.text.id}-{seed:016x}", unit=unit, seed=seed, settings=self.engine_settings, alphas={}
         )
 
     def _settle(

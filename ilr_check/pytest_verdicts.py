@@ -35,8 +35,8 @@ def replay_line(work: Work, judged_with: Mapping[str, Any]) -> str:
         spec |= {"example": subject["example"], **judged_with}
     else:
         spec |= {"subject": subject, "unit_seed": work.seed}
-        if work.shares:
-            spec["false_fail"] = min(work.shares.values())
+        if work.alphas:
+            spec["false_fail"] = min(work.alphas.values())
         if work.settings.device != "cpu":
             spec["device"] = work.settings.device
     return f"ilr-check replay {shlex.quote(msgspec.json.encode(spec).decode())}"

@@ -31,7 +31,7 @@ def replay(target: str, *, device: str | None = None, progress: Progress = lambd
         seed=recorded.unit_seed,
         profile="quick",
         device=device or recorded.device,
-        default_share=recorded.false_fail or 1e-5,
+        default_alpha=recorded.false_fail or 1e-5,
         progress=progress,
     )
     judge = catalogue()[claim].judge if not recorded.optimizer else _judge_with(recorded)
@@ -92,7 +92,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
             unit=unit,
             seed=self.recorded.unit_seed,
             settings=Settings(device=self.recorded.device),
-            shares={},
+            alphas={},
         )
         return records_of(work, Judged(self.findings), 0.0)
 

@@ -69,9 +69,9 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     return [
         Equilibrium(
             levels=LEVELS,
-            burn=1.5,
+            burn_in=1.5,
             window=3.0,
-            start_norms=tuple(math.sqrt(equilibrium(x, coordinates(control.net))[0]) for x in LEVELS),
+            initial_norms=tuple(math.sqrt(equilibrium(x, coordinates(control.net))[0]) for x in LEVELS),
             planned_sd=0.03,
             **control._asdict(),
         )

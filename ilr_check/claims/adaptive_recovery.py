@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.adaptive_equilibrium import coordinates, equilibrium
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.donors import TransferReadings, TransferRuns
 from ilr_check.claims.experiments.equilibrium import Level
+from ilr_check.claims.experiments.noise_references import TransferReadings, TransferRuns
 from ilr_check.claims.experiments.populations import file_name, finding_of, judged_groups
 from ilr_check.claims.experiments.subjects import FILTERS, NOISE, ONE_LAYER
 from ilr_check.data import DataSpec, DigitsSpec, TangentNoise
@@ -60,7 +60,7 @@ class AdaptiveDrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     title: str
     level: Level
-    start_norm: float
+    initial_norm: float
     net: NetSpec = ONE_LAYER
     data: DataSpec = DigitsSpec()
     before: int = 1000
@@ -123,7 +123,7 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
             title=f"control: {words}{name}, dominated by noise",
             level=level,
             net=net,
-            start_norm=math.sqrt(equilibrium(level, coordinates(net))[0]),
+            initial_norm=math.sqrt(equilibrium(level, coordinates(net))[0]),
         )
         for words, net in nets.items()
         for name, level in levels.items()
@@ -145,7 +145,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule 
     runs = TransferRuns(drop, context, rule=rule or MODELLED[drop.level.rule], hyper=drop.level.hyper)
     ((group, tensors),) = judged_groups(drop.net).items()
     readings = TransferReadings(runs, tensors)
-    examination = _examine(readings, context.share(f"{TEXT.id}/{drop.title}"))
+    examination = _examine(readings, context.alpha(f"{TEXT.id}/{drop.title}"))
     n = examination.runs_used
     figures = (_figure(readings, n, examination.decision),) if n else ()
     finding: Finding = finding_of(
@@ -160,7 +160,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule 
     return Judged((finding,), figures)
 
 
-def _examine(readings: TransferReadings[AdaptiveDrop], share: float) -> Examination:
+def _examine(readings: TransferReadings[AdaptiveDrop], alpha: float) -> Examination:
     drop = readings.training
     room = TOLERANCE + FLUCTUATION
     design = CurveEquivalence(
@@ -170,7 +170,7 @@ def _examine(readings: TransferReadings[AdaptiveDrop], share: float) -> Examinat
         margin_reason=f"fluctuation of v (1 - beta2) {FLUCTUATION} + tolerance {TOLERANCE}",
         rivals=_rivals(drop),
         looks=drop.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=drop.planned_sd,
     )
     return examine(design, partial(_deviations, readings))

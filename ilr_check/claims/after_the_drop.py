@@ -76,9 +76,9 @@ def sweeps(profile: Profile, seed: int) -> tuple[FlowSweep, ...]:
     return (
         few,
         FlowSweep(
-            title="1400 digits, half of the labels redrawn",
+            title="1400 digits, label noise 0.5",
             net=REFERENCE,
-            data=SplitDigitsSpec(redrawn=0.5),
+            data=SplitDigitsSpec(label_noise=0.5),
             levels=(*LEVELS, 1e-3),
             pair=PAIR,
             planned={"held-out loss": (0.115, 0.23), "training loss": (0.09, 0.26)},
@@ -86,7 +86,7 @@ def sweeps(profile: Profile, seed: int) -> tuple[FlowSweep, ...]:
         FlowSweep(
             title="LayerNorm net, teacher and student",
             net=MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer")),
-            data=TeacherStudentSpec(inputs=16, classes=10, examples=512, redrawn=0.5),
+            data=TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5),
             levels=LOWER,
             pair=PAIR,
             planned={"held-out loss": (0.085, 0.55), "training loss": (0.07, 0.58)},
@@ -155,7 +155,7 @@ def _examine(runs: FlowRuns, level: float, metric: Metric, context: Context) -> 
         theta=THETA,
         margin_reason=f"{THETA:g} of the difference that lambda_e = {sweep.other(level):g} makes",
         looks=sweep.looks,
-        false_fail=context.share(_decision(sweep, level, metric)),
+        false_fail=context.alpha(_decision(sweep, level, metric)),
         sd=sd,
         effect=effect,
     )

@@ -67,7 +67,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     Nesterov's form alone presumes that noise dominates the gradient. On the reference net it does, within
     1 %; on the others its level is left out.
     """
-    measured = partial(Equilibrium, burn=3.0, window=8.0, planned_sd=0.02)
+    measured = partial(Equilibrium, burn_in=3.0, window=8.0, planned_sd=0.02)
     beside = ("BatchNorm CNN", "BatchNorm, batch 128")
     first, *others = subjects(TEXT.id, profile, seed, beside=beside)
     found = [measured(levels=LEVELS, **first._asdict())]
@@ -75,7 +75,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     if profile != "quick":
         found += [
             measured(levels=SLOWER, **BESIDE["LayerNorm, batch 4"]._asdict()),
-            measured(levels=DEAR, burn=6.0, looks=(32, 64, 128), **BESIDE["MNIST CNN"]._asdict()),
+            measured(levels=DEAR, burn_in=6.0, looks=(32, 64, 128), **BESIDE["MNIST CNN"]._asdict()),
         ]
     return found
 

@@ -138,7 +138,7 @@ def judge_trace(traces: Traces, context: Context, sampler: Sampler) -> Judged:
                 Rival(name=name, expected=0.0 - power) for name, power in scaling_rule.POWERS.items()
             ),
             looks=traces.looks,
-            false_fail=context.share(decision_name(TEXT.id, traces, group)),
+            false_fail=context.alpha(decision_name(TEXT.id, traces, group)),
             sd=traces.planned_sd,
         )
         examination = examine(design, partial(runs.slopes, tensors))

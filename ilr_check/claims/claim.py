@@ -55,15 +55,15 @@ class Context:
     seed: int
     profile: Profile
     device: str = "cpu"
-    shares: Mapping[str, float] = field(default_factory=dict)
+    alphas: Mapping[str, float] = field(default_factory=dict)
     """Decision name to its share of the false-fail budget."""
-    default_share: float = 1e-5
+    default_alpha: float = 1e-5
     """For a decision that was not planned: a replay, or a test that judges one unit by hand."""
     progress: Progress = lambda fraction: None
 
-    def share(self, decision: str) -> float:
+    def alpha(self, decision: str) -> float:
         """The false-fail rate that a decision may spend."""
-        return self.shares.get(decision, self.default_share)
+        return self.alphas.get(decision, self.default_alpha)
 
 
 @dataclass(frozen=True, kw_only=True)

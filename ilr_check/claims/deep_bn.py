@@ -58,14 +58,14 @@ ENDS = 5
 
 
 class Deep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A deep net, and its training: ``burn`` and ``window`` in units of 1/lambda_e."""
+    """A deep net, and its training: ``burn_in`` and ``window`` in units of 1/lambda_e."""
 
     title: str
     net: DeepNet
     lr: float = 200.0
     weight_decay: float = 0.0005
     batch_size: int = 64
-    burn: float = 8.0
+    burn_in: float = 8.0
     window: float = 12.0
     planned_sd: float = 0.05
     looks: tuple[int, ...] = (32, 64)
@@ -78,7 +78,7 @@ class Deep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def start(self) -> int:
         """First step of the window."""
-        return round(self.burn / self.intrinsic_lr)
+        return round(self.burn_in / self.intrinsic_lr)
 
     @property
     def steps(self) -> int:
@@ -94,9 +94,14 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     """24 layers without skips in ``quick``; 100 layers without and with skips beyond."""
     quick = profile == "quick"
     depth = 24 if quick else 100
-    burn, window = (8.0, 12.0) if quick else (18.0, 80.0)
+    burn_in, window = (8.0, 12.0) if quick else (18.0, 80.0)
     subjects = [
-        Deep(title=f"depth {depth}, {name}", net=DeepNet(depth=depth, skips=skips), burn=burn, window=window)
+        Deep(
+            title=f"depth {depth}, {name}",
+            net=DeepNet(depth=depth, skips=skips),
+            burn_in=burn_in,
+            window=window,
+        )
         for name, skips in (("without skips", False), ("with skips", True))[: 1 if quick else 2]
     ]
     return tuple(
@@ -249,7 +254,7 @@ def _growth_design(base: Deep, context: Context) -> MeanEquivalence:
             Rival(name="growth pi/(pi-1) of the norm, not its square", expected=2.0 * theory),
         ),
         looks=base.looks,
-        false_fail=context.share(base.decision("growth")),
+        false_fail=context.alpha(base.decision("growth")),
         sd=0.05,
     )
 
@@ -271,7 +276,7 @@ def _tamed_design(base: Deep, context: Context) -> MeanEquivalence:
         f"{2.0 * GROWTH_TOLERANCE}",
         rivals=(Rival(name="still growing", expected=math.log(gradient_growth())),),
         looks=base.looks,
-        false_fail=context.share(base.decision("tamed")),
+        false_fail=context.alpha(base.decision("tamed")),
         sd=0.05,
     )
 
@@ -286,7 +291,7 @@ def _rotation_design(base: Deep, context: Context, control: Array) -> CurveEquiv
         margin_reason=f"change of the norm {corrections:.3f} + tolerance {ROTATION_TOLERANCE}",
         rivals=(Rival(name="no normalisation", expected=tuple(control.tolist())),),
         looks=base.looks,
-        false_fail=context.share(base.decision("rotation")),
+        false_fail=context.alpha(base.decision("rotation")),
         sd=base.planned_sd,
     )
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Claim, Context, Judged, Profile, Unit
 from ilr_check.claims.experiments import recipes
 from ilr_check.claims.experiments.course import Course, CourseLaw, Phase
-from ilr_check.claims.experiments.donors import TransferReadings
 from ilr_check.claims.experiments.early_answers import figures, final_metric
 from ilr_check.claims.experiments.early_drops import Early, EarlyRuns, judged
 from ilr_check.claims.experiments.nets import REFERENCE
+from ilr_check.claims.experiments.noise_references import TransferReadings
 from ilr_check.claims.experiments.populations import file_name
 from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText
@@ -44,7 +44,8 @@ TEXT = ClaimText(
         "not reach the decay, or decay with another power of lr."
     ),
     blind=(
-        "a gradient that is wrong in the donor runs too; the metric, for which theory has no sign; drops "
+        "a gradient that is wrong in the noise-reference runs too; the metric, for which theory has no "
+        "sign; drops "
         "between 0.3 and 3, where the functions come to equilibrium and theory has no constant."
     ),
 )
@@ -53,7 +54,7 @@ Array = NDArray[np.float64]
 
 NOISE = 8.0
 """G^2 that the rival curves presume: between 12 as the loss begins to fall and 4 to 5 at the equilibrium of
-digits with half of the labels redrawn, 64 runs of another seed. The prediction measures its own."""
+digits with label noise 0.5, 64 runs of another seed. The prediction measures its own."""
 
 
 class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,7 +62,7 @@ class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     burn_in: int = 0
     weight_decay: float = 0.032
-    start_norm: float = 4.0
+    initial_norm: float = 4.0
 
     @property
     def before(self) -> int:
@@ -79,11 +80,11 @@ class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def log_ideal(self, power: float = 1.0) -> Array:
         """log effective LR at the grid, from the initial norm on, in the unit in which G^2 = 1."""
-        return self._log_path(power, self.start_norm**2 / math.sqrt(NOISE))
+        return self._log_path(power, self.initial_norm**2 / math.sqrt(NOISE))
 
 
 def courses(profile: Profile, seed: int) -> list[EarlyDrop]:
-    """The reference net on digits with half of the labels redrawn; in ``quick`` every other drop."""
+    """The reference net on digits with label noise 0.5; in ``quick`` every other drop."""
     early = early_drops(profile, seed)[0]
     times = early.times[::2] if profile == "quick" else early.times
     return [
@@ -93,7 +94,7 @@ def courses(profile: Profile, seed: int) -> list[EarlyDrop]:
             data=early.data,
             lr=early.lr,
             weight_decay=early.weight_decay,
-            start_norm=early.start_norm,
+            initial_norm=early.initial_norm,
             phases=(
                 Phase(steps=early.at(time)),
                 Phase(steps=early.steps - early.at(time), start=1.0 / early.factor, end=1.0 / early.factor),
@@ -113,15 +114,15 @@ nets; 128 runs of another seed."""
 
 
 def early_drops(profile: Profile, seed: int) -> list[Early]:
-    """Digits with half of the labels redrawn; a LayerNorm net beyond ``quick``."""
+    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
 
     def early(title: str, net: NetSpec, data: DataSpec) -> Early:
         return Early(title=title, net=net, data=data, planned=PLANNED)
 
-    found = [early("digits, early and late drops", REFERENCE, SplitDigitsSpec(redrawn=0.5))]
+    found = [early("digits, early and late drops", REFERENCE, SplitDigitsSpec(label_noise=0.5))]
     if profile != "quick":
         layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
-        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, redrawn=0.5)
+        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
         found.append(early("LayerNorm net, early and late drops", layer, data))
     return found
 
@@ -131,7 +132,7 @@ def memory_words(readings: TransferReadings[Course], n: int) -> str:
     course = readings.training
     last = course.phases[0].steps
     at = int(np.searchsorted(course.grid(), last))
-    lr, start = course.schedule(), course.start_norm**2
+    lr, start = course.schedule(), course.initial_norm**2
     progress = float(memory_rate(course.lr * course.weight_decay)) * last
     # The norm at the drop, seen with the LR before it.
     predicted, measured = (

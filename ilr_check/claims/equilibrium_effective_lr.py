@@ -30,7 +30,10 @@ TEXT = ClaimText(
         "Weight decay and gradient do not balance as lr and weight_decay say: the decay is off by a factor, "
         "or scales with lr by another power; a factor 2 in the decay shows as sqrt(2)."
     ),
-    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
+    blind=(
+        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
+        "not predicted."
+    ),
 )
 
 
@@ -65,7 +68,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
                 data=DigitsSpec(),
                 levels=towards,
                 noise=TangentNoise(size=10.0),
-                start_norm=math.sqrt(10.0),
+                initial_norm=math.sqrt(10.0),
                 planned_sd=0.02,
                 looks=(32, 64),
             )

@@ -53,7 +53,7 @@ PLANNED = {"labels": (2.8, 5.9), "probabilities": (0.15, 0.43)}
 LayerNorm net has a sd of 2.3 and 0.074 beside effects of 10.7 and 0.5, which is easier."""
 
 
-def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, start_norm: float = 3.0) -> Contest:
+def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, initial_norm: float = 3.0) -> Contest:
     """Six histories that end at one lambda_e, and one that ends at four times it."""
 
     def phase(length: float, lr: float, intrinsic_lr: float) -> Phase:
@@ -66,29 +66,29 @@ def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, start_nor
         title=title,
         net=net,
         data=data,
-        reference=Course(name="constant settings", phases=(last,), start_norm=start_norm),
+        reference=Course(name="constant settings", phases=(last,), initial_norm=initial_norm),
         others=(
             Course(
                 name="lr / 10, weight decay * 10",
                 phases=(phase(LENGTH, 0.1 * LR, level),),
-                start_norm=start_norm,
+                initial_norm=initial_norm,
             ),
-            Course(name="initial norm * 3", phases=(last,), start_norm=3.0 * start_norm),
-            Course(name="large LR first", phases=(wide, last), start_norm=start_norm),
-            Course(name="small LR first", phases=(narrow, last), start_norm=start_norm),
-            Course(name="up and down first", phases=(wide, narrow, wide, last), start_norm=start_norm),
-            Course(name="one and the same start", phases=(last,), start_norm=start_norm, init_seed=1),
+            Course(name="initial norm * 3", phases=(last,), initial_norm=3.0 * initial_norm),
+            Course(name="large LR first", phases=(wide, last), initial_norm=initial_norm),
+            Course(name="small LR first", phases=(narrow, last), initial_norm=initial_norm),
+            Course(name="up and down first", phases=(wide, narrow, wide, last), initial_norm=initial_norm),
+            Course(name="one and the same start", phases=(last,), initial_norm=initial_norm, init_seed=1),
         ),
         control=Course(
-            name="four times lambda_e", phases=(phase(LENGTH, LR, 4.0 * level),), start_norm=start_norm
+            name="four times lambda_e", phases=(phase(LENGTH, LR, 4.0 * level),), initial_norm=initial_norm
         ),
         planned=PLANNED,
     )
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Digits, half of the labels redrawn; beyond ``quick`` a LayerNorm net; in ``paper`` five schedules."""
-    digits = SplitDigitsSpec(redrawn=0.5)
+    """Digits, label noise 0.5; beyond ``quick`` a LayerNorm net; in ``paper`` five schedules."""
+    digits = SplitDigitsSpec(label_noise=0.5)
     found = [contest("digits, lambda_e = 0.016", REFERENCE, digits, 1.6e-2)]
     if profile != "quick":
         layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
@@ -96,7 +96,7 @@ def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
             contest(
                 "LayerNorm net, teacher and student",
                 layer,
-                TeacherStudentSpec(inputs=16, classes=10, examples=512, redrawn=0.5),
+                TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5),
                 1.6e-2,
             ),
         ]
@@ -133,7 +133,7 @@ def five_schedules(data: DataSpec, seed: int) -> Contest:
             )
             for (before, after), (p, q) in zip(pairwise(cuts), powers, strict=True)
         ]
-        return Course(name=name, phases=(*pieces, equal, flow), start_norm=recipe.start_norm)
+        return Course(name=name, phases=(*pieces, equal, flow), initial_norm=recipe.initial_norm)
 
     schedules = [schedule(f"schedule {number}") for number in range(1, 6)]
     more = 4.0 * recipe.weight_decay
@@ -146,7 +146,7 @@ def five_schedules(data: DataSpec, seed: int) -> Contest:
         control=Course(
             name="four times lambda_e",
             phases=(Phase(steps=early + equal.steps, lr=recipe.lr, weight_decay=more), flow),
-            start_norm=recipe.start_norm,
+            initial_norm=recipe.initial_norm,
         ),
         planned={"log effective lr": None, "earlier loss": None},
         probes=1000,

@@ -134,8 +134,8 @@ def _examples() -> SearchStrategy[Setting]:
     import hypothesis.strategies as st
 
     def with_decay(parts: tuple[Setting, float, float]) -> Setting:
-        setting, momentum, share = parts
-        limit = share * (1.0 - momentum**0.5) ** 2
+        setting, momentum, alpha = parts
+        limit = alpha * (1.0 - momentum**0.5) ** 2
         hyper = msgspec.structs.replace(
             setting.hyper, momentum=momentum, weight_decay=limit / setting.hyper.lr
         )
@@ -143,8 +143,8 @@ def _examples() -> SearchStrategy[Setting]:
             setting = msgspec.structs.replace(setting, lr_schedule=Constant(), decay_schedule=Constant())
         return msgspec.structs.replace(setting, hyper=hyper)
 
-    shares = st.sampled_from((0.5, 0.0, 0.1, 0.01, 0.001, 0.9))
-    return st.tuples(settings(momentum=False), st.sampled_from((0.0, 0.5, 0.9, 0.99)), shares).map(with_decay)
+    alphas = st.sampled_from((0.5, 0.0, 0.1, 0.01, 0.001, 0.9))
+    return st.tuples(settings(momentum=False), st.sampled_from((0.0, 0.5, 0.9, 0.99)), alphas).map(with_decay)
 
 
 LAW = ExactLaw(

@@ -42,9 +42,9 @@ def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
     worst, steps = Worst(), 0
     for moved in motions(setting, optimizer):
         for motion in moved:
-            share, bound = _share(motion), _bound(motion)
-            worst.add(max(0.0, share - 1.0), bound, group=motion.name, step=motion.step.t)
-            worst.add_rival("the bound halved", max(0.0, 2.0 * share - 1.0), bound)
+            alpha, bound = _share(motion), _bound(motion)
+            worst.add(max(0.0, alpha - 1.0), bound, group=motion.name, step=motion.step.t)
+            worst.add_rival("the bound halved", max(0.0, 2.0 * alpha - 1.0), bound)
         if moved:
             _reach(setting, optimizer, moved[steps % len(moved)], worst)
         steps += 1
@@ -85,9 +85,9 @@ def _reach(setting: Setting, optimizer: OptimizerFactory, motion: Motion, worst:
     )
     twin = after(motion, other, eta=lr, lam=0.0)
     if twin is not None:
-        share, bound = _share(twin), _bound(twin)
-        worst.add(share - 1.0, bound, group=motion.name, step=motion.step.t)
-        worst.add_rival("the bound halved", 2.0 * share - 1.0, bound)
+        alpha, bound = _share(twin), _bound(twin)
+        worst.add(alpha - 1.0, bound, group=motion.name, step=motion.step.t)
+        worst.add_rival("the bound halved", 2.0 * alpha - 1.0, bound)
 
 
 LAW = ExactLaw(

@@ -33,7 +33,7 @@ TEXT = ClaimText(
 
 
 def drops(profile: Profile, seed: int) -> list[Drop]:
-    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
+    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
     changed = partial(Drop, factor=10.0, decay_factor=0.1, after=900)
     beside = ("residual CNN", "BatchNorm, batch 128")
     return [changed(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)]

@@ -66,11 +66,11 @@ PARTS = ("slope", "closing")
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Digits with half of the labels redrawn; more runs beyond ``quick``."""
+    """Digits with label noise 0.5; more runs beyond ``quick``."""
     digits = Meeting(
-        title="digits, half of the labels redrawn",
+        title="digits, label noise 0.5",
         net=REFERENCE,
-        data=SplitDigitsSpec(redrawn=0.5),
+        data=SplitDigitsSpec(label_noise=0.5),
         looks=(224, 448) if profile == "quick" else (320, 640),
     )
     meetings = [digits]
@@ -102,7 +102,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule 
         margin=(1.0 - SLOPE_MARGIN, 1.0 + SLOPE_MARGIN),
         margin_reason="half of the way to the nearest rival: learning may take up to half of the time",
         response="log",
-        false_fail=context.share(f"{TEXT.id}/{meeting.title}/slope"),
+        false_fail=context.alpha(f"{TEXT.id}/{meeting.title}/slope"),
         sd=meeting.planned[0],
         **about,
     )
@@ -112,7 +112,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule 
         points=levels,
         margin=(-LEFT_MARGIN, LEFT_MARGIN),
         margin_reason="tolerance; the norm leaves e^-4, squared, and a direction turned by 4 less",
-        false_fail=context.share(f"{TEXT.id}/{meeting.title}/closing"),
+        false_fail=context.alpha(f"{TEXT.id}/{meeting.title}/closing"),
         sd=meeting.planned[1],
         **about,
     )

@@ -26,7 +26,10 @@ TEXT = ClaimText(
         "The norm is not driven by weight decay and gradient noise at the rates that lr and wd of each step "
         "set: a schedule reaches one of the two terms only, or the decay has another power of lr."
     ),
-    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
+    blind=(
+        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
+        "not predicted."
+    ),
 )
 
 _PHASES = (
@@ -38,7 +41,7 @@ _PHASES = (
 
 
 def courses(profile: Profile, seed: int) -> list[Course]:
-    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
+    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
     through = partial(Course, phases=_PHASES)
     found = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "BatchNorm, batch 128"))
     if profile != "quick":

@@ -88,7 +88,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
     """Judge rotation with and without decay, and the first crossing; tests plant defects through ``rule``."""
     descent = msgspec.convert(subject, type=Descent)
     runs = Descents(descent, context, rule=rule)
-    designs = designs_of(descent, {p: context.share(f"{TEXT.id}/{descent.title}/{p}") for p in PARTS})
+    designs = designs_of(descent, {p: context.alpha(f"{TEXT.id}/{descent.title}/{p}") for p in PARTS})
     readings: dict[str, Callable[[Descended], Array]] = {
         PARTS[0]: lambda d: d.rotation,
         PARTS[1]: lambda d: d.rotation_without,
@@ -112,7 +112,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
     return Judged(tuple(findings), (_figure(descent, runs.take(used), name),) if used else ())
 
 
-def designs_of(descent: Descent, shares: dict[str, float]) -> dict[str, MeanEquivalence]:
+def designs_of(descent: Descent, alphas: dict[str, float]) -> dict[str, MeanEquivalence]:
     """The three decisions about a descent."""
     boundary = NORM_CHANGE / descent.window
     mean = TOLERANCE + boundary
@@ -125,7 +125,7 @@ def designs_of(descent: Descent, shares: dict[str, float]) -> dict[str, MeanEqui
             margin_reason=reason,
             rivals=(Rival(name=TEXT.rivals[0], expected=0.0), Rival(name=TEXT.rivals[1], expected=2.0)),
             looks=descent.looks,
-            false_fail=shares[PARTS[0]],
+            false_fail=alphas[PARTS[0]],
             sd=0.03,
         ),
         PARTS[1]: MeanEquivalence(
@@ -135,7 +135,7 @@ def designs_of(descent: Descent, shares: dict[str, float]) -> dict[str, MeanEqui
             margin_reason=reason,
             rivals=(Rival(name=TEXT.rivals[2], expected=1.0),),
             looks=descent.looks,
-            false_fail=shares[PARTS[1]],
+            false_fail=alphas[PARTS[1]],
             sd=0.03,
         ),
         PARTS[2]: MeanEquivalence(
@@ -148,7 +148,7 @@ def designs_of(descent: Descent, shares: dict[str, float]) -> dict[str, MeanEqui
                 Rival(name=TEXT.rivals[4], expected=-math.log(2.0)),
             ),
             looks=descent.looks,
-            false_fail=shares[PARTS[2]],
+            false_fail=alphas[PARTS[2]],
             sd=0.08,
         ),
     }

@@ -76,14 +76,14 @@ def experiments(profile: Profile, seed: int) -> list[Tailed]:
         return Tailed(
             title=f"digits, Pareto noise of tail {tail:g}",
             net=SHALLOW if profile == "quick" else NARROW,
-            data=DigitsSpec(redrawn=0.5),
+            data=DigitsSpec(label_noise=0.5),
             noise=HeavyTailedNoise(size=SIZE, tail=tail),
             **more,
         )
 
     found = [pareto(1.2, own_steps=400), pareto(4.0, window=6.0)]
     if profile != "quick":
-        generated = TeacherStudentSpec(inputs=16, classes=10, examples=256, redrawn=0.5)
+        generated = TeacherStudentSpec(inputs=16, classes=10, examples=256, label_noise=0.5)
         found += [
             pareto(1.5),
             Tailed(
@@ -130,11 +130,11 @@ def judge(
             raise ValueError(f"the tensors of group {group} have noise of their own each; take groups of one")
         figure, used = file_name(TEXT.id, tailed.title, group), 0
         for part in PARTS:
-            design = part.design(tailed, context.share(_decision(tailed, group, part)))
+            design = part.design(tailed, context.alpha(_decision(tailed, group, part)))
             examination = examine(design, partial(part.data, runs, tensors))
             n = examination.runs_used
             used = max(used, n)
-            share = runs.own_share(tensors) if n else 0.0
+            alpha = runs.own_share(tensors) if n else 0.0
             finding = finding_of(
                 examination,
                 form=part.form,
@@ -142,10 +142,10 @@ def judge(
                 subject=subject,
                 n_steps=steps if n else 0,
                 figure=figure if n else "",
-                message=_words(share) if n else "",
+                message=_words(alpha) if n else "",
                 rival_values={r.name: _farthest(r) for r in design.rivals},
             )
-            findings.append(finding if share <= OWN_SHARE else replace(finding, verdict="inconclusive"))
+            findings.append(finding if alpha <= OWN_SHARE else replace(finding, verdict="inconclusive"))
         if used:
             figures.append(_figure(runs, tensors, figure, f"{tailed.title}, {group}"))
         if tailed.own_steps:
@@ -184,9 +184,9 @@ def _own_tail(runs: TailedRuns, tensors: tuple[str, ...], group: str, subject: d
     )
 
 
-def _words(share: float) -> str:
-    words = f"the net's own squared gradient is {share:.4f} of size squared"
-    return words if share <= OWN_SHARE else f"{words}, more than {OWN_SHARE}: not decided; raise size"
+def _words(alpha: float) -> str:
+    words = f"the net's own squared gradient is {alpha:.4f} of size squared"
+    return words if alpha <= OWN_SHARE else f"{words}, more than {OWN_SHARE}: not decided; raise size"
 
 
 def _decision(tailed: Tailed, group: str, part: Part) -> str:

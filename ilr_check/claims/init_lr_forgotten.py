@@ -76,11 +76,11 @@ def contest(title: str, net: NetSpec, data: DataSpec) -> Contest:
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Digits with half of the labels redrawn; a LayerNorm net beyond ``quick``."""
-    found = [contest("digits, first LR", REFERENCE, SplitDigitsSpec(redrawn=0.5))]
+    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
+    found = [contest("digits, first LR", REFERENCE, SplitDigitsSpec(label_noise=0.5))]
     if profile != "quick":
         layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
-        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, redrawn=0.5)
+        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
         found.append(contest("LayerNorm net, teacher and student, first LR", layer, data))
     return tuple(found)
 

@@ -69,7 +69,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
         firsts = [_slower(level) if subject.slow else level for level in FIRST]
         levels = tuple(level for first in firsts for level in (first, partner(first)))
         norms = (3.0,) * len(levels)
-        found.append(Equilibrium(levels=levels, start_norms=norms, planned_sd=0.04, **subject._asdict()))
+        found.append(Equilibrium(levels=levels, initial_norms=norms, planned_sd=0.04, **subject._asdict()))
     return found
 
 

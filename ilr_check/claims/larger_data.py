@@ -54,11 +54,11 @@ def courses(profile: Profile, seed: int) -> Sequence[Course]:
             looks=(64, 128, 256),
         )
 
-    found = [course("MNIST-5k", 784, Mnist5kSpec(redrawn=0.5))]
+    found = [course("MNIST-5k", 784, Mnist5kSpec(label_noise=0.5))]
     folder = named_folder()
     if folder is not None:
         per_file = full_size.RECIPE.per_file
-        data = Cifar10Spec(folder=str(folder), redrawn=0.5, per_file=per_file)
+        data = Cifar10Spec(folder=str(folder), label_noise=0.5, per_file=per_file)
         found.append(course("CIFAR-10", PIXELS, data))
     return [*found, *_full_size(found[0])] if profile == "paper" else found
 
@@ -94,7 +94,7 @@ def _full_size(small: Course) -> list[Course]:
             # Below the usual 4 to 8: where the first steps are large against the weights, float32 can tell a
             # decay in front of a step from one behind it (by 4 bounds and more; random images, another seed).
             # The burn-in forgets the start.
-            start_norm=0.25,
+            initial_norm=0.25,
             planned_sd=None,
             looks=(recipe.runs, 2 * recipe.runs),
         ),

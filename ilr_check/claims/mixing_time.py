@@ -43,7 +43,8 @@ TEXT = ClaimText(
         "more or less often than once a step, or scales with lr otherwise than linearly."
     ),
     blind=(
-        "a gradient that is wrong in the donor runs too, such as one of other labels: its size is not "
+        "a gradient that is wrong in the noise-reference runs too, such as one of other labels: its size is "
+        "not "
         "predicted."
     ),
 )
@@ -63,7 +64,7 @@ makes: as the response is near linear in log lambda_e, less than a factor 8^(1/4
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """The reference net on digits with half of the labels redrawn, generated nets, others in ``standard``."""
+    """The reference net on digits with label noise 0.5, generated nets, others in ``standard``."""
     sweeps, shorter = [Sweep(**DIGITS._asdict())], generated(TEXT.id, profile, seed)
     if profile != "quick":
         shorter = (BESIDE["BatchNorm CNN"], BESIDE["LayerNorm"], *shorter)
@@ -88,11 +89,11 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
     figures: list[Figure] = []
     for group, tensors in judged_groups(sweep.net).items():
 
-        def share(quantity: str, group: str = group) -> float:
-            return context.share(_decision(sweep, f"{quantity} of {group}"))
+        def alpha(quantity: str, group: str = group) -> float:
+            return context.alpha(_decision(sweep, f"{quantity} of {group}"))
 
-        rate = examine_rate(runs, tensors, share("rate"))
-        slope = examine_slope(runs, tensors, share("slope"))
+        rate = examine_rate(runs, tensors, alpha("rate"))
+        slope = examine_slope(runs, tensors, alpha("slope"))
         if not (rate.runs_used and slope.runs_used):
             untrained: dict[str, Any] = {"group": group, "subject": subject, "figure": "", "n_steps": 0}
             findings += [finding_of(e, form="transfer", **untrained) for e in (slope, rate)]
@@ -133,7 +134,7 @@ def _decision(sweep: Sweep, name: str) -> str:
     return f"{TEXT.id}/{sweep.title}/{name}"
 
 
-def examine_rate(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Examination:
+def examine_rate(runs: SweepRuns, tensors: tuple[str, ...], alpha: float) -> Examination:
     """The relaxation rate at all levels at once, against -4 log(1 - lambda_e)."""
     levels = runs.sweep.levels
     design = CurveEquivalence(
@@ -146,13 +147,13 @@ def examine_rate(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Exa
             for name, factor in _RATE_RIVALS.items()
         ),
         looks=runs.sweep.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=runs.sweep.planned_sd,
     )
     return examine(design, lambda n: np.stack([runs.log_rates(tensors, x, n) for x in levels], axis=1))
 
 
-def examine_slope(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Examination:
+def examine_slope(runs: SweepRuns, tensors: tuple[str, ...], alpha: float) -> Examination:
     """The slope of log relaxation time against log 1/lambda_e, against 1."""
     levels = runs.sweep.levels
     design = SlopeEquivalence(
@@ -164,7 +165,7 @@ def examine_slope(runs: SweepRuns, tensors: tuple[str, ...], share: float) -> Ex
         response="log",
         rivals=(Rival(name="slope 1/2", expected=0.5), Rival(name="slope 2", expected=2.0)),
         looks=runs.sweep.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=runs.sweep.planned_sd,
     )
 
@@ -222,7 +223,7 @@ def _judge_functions(
         theta=THETA,
         margin_reason=reason,
         looks=sweep.looks,
-        false_fail=context.share(_decision(sweep, "loss")),
+        false_fail=context.alpha(_decision(sweep, "loss")),
         sd=PLANNED_LOSS[0],
         effect=PLANNED_LOSS[1],
     )
@@ -231,7 +232,7 @@ def _judge_functions(
         theta=THETA,
         margin_reason=reason,
         looks=sweep.looks,
-        false_fail=context.share(_decision(sweep, "predictions")),
+        false_fail=context.alpha(_decision(sweep, "predictions")),
         sd=PLANNED_PREDICTIONS[0],
         effect=PLANNED_PREDICTIONS[1],
         seed=context.seed % 2**31,

@@ -35,7 +35,8 @@ TEXT = ClaimText(
         "Nesterov 3 to 10 %. That is the precondition, not a defect."
     ),
     blind=(
-        "a gradient that is wrong in the donor runs too: its size is measured there and not predicted; and "
+        "a gradient that is wrong in the noise-reference runs too: its size is measured there and not "
+        "predicted; and "
         "heavy ball in the place of Nesterov's form, as their norms agree within 0.2 % here."
     ),
 )
@@ -59,7 +60,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     """All settings where noise dominates, heavy ball on the reference net; others too beyond ``quick``."""
     dominated = [
         Equilibrium(
-            levels=LEVELS, start_norm=math.sqrt(control.noise.size), planned_sd=0.02, **control._asdict()
+            levels=LEVELS, initial_norm=math.sqrt(control.noise.size), planned_sd=0.02, **control._asdict()
         )
         for control in controls(profile, NARROW)
     ]

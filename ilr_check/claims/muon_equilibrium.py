@@ -52,7 +52,7 @@ STREAM = 3 * LAGS
 """Updates a stream that are correlated with one another, after ``LAGS`` that are forgotten."""
 
 
-def start_norm(net: NetSpec, level: Level) -> float:
+def initial_norm(net: NetSpec, level: Level) -> float:
     """Where the closed form of the momentum's correlation puts the norm: near enough to forget."""
     return math.sqrt(_closed_form(_shape(net), level)[0])
 
@@ -75,9 +75,9 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
                 data=DigitsSpec(),
                 levels=levels,
                 noise=NOISE,
-                burn=2.5,
+                burn_in=2.5,
                 window=3.0,
-                start_norms=tuple(start_norm(net, level) for level in levels),
+                initial_norms=tuple(initial_norm(net, level) for level in levels),
                 planned_sd=0.03,
                 looks=(32, 64),
             )
@@ -125,15 +125,16 @@ def predicted(level: Level, covariance: Array) -> tuple[Array, Array]:
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> Array:
     """Half of r^2, then of 1 - cos, over the prediction less 1, to first order, for every level.
 
-    Streams are donors: both predictions are linear in their autocovariances, so that a stream's own is its
+    Streams are noise references: both predictions are linear in their autocovariances, so that a stream's
+    own is its
     pseudo-value; 1 - cos = (R - <w, w'>) / R is a ratio of such, and is linearised at the predicted one.
     """
     shape = _shape(runs.experiment.net)
     levels = runs.experiment.levels
-    donors = runs.streams(levels[0], n, lambda seeds: autocovariances(shape, MOMENTUM, seeds))
+    noise_references = runs.streams(levels[0], n, lambda seeds: autocovariances(shape, MOMENTUM, seeds))
     norms, rotations = [], []
     for level in levels:
-        norm2, inner = predicted(level, donors)
+        norm2, inner = predicted(level, noise_references)
         middle, turn = norm2.mean(), (norm2 - inner).mean()
         window = runs.window("judged", level, tensors, n)
         longer = (window.norm2 - norm2) / middle

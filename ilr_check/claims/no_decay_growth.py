@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
+from ilr_check.claims.experiments.noise_references import TrainingSpec, TransferReadings, TransferRuns
 from ilr_check.claims.experiments.populations import (
     decision_name,
     file_name,
@@ -55,7 +55,7 @@ class Growth(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     steps: int = 2000
     first: int = 60
-    start_norm: float = 0.5
+    initial_norm: float = 0.5
     planned_sd: float | None = 0.03
 
     def schedule(self) -> Array:
@@ -78,7 +78,7 @@ class Growth(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
+    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
     beside = ("BatchNorm CNN", "BatchNorm, batch 128")
     return units_by_group(
         TEXT.id,
@@ -102,7 +102,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
             margin_reason=f"tolerance {TOLERANCE}; the recursion's second term is below a tenth of it",
             rivals=(Rival(name="t^(-1/4)", expected=-0.25), Rival(name="t^(-1)", expected=-1.0)),
             looks=growth.looks,
-            false_fail=context.share(decision_name(TEXT.id, growth, group)),
+            false_fail=context.alpha(decision_name(TEXT.id, growth, group)),
             sd=growth.planned_sd,
         )
         examination = examine(design, partial(exponents, readings))
@@ -116,14 +116,15 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
 
 
 def exponents(readings: TransferReadings[Growth], n: int) -> Array:
-    """Exponent of each run, with the part that the donors' changing noise explains put back, [n]."""
+    """Exponent of each run, with the part that the noise references' changing noise explains put back,
+    [n]."""
     growth = readings.training
     own = readings.runs.judged.gather(n, lambda t: t.group(readings.tensors).norm2[growth.grid()])
     _, explained = predicted_from(
-        readings.runs.donor.gather(n, lambda t: t.group(readings.tensors).unit_grad2),
+        readings.runs.noise_reference.gather(n, lambda t: t.group(readings.tensors).unit_grad2),
         growth.schedule(),
         growth.decays(),
-        growth.start_norm**2 * len(readings.tensors),
+        growth.initial_norm**2 * len(readings.tensors),
         lambda path: growth.exponents(path[growth.grid()]),
     )
     return growth.exponents(own) - explained - 0.5

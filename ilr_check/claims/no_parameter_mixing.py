@@ -56,14 +56,15 @@ PARTS = ("weights at the longest lag", "average along a run", "average over init
 
 
 class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Runs at constant settings, seen after ``burn`` over lambda_e and at every one of ``LAGS`` after it."""
+    """Runs at constant settings, seen after ``burn_in`` over lambda_e and at every one of ``LAGS`` after
+    it."""
 
     title: str
     net: NetSpec
     data: DataSpec
     lr: float = 0.5
     weight_decay: float = 0.032
-    burn: float = 4.0
+    burn_in: float = 4.0
     looks: tuple[int, ...] = (64, 128)
 
     @property
@@ -74,7 +75,7 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def seen(self) -> tuple[int, ...]:
         """Steps at which weights are kept."""
-        return tuple(round((self.burn + lag) / self.intrinsic_lr) for lag in LAGS)
+        return tuple(round((self.burn_in + lag) / self.intrinsic_lr) for lag in LAGS)
 
 
 class Readings:
@@ -137,13 +138,13 @@ class Readings:
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Digits with half of the labels redrawn; beyond ``quick`` a smaller lambda_e too."""
+    """Digits with label noise 0.5; beyond ``quick`` a smaller lambda_e too."""
     decays = (0.032,) if profile == "quick" else (0.032, 0.016)
     mixings = [
         Mixing(
-            title=f"digits, half of the labels redrawn, lambda_e {0.5 * decay:g}",
+            title=f"digits, label noise 0.5, lambda_e {0.5 * decay:g}",
             net=REFERENCE,
-            data=SplitDigitsSpec(redrawn=0.5),
+            data=SplitDigitsSpec(label_noise=0.5),
             weight_decay=decay,
         )
         for decay in decays
@@ -178,7 +179,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule 
             margin_reason=reason,
             rivals=rivals,
             looks=mixing.looks,
-            false_fail=context.share(f"{TEXT.id}/{mixing.title}/{part}"),
+            false_fail=context.alpha(f"{TEXT.id}/{mixing.title}/{part}"),
             sd=0.05,
         )
         examination = examine(design, read[part])

@@ -149,7 +149,7 @@ def _batches(setting: Setting) -> list[tuple[Tensor, Tensor]]:
         examples=len(dataset),
         classes=dataset.classes,
         batch_size=setting.hyper.batch_size,
-        redrawn=setting.data.redrawn,
+        label_noise=setting.data.label_noise,
         device=setting.device,
     )
     index, label = order.draw(order.generators([derive("covariance", setting.hyper.seed)]), BATCHES)

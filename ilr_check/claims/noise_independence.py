@@ -121,7 +121,9 @@ def drawn(sampling: Sampling, seed: int) -> NDArray[np.intp]:
         rng = np.random.default_rng(derive("epochs", seed))
         orders = [rng.permutation(sampling.examples)[: shape[1] * shape[2]] for _ in range(shape[0])]
         return np.stack(orders).reshape(shape)
-    batches = Batches(examples=sampling.examples, classes=10, batch_size=shape[2], redrawn=0.0, device="cpu")
+    batches = Batches(
+        examples=sampling.examples, classes=10, batch_size=shape[2], label_noise=0.0, device="cpu"
+    )
     index, _ = batches.draw(batches.generators([seed]), shape[0] * shape[1])
     return np.asarray(index[:, 0].numpy().reshape(shape))
 
@@ -137,7 +139,7 @@ def judge(subject: dict[str, Any], context: Context, *, sampler: Sampler = drawn
         margin_reason=f"tolerance {TOLERANCE}; the mean gradient is known exactly, so nothing is left out",
         rivals=(Rival(name=TEXT.rivals[0], expected=rival),),
         looks=sampling.looks,
-        false_fail=context.share(f"{TEXT.id}/{sampling.title}"),
+        false_fail=context.alpha(f"{TEXT.id}/{sampling.title}"),
         sd=sampling.planned_sd,
     )
     seen: list[Array] = []

@@ -62,7 +62,7 @@ NORM_CHANGE = 0.05
 
 
 class Shapes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One net and one lambda_e under each shape of noise: ``burn / lambda_e`` steps, then ``window``.
+    """One net and one lambda_e under each shape of noise: ``burn_in / lambda_e`` steps, then ``window``.
 
     The net has no batch norm, so that a minibatch gradient is a mean over examples and has a covariance that
     another noise can have. ``probes`` minibatches, each at a step of its own, measure the trace along a path.
@@ -73,11 +73,11 @@ class Shapes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data: DataSpec
     lr: float = 0.5
     weight_decay: float = 0.032
-    burn: float = 2.5
+    burn_in: float = 2.5
     window: float = 5.0
     batch_size: int = 16
     probes: int = 40
-    start_norm: float = 1.5
+    initial_norm: float = 1.5
     planned_sd: float | None = 0.08
     looks: tuple[int, ...] = (64, 128, 256)
 
@@ -89,7 +89,7 @@ class Shapes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def first(self) -> int:
         """The first step of the window."""
-        return round(self.burn / self.intrinsic_lr)
+        return round(self.burn_in / self.intrinsic_lr)
 
     @property
     def steps(self) -> int:
@@ -102,7 +102,8 @@ class Shapes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ShapeRuns:
-    """Judged runs under each noise, and donors under the same noise whose minibatch gradients are measured.
+    """Judged runs under each noise, and noise references under the same noise whose minibatch gradients
+    are measured.
 
     ``trace`` multiplies the trace of the noises that replace the minibatch's: a planted defect.
     """
@@ -115,7 +116,7 @@ class ShapeRuns:
         self._done, self._total = 0, 2 * len(KINDS) * shapes.looks[0]
         self._populations = {
             (role, kind): Population(f"{role} {kind}", context.seed, partial(self._train, role, kind))
-            for role in ("judged", "donor")
+            for role in ("judged", "noise reference")
             for kind in KINDS
         }
 
@@ -130,8 +131,9 @@ class ShapeRuns:
         return fourth, cosine
 
     def minibatch_grad2(self, kind: Kind, tensors: tuple[str, ...], n: int) -> Array:
-        """Squared minibatch gradient at unit norm along the paths of the donors under this noise, [n]."""
-        self._populations["donor", kind].take(n)
+        """Squared minibatch gradient at unit norm along the paths of the noise references under this
+        noise, [n]."""
+        self._populations["noise reference", kind].take(n)
         norms = [np.sum([part["norm2 " + name] for name in tensors], axis=0) for part in self._probed[kind]]
         sizes = [np.sum([part[name] for name in tensors], axis=0) for part in self._probed[kind]]
         means = [(r2 * g2).mean(axis=0) for r2, g2 in zip(norms, sizes, strict=True)]
@@ -161,14 +163,16 @@ class ShapeRuns:
             found[t].append(sizes | {"norm2 " + name: dot(w, w) for name, w in weights.items()})
 
         trace = fleet.train(
-            Runs(seeds=seeds, lr=shapes.lr, weight_decay=shapes.weight_decay, init_norm=shapes.start_norm),
+            Runs(
+                seeds=seeds, lr=shapes.lr, weight_decay=shapes.weight_decay, initial_norm=shapes.initial_norm
+            ),
             shapes.steps,
-            observer=probe if role == "donor" else None,
-            observed=shapes.probed() if role == "donor" else (),
+            observer=probe if role == "noise reference" else None,
+            observed=shapes.probed() if role == "noise reference" else (),
         )
         self._done += len(seeds)
         self._context.progress(min(1.0, self._done / self._total))
-        if role == "donor":
+        if role == "noise reference":
             names = found[shapes.first][0]
             self._probed[kind].append(
                 {
@@ -187,7 +191,7 @@ class ShapeRuns:
 def experiments(profile: Profile, seed: int) -> list[Shapes]:
     """A LayerNorm net on generated data; digits and a group-normed net too beyond ``quick``."""
     layer, group = NormSpec(kind="layer"), NormSpec(kind="group", groups=4)
-    generated = TeacherStudentSpec(inputs=16, classes=10, examples=128, redrawn=0.5)
+    generated = TeacherStudentSpec(inputs=16, classes=10, examples=128, label_noise=0.5)
     found = [
         Shapes(
             title="LayerNorm net, teacher and student",
@@ -206,7 +210,7 @@ def experiments(profile: Profile, seed: int) -> list[Shapes]:
                 # A step of the other noises costs a gradient of every example.
                 title="LayerNorm net, 256 digits",
                 net=MLPSpec(inputs=64, widths=(16,), classes=10, norm=layer),
-                data=SplitDigitsSpec(redrawn=0.5, held_out=1797 - 256),
+                data=SplitDigitsSpec(label_noise=0.5, held_out=1797 - 256),
             ),
         ]
     return found
@@ -224,7 +228,7 @@ def judge(subject: dict[str, Any], context: Context, *, trace: float = 1.0) -> J
     findings: list[Finding] = []
     figures: list[Figure] = []
     for group, tensors in judged_groups(shapes.net).items():
-        design = _design(shapes, context.share(decision_name(TEXT.id, shapes, group)))
+        design = _design(shapes, context.alpha(decision_name(TEXT.id, shapes, group)))
         examination = examine(design, partial(deviations, runs, shapes, tensors))
         if examination.runs_used:
             figures.append(_figure(shapes, group, examination.decision))
@@ -246,7 +250,8 @@ def judge(subject: dict[str, Any], context: Context, *, trace: float = 1.0) -> J
 def deviations(runs: ShapeRuns, shapes: Shapes, tensors: tuple[str, ...], n: int) -> Array:
     """(1 - r^4 / predicted) / 2 under each noise, then half of mean log cos / log a less 1, [n, 6].
 
-    r^4 is linear in the squared gradient, so donor i's own is its pseudo-value. What the donors measure is
+    r^4 is linear in the squared gradient, so noise reference i's own is its pseudo-value. What the noise
+    references measure is
     the gradient of a minibatch at their weights, not the noise that moved them: a noise of another trace
     shows.
     """
@@ -264,7 +269,7 @@ def deviations(runs: ShapeRuns, shapes: Shapes, tensors: tuple[str, ...], n: int
 DOUBLED = -0.5
 """Of (1 - r^4 / predicted) / 2 where noise makes up the gradient; what the mean gradient takes is left out.
 
-It takes a few hundredths at half redrawn labels, so that the rival is a little nearer than it is drawn.
+It takes a few hundredths at label noise 0.5, so that the rival is a little nearer than it is drawn.
 """
 
 
@@ -273,7 +278,7 @@ def _rivals() -> tuple[Rival, ...]:
     return (Rival(name=TEXT.rivals[0], expected=(0.0, DOUBLED, DOUBLED, 0.0, 0.0, 0.0)),)
 
 
-def _design(shapes: Shapes, share: float) -> CurveEquivalence:
+def _design(shapes: Shapes, alpha: float) -> CurveEquivalence:
     # The recursion's second term moves gamma* by lambda_e Var(G^2)/E(G^2)^2, the effective LR by half of it.
     finite, change = 2.0 * shapes.intrinsic_lr, 0.5 * NORM_CHANGE / shapes.window
     room = TOLERANCE + max(finite, change)
@@ -287,7 +292,7 @@ def _design(shapes: Shapes, share: float) -> CurveEquivalence:
         ),
         rivals=_rivals(),
         looks=shapes.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=shapes.planned_sd,
     )
 

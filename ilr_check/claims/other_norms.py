@@ -32,7 +32,7 @@ TEXT = ClaimText(
     meaning="The law stands or falls with scale invariance: a norm breaks it, or decay is off.",
     blind=(
         "how well the nets classify: theory says nothing of a gap between one norm and another, nor whether "
-        "noise closes it. A gradient that is wrong in the donor runs too."
+        "noise closes it. A gradient that is wrong in the noise-reference runs too."
     ),
 )
 
@@ -53,7 +53,7 @@ NORM_CHANGE = 0.05
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     """GroupNorm, and WeightNorm with noise, in ``quick``; beyond, all norms and InstanceNorm on images."""
-    data = DigitsSpec(redrawn=0.5)
+    data = DigitsSpec(label_noise=0.5)
     nets: list[tuple[str, NetSpec, TangentNoise | None]] = [
         (name, MLPSpec(inputs=64, widths=(24,), classes=10, norm=norm), None) for name, norm in NORMS
     ]
@@ -72,7 +72,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
             data=data,
             levels=(LEVEL,) if profile == "quick" else (LEVEL, Level(lr=0.1, weight_decay=0.16)),
             noise=noise,
-            burn=2.0,
+            burn_in=2.0,
             window=4.0,
             planned_sd=0.05,
         )

@@ -140,8 +140,8 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
     bursting = msgspec.convert(subject, type=Bursting)
     runs = BurstRuns(bursting, context, rule=rule)
     n = bursting.looks[-1]
-    shares = {part: context.share(_decision(bursting, part)) for part in parts_of(bursting)}
-    designs = designs_of(bursting, shares)
+    alphas = {part: context.alpha(_decision(bursting, part)) for part in parts_of(bursting)}
+    designs = designs_of(bursting, alphas)
     readings = readings_of(bursting, runs)
     path, periods = (file_name(TEXT.id, bursting.title, kind) for kind in ("path", "periods"))
     about: dict[str, Any] = {"subject": subject, "n_steps": sum(bursting.steps(c) for c in bursting.cells)}

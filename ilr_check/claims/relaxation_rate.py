@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
+from ilr_check.claims.experiments.noise_references import TrainingSpec, TransferReadings, TransferRuns
 from ilr_check.claims.experiments.populations import (
     decision_name,
     file_name,
@@ -43,7 +43,10 @@ TEXT = ClaimText(
         "The memory of the initial norm fades at another rate than lr * weight_decay sets: decay is applied "
         "more or less often than once a step, or by another factor."
     ),
-    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
+    blind=(
+        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
+        "not predicted."
+    ),
 )
 
 TOLERANCE = 0.05
@@ -56,7 +59,7 @@ MULTIPLES = (3.0, 1.0 / 3.0)
 class Return(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A training at constant settings from one initial norm of every tensor."""
 
-    start_norm: float = 1.0
+    initial_norm: float = 1.0
     weight_decay: float = 0.032
     length: float = 3.0
 
@@ -88,11 +91,11 @@ class Return(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
         Nets here have G^2 of 1 to 20, so that the multiples are right within a factor 1.5.
         """
         norm = math.sqrt(self.lr) * (5.0 / (2.0 * self.intrinsic_lr)) ** 0.25
-        return msgspec.structs.replace(self, start_norm=multiple * norm)
+        return msgspec.structs.replace(self, initial_norm=multiple * norm)
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
+    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
     beside = ("residual CNN", "BatchNorm, batch 128")
     return units_by_group(
         TEXT.id,
@@ -118,7 +121,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
                 for name, factor in zip(TEXT.rivals, (0.5, 2.0), strict=True)
             ),
             looks=base.looks,
-            false_fail=context.share(decision_name(TEXT.id, base, group)),
+            false_fail=context.alpha(decision_name(TEXT.id, base, group)),
             sd=base.planned_sd,
         )
         examination = examine(
@@ -143,14 +146,14 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
 
 
 def _rates(readings: TransferReadings[Return], n: int) -> Array:
-    """log(rate / theory), one independent number a pair of run and donor, [n]."""
+    """log(rate / theory), one independent number a pair of run and noise reference, [n]."""
     runs, tensors, base = readings.runs, readings.tensors, readings.training
     return relaxation_rates(
         runs.judged.gather(n, lambda trace: trace.group(tensors).norm2),
-        runs.donor.gather(n, lambda trace: trace.group(tensors).unit_grad2),
+        runs.noise_reference.gather(n, lambda trace: trace.group(tensors).unit_grad2),
         lr=base.lr,
         intrinsic_lr=base.intrinsic_lr,
-        start2=base.start_norm**2 * len(tensors),
+        start2=base.initial_norm**2 * len(tensors),
     )
 
 

@@ -25,7 +25,10 @@ TEXT = ClaimText(
         "The scheduler's LR does not reach both the gradient step and the decay of the same step, or it "
         "reaches one of them a step late or with another power."
     ),
-    blind="a gradient that is wrong in the donor runs too: its size is measured there and not predicted.",
+    blind=(
+        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
+        "not predicted."
+    ),
 )
 
 _SCHEDULES = {

@@ -40,7 +40,7 @@ CONTROL = Drop(
     net=NARROW,
     data=DigitsSpec(),
     noise=TangentNoise(size=10.0),
-    start_norm=7.0,
+    initial_norm=7.0,
     planned_sd=0.02,
     looks=(32, 64),
 )

@@ -118,7 +118,7 @@ def judge(
     findings: list[Finding] = []
     figures: list[Figure] = []
     for group, tensors in judged_groups(grid.net).items():
-        design = _design(grid, context.share(decision_name(TEXT.id, grid, group)))
+        design = _design(grid, context.alpha(decision_name(TEXT.id, grid, group)))
         examination = examine(design, partial(deviations, runs, grid, tensors))
         n = examination.runs_used
         if n:
@@ -141,7 +141,8 @@ def judge(
 def parts(runs: GridRuns, cell: Cell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array, Array]:
     """r^4 as the squared gradient that SVAG's equation makes of it, Tr Sigma_B and ||grad L||^2, each [n].
 
-    The first is of judged runs, the others of donors in the same cell: r^4 = unit (Tr Sigma + ||grad L||^2 /
+    The first is of judged runs, the others of noise references in the same cell: r^4 = unit (Tr Sigma +
+    ||grad L||^2 /
     l), with the unit that the equation gives for Tr Sigma = 1 alone.
     """
     unit = float(svag_fourth_power(1.0, 0.0, cell.lr, cell.weight_decay, cell.order))
@@ -153,7 +154,7 @@ def deviations(runs: GridRuns, grid: Orders, tensors: tuple[str, ...], n: int) -
     """(r^4 less its noise's part) over ||grad L||^2, less 1/l, a column an order; then its limit.
 
     The limit is the intercept of the line in 1/l through the orders beyond SGD. Everything is linear in what
-    a donor measures, so that donor i's own values are its pseudo-values.
+    a noise reference measures, so that noise reference i's own values are its pseudo-values.
     """
     columns, rest = [], []
     for cell in grid.cells:
@@ -165,7 +166,7 @@ def deviations(runs: GridRuns, grid: Orders, tensors: tuple[str, ...], n: int) -
     return np.stack([*columns, limit], axis=1)
 
 
-def _design(grid: Orders, share: float) -> CurveEquivalence:
+def _design(grid: Orders, alpha: float) -> CurveEquivalence:
     orders = np.array(grid.orders)
     finite = [SPREAD * c.intrinsic_lr * (1.0 / grid.ratio + 1.0 / c.order) for c in grid.cells]
     weights = intercept_weights(grid.orders[1:])
@@ -186,7 +187,7 @@ def _design(grid: Orders, share: float) -> CurveEquivalence:
             Rival(name=TEXT.rivals[1], expected=(*map(float, square), float(weights @ orders[1:] ** -2.0))),
         ),
         looks=grid.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=grid.planned_sd,
     )
 

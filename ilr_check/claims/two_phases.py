@@ -59,12 +59,12 @@ def contest(title: str, net: NetSpec, data: DataSpec) -> Contest:
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Digits with half of the labels redrawn; a LayerNorm net beyond ``quick``."""
-    digits = SplitDigitsSpec(redrawn=0.5)
+    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
+    digits = SplitDigitsSpec(label_noise=0.5)
     found = [contest("digits, noise and flow", REFERENCE, digits)]
     if profile != "quick":
         layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
-        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, redrawn=0.5)
+        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
         found.append(contest("LayerNorm net, teacher and student, noise and flow", layer, data))
     return tuple(found)
 

@@ -33,7 +33,7 @@ TEXT = ClaimText(
 
 
 def drops(profile: Profile, seed: int) -> list[Drop]:
-    """The reference net on digits with half of the labels redrawn; others too beyond ``quick``."""
+    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
     changed = partial(Drop, factor=1.0, decay_factor=10.0)
     # Half the length of the reference's at twice its lambda_e.
     shorter = partial(changed, weight_decay=0.016, before=500, after=2200)

@@ -58,7 +58,7 @@ redrawn, were 0.057, 0.012, 0.023 and 0.026."""
 
 COSINE_MARGIN = 0.1
 """Gradients push back towards where they came from, so a direction keeps more than a free one does: 0.06 at
-most in a pilot with all labels redrawn (another seed), and not derived. 0.1 is the tolerance; the rivals are
+most in a pilot with label noise 1 (another seed), and not derived. 0.1 is the tolerance; the rivals are
 0.3 and more away."""
 
 SHARE_MARGIN = 0.04
@@ -68,10 +68,10 @@ PARTS = ("rotation", "direction", "functions", "start")
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Digits with all labels redrawn, where noise decides; with half of them redrawn beyond ``quick``."""
+    """Digits with label noise 1, where noise decides; with label noise 0.5 beyond ``quick``."""
     decays = [
-        Decays(title="digits, all labels redrawn", net=REFERENCE, data=SplitDigitsSpec(redrawn=1.0)),
-        Decays(title="digits, half of the labels redrawn", net=REFERENCE, data=SplitDigitsSpec(redrawn=0.5)),
+        Decays(title="digits, label noise 1", net=REFERENCE, data=SplitDigitsSpec(label_noise=1.0)),
+        Decays(title="digits, label noise 0.5", net=REFERENCE, data=SplitDigitsSpec(label_noise=0.5)),
     ]
     return tuple(
         Unit(
@@ -96,14 +96,14 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule 
         "direction": lambda n: _rows(
             decays.cells, lambda c: (runs.cosines(c, n) - np.exp(-runs.rotation(c, n))).mean(axis=1)
         ),
-        "functions": lambda n: _rows(mixed, lambda c: runs.shares(c, n)),
-        "start": lambda n: runs.shares(decays.cells[0], n),
+        "functions": lambda n: _rows(mixed, lambda c: runs.alphas(c, n)),
+        "start": lambda n: runs.alphas(decays.cells[0], n),
     }
     name = file_name(TEXT.id, decays.title)
     findings: list[Finding] = []
     used = 0
     for part in _judged(decays):
-        design = _design(part, decays, mixed, context.share(f"{TEXT.id}/{decays.title}/{part}"))
+        design = _design(part, decays, mixed, context.alpha(f"{TEXT.id}/{decays.title}/{part}"))
         examination = examine(design, draws[part])
         n = examination.runs_used
         used = max(used, n)
@@ -125,14 +125,14 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule 
 
 def _judged(decays: Decays) -> tuple[str, ...]:
     """The cosine of a free direction is a law only where no label can be learned."""
-    return PARTS if decays.data.redrawn == 1.0 else tuple(part for part in PARTS if part != "direction")
+    return PARTS if decays.data.label_noise == 1.0 else tuple(part for part in PARTS if part != "direction")
 
 
-def _design(part: str, decays: Decays, mixed: tuple[Cell, ...], share: float) -> Design:
+def _design(part: str, decays: Decays, mixed: tuple[Cell, ...], alpha: float) -> Design:
     free = np.array([_closed_form(decays, cell) for cell in decays.cells])
     kept = np.exp(-free)
     alone = np.array([cell.intrinsic_lr * cell.steps for cell in decays.cells])
-    about: dict[str, Any] = {"looks": decays.looks, "false_fail": share}
+    about: dict[str, Any] = {"looks": decays.looks, "false_fail": alpha}
     if part == "rotation":
         half = np.array([_closed_form(decays, cell, rate=0.5) for cell in decays.cells])
         return CurveEquivalence(
@@ -204,13 +204,13 @@ def _words(runs: DecayRuns, n: int) -> str:
     decays, parts = runs.decays, []
     for cell in decays.cells:
         rotation, kept = runs.rotation(cell, n), runs.cosines(cell, n)
-        share = runs.shares(cell, n)
+        alpha = runs.alphas(cell, n)
         noise = float(runs.noise(cell, n).mean())
         parts.append(
             f"{cell}: rotation {rotation.mean():.3f}, at constant noise "
             f"{_closed_form(decays, cell, noise=noise):.3f}; cosine {kept.mean():.3f}, free "
-            f"{np.exp(-rotation).mean():.3f}; share of the inits {share.mean():.3f} +- "
-            f"{share.std(ddof=1) / np.sqrt(n):.3f}"
+            f"{np.exp(-rotation).mean():.3f}; share of the inits {alpha.mean():.3f} +- "
+            f"{alpha.std(ddof=1) / np.sqrt(n):.3f}"
         )
     ends = {cell.steps: float(runs.noise(cell, n).mean()) for cell in decays.cells if cell.inverse}
     thresholds = ", ".join(
@@ -273,7 +273,7 @@ def _figures(runs: DecayRuns, name: str, n: int) -> tuple[Figure, ...]:
             2.0,
             "Of what runs from two inits differ by in their predictions, the part that is due to the inits: "
             "none at a rotation above 2. The line is what the weights keep; predictions lose it sooner.",
-            points(lambda cell: runs.shares(cell, n)),
+            points(lambda cell: runs.alphas(cell, n)),
         ),
     )
 

@@ -31,7 +31,7 @@ class Batches:
     examples: int
     classes: int
     batch_size: int
-    redrawn: float
+    label_noise: float
     device: str
     epochs: bool = False
 
@@ -63,10 +63,14 @@ class Batches:
                 index[run] = self._from_epochs(order, steps)
             else:
                 index[run].random_(self.examples, generator=order.random)
-            if self.redrawn:
+            if self.label_noise:
                 chance[run].uniform_(generator=order.random)
                 other[run].random_(self.classes, generator=order.random)
-        label = torch.where(chance < self.redrawn, other, -1) if self.redrawn else torch.full_like(index, -1)
+        label = (
+            torch.where(chance < self.label_noise, other, -1)
+            if self.label_noise
+            else torch.full_like(index, -1)
+        )
         of_lane = torch.arange(lanes or len(generators), device=self.device).clamp_(max=len(generators) - 1)
         # Contiguous, because a compiled step is specialised on strides.
         index, label = (x[of_lane].transpose(0, 1).contiguous() for x in (index, label))

@@ -12,14 +12,15 @@ class DigitsSpec(
 ):
     """scikit-learn's handwritten digits: 1797 real images of 8x8 pixels, 10 classes.
 
-    ``redrawn`` is the probability with which a label is redrawn uniformly each time it is used, so that the
+    ``label_noise`` is the probability with which a label is redrawn uniformly each time it is used, so
+    that the
     gradient noise keeps a positive trace however long one trains.
     """
 
-    redrawn: float = 0.0
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_probability("redrawn", self.redrawn)
+        _check_probability("label_noise", self.label_noise)
 
 
 class SplitDigitsSpec(
@@ -32,11 +33,11 @@ class SplitDigitsSpec(
 ):
     """The same digits, of which the last ``held_out`` are never trained on."""
 
-    redrawn: float = 0.0
+    label_noise: float = 0.0
     held_out: int = 397
 
     def __post_init__(self) -> None:
-        _check_probability("redrawn", self.redrawn)
+        _check_probability("label_noise", self.label_noise)
         if not 1 <= self.held_out <= 1765:
             raise ValueError(f"held_out={self.held_out} must lie in [1, 1765], so that a batch of 32 is left")
 
@@ -54,7 +55,7 @@ class TeacherStudentSpec(
     inputs: int
     classes: int
     examples: int = 256
-    redrawn: float = 0.0
+    label_noise: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class TeacherStudentSpec(
             value = getattr(self, name)
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        _check_probability("redrawn", self.redrawn)
+        _check_probability("label_noise", self.label_noise)
 
 
 class Mnist5kSpec(
@@ -80,11 +81,11 @@ class Mnist5kSpec(
     With ``side`` 14 each pixel is the mean of 2x2.
     """
 
-    redrawn: float = 0.0
+    label_noise: float = 0.0
     side: int = 28
 
     def __post_init__(self) -> None:
-        _check_probability("redrawn", self.redrawn)
+        _check_probability("label_noise", self.label_noise)
         if self.side not in (28, 14):
             raise ValueError(f"side={self.side}: the images have 28x28 pixels, or 14x14 means of 2x2")
 
@@ -95,11 +96,11 @@ class Cifar10Spec(
     """The training images of CIFAR-10 in a folder that the user names, ``per_file`` in each of its files."""
 
     folder: str
-    redrawn: float = 0.0
+    label_noise: float = 0.0
     per_file: int = 10_000
 
     def __post_init__(self) -> None:
-        _check_probability("redrawn", self.redrawn)
+        _check_probability("label_noise", self.label_noise)
         if self.per_file < 1:
             raise ValueError(f"per_file={self.per_file} must be at least 1; the real set has 10000")
 
@@ -118,11 +119,11 @@ class Cifar10EpochsSpec(
     """
 
     folder: str
-    redrawn: float = 0.0
+    label_noise: float = 0.0
     per_file: int = 10_000
 
     def __post_init__(self) -> None:
-        _check_probability("redrawn", self.redrawn)
+        _check_probability("label_noise", self.label_noise)
         if self.per_file < 1:
             raise ValueError(f"per_file={self.per_file} must be at least 1; the real set has 10000")
 

@@ -101,19 +101,19 @@ def walked(
 ) -> Walks:
     """From the predicted norm forget for six memories, measure over eight; then the same at lr / factor."""
     before, after = predict(hyper), predict({**hyper, "lr": hyper["lr"] / factor})
-    burn, window = round(6 * before.memory), round(8 * before.memory)
+    burn_in, window = round(6 * before.memory), round(8 * before.memory)
     again, late = round(8 * after.memory), round(4 * after.memory)
     start = torch.randn(WALKS, SIDE, SIDE, generator=generator, dtype=torch.float64)
     start *= before.norm2**0.5 / torch.linalg.vector_norm(start, dim=(1, 2), keepdim=True)
     trial = subject.start(list(start), **hyper)
     norms, cosines, norms_after = [], [], []
-    total = burn + window + again + late
+    total = burn_in + window + again + late
     weights = torch.stack(trial.values())
     for t in range(total):
-        changed = {"lr": hyper["lr"] / factor} if t == burn + window else {}
+        changed = {"lr": hyper["lr"] / factor} if t == burn_in + window else {}
         trial.step(list(_noise(weights, generator)), **changed)
         moved = torch.stack(trial.values())
-        if burn <= t < burn + window:
+        if burn_in <= t < burn_in + window:
             norms.append(_log_norm(moved))
             cosines.append(_log_cosine(weights, moved))
         elif t >= total - late:

@@ -10,7 +10,7 @@ QUESTION = Question(
     experiment=(
         "A grid of weight decays, without one too, each seen after several numbers of steps: rotation "
         "spent against that predicted from the noise of other runs, cosine to the initial weights against "
-        "e^(−Q) with all labels redrawn, and the share of two inits in what runs differ by in their "
+        "e^(−Q) with label noise 1, and the share of two inits in what runs differ by in their "
         "predictions. Without decay: growth of γ."
     ),
     claims=("wd-threshold", "rotation-budget", "no-decay-growth", "monotone-norm", "no-parameter-mixing"),

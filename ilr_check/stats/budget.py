@@ -58,16 +58,16 @@ class ErrorBudget:
         weight = {name: 1.0 if weights is None else float(weights[name]) for name in names}
         if min(weight.values()) <= 0:
             raise ValueError(f"weights must be positive, got {weight}")
-        shares = {name: self.total * weight[name] / sum(weight.values()) for name in names}
-        smallest = min(shares, key=shares.__getitem__)
-        if shares[smallest] < FLOOR * (1 - 1e-9):
+        alphas = {name: self.total * weight[name] / sum(weight.values()) for name in names}
+        smallest = min(alphas, key=alphas.__getitem__)
+        if alphas[smallest] < FLOOR * (1 - 1e-9):
             raise ValueError(
-                f"the share of {smallest!r} would be {shares[smallest]:.2g}, below the floor of {FLOOR:g}: "
+                f"the share of {smallest!r} would be {alphas[smallest]:.2g}, below the floor of {FLOOR:g}: "
                 f"with equal weights {self.total:g} is enough for {int(self.total / FLOOR * (1 + 1e-9))} "
                 f"decisions, and {len(names)} are planned; plan fewer, or give a larger total"
             )
-        self.planned = shares
-        return dict(shares)
+        self.planned = alphas
+        return dict(alphas)
 
     def patience(self, name: str) -> float:
         """Return the share of ``inconclusive`` that the planned decision ``name`` may use."""

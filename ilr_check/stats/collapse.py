@@ -11,7 +11,7 @@ import numpy as np
 from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
-from ilr_check.stats.power import welch_freedom
+from ilr_check.stats.power import welch_degrees_of_freedom
 from ilr_check.stats.reading import Reading, finite, outside_band, read_points
 from ilr_check.stats.robust import Summary, summarise
 from ilr_check.stats.verdicts import Rival
@@ -90,9 +90,9 @@ class CollapseOnOne(Design):
         """Return the largest standard error of a deviation with equal ``sd`` in all cells."""
         return sd * float(np.sqrt(np.max(np.sum(self.residual_contrasts() ** 2, axis=1)) / runs))
 
-    def freedom(self, runs: int) -> float:
+    def degrees_of_freedom(self, runs: int) -> float:
         """Return the smallest of Welch's degrees of freedom with equal standard deviations."""
-        return welch_freedom(self.residual_contrasts(), runs)
+        return welch_degrees_of_freedom(self.residual_contrasts(), runs)
 
     def comparisons(self) -> int:
         """Return the number of cells."""

@@ -12,7 +12,7 @@ import numpy as np
 from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
-from ilr_check.stats.power import welch_freedom
+from ilr_check.stats.power import welch_degrees_of_freedom
 from ilr_check.stats.reading import Reading
 from ilr_check.stats.robust import Summary, summarise
 
@@ -71,9 +71,9 @@ class ContrastEquivalence(ControlledDesign):
         """Return the standard error of either contrast with equal ``sd`` in all samples."""
         return sd * math.sqrt((2 + 1.5 * self.theta**2) / runs)
 
-    def freedom(self, runs: int) -> float:
+    def degrees_of_freedom(self, runs: int) -> float:
         """Return Welch's degrees of freedom with equal standard deviations."""
-        return welch_freedom(np.array([1 - self.theta / 2, 1 + self.theta / 2, self.theta]), runs)
+        return welch_degrees_of_freedom(np.array([1 - self.theta / 2, 1 + self.theta / 2, self.theta]), runs)
 
 
 def _excess(low: Array, high: Array) -> tuple[Array, Array]:

@@ -126,7 +126,7 @@ def path_length(curves: Array) -> Array:
     return np.asarray(np.arccos(np.minimum(np.abs(correlation), 1.0)).sum(axis=-1))
 
 
-def simultaneous_tail(level: float, freedom: int, points: int, length: Array) -> Array:
+def simultaneous_tail(level: float, degrees_of_freedom: int, points: int, length: Array) -> Array:
     """Return the tail on either side of each point such that P(max |T| > c) <= ``level``.
 
     The bound of this module's head gives the path length as a function of c in closed form; it is tabulated
@@ -134,9 +134,9 @@ def simultaneous_tail(level: float, freedom: int, points: int, length: Array) ->
     """
     if level <= 0:
         return np.zeros_like(length)
-    one = float(student_quantile(level / 2, freedom))
-    all_points = float(student_quantile(level / (2 * points), freedom))
+    one = float(student_quantile(level / 2, degrees_of_freedom))
+    all_points = float(student_quantile(level / (2 * points), degrees_of_freedom))
     c = np.linspace(one, all_points, 512)
-    crossings = (1 + c * c / freedom) ** (-(freedom - 1) / 2) / np.pi
-    reach = np.maximum(level - 2 * student_tail(c, freedom), 0.0) / crossings
-    return student_tail(np.interp(length, reach, c), freedom)
+    crossings = (1 + c * c / degrees_of_freedom) ** (-(degrees_of_freedom - 1) / 2) / np.pi
+    reach = np.maximum(level - 2 * student_tail(c, degrees_of_freedom), 0.0) / crossings
+    return student_tail(np.interp(length, reach, c), degrees_of_freedom)

@@ -83,7 +83,7 @@ class Design:
         """Return the standard error of the estimate from ``runs`` runs (per group)."""
         return sd / math.sqrt(runs)
 
-    def freedom(self, runs: int) -> float:
+    def degrees_of_freedom(self, runs: int) -> float:
         """Return the degrees of freedom of the error estimated from ``runs`` runs (per group)."""
         return runs - 1.0
 
@@ -160,7 +160,9 @@ class Design:
             margin_low=low,
             margin_high=high,
             margin_reason=self.margin_reason,
-            detectable=self._detectable(error, self.freedom(runs), self.rates(index), reading.room),
+            detectable=self._detectable(
+                error, self.degrees_of_freedom(runs), self.rates(index), reading.room
+            ),
             false_fail=self.false_fail,
             false_pass=self.false_pass,
             rivals=rivals,
@@ -174,7 +176,7 @@ class Design:
         """Return the smallest deviation found ``violated`` with probability 0.95 by the last look."""
         runs = self.looks[-1]
         error = self.standard_error(self._planned(sd), runs)
-        return self._detectable(error, self.freedom(runs), self.rates(len(self.looks) - 1))
+        return self._detectable(error, self.degrees_of_freedom(runs), self.rates(len(self.looks) - 1))
 
     def runs_needed(self, *, discrepancy: float, sd: float | None = None) -> int:
         """Return the fewest runs of a last look that detects ``discrepancy`` and is not too weak otherwise.
@@ -241,9 +243,11 @@ class Design:
         """Return the tail on either side of a simultaneous interval, by Bonferroni over the points."""
         return rate / self.comparisons()
 
-    def _detectable(self, error: float, freedom: float, rates: Rates, room: float | None = None) -> float:
+    def _detectable(
+        self, error: float, degrees_of_freedom: float, rates: Rates, room: float | None = None
+    ) -> float:
         distance = max(self.room()) if room is None else room
-        return distance + error * needed_shift(self.tail(rates.false_fail / 2), freedom)
+        return distance + error * needed_shift(self.tail(rates.false_fail / 2), degrees_of_freedom)
 
     def _planned(self, sd: float | None) -> float:
         spread = self.sd if sd is None else sd

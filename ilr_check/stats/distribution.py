@@ -99,7 +99,7 @@ class DistributionEquivalence(ControlledDesign):
             margin=(None, 0.0),
         )
 
-    def freedom(self, runs: int) -> float:
+    def degrees_of_freedom(self, runs: int) -> float:
         """Return the degrees of freedom, those of the smallest sample to be safe."""
         return runs - 1.0
 

@@ -30,7 +30,7 @@ class Moments(NamedTuple):
 
     centre: Array
     variance: Array
-    freedom: Array
+    degrees_of_freedom: Array
     third: Array
 
 
@@ -40,27 +40,29 @@ class Contrast(NamedTuple):
 
     estimate: Array
     error: Array
-    freedom: Array
+    degrees_of_freedom: Array
     skewness: Array
     doubt: Array
 
 
-def student_quantile(tail: npt.ArrayLike, freedom: npt.ArrayLike) -> Array:
+def student_quantile(tail: npt.ArrayLike, degrees_of_freedom: npt.ArrayLike) -> Array:
     """Return t with P(T > t) = ``tail``; infinite where ``tail`` is 0."""
     from scipy.special import stdtrit
 
-    freedom = np.asarray(freedom, float)
-    if freedom.size > 1 and freedom.min() == freedom.max():
-        freedom = freedom.flat[0]  # one inversion instead of one per replicate
+    degrees_of_freedom = np.asarray(degrees_of_freedom, float)
+    if degrees_of_freedom.size > 1 and degrees_of_freedom.min() == degrees_of_freedom.max():
+        degrees_of_freedom = degrees_of_freedom.flat[0]  # one inversion instead of one per replicate
     tail = np.asarray(tail, float)
-    return np.where(tail > 0, -stdtrit(freedom, tail), np.inf)  # stdtrit(df, 0) is +inf, the wrong end
+    return np.where(
+        tail > 0, -stdtrit(degrees_of_freedom, tail), np.inf
+    )  # stdtrit(df, 0) is +inf, the wrong end
 
 
-def student_tail(value: npt.ArrayLike, freedom: npt.ArrayLike) -> Array:
+def student_tail(value: npt.ArrayLike, degrees_of_freedom: npt.ArrayLike) -> Array:
     """Return P(T > ``value``)."""
     from scipy.special import stdtr
 
-    return np.asarray(stdtr(np.asarray(freedom, float), -np.asarray(value, float)))
+    return np.asarray(stdtr(np.asarray(degrees_of_freedom, float), -np.asarray(value, float)))
 
 
 def moments(groups: Sequence[Array]) -> Moments:
@@ -104,19 +106,23 @@ def contrast(groups: Moments, weights: npt.ArrayLike) -> Contrast:
     w = np.asarray(weights, float).T
     variance = groups.variance @ w**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variance**2 / ((groups.variance**2 / groups.freedom) @ w**4)
+        degrees_of_freedom = variance**2 / ((groups.variance**2 / groups.degrees_of_freedom) @ w**4)
         skewness = (groups.third @ w**3) / variance**1.5
         # k3 of n normal runs has variance 6 s^6/n, so that of k3/n^2 is 6 (s^2/n)^3/n^2
-        doubt = np.sqrt(6 * ((groups.variance**3 / (groups.freedom + 1) ** 2) @ w**6) / variance**3)
-    fewest = groups.freedom.min(axis=-1)
-    freedom = np.where(variance > 0, freedom, fewest if w.ndim == 1 else fewest[..., None])
+        doubt = np.sqrt(
+            6 * ((groups.variance**3 / (groups.degrees_of_freedom + 1) ** 2) @ w**6) / variance**3
+        )
+    fewest = groups.degrees_of_freedom.min(axis=-1)
+    degrees_of_freedom = np.where(
+        variance > 0, degrees_of_freedom, fewest if w.ndim == 1 else fewest[..., None]
+    )
     skewness, doubt = (np.where(variance > 0, part, 0.0) for part in (skewness, doubt))
-    return Contrast(groups.centre @ w, np.sqrt(variance), freedom, skewness, doubt)
+    return Contrast(groups.centre @ w, np.sqrt(variance), degrees_of_freedom, skewness, doubt)
 
 
 def student(value: Contrast, tail: npt.ArrayLike) -> tuple[Array, Array]:
     """Return Student's (Welch's) interval with ``tail`` on either side."""
-    half = value.error * student_quantile(tail, value.freedom)
+    half = value.error * student_quantile(tail, value.degrees_of_freedom)
     return value.estimate - half, value.estimate + half
 
 
@@ -140,7 +146,7 @@ def hall(value: Contrast, tail: npt.ArrayLike, *, doubts: float = DOUBTS) -> tup
     The inverse transformation is furthest out, at 4 quantiles, where 1 + aq = -1/8, and comes back beyond;
     the skewness is cut off there, so that more of it never gives a shorter interval.
     """
-    quantile = np.broadcast_to(student_quantile(tail, value.freedom), value.estimate.shape)
+    quantile = np.broadcast_to(student_quantile(tail, value.degrees_of_freedom), value.estimate.shape)
     furthest = FURTHEST / quantile
     left = np.maximum(value.skewness - doubts * value.doubt, -furthest)
     right = np.minimum(value.skewness + doubts * value.doubt, furthest)

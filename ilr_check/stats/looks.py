@@ -43,10 +43,10 @@ def spend(rate: float, looks: int, *, floor: float = 0.0) -> tuple[float, ...]:
     raised = [max(floor, rate * weight) for weight in weights]
     spare = max(0.0, rate - floor * able)
     excess = sum(raised) - floor * able
-    shares = [floor + (share - floor) * (spare / excess if excess > 0 else 1.0) for share in raised]
+    alphas = [floor + (alpha - floor) * (spare / excess if excess > 0 else 1.0) for alpha in raised]
     if able == 1:
-        shares = [rate]
-    return (0.0,) * (looks - able) + tuple(shares)
+        alphas = [rate]
+    return (0.0,) * (looks - able) + tuple(alphas)
 
 
 def rates_of_look(false_fail: float, false_pass: float, looks: int, look: int) -> Rates:

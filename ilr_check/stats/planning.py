@@ -28,10 +28,11 @@ def weakness_of(design: Design, sd: float | None) -> str | None:
     if sd is None:
         return None
     runs, last = design.looks[-1], len(design.looks) - 1
-    error, freedom = design.standard_error(sd, runs), design.freedom(runs)
+    error, degrees_of_freedom = design.standard_error(sd, runs), design.degrees_of_freedom(runs)
     tail = design.tail(design.rates(last).false_pass)
     missed = (
-        sum(chance_of_reaching(room / error, tail, freedom) for room in design.room()) * design.comparisons()
+        sum(chance_of_reaching(room / error, tail, degrees_of_freedom) for room in design.room())
+        * design.comparisons()
     )
     if missed > design.inconclusive:
         return (
@@ -40,7 +41,7 @@ def weakness_of(design: Design, sd: float | None) -> str | None:
         )
     for rival in design.rivals:
         distance = design.rival_distance(rival)
-        if chance_of_reaching(distance / error, tail, freedom) > design.inconclusive:
+        if chance_of_reaching(distance / error, tail, degrees_of_freedom) > design.inconclusive:
             return (
                 f"too weak: rival {rival.name!r} is {distance:g} from theory and {runs} runs of sd "
                 f"{sd:g} do not exclude it with probability {1 - design.inconclusive:.3g}"

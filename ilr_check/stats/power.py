@@ -22,42 +22,46 @@ ALLOWANCE = 0.015
 is taken for one that is not, which costs up to 0.01 with eight groups (measured)."""
 
 
-def mean_chi(freedom: float) -> float:
+def mean_chi(degrees_of_freedom: float) -> float:
     """Return E S = sqrt(2/df) Gamma((df+1)/2) / Gamma(df/2)."""
-    return math.sqrt(2 / freedom) * math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2))
+    return math.sqrt(2 / degrees_of_freedom) * math.exp(
+        math.lgamma((degrees_of_freedom + 1) / 2) - math.lgamma(degrees_of_freedom / 2)
+    )
 
 
-def critical_values(tail: float, freedom: float) -> tuple[Array, Array]:
+def critical_values(tail: float, degrees_of_freedom: float) -> tuple[Array, Array]:
     """Return critical values and their weights, over the skewness of normal samples (Gauss and Hermite)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(21)
-    c = float(student_quantile(tail, freedom))
-    skewness = (nodes + DOUBTS) * math.sqrt(6) / (freedom + 1)
+    c = float(student_quantile(tail, degrees_of_freedom))
+    skewness = (nodes + DOUBTS) * math.sqrt(6) / (degrees_of_freedom + 1)
     widened = -hall_point(np.full_like(nodes, -c), np.minimum(skewness, FURTHEST / c))
     return np.maximum(widened, c), weights / weights.sum()
 
 
-def chance_of_reaching(room: float, tail: float, freedom: float) -> float:
+def chance_of_reaching(room: float, tail: float, degrees_of_freedom: float) -> float:
     """Return P(the end of the interval goes beyond ``room`` standard errors from the truth)."""
     from scipy.special import ndtr
 
     if tail <= 0:
         return 1.0
-    c, weights = critical_values(tail, freedom)
-    m = mean_chi(freedom)
+    c, weights = critical_values(tail, degrees_of_freedom)
+    m = mean_chi(degrees_of_freedom)
     return float(weights @ ndtr((c * m - room) / np.sqrt(1 + c * c * (1 - m * m))))
 
 
-def needed_shift(tail: float, freedom: float, power: float = POWER + ALLOWANCE) -> float:
+def needed_shift(tail: float, degrees_of_freedom: float, power: float = POWER + ALLOWANCE) -> float:
     """Return the distance from a bound, in standard errors, that clears it with probability ``power``."""
     from scipy.optimize import brentq
 
     if tail <= 0:
         return math.inf
-    highest = 5 * float(student_quantile(tail, freedom)) + 20
-    return float(brentq(lambda shift: chance_of_reaching(shift, tail, freedom) - (1 - power), -10, highest))
+    highest = 5 * float(student_quantile(tail, degrees_of_freedom)) + 20
+    return float(
+        brentq(lambda shift: chance_of_reaching(shift, tail, degrees_of_freedom) - (1 - power), -10, highest)
+    )
 
 
-def welch_freedom(weights: Array, runs: int) -> float:
+def welch_degrees_of_freedom(weights: Array, runs: int) -> float:
     """Return the degrees of freedom to plan contrasts [..., n_groups] with: Welch's for equal variances.
 
     A tenth is taken off because they are themselves estimated, which costs power (measured at 16 to 64 runs).

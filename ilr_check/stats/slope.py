@@ -12,7 +12,7 @@ import numpy as np
 from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
-from ilr_check.stats.power import welch_freedom
+from ilr_check.stats.power import welch_degrees_of_freedom
 from ilr_check.stats.reading import Reading, finite, read_one
 from ilr_check.stats.robust import Summary, summarise
 
@@ -72,6 +72,6 @@ class SlopeEquivalence(Design):
         """Return the standard error of the slope with equal ``sd`` of log y at all levels."""
         return sd * math.sqrt(float(np.sum(self.coefficients() ** 2)) / runs)
 
-    def freedom(self, runs: int) -> float:
+    def degrees_of_freedom(self, runs: int) -> float:
         """Return Welch's degrees of freedom with equal standard deviations."""
-        return welch_freedom(self.coefficients(), runs)
+        return welch_degrees_of_freedom(self.coefficients(), runs)

@@ -97,12 +97,12 @@ class Fleet:
             examples=len(self.dataset),
             classes=self.dataset.classes,
             batch_size=batches_a_step(noise) * batch_size,
-            redrawn=data.redrawn,
+            label_noise=data.label_noise,
             device=device,
             epochs=in_epochs(data),
         )
         self._mean = (
-            mean_shares(self.dataset.y, self.dataset.classes, net.classes, data.redrawn, dtype)
+            mean_shares(self.dataset.y, self.dataset.classes, net.classes, data.label_noise, dtype)
             if isinstance(noise, BatchNoise)
             else None
         )
@@ -279,7 +279,11 @@ class Fleet:
     def _initial(self, runs: Runs, seeds: Sequence[int], lane_of: NDArray[np.intp]) -> Weights:
         total = (len(runs.seeds),)
         scale = np.broadcast_to(np.asarray(runs.init_scale, float), total)[lane_of]
-        norm = None if runs.init_norm is None else np.broadcast_to(np.asarray(runs.init_norm, float), total)
+        norm = (
+            None
+            if runs.initial_norm is None
+            else np.broadcast_to(np.asarray(runs.initial_norm, float), total)
+        )
         stacked = {
             name: torch.empty(self.lanes, *shape, dtype=self.dtype, device=self.device)
             for name, shape in self.shapes.items()

@@ -100,7 +100,7 @@ def steps_of(
         examples=len(dataset),
         classes=dataset.classes,
         batch_size=hyper.batch_size,
-        redrawn=setting.data.redrawn,
+        label_noise=setting.data.label_noise,
         device=device,
         epochs=in_epochs(setting.data),
     )

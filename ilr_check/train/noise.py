@@ -122,13 +122,13 @@ def svag_spread(order: float) -> float:
     return float((2.0 * order - 1.0) ** 0.5)
 
 
-def mean_shares(y: Tensor, classes: int, outputs: int, redrawn: float, dtype: torch.dtype) -> Tensor:
+def mean_shares(y: Tensor, classes: int, outputs: int, label_noise: float, dtype: torch.dtype) -> Tensor:
     """With which probability an example of a batch is this one with this label, [examples, outputs].
 
     Labels are redrawn from ``classes``; a net may have more outputs.
     """
     own = nn.functional.one_hot(y, classes).to(dtype)
-    shares = ((1.0 - redrawn) * own + redrawn / classes) / len(y)
+    shares = ((1.0 - label_noise) * own + label_noise / classes) / len(y)
     return nn.functional.pad(shares, (0, outputs - classes))
 
 

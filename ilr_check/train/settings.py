@@ -21,7 +21,7 @@ OF_EVERY_RUN = ("lr", "weight_decay", "momentum", "dampening")
 class Runs:
     """Per-run data: ``seeds`` [R]; the rest broadcasts to [steps, R].
 
-    ``init_scale`` multiplies the initial weights; ``init_norm`` instead sets the norm of every tensor.
+    ``init_scale`` multiplies the initial weights; ``initial_norm`` instead sets the norm of every tensor.
     With ``init_seed`` all runs start from the weights of that seed, and their own decides the batches only.
     ``hyper`` holds what the rule has beyond lr, weight_decay, momentum and dampening, such as ``beta1`` or
     ``eps``; what is not there has torch's default.
@@ -33,7 +33,7 @@ class Runs:
     momentum: Array | float = 0.0
     dampening: Array | float = 0.0
     init_scale: Array | float = 1.0
-    init_norm: Array | float | None = None
+    initial_norm: Array | float | None = None
     init_seed: int | None = None
     hyper: Mapping[str, Array | float] = field(default_factory=dict)
 

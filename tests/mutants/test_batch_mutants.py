@@ -17,7 +17,7 @@ from ilr_check.seeds import derive
 from ilr_check.train import choice, compiling
 from ilr_check.train.fleet import Fleet
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 PARTS = {type(subject): subject for subject in batch_size.subjects("quick")}
 
 
@@ -70,7 +70,7 @@ def limit() -> Temperature:
         by="lr",
         planned={"loss": (0.02, 0.2), "temperature": (400.0, 8000.0)},
     )
-    return msgspec.structs.replace(found, looks=(64,), burn=2.0, window=3.0)
+    return msgspec.structs.replace(found, looks=(64,), burn_in=2.0, window=3.0)
 
 
 @pytest.mark.parametrize("sampler", [without_replacement, two_examples_repeated])

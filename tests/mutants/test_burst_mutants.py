@@ -15,7 +15,7 @@ from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 
 def bursting(**settings: Any) -> Bursting:

@@ -16,7 +16,7 @@ from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 from ilr_check.train import compiling
 
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
-DATA = SplitDigitsSpec(redrawn=0.5, held_out=1200)
+DATA = SplitDigitsSpec(label_noise=0.5, held_out=1200)
 FIRST_LR = init_lr_forgotten.contest("cheap", NET, DATA)
 _, SMALL_FIRST = FIRST_LR.others
 FLOWS = two_phases.contest("cheap", NET, DATA)
@@ -67,7 +67,7 @@ def verdicts(
         control=faster(control),
         looks=(512,),
     )
-    context = Context(seed=0, profile="quick", default_share=1e-4)
+    context = Context(seed=0, profile="quick", default_alpha=1e-4)
     findings = law.judge(msgspec.to_builtins(cheap), context, rule=rule).findings
     assert len(findings) == len(law.quantities)
     return {finding.verdict for finding in findings}

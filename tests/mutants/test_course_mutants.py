@@ -14,11 +14,11 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 COURSE = Course(
     title="cheap course",
     net=MLPSpec(inputs=64, widths=(24,), classes=10),
-    data=DigitsSpec(redrawn=0.5),
+    data=DigitsSpec(label_noise=0.5),
     phases=(Phase(steps=60, start=0.0, end=1.0), Phase(steps=150, start=0.2, end=0.2)),
     weight_decay=0.064,
     burn_in=80,

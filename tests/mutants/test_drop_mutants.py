@@ -22,12 +22,12 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 COURSE = EarlyDrop(
     title="cheap course",
     net=NET,
-    data=SplitDigitsSpec(redrawn=0.5),
+    data=SplitDigitsSpec(label_noise=0.5),
     phases=(Phase(steps=10), Phase(steps=150, start=0.1, end=0.1)),
     weight_decay=0.064,
     looks=(64,),
@@ -35,7 +35,7 @@ COURSE = EarlyDrop(
 EARLY = Early(
     title="cheap drops",
     net=NET,
-    data=SplitDigitsSpec(redrawn=0.5, held_out=1200),
+    data=SplitDigitsSpec(label_noise=0.5, held_out=1200),
     planned={
         "dropped after 3": (0.05, 0.19),
         "dropped after 0.1": (0.2, 0.9),

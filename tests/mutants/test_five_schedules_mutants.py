@@ -21,7 +21,7 @@ RECIPE = full_size.Recipe(
     equal_from=15,
     flow_from=31,
     end=36,
-    start_norm=3.0,
+    initial_norm=3.0,
 )
 """Epochs of ten steps; the equal phase is five times 1/lambda_e."""
 
@@ -42,7 +42,7 @@ def decay_at_the_largest_lr_so_far(
 def verdicts(monkeypatch: pytest.MonkeyPatch, rule: UpdateRule = plain, flow_from: int = 31) -> list[str]:
     recipe = msgspec.structs.replace(RECIPE, flow_from=flow_from, end=flow_from + 5)
     monkeypatch.setattr(full_size, "RECIPE", recipe)
-    whole = five_schedules(SplitDigitsSpec(redrawn=0.5, held_out=1200), 0)
+    whole = five_schedules(SplitDigitsSpec(label_noise=0.5, held_out=1200), 0)
     small = msgspec.structs.replace(
         whole,
         net=MLPSpec(inputs=64, widths=(24,), classes=10),
@@ -50,7 +50,7 @@ def verdicts(monkeypatch: pytest.MonkeyPatch, rule: UpdateRule = plain, flow_fro
         others=(whole.others[0], whole.others[3]),
         planned={"log effective lr": None},
     )
-    context = Context(seed=0, profile="paper", default_share=1e-4)
+    context = Context(seed=0, profile="paper", default_alpha=1e-4)
     found = LAW.judge(msgspec.to_builtins(small), context, rule=rule).findings
     assert [finding.group for finding in found] == [f"{o.name}: log effective lr" for o in small.others]
     return [finding.verdict for finding in found]

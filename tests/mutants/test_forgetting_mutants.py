@@ -18,7 +18,10 @@ LEVEL = 3.2e-2
 CHEAP = replace(LAW, quantities=("probabilities",))
 """Labels need three times the runs."""
 WHOLE = contest(
-    "cheap", MLPSpec(inputs=64, widths=(24,), classes=10), SplitDigitsSpec(redrawn=0.5, held_out=1200), LEVEL
+    "cheap",
+    MLPSpec(inputs=64, widths=(24,), classes=10),
+    SplitDigitsSpec(label_noise=0.5, held_out=1200),
+    LEVEL,
 )
 OTHER = WHOLE.others[0]
 TWICE = msgspec.structs.replace(
@@ -39,7 +42,7 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 def verdict(rule: UpdateRule = plain, **changes: object) -> str:
     small = msgspec.structs.replace(WHOLE, others=(OTHER,), looks=(512,))
     subject = msgspec.to_builtins(msgspec.structs.replace(small, **changes))
-    context = Context(seed=0, profile="quick", default_share=1e-4)
+    context = Context(seed=0, profile="quick", default_alpha=1e-4)
     (finding,) = CHEAP.judge(subject, context, rule=rule).findings
     return finding.verdict
 

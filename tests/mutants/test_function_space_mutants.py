@@ -13,9 +13,9 @@ from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 SKIPS = deep_bn.Deep(title="cheap", net=DeepNet(depth=14, width=16, skips=True), looks=(32,))
-PLAIN = deep_bn.Deep(title="cheap", net=DeepNet(depth=20, width=16), looks=(32,), burn=0.1, window=0.2)
+PLAIN = deep_bn.Deep(title="cheap", net=DeepNet(depth=20, width=16), looks=(32,), burn_in=0.1, window=0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_weight_norm_with_noise_shows_what_decay_is_applied(rule: UpdateRule, ve
     experiment = Equilibrium(
         title="cheap",
         net=MLPSpec(inputs=64, widths=(16,), classes=10, norm=NormSpec(kind="weight_norm")),
-        data=DigitsSpec(redrawn=0.5),
+        data=DigitsSpec(label_noise=0.5),
         levels=(Level(lr=0.5, weight_decay=0.064),),
         noise=TangentNoise(size=2.0),
         looks=(64,),

@@ -14,11 +14,11 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
-GROWTH = Growth(title="cheap", net=NET, data=DigitsSpec(redrawn=0.5), steps=400, first=20, looks=(64,))
+GROWTH = Growth(title="cheap", net=NET, data=DigitsSpec(label_noise=0.5), steps=400, first=20, looks=(64,))
 # 64 runs in one look would be too few for the spread that the design plans for, and it would not begin.
-RETURN = Return(title="cheap", net=NET, data=DigitsSpec(redrawn=0.5), weight_decay=0.064, looks=(144,))
+RETURN = Return(title="cheap", net=NET, data=DigitsSpec(label_noise=0.5), weight_decay=0.064, looks=(144,))
 
 
 def hidden_decay(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:

@@ -19,11 +19,11 @@ from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 HEAVY = Tailed(
     title="cheap",
     net=MLPSpec(inputs=16, widths=(8,), classes=10, norm=NormSpec(kind="layer")),
-    data=TeacherStudentSpec(inputs=16, classes=10, examples=64, redrawn=0.5),
+    data=TeacherStudentSpec(inputs=16, classes=10, examples=64, label_noise=0.5),
     noise=HeavyTailedNoise(size=60.0, tail=1.5),
     decays=(0.64, 0.32, 0.16, 0.08),
     batch_size=8,

@@ -28,7 +28,7 @@ from ilr_check.optim.rules import Rule
 from ilr_check.optim.sgd import StepHyper, UpdateRule, heavy_ball, nesterov
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 PLAIN = tuple(Level(lr=0.5, weight_decay=wd) for wd in (0.032, 0.064))
 HEAVY = tuple(
     Level(lr=lr, weight_decay=0.032, rule="heavy-ball", momentum=mu) for lr, mu in ((0.05, 0.9), (0.25, 0.5))
@@ -95,7 +95,7 @@ def judged(law: str, **rules: UpdateRule) -> Finding:
     experiment = Equilibrium(
         title="cheap",
         net=MLPSpec(inputs=64, widths=(24,), classes=10),
-        data=DigitsSpec(redrawn=0.5),
+        data=DigitsSpec(label_noise=0.5),
         levels=levels,
         looks=(64,),
         planned_sd=0.05,
@@ -174,8 +174,8 @@ def test_one_family_is_not_another(rule: str, verdict: str) -> None:
     adamw = msgspec.structs.replace(
         experiment,
         levels=experiment.levels[:1],
-        start_norms=experiment.start_norms[:1],
-        burn=0.75,
+        initial_norms=experiment.initial_norms[:1],
+        burn_in=0.75,
         window=1.0,
         looks=(64,),
     )
@@ -197,7 +197,7 @@ def test_the_other_coupling_has_another_intrinsic_parameter(rule: str, verdict: 
         experiment,
         net=MLPSpec(inputs=64, widths=(24,), classes=10),
         levels=experiment.levels[:4],
-        start_norms=experiment.start_norms[:4],
+        initial_norms=experiment.initial_norms[:4],
         looks=(64,),
     )
     finding = law.judge(msgspec.to_builtins(two), CONTEXT, rules={"adamw": MODELLED[rule]}).findings[0]

@@ -12,11 +12,11 @@ from ilr_check.claims.experiments.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-3)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-3)
 CHEAP = Meeting(
     title="cheap",
     net=REFERENCE,
-    data=SplitDigitsSpec(redrawn=0.5, held_out=1400),
+    data=SplitDigitsSpec(label_noise=0.5, held_out=1400),
     inverses=(16, 32, 64, 128),
     hot=4.0,
     probes=128,

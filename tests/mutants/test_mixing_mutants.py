@@ -13,11 +13,11 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 MIXING = Mixing(
     title="cheap",
     net=MLPSpec(inputs=64, widths=(48, 48), classes=10),
-    data=SplitDigitsSpec(redrawn=0.5),
+    data=SplitDigitsSpec(label_noise=0.5),
     weight_decay=0.04,
     looks=(64, 128),
 )

@@ -14,7 +14,7 @@ from ilr_check.optim.muon import muon, orthogonalised
 from ilr_check.optim.rules import Columns, Rule, State
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +29,8 @@ def judged(rule: Rule) -> Finding:
     cheap = msgspec.structs.replace(
         experiment,
         levels=experiment.levels[1:],
-        start_norms=experiment.start_norms[1:],
-        burn=1.5,
+        initial_norms=experiment.initial_norms[1:],
+        burn_in=1.5,
         window=1.0,
         looks=(32,),
     )

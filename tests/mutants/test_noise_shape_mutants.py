@@ -6,7 +6,7 @@ import pytest
 from ilr_check.claims import not_gaussian
 from ilr_check.claims.claim import Context, Finding
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 
 def judged(trace: float) -> Finding:

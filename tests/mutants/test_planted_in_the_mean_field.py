@@ -30,8 +30,8 @@ from ilr_check.train import compiling
 from ilr_check.train.loop import Setting, torch_sgd
 from ilr_check.train.trace import GroupTrace
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
-NET, DATA = MLPSpec(inputs=64, widths=(24,), classes=10), DigitsSpec(redrawn=0.5)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
+NET, DATA = MLPSpec(inputs=64, widths=(24,), classes=10), DigitsSpec(label_noise=0.5)
 COURSE = Course(
     title="cheap course",
     net=NET,

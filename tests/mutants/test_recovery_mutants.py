@@ -10,7 +10,7 @@ from ilr_check.optim.modelled import MODELLED
 from ilr_check.optim.rules import Rule
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 FAMILIES = {"adamw": 0, "adam": 2}
 
 

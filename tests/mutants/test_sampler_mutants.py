@@ -9,7 +9,7 @@ from ilr_check.claims import noise_independence
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.noise_independence import Sampler, Sampling, drawn
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 ORDERS = ("with replacement", "shuffled epochs")
 
 

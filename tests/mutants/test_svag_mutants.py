@@ -12,7 +12,7 @@ from ilr_check.claims.claim import Context, Finding
 from ilr_check.optim.sgd import StepHyper
 from ilr_check.train import choice, compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 LR = 4.0
 
 
@@ -28,7 +28,7 @@ def decay_of_sgd(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> t
 
 
 (QUICK,) = svag.experiments("quick", 0)
-CHEAP = msgspec.structs.replace(QUICK, burn=1.5, window=4.0, planned_sd=0.13, looks=(64,))
+CHEAP = msgspec.structs.replace(QUICK, burn_in=1.5, window=4.0, planned_sd=0.13, looks=(64,))
 """A shorter window and one look; the sd is that of the orders whose margin is narrow."""
 CHEAPER = msgspec.structs.replace(CHEAP, cells=CHEAP.cells[:3], probes=10, planned_sd=None, looks=(32,))
 """For defects, which are so large that less is enough."""

@@ -13,11 +13,11 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-3)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-3)
 CHEAP = Decays(
     title="cheap",
     net=MLPSpec(inputs=64, widths=(32, 32), classes=10),
-    data=SplitDigitsSpec(redrawn=1.0, held_out=1400),
+    data=SplitDigitsSpec(label_noise=1.0, held_out=1400),
     grid=((0, (32, 128)), (32, (32, 128)), (8, (32,))),
     probes=64,
     looks=(64, 128),

@@ -37,8 +37,8 @@ from ilr_check.train import compiling
 # One look each: of several, the first may only end in ``holds``, and a mutant would take them all. With fewer
 # runs the designs refuse to begin: too few for the spread they plan for.
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
-DIGITS = DigitsSpec(redrawn=0.5)
-CONTEXT = Context(seed=0, profile="quick", default_share=1e-4)
+DIGITS = DigitsSpec(label_noise=0.5)
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 """The share of an invocation that decides ten times."""
 
 DROP = Drop(title="cheap drop", net=NET, data=DIGITS, weight_decay=0.064, before=80, after=320, looks=(64,))
@@ -129,10 +129,10 @@ def judged_drop(
     rule: UpdateRule,
     *,
     drop: Drop = DROP,
-    donors: Drop | None = None,
+    noise_references: Drop | None = None,
     recovery: Recovery = sqrt_recovery.RECOVERY,
 ) -> Judged:
-    return recovery.judge(msgspec.to_builtins(drop), CONTEXT, rule=rule, donors=donors)
+    return recovery.judge(msgspec.to_builtins(drop), CONTEXT, rule=rule, noise_references=noise_references)
 
 
 def judged_sweep(rule: UpdateRule) -> Judged:
@@ -223,13 +223,15 @@ def test_every_rival_of_the_text_is_excluded(claim: Any, judge: Callable[[Update
 
 
 def test_noise_of_another_intrinsic_lr_does_not_predict() -> None:
-    """The transfer form fails, as it must, where the donors' lambda_e is ten times the judged runs'.
+    """The transfer form fails, as it must, where the noise references' lambda_e is ten times the judged
+    runs'.
 
     On clean labels. Labels that are redrawn at random make noise whose size hardly depends on lambda_e, all
-    the more the larger their share: with half of them redrawn, this net's donors predict within the margin or
+    the more the larger their share: with label noise 0.5, this net's noise references predict within the
+    margin or
     at its edge, and rightly so.
     """
     clean = msgspec.structs.replace(DROP, data=DigitsSpec())
     others = msgspec.structs.replace(clean, weight_decay=10.0 * clean.weight_decay)
-    found = verdicts(judged_drop(plain, drop=clean, donors=others))
+    found = verdicts(judged_drop(plain, drop=clean, noise_references=others))
     assert found == {"exact": "holds", "identity": "holds", "transfer": "violated"}

@@ -100,7 +100,7 @@ def test_a_broken_net_shrinks_to(
     # All that the defect does not need is at its plainest.
     assert setting == Setting(
         net=MLPSpec(inputs=1, widths=widths, classes=2, activation="identity"),
-        data=TeacherStudentSpec(inputs=1, classes=2, redrawn=0.0),
+        data=TeacherStudentSpec(inputs=1, classes=2, label_noise=0.0),
         hyper=HyperParams(lr=1.0, weight_decay=0.0, batch_size=2, steps=steps),
         lr_schedule=Constant(),
         decay_schedule=Constant(),

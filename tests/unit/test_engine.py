@@ -85,7 +85,7 @@ class Invented:
             measured=Measured(value=float(context.seed % 1000)),
             expected=0.0,
             margin=Margin(low=-1.0, high=1.0),
-            message=f"share {context.share(next(iter(context.shares), '')):.3g}",
+            message=f"share {context.alpha(next(iter(context.alphas), '')):.3g}",
             false_fail=self.false_fail,
         )
 
@@ -235,9 +235,9 @@ def test_another_seed_gives_other_unit_seeds(invented: Invented) -> None:
 @pytest.mark.parametrize("profile", ["quick", "standard"])
 def test_every_profile_of_the_catalogue_has_a_budget_that_suffices(profile: Profile, claims: str) -> None:
     _, works, budget = engine.plan(Settings(profile=profile, claims=claims))
-    shares = [share for work in works for share in work.shares.values()]
-    assert sum(shares) == pytest.approx(budget.total)
-    assert min(shares) >= 1e-5 * (1 - 1e-9)
+    alphas = [alpha for work in works for alpha in work.alphas.values()]
+    assert sum(alphas) == pytest.approx(budget.total)
+    assert min(alphas) >= 1e-5 * (1 - 1e-9)
 
 
 def test_a_units_seed_does_not_depend_on_the_other_claims(invented: Invented) -> None:
@@ -340,7 +340,7 @@ def test_a_unit_without_a_statistical_verdict_gives_its_share_back(
 
 def test_each_unit_gets_its_own_share(invented: Invented) -> None:
     _, works, _ = engine.plan(Settings())
-    assert [list(work.shares) for work in works] == [list(work.unit.decisions) for work in works]
+    assert [list(work.alphas) for work in works] == [list(work.unit.decisions) for work in works]
 
 
 def test_a_folder_that_holds_a_run_stops_the_engine_before_any_work(

@@ -63,7 +63,7 @@ def parts_of(bursting: Bursting) -> tuple[str, ...]:
     return GROWTH, EDGE, *slope, *((NOISE,) if bursting.noises else ())
 
 
-def designs_of(bursting: Bursting, shares: dict[str, float]) -> dict[str, Design]:
+def designs_of(bursting: Bursting, alphas: dict[str, float]) -> dict[str, Design]:
     """The decisions; planned deviations are beyond those of 16 runs of another seed."""
     makers: dict[str, Callable[[Bursting, float], Design]] = {
         GROWTH: _growth,
@@ -72,10 +72,10 @@ def designs_of(bursting: Bursting, shares: dict[str, float]) -> dict[str, Design
         NOISE: _noise,
         UNDO: _undo,
     }
-    return {part: makers[part](bursting, shares[part]) for part in parts_of(bursting)}
+    return {part: makers[part](bursting, alphas[part]) for part in parts_of(bursting)}
 
 
-def _growth(bursting: Bursting, share: float) -> Design:
+def _growth(bursting: Bursting, alpha: float) -> Design:
     estimand = f"growth of log Phi over -2 log(1 - lambda_e), median over stretches of {MARK:g}/lambda_e"
     if bursting.regime == "periodic":
         return MeanEquivalence(
@@ -85,7 +85,7 @@ def _growth(bursting: Bursting, share: float) -> Design:
             margin_reason=f"tolerance {GROWTH_TOLERANCE:g} for what gradient is left between bursts",
             rivals=_rivals(("sits on the edge", 0.0), ("rate lambda_e", 0.5), ("rate 4 lambda_e", 2.0)),
             looks=bursting.looks,
-            false_fail=share,
+            false_fail=alpha,
             sd=0.02,
         )
     return MeanEquivalence(
@@ -95,12 +95,12 @@ def _growth(bursting: Bursting, share: float) -> Design:
         margin_reason=f"tolerance {SEAT_TOLERANCE:g}: the mean is 0 by balance, the median need not be",
         rivals=_rivals(("bursts", 1.0)),
         looks=bursting.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=0.04,
     )
 
 
-def _edge_at_bursts(bursting: Bursting, share: float) -> Design:
+def _edge_at_bursts(bursting: Bursting, alpha: float) -> Design:
     at = min(bursting.edge_levels)
     expected, highest = (math.log(edge_at_burst(at, rise)) for rise in (RISE, RISE_MOST))
     return MeanEquivalence(
@@ -113,12 +113,12 @@ def _edge_at_bursts(bursting: Bursting, share: float) -> Design:
         ),
         rivals=_EDGES,
         looks=bursting.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=0.12,
     )
 
 
-def _seat(bursting: Bursting, share: float) -> Design:
+def _seat(bursting: Bursting, alpha: float) -> Design:
     at = min(bursting.edge_levels)
     beside = math.sqrt(2.0 * at)
     off = EDGE_TOLERANCE + beside
@@ -132,12 +132,12 @@ def _seat(bursting: Bursting, share: float) -> Design:
         ),
         rivals=_EDGES,
         looks=bursting.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=0.06,
     )
 
 
-def _slope(bursting: Bursting, share: float) -> Design:
+def _slope(bursting: Bursting, alpha: float) -> Design:
     off = SLOPE_SHIFT + SLOPE_TOLERANCE
     return SlopeEquivalence(
         estimand="slope of log(steps between bursts) against log(1/lambda_e)",
@@ -150,12 +150,12 @@ def _slope(bursting: Bursting, share: float) -> Design:
         ),
         rivals=_rivals(("slope 1/2", 0.5), ("slope 2", 2.0)),
         looks=bursting.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=0.15,
     )
 
 
-def _noise(bursting: Bursting, share: float) -> Design:
+def _noise(bursting: Bursting, alpha: float) -> Design:
     off = NOISE_SHIFT + NOISE_TOLERANCE
     weak, strong = bursting.noises
     return MeanEquivalence(
@@ -168,12 +168,12 @@ def _noise(bursting: Bursting, share: float) -> Design:
         ),
         rivals=_rivals(("gap set by the floor of noise", math.log(math.log(strong) / math.log(weak)))),
         looks=bursting.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=0.18,
     )
 
 
-def _undo(bursting: Bursting, share: float) -> Design:
+def _undo(bursting: Bursting, alpha: float) -> Design:
     return MeanEquivalence(
         estimand="curvature along a step times lr / 2, median over steps",
         theory=1.0,
@@ -181,7 +181,7 @@ def _undo(bursting: Bursting, share: float) -> Design:
         margin_reason=f"tolerance {ALONG_TOLERANCE:g} for the part of a step along the weights",
         rivals=_rivals(("steps without memory", 0.5), ("flow", 0.0)),
         looks=bursting.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=0.03,
     )
 

@@ -51,7 +51,8 @@ class Bursting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Descent on the first ``examples`` of a set, from the start with decay, at every level of lambda_e.
 
     ``regime`` is what is expected of the net; of an ``open`` one nothing is. Runs are read over ``window``
-    after ``burn``, both over lambda_e. The two ``noises`` act at ``noise_level``; the sharpness is taken at
+    after ``burn_in``, both over lambda_e. The two ``noises`` act at ``noise_level``; the sharpness is
+    taken at
     ``edge_levels`` and judged at the least of them.
     """
 
@@ -65,7 +66,7 @@ class Bursting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     noises: tuple[float, ...] = ()
     lr: float = 0.1
     examples: int = 64
-    burn: float = 3.0
+    burn_in: float = 3.0
     window: float = 8.0
     looks: tuple[int, ...] = (32,)
 
@@ -84,7 +85,7 @@ class Bursting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def burn_steps(self, cell: Cell) -> int:
         """Steps before the window."""
-        return round(self.burn / cell.intrinsic_lr)
+        return round(self.burn_in / cell.intrinsic_lr)
 
     def steps(self, cell: Cell) -> int:
         """Steps of a run."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
-from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings, TransferRuns
 from ilr_check.claims.experiments.full_size import is_full_size
 from ilr_check.claims.experiments.identities import longest_sum, norm_identity
+from ilr_check.claims.experiments.noise_references import TrainingSpec, TransferReadings, TransferRuns
 from ilr_check.claims.experiments.populations import (
     decision_name,
     file_name,
@@ -61,7 +61,7 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
     phases: tuple[Phase, ...]
     weight_decay: float = 0.008
     burn_in: int = 600
-    start_norm: float = 2.0
+    initial_norm: float = 2.0
 
     @property
     def steps(self) -> int:
@@ -83,7 +83,8 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
         return at[self.schedule()[at] >= SMALLEST_LR * self.lr]
 
     def workload(self) -> Workload | None:
-        """What is trained, if that is a net in full size: the judged runs and the donors of their noise."""
+        """What is trained, if that is a net in full size: the judged runs and the noise references of
+        their noise."""
         if not is_full_size(self.net):
             return None
         return Workload(
@@ -154,7 +155,7 @@ class CourseLaw:
         figures: list[Figure] = []
         for group, tensors in judged_groups(course.net).items():
             readings = TransferReadings(runs, tensors)
-            examination = self._examine(readings, context.share(decision_name(self.text.id, course, group)))
+            examination = self._examine(readings, context.alpha(decision_name(self.text.id, course, group)))
             n = examination.runs_used
             about: dict[str, Any] = {"group": group, "subject": subject, "figure": ""}
             if n:
@@ -182,7 +183,7 @@ class CourseLaw:
             for name, gap in zip(self.text.rivals, gaps, strict=True)
         )
 
-    def _examine(self, readings: TransferReadings[Course], share: float) -> Examination:
+    def _examine(self, readings: TransferReadings[Course], alpha: float) -> Examination:
         course = readings.training
         # The term of the recursion that is not linear in the noise; derived beside sqrt-recovery's margin.
         corrections = 2.0 * float((course.schedule() * course.decays()).max())
@@ -193,7 +194,7 @@ class CourseLaw:
             margin_reason=f"finite lambda_e {corrections:.3f} (2 lambda_e) + tolerance {TOLERANCE}",
             rivals=self._rivals(course),
             looks=course.looks,
-            false_fail=share,
+            false_fail=alpha,
             sd=course.planned_sd,
         )
         return examine(design, readings.deviations)

@@ -49,7 +49,7 @@ class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data: DataSpec
     grid: tuple[tuple[int, tuple[int, ...]], ...] = ((0, (64, 512)), (128, (64, 256, 512)), (16, (64,)))
     lr: float = 0.5
-    start_norm: float = 10.0
+    initial_norm: float = 10.0
     probes: int = 397
     batch_size: int = 32
     looks: tuple[int, ...] = (64, 128)
@@ -62,7 +62,7 @@ class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def gamma_start(self) -> float:
         """gamma of every tensor at the start."""
-        return (self.start_norm**2 / self.lr) ** 2
+        return (self.initial_norm**2 / self.lr) ** 2
 
     def course(self, inverse: int, init: int) -> Course:
         """The training at one decay from one init."""
@@ -70,7 +70,7 @@ class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Course(
             name=f"1/lambda_e {inverse}, init {init}",
             phases=(Phase(steps=max(lengths), lr=self.lr, weight_decay=level / self.lr),),
-            start_norm=self.start_norm,
+            initial_norm=self.initial_norm,
             init_seed=init,
         )
 
@@ -109,7 +109,7 @@ class DecayRuns:
         return rotation_budget(np.sqrt(start), np.sqrt(end), *settings)
 
     def predicted_rotation(self, cell: Cell, n: int) -> Array:
-        """Q_T from the noise of the runs of the other init: pseudo-values of those donors, [n]."""
+        """Q_T from the noise of the runs of the other init: pseudo-values of those noise references, [n]."""
         noise = self.noise(cell, n)
         mean = noise.mean(axis=1, keepdims=True)
         paths = np.concatenate([mean, (n * mean - noise) / (n - 1)], axis=1)
@@ -119,7 +119,7 @@ class DecayRuns:
         gamma = gamma_path(self.decays.gamma_start, paths, a2)[-1]
         settings = [np.full((cell.steps, 1, 1), v) for v in self._setting(cell)]
         r2 = np.sqrt(gamma) * self.decays.lr
-        budget = rotation_budget(self.decays.start_norm, np.sqrt(r2), *settings).mean(axis=-1)
+        budget = rotation_budget(self.decays.initial_norm, np.sqrt(r2), *settings).mean(axis=-1)
         return np.asarray(n * budget[0] - (n - 1) * budget[1:])
 
     def noise(self, cell: Cell, n: int) -> Array:
@@ -137,7 +137,7 @@ class DecayRuns:
             columns.append((x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1)))
         return np.stack(columns, axis=1)
 
-    def shares(self, cell: Cell, n: int) -> Array:
+    def alphas(self, cell: Cell, n: int) -> Array:
         """Pseudo-values of the share of what runs of two inits differ by that is due to the inits, [n].
 
         Their energy distance over twice the mean distance of two runs of different inits: 1 for two

@@ -66,14 +66,14 @@ def train(
     rule: UpdateRule = plain,
     progress: Progress = lambda fraction: None,
 ) -> DeepTrace:
-    """Train every run for ``steps`` steps on digits, half of whose labels are redrawn.
+    """Train every run for ``steps`` steps on digits, with label noise 0.5.
 
     Weights start normal with variance 2 / fan_in, at which a deep ReLU net without normalisation keeps the
     size of its signal.
     """
-    data = load(DigitsSpec(redrawn=0.5), dtype=torch.float32, device=device)
+    data = load(DigitsSpec(label_noise=0.5), dtype=torch.float32, device=device)
     batches = Batches(
-        examples=len(data), classes=data.classes, batch_size=batch_size, redrawn=0.5, device=device
+        examples=len(data), classes=data.classes, batch_size=batch_size, label_noise=0.5, device=device
     )
     generators = batches.generators(seeds)
     weights = _initial(net, seeds, data.x.shape[1], device)

@@ -40,7 +40,7 @@ class Descent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     One arm goes on without decay. In the other the weights are scaled, which changes no output, so that the
     edge Phi lambda_max / 2 stands at ``edge_start``, and decay is switched on. Both last the first crossing
-    as theory predicts it and ``burn + window`` over lambda_e; rotation is averaged over the window at the
+    as theory predicts it and ``burn_in + window`` over lambda_e; rotation is averaged over the window at the
     end.
     """
 
@@ -52,7 +52,7 @@ class Descent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     examples: int = 64
     settle: int = 500
     edge_start: float = 0.1
-    burn: float = 1.0
+    burn_in: float = 1.0
     window: float = 8.0
     looks: tuple[int, ...] = (64, 128)
 
@@ -70,7 +70,7 @@ class Descent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def steps(self) -> int:
         """Steps of either arm."""
         free = float(first_crossing(self.edge_start, self.intrinsic_lr))
-        return round(free + self.burn / self.intrinsic_lr) + self.window_steps
+        return round(free + self.burn_in / self.intrinsic_lr) + self.window_steps
 
 
 @dataclass(frozen=True)

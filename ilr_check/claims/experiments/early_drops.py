@@ -47,7 +47,7 @@ class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     times: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)
     early: float = 0.5
     budget: float = 6.0
-    start_norm: float = 4.0
+    initial_norm: float = 4.0
     probes: int = 128
     batch_size: int = 32
     looks: tuple[int, ...] = (192, 576)
@@ -98,7 +98,7 @@ class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         )
 
     def _course(self, name: str, *phases: Phase) -> Course:
-        return Course(name=name, phases=phases, start_norm=self.start_norm)
+        return Course(name=name, phases=phases, initial_norm=self.initial_norm)
 
 
 class EarlyRuns:
@@ -174,7 +174,7 @@ def judged(
         theta=theta,
         margin_reason=f"{theta:g} of the difference that {words} makes",
         looks=early.looks,
-        false_fail=context.share(name),
+        false_fail=context.alpha(name),
         sd=sd,
         effect=effect,
         seed=context.seed % 2**31,

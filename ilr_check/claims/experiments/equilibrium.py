@@ -29,7 +29,7 @@ from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import GroupTrace, Trace
 
 Array = NDArray[np.float64]
-Role = Literal["judged", "donor"]
+Role = Literal["judged", "noise reference"]
 RuleName = Literal["sgd", "heavy-ball", "nesterov", "adamw", "nadamw", "lion", "adam", "rmsprop", "muon"]
 
 
@@ -78,10 +78,11 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """At each level ``burn / lambda_e`` steps to forget the start, then ``window / lambda_e`` to measure.
+    """At each level ``burn_in / lambda_e`` steps to forget the start, then ``window / lambda_e`` to measure.
 
-    ``start_norm`` is the initial norm of every tensor at a gain of 1; it follows gain^(1/4) over the levels,
-    so that every level starts at about the same multiple of its equilibrium; ``start_norms`` sets it
+    ``initial_norm`` is the initial norm of every tensor at a gain of 1; it follows gain^(1/4) over the
+    levels,
+    so that every level starts at about the same multiple of its equilibrium; ``initial_norms`` sets it
     outright, level by level. ``planned_sd`` is the run-to-run standard deviation of the judged deviations
     that the design has to cope with, checked before any training.
     """
@@ -90,18 +91,18 @@ class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     net: NetSpec
     data: DataSpec
     levels: tuple[Level, ...]
-    burn: float = 2.0
+    burn_in: float = 2.0
     window: float = 4.0
     batch_size: int = 32
-    start_norm: float = 1.0
-    start_norms: tuple[float, ...] = ()
+    initial_norm: float = 1.0
+    initial_norms: tuple[float, ...] = ()
     noise: TangentNoise | None = None
     planned_sd: float | None = 0.08
     looks: tuple[int, ...] = (64, 128, 256)
 
     def burn_steps(self, level: Level) -> int:
         """Steps before the window."""
-        return round(self.burn / level.intrinsic_lr)
+        return round(self.burn_in / level.intrinsic_lr)
 
     def window_steps(self, level: Level) -> int:
         """Steps of the window."""
@@ -109,9 +110,9 @@ class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def norm_at(self, level: Level) -> float:
         """Initial norm of every tensor at this level."""
-        if self.start_norms:
-            return self.start_norms[self.levels.index(level)]
-        return float(self.start_norm * level.gain**0.25)
+        if self.initial_norms:
+            return self.initial_norms[self.levels.index(level)]
+        return float(self.initial_norm * level.gain**0.25)
 
     def steps(self, level: Level) -> int:
         """Steps of a training at this level."""
@@ -119,7 +120,7 @@ class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class EquilibriumRuns:
-    """The judged runs at every level and the donors of their noise, trained as they are asked for.
+    """The judged runs at every level and the noise references of their noise, trained as they are asked for.
 
     ``rules`` are replaced where a test plants a defect.
     """
@@ -178,7 +179,7 @@ class EquilibriumRuns:
                 momentum=level.momentum,
                 dampening=level.dampening,
                 hyper=level.hyper,
-                init_norm=experiment.norm_at(level),
+                initial_norm=experiment.norm_at(level),
             ),
             steps,
             progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),

@@ -37,11 +37,11 @@ def finer(course: Course, name: str) -> Course:
     """The same flow time at half the LR: in two parts, of which the last is as long as the flow of others."""
     *before, last = course.phases
     half = Phase(steps=last.steps, lr=0.5 * last.lr, weight_decay=last.weight_decay)
-    return Course(name=name, phases=(*before, half, half), start_norm=course.start_norm)
+    return Course(name=name, phases=(*before, half, half), initial_norm=course.initial_norm)
 
 
 def two_phases(
     name: str, *before: Phase, level: float = LEVEL, lr: float = LR, length: float = LENGTH, norm: float = 3.0
 ) -> Course:
     """A noisy phase at ``level`` after whatever was ``before``, then the flow."""
-    return Course(name=name, phases=(*before, noisy(length, level, lr), flow(level, lr)), start_norm=norm)
+    return Course(name=name, phases=(*before, noisy(length, level, lr), flow(level, lr)), initial_norm=norm)

@@ -188,7 +188,7 @@ class ForgettingLaw:
     ) -> DistributionEquivalence | ContrastEquivalence:
         theta = THETA[quantity]
         sd, effect = contest.planned[quantity] or (None, None)
-        share = context.share(self._decision(contest, other, quantity))
+        alpha = context.alpha(self._decision(contest, other, quantity))
         reason = f"{theta:g} of the difference that {self.control_words} makes"
         if quantity in CONTRASTS:
             return ContrastEquivalence(
@@ -196,7 +196,7 @@ class ForgettingLaw:
                 theta=theta,
                 margin_reason=reason,
                 looks=contest.looks,
-                false_fail=share,
+                false_fail=alpha,
                 sd=sd,
                 effect=effect,
             )
@@ -205,7 +205,7 @@ class ForgettingLaw:
             theta=theta,
             margin_reason=reason,
             looks=contest.looks,
-            false_fail=share,
+            false_fail=alpha,
             sd=sd,
             effect=effect,
             metric="hamming" if quantity == "labels" else "euclidean",

@@ -34,7 +34,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """From this epoch on the LR is a tenth and there is no weight decay."""
     end: int = 1050
     runs: int = 32
-    start_norm: float = 6.0
+    initial_norm: float = 6.0
     """Of every tensor; the usual start has the root of the outputs, 4 to 8."""
 
     def steps(self, epochs: int) -> int:

@@ -58,13 +58,14 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the runs of a population share: the phases, one after another, and where they start.
 
-    ``start_norm`` is the initial norm of every tensor. With ``init_seed`` all start from the same weights and
+    ``initial_norm`` is the initial norm of every tensor. With ``init_seed`` all start from the same
+    weights and
     differ by their batches only. Buffers of the optimizer go on from phase to phase.
     """
 
     name: str
     phases: tuple[Phase, ...]
-    start_norm: float = 3.0
+    initial_norm: float = 3.0
     init_seed: int | None = None
     momentum: float = 0.0
 
@@ -261,7 +262,7 @@ class FunctionRuns:
                 lr=lr[:, None],
                 weight_decay=decay[:, None],
                 momentum=course.momentum,
-                init_norm=course.start_norm,
+                initial_norm=course.initial_norm,
                 init_seed=course.init_seed,
             ),
             course.steps,

@@ -25,7 +25,7 @@ from ilr_check.train.noise import dot, gradients
 from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
-Role = Literal["judged", "donor"]
+Role = Literal["judged", "noise reference"]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,11 +58,13 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A net in every cell: ``burn / lambda_e`` steps to forget the start, ``window / lambda_e`` to measure.
+    """A net in every cell: ``burn_in / lambda_e`` steps to forget the start, ``window / lambda_e`` to
+    measure.
 
     The net has no batch norm, so that a minibatch gradient is a mean over examples and the batch size does
     not change the loss. ``probes`` pairs of batches of ``probe_size``, each at a step of its own, measure the
-    trace and the mean gradient along a path. ``start_norm`` is the norm of every tensor where r^4 would have
+    trace and the mean gradient along a path. ``initial_norm`` is the norm of every tensor where r^4 would
+    have
     ``gain * order / batch_size`` equal to 1.
     """
 
@@ -70,17 +72,17 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     net: NetSpec
     data: DataSpec
     cells: tuple[Cell, ...]
-    burn: float = 2.5
+    burn_in: float = 2.5
     window: float = 5.0
     probes: int = 40
     probe_size: int = 16
-    start_norm: float = 1.5
+    initial_norm: float = 1.5
     planned_sd: float | None = None
     looks: tuple[int, ...] = (64, 128, 256)
 
     def first(self, cell: Cell) -> int:
         """The first step of the window."""
-        return round(self.burn / cell.intrinsic_lr)
+        return round(self.burn_in / cell.intrinsic_lr)
 
     def steps(self, cell: Cell) -> int:
         """Steps of a training."""
@@ -93,11 +95,12 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def norm_at(self, cell: Cell) -> float:
         """Initial norm of every tensor."""
-        return float(self.start_norm * (cell.gain * cell.order / cell.batch_size) ** 0.25)
+        return float(self.initial_norm * (cell.gain * cell.order / cell.batch_size) ** 0.25)
 
 
 class GridRuns:
-    """Judged runs in every cell, and donors there whose noise is measured, trained as they are asked for.
+    """Judged runs in every cell, and noise references there whose noise is measured, trained as they are
+    asked for.
 
     Tests plant defects: ``rule`` is the update, ``batch_size`` and ``order`` what is drawn where a cell asks
     for its own.
@@ -136,11 +139,12 @@ class GridRuns:
         return self._population("judged", cell).gather(n, lambda trace: trace.loss[first:].mean(axis=0))
 
     def noise(self, cell: Cell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array]:
-        """Trace of one example's gradient and squared mean gradient at unit norm along donors, each [n].
+        """Trace of one example's gradient and squared mean gradient at unit norm along noise references,
+        each [n].
 
         Tr Sigma_B = E||g1 - g2||^2 / 2 and ||grad L||^2 = E<g1, g2> of two independent batches.
         """
-        self._population("donor", cell).take(n)
+        self._population("noise reference", cell).take(n)
         parts = self._probed[cell]
 
         def summed(part: dict[str, Array], what: str) -> Array:
@@ -183,21 +187,21 @@ class GridRuns:
 
         done, steps = self._done, grid.steps(cell)
         width = len(seeds) * steps / self._total
-        donor = role == "donor"
+        noise_reference = role == "noise reference"
         trace = fleet.train(
             Runs(
                 seeds=seeds,
                 lr=cell.step_lr,
                 weight_decay=cell.weight_decay,
-                init_norm=grid.norm_at(cell),
+                initial_norm=grid.norm_at(cell),
             ),
             steps,
-            observer=probe if donor else None,
-            observed=grid.probed(cell) if donor else (),
+            observer=probe if noise_reference else None,
+            observed=grid.probed(cell) if noise_reference else (),
             progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),
         )
         self._done += width
-        if donor:
+        if noise_reference:
             joined = {
                 name: np.stack(
                     [torch.cat([p[name] for p in parts]).double().cpu().numpy() for parts in found.values()]

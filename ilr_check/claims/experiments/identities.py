@@ -59,10 +59,10 @@ def immediate_drop(
             + 10.0 * accumulated(terms, "float32")
             + 4.0 * cosine[step - 1 : step + 1].max(axis=0)
         )
-        share = np.abs(np.log(ratio * factor)) / limit
-        runs += share.size
-        if share.max() >= worst:
-            worst, bound = float(share.max()), float(limit[int(share.argmax())])
+        alpha = np.abs(np.log(ratio * factor)) / limit
+        runs += alpha.size
+        if alpha.max() >= worst:
+            worst, bound = float(alpha.max()), float(limit[int(alpha.argmax())])
     return _finding(
         worst,
         "|log(fall of the effective LR / theory)| at the change / rounding bound",

@@ -92,7 +92,7 @@ class LevelLaw:
         figures: list[Figure] = []
         for group, tensors in judged_groups(experiment.net).items():
             decision = decision_name(self.text.id, experiment, group)
-            design = self._design(experiment, context.share(decision))
+            design = self._design(experiment, context.alpha(decision))
             examination = examine(design, partial(self.deviations, runs, tensors))
             n = examination.runs_used
             words = ["; ".join(level.words() for level in experiment.levels)]
@@ -117,14 +117,14 @@ class LevelLaw:
                     self.deviations,
                     tensors,
                     rivals=self.limit_rivals or {},
-                    share=context.share(_in_limit(decision)),
+                    alpha=context.alpha(_in_limit(decision)),
                     group=group,
                     subject=subject,
                     figure=figures[-1].name if n else "",
                 )
         return Judged(tuple(findings), tuple(figures))
 
-    def _design(self, experiment: Equilibrium, share: float) -> CurveEquivalence:
+    def _design(self, experiment: Equilibrium, alpha: float) -> CurveEquivalence:
         corrections, words = self.corrections(experiment)
         room = self.tolerance + corrections
         return CurveEquivalence(
@@ -137,7 +137,7 @@ class LevelLaw:
                 for name, values in self.rivals(experiment).items()
             ),
             looks=experiment.looks,
-            false_fail=share,
+            false_fail=alpha,
             sd=experiment.planned_sd,
         )
 
@@ -205,14 +205,16 @@ class LevelLaw:
 
 
 def norm_deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> Array:
-    """(1 - r^4 / (gain G^2)) / 2 a level, G^2 of the donors: log(effective LR / prediction) to first order.
+    """(1 - r^4 / (gain G^2)) / 2 a level, G^2 of the noise references: log(effective LR / prediction) to
+    first order.
 
-    r^4 is linear in the noise, so that its mean over runs follows the mean noise; donor i's own noise is its
+    r^4 is linear in the noise, so that its mean over runs follows the mean noise; noise reference i's own
+    noise is its
     pseudo-value, since the prediction is linear in it.
     """
     columns = []
     for level in runs.experiment.levels:
-        predicted = level.gain * runs.window("donor", level, tensors, n).unit_grad2
+        predicted = level.gain * runs.window("noise reference", level, tensors, n).unit_grad2
         fourth = runs.window("judged", level, tensors, n).fourth_power
         columns.append(0.5 * (predicted - fourth) / predicted.mean())
     return np.stack(columns, axis=1)

@@ -47,7 +47,7 @@ def extrapolated(
     tensors: tuple[str, ...],
     *,
     rivals: Mapping[str, float],
-    share: float,
+    alpha: float,
 ) -> Examination:
     """The deviation from theory at lambda_e = 0: one number a run, since a row has all levels."""
     levels = runs.experiment.levels
@@ -60,7 +60,7 @@ def extrapolated(
         margin_reason=f"tolerance {TOLERANCE}; the line in lambda_e takes the finite-size correction out",
         rivals=tuple(Rival(name=name, expected=value) for name, value in rivals.items()),
         looks=runs.experiment.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=None if sd is None else sd * float(np.sqrt((weights**2).sum())),
     )
     return examine(design, lambda n: deviations(runs, tensors, n) @ weights)
@@ -115,13 +115,13 @@ def in_the_limit(
     tensors: tuple[str, ...],
     *,
     rivals: Mapping[str, float],
-    share: float,
+    alpha: float,
     group: str,
     subject: dict[str, Any],
     figure: str,
 ) -> tuple[Finding, ...]:
     """The extrapolated law and, where runs were trained, the raw exponents beside it."""
-    examination = extrapolated(runs, deviations, tensors, rivals=rivals, share=share)
+    examination = extrapolated(runs, deviations, tensors, rivals=rivals, alpha=alpha)
     n = examination.runs_used
     steps = sum(runs.experiment.steps(level) for level in runs.experiment.levels) if n else 0
     about: dict[str, Any] = {"group": group, "subject": subject, "figure": figure, "n_steps": steps}

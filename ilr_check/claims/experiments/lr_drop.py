@@ -1,4 +1,5 @@
-"""A training whose LR or weight decay is divided once, judged and donor runs, and what is read off them."""
+"""A training whose LR or weight decay is divided once, judged and noise-reference runs, and what is read
+off them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.experiments.donors import TrainingSpec, TransferReadings
+from ilr_check.claims.experiments.noise_references import TrainingSpec, TransferReadings
 
 Array = NDArray[np.float64]
 
@@ -15,7 +16,7 @@ Array = NDArray[np.float64]
 class Drop(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A training with one change: ``before`` steps, ``after`` steps at lr / factor and wd / decay_factor.
 
-    ``start_norm`` is the initial norm of every tensor, the same in all runs, so that a prediction needs
+    ``initial_norm`` is the initial norm of every tensor, the same in all runs, so that a prediction needs
     nothing of the judged runs.
     """
 
@@ -24,7 +25,7 @@ class Drop(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after: int = 4500
     factor: float = 10.0
     decay_factor: float = 1.0
-    start_norm: float = 2.0
+    initial_norm: float = 2.0
 
     @property
     def intrinsic_lr(self) -> float:

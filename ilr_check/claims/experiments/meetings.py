@@ -34,7 +34,7 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ``inverses`` are the 1/lambda_e, multiples of 16 steps. All lengths are in 1/lambda_e, and initial norms
     go as lambda_e^(-1/4), as the norm of equilibrium does: so every level starts at the same gamma_0/gamma*,
     and nothing but lambda_e differs. One population is ``hot`` before the last phase, ``hot`` times as much
-    weight decay for 1/2; the other has the settings of the last phase for 3/2 before it. ``start_norm`` is
+    weight decay for 1/2; the other has the settings of the last phase for 3/2 before it. ``initial_norm`` is
     that of every tensor at 1/lambda_e = 256, of the settled one; it is near equilibrium.
     """
 
@@ -44,7 +44,7 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     inverses: tuple[int, ...] = (32, 64, 128, 256, 512)
     lr: float = 0.5
     hot: float = 8.0
-    start_norm: float = 4.0
+    initial_norm: float = 4.0
     probes: int = 397
     batch_size: int = 32
     planned: tuple[float, float] = (1.6, 0.15)
@@ -67,7 +67,7 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     Phase(steps=round(length * inverse), lr=self.lr, weight_decay=factor * decay),
                     Phase(steps=round(TIMES[-1] * inverse), lr=self.lr, weight_decay=decay),
                 ),
-                start_norm=self.start_norm * (inverse / 256 / factor) ** 0.25,
+                initial_norm=self.initial_norm * (inverse / 256 / factor) ** 0.25,
             )
 
         return course("hot", self.hot, 0.5), course("settled", 1.0, 1.5)

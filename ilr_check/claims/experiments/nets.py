@@ -31,7 +31,7 @@ LAYER_NORMED = MLPSpec(inputs=16, widths=(24,), classes=10, norm=NormSpec(kind="
 GROUP_NORMED = MLPSpec(inputs=16, widths=(32,), classes=10, norm=NormSpec(kind="group", groups=4))
 """Small nets whose loss does not depend on the batch that an example is in, for claims about batches."""
 
-STUDENT = TeacherStudentSpec(inputs=16, classes=10, examples=128, redrawn=0.2)
+STUDENT = TeacherStudentSpec(inputs=16, classes=10, examples=128, label_noise=0.2)
 """Their data: at equilibrium the mean gradient is large enough to be seen beside the noise of 64 examples."""
 
 _SMALL_CNN = CNNSpec(image=(1, 8, 8), channels=(8, 16), strides=(1, 2), classes=10)
@@ -64,7 +64,7 @@ def digits_settings(
             f"{name} on digits",
             Setting(
                 net=net,
-                data=DigitsSpec(redrawn=0.1),
+                data=DigitsSpec(label_noise=0.1),
                 hyper=hyper,
                 lr_schedule=Cosine(),
                 decay_schedule=Drops(period=steps // 3, factor=2.0),
@@ -80,7 +80,7 @@ def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[Net
     Large enough to learn and to have noise that averages: with few classes or very few weights the noise
     differs so much from run to run that hundreds of runs would be needed. Biases are left out because in
     front of a norm layer they are dead, and convolutions, which cost ten times more, wait for ``standard``;
-    there only cheap ones are drawn. Half of the labels are redrawn, so that the noise does not vanish.
+    there only cheap ones are drawn. The label noise is 0.5, so that the noise does not vanish.
     """
     from ilr_check.strategies import drawn, net_specs
 
@@ -103,7 +103,7 @@ def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[Net
     # Hypothesis tries the smallest example first, whatever the seed; it would be the same net each time.
     nets = drawn(strategy, count + 1, derive(claim, "nets", seed))[1:]
     return tuple(
-        (net, TeacherStudentSpec(inputs=net.inputs, classes=net.classes, examples=512, redrawn=0.5))
+        (net, TeacherStudentSpec(inputs=net.inputs, classes=net.classes, examples=512, label_noise=0.5))
         for net in nets
     )
 

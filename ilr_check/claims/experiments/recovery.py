@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.experiments.donors import TransferRuns
 from ilr_check.claims.experiments.identities import immediate_drop, longest_sum, norm_identity
 from ilr_check.claims.experiments.lr_drop import Drop, DropReadings
+from ilr_check.claims.experiments.noise_references import TransferRuns
 from ilr_check.claims.experiments.populations import (
     decision_name,
     file_name,
@@ -63,18 +63,19 @@ class Recovery:
         context: Context,
         *,
         rule: UpdateRule = plain,
-        donors: Drop | None = None,
+        noise_references: Drop | None = None,
     ) -> Judged:
-        """Judge one training in all its forms; tests plant defects through ``rule`` and ``donors``."""
+        """Judge one training in all its forms; tests plant defects through ``rule`` and
+        ``noise_references``."""
         drop = msgspec.convert(subject, type=Drop)
-        runs = TransferRuns(drop, context, rule=rule, donors=donors)
+        runs = TransferRuns(drop, context, rule=rule, noise_references=noise_references)
         findings: list[Finding] = []
         figures: list[Figure] = []
         form: Form = "raw" if drop.noise else "transfer"
         for group, tensors in judged_groups(drop.net).items():
             readings = DropReadings(runs, tensors)
-            share = context.share(decision_name(self.text.id, drop, group))
-            examination = (self._control if drop.noise else self._transfer)(readings, share)
+            alpha = context.alpha(decision_name(self.text.id, drop, group))
+            examination = (self._control if drop.noise else self._transfer)(readings, alpha)
             n = examination.runs_used
             if n == 0:
                 untrained: dict[str, Any] = {"group": group, "subject": subject, "n_steps": 0, "figure": ""}
@@ -107,7 +108,7 @@ class Recovery:
                 findings.append(self._raw(readings, n, **about))
         return Judged(tuple(findings), tuple(figures))
 
-    def _transfer(self, readings: DropReadings, share: float) -> Examination:
+    def _transfer(self, readings: DropReadings, alpha: float) -> Examination:
         """The whole curve of log effective LR against what the noise of other runs predicts."""
         drop, grid = readings.training, readings.training.grid()
         corrections = 2.0 * _largest_intrinsic_lr(drop)
@@ -121,12 +122,12 @@ class Recovery:
             margin_reason=f"finite lambda_e {corrections:.3f} (2 lambda_e) + tolerance {TOLERANCE}",
             rivals=self._rivals(drop, grid - drop.before, of_gamma=True),
             looks=drop.looks,
-            false_fail=share,
+            false_fail=alpha,
             sd=drop.planned_sd,
         )
         return examine(design, readings.deviations)
 
-    def _control(self, readings: DropReadings, share: float) -> Examination:
+    def _control(self, readings: DropReadings, alpha: float) -> Examination:
         """The raw law itself, where its premise holds: against constant noise, nothing measured."""
         drop = readings.training
         t = drop.grid() - drop.before
@@ -143,7 +144,7 @@ class Recovery:
             ),
             rivals=self._rivals(drop, t[t >= 0]),
             looks=drop.looks,
-            false_fail=share,
+            false_fail=alpha,
             sd=drop.planned_sd,
         )
         return examine(

@@ -39,7 +39,8 @@ class Ladder(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     """Cells with B and lr times a growing k, the first with k = 1.
 
     ``ratios`` are ||grad L||^2 / Tr Sigma_B, planned, in the last cells, where the break is judged: the
-    margin follows from them, and the prediction from what donors measure. ``planned_sd`` is of r^4 in units
+    margin follows from them, and the prediction from what noise references measure. ``planned_sd`` is of
+    r^4 in units
     of 2 Tr Sigma_B, ``break_sd`` in units of ||grad L||^2, both divided by the gain.
     """
 
@@ -80,8 +81,8 @@ def judge_ladder(
     for group, tensors in judged_groups(ladder.net).items():
         for part, deviations in (("noise", noise_deviations), ("break", break_deviations)):
             name = f"{group}: {part}"
-            share = context.share(decision_name(claim, ladder, name))
-            design = _noise_design(ladder, share) if part == "noise" else _break_design(ladder, share)
+            alpha = context.alpha(decision_name(claim, ladder, name))
+            design = _noise_design(ladder, alpha) if part == "noise" else _break_design(ladder, alpha)
             examination = examine(design, partial(deviations, runs, tensors))
             n = examination.runs_used
             if n:
@@ -105,7 +106,8 @@ def judge_ladder(
 def noise_deviations(runs: GridRuns, tensors: tuple[str, ...], n: int) -> Array:
     """(prediction - r^4) / 2 in units of the noise's part of r^4, a column a cell.
 
-    The trace is measured with batches of ``probe_size`` along donors in the same cell and divided by B: donor
+    The trace is measured with batches of ``probe_size`` along noise references in the same cell and
+    divided by B: noise reference
     i's own is its pseudo-value, since the prediction is linear in it.
     """
     columns = []
@@ -129,7 +131,7 @@ def break_deviations(runs: GridRuns, tensors: tuple[str, ...], n: int) -> Array:
     return np.stack(columns, axis=1)
 
 
-def _noise_design(ladder: Ladder, share: float) -> CurveEquivalence:
+def _noise_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
     finite = 0.5 * SPREAD * max(cell.intrinsic_lr for cell in ladder.cells)
     room = TOLERANCE + finite
     # At probe_size, where the trace was measured, a rival agrees with theory.
@@ -144,12 +146,12 @@ def _noise_design(ladder: Ladder, share: float) -> CurveEquivalence:
             for name, power in POWERS.items()
         ),
         looks=ladder.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=ladder.planned_sd,
     )
 
 
-def _break_design(ladder: Ladder, share: float) -> CurveEquivalence:
+def _break_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
     finite = max(
         SPREAD * cell.intrinsic_lr * (1.0 + 1.0 / ratio)
         for cell, ratio in zip(ladder.broken, ladder.ratios, strict=True)
@@ -169,7 +171,7 @@ def _break_design(ladder: Ladder, share: float) -> CurveEquivalence:
             Rival(name=NOISE_ALONE, expected=(-1.0,) * len(factors)),
         ),
         looks=ladder.looks,
-        false_fail=share,
+        false_fail=alpha,
         sd=ladder.break_sd,
     )
 

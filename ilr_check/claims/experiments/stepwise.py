@@ -94,9 +94,9 @@ def _share(step: Step, name: str, moved: Tensor, a: float, error: Any) -> float:
     """The largest difference over its bound; an infinite bound says nothing about its entry."""
     gap = (moved.double() - step.after[name].double() * a).abs().cpu().numpy()
     speaks = np.isfinite(error)
-    shares = np.divide(gap, BOUNDS * error, out=np.zeros_like(gap), where=speaks & (error > 0))
-    shares = np.where(speaks & (error == 0) & (gap > 0), np.inf, shares)
-    return float(np.max(shares, initial=0.0))
+    alphas = np.divide(gap, BOUNDS * error, out=np.zeros_like(gap), where=speaks & (error > 0))
+    alphas = np.where(speaks & (error == 0) & (gap > 0), np.inf, alphas)
+    return float(np.max(alphas, initial=0.0))
 
 
 def _rounded(value: Tensor, dtype: str) -> Any:

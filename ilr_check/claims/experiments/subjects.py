@@ -24,9 +24,9 @@ class Subject(NamedTuple):
         return isinstance(self.net, CNNSpec | ResNetSpec) or self.batch_size > 128
 
 
-_NOISY = DigitsSpec(redrawn=0.5)
+_NOISY = DigitsSpec(label_noise=0.5)
 
-DIGITS = Subject("digits, half of the labels redrawn", REFERENCE, _NOISY)
+DIGITS = Subject("digits, label noise 0.5", REFERENCE, _NOISY)
 CLEAN = Subject("digits, clean labels", REFERENCE, DigitsSpec())
 _LAYER_NORM = MLPSpec(inputs=64, widths=(64, 64), classes=10, norm=NormSpec(kind="layer"))
 
@@ -57,7 +57,7 @@ BESIDE = {
     "MNIST CNN": Subject(
         "MNIST-5k in 14x14, the paper's four layers at width 8, batch 16",
         FOUR_LAYERS_SMALL,
-        Mnist5kSpec(side=14, redrawn=0.5),
+        Mnist5kSpec(side=14, label_noise=0.5),
         16,
     ),
     "LayerNorm": Subject("digits, LayerNorm MLP", _LAYER_NORM, _NOISY),

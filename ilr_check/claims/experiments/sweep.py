@@ -23,8 +23,8 @@ from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
-Kind = Literal["fast", "slow", "donor"]
-"""``fast`` trains at lr; ``slow`` at lr / lr_ratio, and so does the ``donor`` of its noise."""
+Kind = Literal["fast", "slow", "noise reference"]
+"""``fast`` trains at lr; ``slow`` at lr / lr_ratio, and so does the ``noise_reference`` of its noise."""
 
 LANES = 48
 """The first look's runs of a population, so that it is one chunk where the net is flat."""
@@ -33,7 +33,7 @@ LANES = 48
 class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is trained: ``length / lambda_e`` steps at each of ``levels`` of lambda_e.
 
-    ``start_norm`` is the initial norm of every tensor at lambda_e = 4e-3. It follows the equilibrium norm
+    ``initial_norm`` is the initial norm of every tensor at lambda_e = 4e-3. It follows the equilibrium norm
     over the levels, so that every level starts at the same multiple of its equilibrium. ``compare`` are
     the levels of the populations compared as functions, and of their control; equal for none.
     ``planned_sd`` is the run-to-run standard deviation of log(rate) that the design has to cope with, checked
@@ -47,7 +47,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lr: float = 0.5
     lr_ratio: float = 10.0
     length: float = 3.0
-    start_norm: float = 3.0
+    initial_norm: float = 3.0
     batch_size: int = 32
     compare: tuple[float, float] = (4e-3, 3.2e-2)
     probes: int = 64
@@ -64,11 +64,12 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def norm_at(self, level: float) -> float:
         """Initial norm of every tensor at this intrinsic LR: proportional to lambda_e^(-1/4)."""
-        return self.start_norm * math.sqrt(math.sqrt(4e-3 / level))
+        return self.initial_norm * math.sqrt(math.sqrt(4e-3 / level))
 
 
 class MeetingTimes(NamedTuple):
-    """Steps until two populations agree, by level: measured, predicted from the donors' noise, and for
+    """Steps until two populations agree, by level: measured, predicted from the noise references' noise,
+    and for
     constant noise; NaN where they do not within the training."""
 
     measured: Array
@@ -109,13 +110,13 @@ class SweepRuns:
         return self.population(kind, level).gather(n, lambda trace: trace.group(tensors).norm2)
 
     def log_rates(self, tensors: tuple[str, ...], level: float, n: int) -> Array:
-        """log(relaxation rate / theory) of the slow runs, with the noise of their donors, [n]."""
+        """log(relaxation rate / theory) of the slow runs, with the noise of their noise references, [n]."""
         key = (tensors, level, n)
         if key not in self._rates:
-            donors = self.population("donor", level)
+            noise_references = self.population("noise reference", level)
             self._rates[key] = relaxation_rates(
                 self.norm2("slow", level, tensors, n),
-                donors.gather(n, lambda trace: trace.group(tensors).unit_grad2),
+                noise_references.gather(n, lambda trace: trace.group(tensors).unit_grad2),
                 lr=self.sweep.lr_of("slow"),
                 intrinsic_lr=level,
                 start2=self.sweep.norm_at(level) ** 2 * len(tensors),
@@ -133,7 +134,9 @@ class SweepRuns:
             start2 = self.sweep.norm_at(level) ** 2 * len(tensors)
             lr, rate = self.sweep.lr_of("slow"), float(memory_rate(level))
             fast2 = self.norm2("fast", level, tensors, n)
-            noise = self.population("donor", level).gather(n, lambda trace: trace.group(tensors).unit_grad2)
+            noise = self.population("noise reference", level).gather(
+                n, lambda trace: trace.group(tensors).unit_grad2
+            )
             path = gamma_path((start2 / lr) ** 2, noise.mean(axis=1), np.exp(-0.5 * rate))
             fast = np.log(self.sweep.lr_of("fast") / fast2).mean(axis=1)
             slow = np.log(lr / self.norm2("slow", level, tensors, n)).mean(axis=1)
@@ -169,7 +172,7 @@ class SweepRuns:
         self._done += len(seeds) * steps / self._total
         width = self._done - done
         return self.fleet.train(
-            Runs(seeds=seeds, lr=lr, weight_decay=level / lr, init_norm=self.sweep.norm_at(level)),
+            Runs(seeds=seeds, lr=lr, weight_decay=level / lr, initial_norm=self.sweep.norm_at(level)),
             steps,
             progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),
         )

@@ -44,7 +44,7 @@ class Part:
     data: Callable[[TailedRuns, tuple[str, ...], int], Any]
 
 
-def slope_design(tailed: Tailed, share: float) -> Design:
+def slope_design(tailed: Tailed, alpha: float) -> Design:
     """The exponent over the levels, in the limit of small lambda_e; the recursion says how far these are."""
     theory = effective_lr_exponent(tailed.noise.tail)
     logs, moved = (np.log(predicted(tailed, own=own).effective_lr[:-1]) for own in (0.0, OWN_SHARE))
@@ -57,7 +57,7 @@ def slope_design(tailed: Tailed, share: float) -> Design:
         sd=SPREAD * float(logs.std(axis=1).max()),
         **_about_exponent(tailed, contrast @ logs, contrast @ moved),
         looks=tailed.looks,
-        false_fail=share,
+        false_fail=alpha,
     )
 
 
@@ -66,7 +66,7 @@ def slope_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> list[Array
     return [runs.effective_lr(level, tensors, n) for level in range(len(runs.tailed.decays))]
 
 
-def end_design(tailed: Tailed, share: float) -> Design:
+def end_design(tailed: Tailed, alpha: float) -> Design:
     """The exponent in k of where the effective LR ends after lr -> lr / k."""
     ends, moved = (
         -np.log(found[-1] / found[0]) / math.log(tailed.factor)
@@ -78,7 +78,7 @@ def end_design(tailed: Tailed, share: float) -> Design:
         sd=SPREAD * float(ends.std()),
         **_about_exponent(tailed, ends, moved),
         looks=tailed.looks,
-        false_fail=share,
+        false_fail=alpha,
     )
 
 
@@ -88,7 +88,7 @@ def end_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> Array:
     return np.asarray(np.log(before / after) / math.log(runs.tailed.factor))
 
 
-def level_design(tailed: Tailed, share: float) -> Design:
+def level_design(tailed: Tailed, alpha: float) -> Design:
     """Effective LR over the recursion's, and log cos over log(1 - lambda_e): means over the stages."""
     paths, moved = predicted(tailed), predicted(tailed, own=OWN_SHARE)
     levels = (paths.effective_lr / paths.means[:, None]).mean(axis=0)
@@ -116,7 +116,7 @@ def level_design(tailed: Tailed, share: float) -> Design:
         rivals=tuple(rivals),
         sd=SPREAD * float(max(levels.std(), rotations.std())),
         looks=tailed.looks,
-        false_fail=share,
+        false_fail=alpha,
     )
 
 

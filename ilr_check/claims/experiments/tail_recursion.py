@@ -54,7 +54,7 @@ def predicted(tailed: Tailed, law: Law = "exact", own: float = 0.0) -> Predicted
     end = np.empty(PATHS)
     for stage, at in enumerate(stages):
         dropped = stage == len(tailed.decays)
-        start = end * tailed.factor**2 if dropped else (tailed.start_norm(stage) ** 2 / tailed.lr) ** 2
+        start = end * tailed.factor**2 if dropped else (tailed.initial_norm(stage) ** 2 / tailed.lr) ** 2
         squares = tailed.noise.size**2 * (_squared_lengths(tailed.noise, stage, at.steps) + own)
         gammas = path(start, squares, (1.0 - at.intrinsic_lr) ** 2)
         end = gammas[-1] if stage == 0 else end

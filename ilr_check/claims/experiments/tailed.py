@@ -30,7 +30,7 @@ PROBES = 8
 class Tailed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One net under noise of one tail index at each weight decay; the first training has its LR dropped.
 
-    A stage is a time of constant settings: ``burn / lambda_e`` steps to forget the stage before, then
+    A stage is a time of constant settings: ``burn_in / lambda_e`` steps to forget the stage before, then
     ``window / lambda_e`` to measure, ``longer`` times that in stage 0, which has the fewest steps and is
     compared most. Stage i has the i-th decay; after stage 0 the LR falls by ``factor``: the last stage.
     ``own_steps`` are steps of trainings without added noise, in which the tail of the net's own gradients is
@@ -44,7 +44,7 @@ class Tailed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lr: float = 0.5
     decays: tuple[float, ...] = (0.256, 0.1, 0.04, 0.016)
     factor: float = 10.0
-    burn: float = 3.0
+    burn_in: float = 3.0
     window: float = 16.0
     longer: float = 4.0
     batch_size: int = 32
@@ -63,14 +63,14 @@ class Tailed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def burn_steps(self, stage: int) -> int:
         """Steps of a stage before its window."""
-        return round(self.burn / self.intrinsic_lrs[stage])
+        return round(self.burn_in / self.intrinsic_lrs[stage])
 
     def training(self, stage: int) -> tuple[int, ...]:
         """The stages of the training that ``stage`` is part of."""
         dropped = len(self.decays)
         return (0, dropped) if stage in (0, dropped) else (stage,)
 
-    def start_norm(self, stage: int) -> float:
+    def initial_norm(self, stage: int) -> float:
         """Initial norm of every tensor: about that of equilibrium, so that little has to be forgotten."""
         power = effective_lr_exponent(self.noise.tail)
         return float((self.lr * self.noise.size) ** 0.5 * self.intrinsic_lrs[stage] ** (-0.5 * power))
@@ -128,7 +128,7 @@ class TailedRuns:
         tailed = self.tailed
         seeds = [derive(self._context.seed, "own", i) for i in range(runs)]
         fleet = Fleet(tailed.net, tailed.data, batch_size=tailed.batch_size, device=self._context.device)
-        settings = Runs(seeds=seeds, lr=tailed.lr, weight_decay=tailed.decays[-2], init_norm=1.5)
+        settings = Runs(seeds=seeds, lr=tailed.lr, weight_decay=tailed.decays[-2], initial_norm=1.5)
         trace = fleet.train(settings, 2 * tailed.own_steps).group(tensors)
         return np.asarray(np.sqrt(trace.unit_grad2[tailed.own_steps :]).T)
 
@@ -169,7 +169,7 @@ class TailedRuns:
                 seeds=seeds,
                 lr=lrs[:, None],
                 weight_decay=tailed.decays[level],
-                init_norm=tailed.start_norm(level),
+                initial_norm=tailed.initial_norm(level),
             ),
             lrs.size,
             progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),

@@ -118,7 +118,7 @@ def judge_limit(
                 f"in 1/l + tolerance {theta - BEND:g}"
             ),
             looks=limit.looks,
-            false_fail=context.share(decision_name(claim, limit, name)),
+            false_fail=context.alpha(decision_name(claim, limit, name)),
             sd=sd,
             effect=effect,
         )

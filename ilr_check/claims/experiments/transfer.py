@@ -14,37 +14,46 @@ Array = NDArray[np.float64]
 
 
 def predicted_from(
-    donors_G2: Array, lr: Array, weight_decay: Array, r2_start: float, read: Callable[[Array], Array]
+    reference_G2: Array, lr: Array, weight_decay: Array, r2_start: float, read: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
-    """What the mean noise of other runs predicts [...], and one jackknife pseudo-value a donor [donors, ...].
+    """What the mean noise of other runs predicts [...], and one jackknife pseudo-value a noise reference
+    [noise references, ...].
 
-    ``donors_G2`` [steps, donors] are squared unit-sphere gradients of independent runs; their mean drives the
+    ``reference_G2`` [steps, noise references] are squared unit-sphere gradients of independent runs; their
+    mean drives the
     norm recursion, and ``read`` takes from the path of r^2 [steps + 1, ...] what is to be compared. The mean
     of the pseudo-values is the prediction less its first-order bias, and their spread says how well the
-    donors determine it, so they are judged like one number a run (Efron and Tibshirani 1993, chapter 11).
+    noise references determine it, so they are judged like one number a run (Efron and Tibshirani 1993,
+    chapter 11).
     """
-    donors = donors_G2.shape[1]
-    noise = np.concatenate([donors_G2.mean(axis=1, keepdims=True), _leave_one_out(donors_G2)], axis=1)
+    noise_references = reference_G2.shape[1]
+    noise = np.concatenate([reference_G2.mean(axis=1, keepdims=True), _leave_one_out(reference_G2)], axis=1)
     path = squared_norm_path(r2_start, noise, lr[:, None], weight_decay[:, None])
     values = np.moveaxis(read(path), -1, 0)
-    return np.asarray(values[0]), np.asarray(donors * values[0] - (donors - 1) * values[1:])
+    return np.asarray(values[0]), np.asarray(
+        noise_references * values[0] - (noise_references - 1) * values[1:]
+    )
 
 
 def relaxation_rates(
-    norm2: Array, donors_G2: Array, *, lr: float, intrinsic_lr: float, start2: float, points: int = 200
+    norm2: Array, reference_G2: Array, *, lr: float, intrinsic_lr: float, start2: float, points: int = 200
 ) -> Array:
-    """log(rate / theory) of the norm's relaxation, one independent number a pair of run and donor [n].
+    """log(rate / theory) of the norm's relaxation, one independent number a pair of run and noise
+    reference [n].
 
-    ``norm2`` [T, n] are squared norms of the judged runs, ``donors_G2`` [T, n] squared unit-sphere gradients
+    ``norm2`` [T, n] are squared norms of the judged runs, ``reference_G2`` [T, n] squared unit-sphere
+    gradients
     of others. The model is the recursion gamma' = (a^2 gamma + G^2)^2 / gamma with a = exp(-rate / 4), driven
-    by the donors' mean; its rate is fitted to each run's log gamma by least squares at ``points`` times over
-    the whole path (Gauss-Newton, linearised at the mean over runs). What donor i moves the fit by is added to
+    by the noise references' mean; its rate is fitted to each run's log gamma by least squares at
+    ``points`` times over
+    the whole path (Gauss-Newton, linearised at the mean over runs). What noise reference i moves the fit
+    by is added to
     run i's as a jackknife pseudo-value.
     """
-    theory, m = float(memory_rate(intrinsic_lr)), donors_G2.shape[1]
+    theory, m = float(memory_rate(intrinsic_lr)), reference_G2.shape[1]
     times = np.unique(np.linspace(0, norm2.shape[0] - 1, points).round().astype(int))
     target = 2.0 * np.log(norm2[times] / lr)
-    noise = np.concatenate([donors_G2.mean(axis=1, keepdims=True), _leave_one_out(donors_G2)], axis=1)
+    noise = np.concatenate([reference_G2.mean(axis=1, keepdims=True), _leave_one_out(reference_G2)], axis=1)
     start = (start2 / lr) ** 2
 
     def model(log_ratio: float) -> Array:

@@ -24,7 +24,7 @@ def settings(*, momentum: bool, max_steps: int = 20, **nets: Any) -> SearchStrat
         return Setting(
             net=net,
             data=TeacherStudentSpec(
-                inputs=net.inputs, classes=net.classes, redrawn=draw(st.sampled_from((0.0, 0.5)))
+                inputs=net.inputs, classes=net.classes, label_noise=draw(st.sampled_from((0.0, 0.5)))
             ),
             hyper=draw(hyper_params(momentum=momentum, max_steps=max_steps)),
             lr_schedule=draw(schedules()),

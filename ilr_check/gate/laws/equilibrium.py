@@ -46,11 +46,11 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     predict, _ = FAMILIES[subject.contract.name]
     settings = _settings(subject)
     names = [f"{i}/{what}" for i in range(len(settings)) for what in ("norm", "rotation", "recovery")]
-    shares = ErrorBudget().plan(names)
+    alphas = ErrorBudget().plan(names)
     for i, hyper in enumerate(settings):
         seed = derive("gate", circumstances.law, circumstances.seed, i) % 2**63
         walks = walked(subject, hyper, predict, DROP, torch.Generator().manual_seed(seed))
-        yield from _readings(subject, hyper, predict, walks, [shares[n] for n in names[3 * i : 3 * i + 3]])
+        yield from _readings(subject, hyper, predict, walks, [alphas[n] for n in names[3 * i : 3 * i + 3]])
 
 
 def _settings(subject: Subject) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def _settings(subject: Subject) -> list[dict[str, Any]]:
 
 
 def _readings(
-    subject: Subject, hyper: dict[str, Any], predict: Predict, walks: Walks, shares: list[float]
+    subject: Subject, hyper: dict[str, Any], predict: Predict, walks: Walks, alphas: list[float]
 ) -> Iterable[Reading]:
     assert subject.contract is not None
     dropped = {**hyper, "lr": hyper["lr"] / DROP}
@@ -87,12 +87,12 @@ def _readings(
         ("rotation", turn, "rotation per step / closed form, less 1", rivals(hyper, False)),
         ("recovery", recovery, f"log(norm after lr/{DROP:g} / closed form)", rivals(dropped, True)),
     )
-    for (what, values, quantity, others), share in zip(parts, shares, strict=True):
-        yield _reading(f"{what}, {words}", quantity, values, others, extra, share, walks.steps)
+    for (what, values, quantity, others), alpha in zip(parts, alphas, strict=True):
+        yield _reading(f"{what}, {words}", quantity, values, others, extra, alpha, walks.steps)
 
 
 def _reading(
-    group: str, quantity: str, values: Array, others: dict[str, float], extra: float, share: float, steps: int
+    group: str, quantity: str, values: Array, others: dict[str, float], extra: float, alpha: float, steps: int
 ) -> Reading:
     from ilr_check.stats import MeanEquivalence, Rival
 
@@ -102,7 +102,7 @@ def _reading(
         margin=(-room, room),
         margin_reason=f"1 - beta2 and 2 lr wd: {extra:.3f}, + tolerance {TOLERANCE}",
         looks=(WALKS,),
-        false_fail=share,
+        false_fail=alpha,
         rivals=tuple(Rival(name=name, expected=value) for name, value in others.items()),
         sd=0.02,
     )

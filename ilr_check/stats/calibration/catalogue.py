@@ -59,8 +59,8 @@ def looks(situation: str, law: have.Draw, *, counts: tuple[int, ...] = (32, 64, 
     def judge(design: Design, data: Any, rates: Rates) -> tuple[Any, Any]:
         holds = np.zeros(data.shape[0], bool)
         violated = np.zeros(data.shape[0], bool)
-        shares = zip(spend(rates.false_fail, len(counts)), spend(rates.false_pass, len(counts)), strict=True)
-        for runs, (fail, pass_) in zip(counts, shares, strict=True):
+        alphas = zip(spend(rates.false_fail, len(counts)), spend(rates.false_pass, len(counts)), strict=True)
+        for runs, (fail, pass_) in zip(counts, alphas, strict=True):
             reading = design.read(design.summary(data[:, :runs]), Rates(fail, pass_))
             undecided = ~(holds | violated)
             holds |= undecided & reading.inside

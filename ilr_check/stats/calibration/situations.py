@@ -35,9 +35,9 @@ def lognormal(sigma: float) -> Draw:
     return lambda generator, shape: (generator.lognormal(0.0, sigma, shape) - mean) / sd
 
 
-def student(freedom: float) -> Draw:
+def student(degrees_of_freedom: float) -> Draw:
     """Return runs with Student's heavy tails."""
-    return lambda generator, shape: generator.standard_t(freedom, shape)
+    return lambda generator, shape: generator.standard_t(degrees_of_freedom, shape)
 
 
 def contaminated(share: float, factor: float) -> Draw:

@@ -41,7 +41,7 @@ def walk(level: Level, steps: int, growth: float) -> tuple[NDArray[np.float64], 
 def test_a_drift_makes_of_the_angle_what_the_reader_is_told(momentum: float) -> None:
     level = Level(lr=0.5 * (1.0 - momentum), weight_decay=0.064, rule="heavy-ball", momentum=momentum)
     experiment = Equilibrium(
-        title="walk", net=NARROW, data=DigitsSpec(), levels=(level,), burn=8.0, window=8.0
+        title="walk", net=NARROW, data=DigitsSpec(), levels=(level,), burn_in=8.0, window=8.0
     )
     start = experiment.burn_steps(level)
     norms, cosines = walk(level, experiment.steps(level), growth=4e-3)

@@ -28,7 +28,7 @@ SMALL = Bursting(
     noise_level=0.2,
     noises=(1e-3, 1e-2),
     examples=16,
-    burn=1.0,
+    burn_in=1.0,
     window=3.0,
     looks=(2,),
 )

@@ -18,7 +18,7 @@ from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train.fleet import Fleet, Runs
 
 NET = MLPSpec(inputs=64, widths=(12,), classes=10)
-DATA = SplitDigitsSpec(redrawn=0.5, held_out=1500)
+DATA = SplitDigitsSpec(label_noise=0.5, held_out=1500)
 COURSE = Course(
     name="two phases",
     phases=(Phase(steps=9, lr=0.5, weight_decay=0.02), Phase(steps=40, lr=0.1, weight_decay=0.1)),
@@ -60,7 +60,7 @@ def test_a_look_shows_the_weights_of_a_training_that_ended_there(step: int) -> N
             lr=lr[:steps, None],
             weight_decay=decay[:steps, None],
             momentum=0.5,
-            init_norm=3.0,
+            initial_norm=3.0,
         )
         return fleet.train(runs, steps, **watch).final  # type: ignore[arg-type]
 
@@ -70,7 +70,7 @@ def test_a_look_shows_the_weights_of_a_training_that_ended_there(step: int) -> N
     shorter = (
         train(step)[name]
         if step
-        else fleet._initial(Runs([5, 6], 1.0, 0.0, init_norm=3.0), [5, 6], np.arange(2))[name]
+        else fleet._initial(Runs([5, 6], 1.0, 0.0, initial_norm=3.0), [5, 6], np.arange(2))[name]
     )
     assert torch.equal(seen[0], shorter)
 

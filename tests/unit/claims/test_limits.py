@@ -33,7 +33,7 @@ def examined(offset: float, slope: float) -> Any:
         deviations,
         (),
         rivals=LAW.limit_rivals or {},
-        share=1e-5,
+        alpha=1e-5,
     ).decision
 
 

@@ -106,7 +106,8 @@ def test_five_schedules_are_equal_from_epoch_500_and_flow_from_1000() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_run_steps_are_counted_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By hand: judged runs and donors, 32 each and 64 at most; six populations of 32; thrice an epoch."""
+    """By hand: judged runs and noise references, 32 each and 64 at most; six populations of 32; thrice an
+    epoch."""
     monkeypatch.setattr(pricing, "_measured", lambda load, device: (2.0, 4, 0))
     units = [u for claim in CLAIMS.split(",") for u in full_size_units(claim).values()]
     found = {p.title.partition(": ")[2]: p for p in pricing.prices(units, "cpu")}
@@ -149,7 +150,7 @@ def test_the_full_net_takes_a_step_on_the_format(folder: Path) -> None:
     fleet = Fleet(FULL.net, data, batch_size=16, lanes=1, compile=False)
     # Of its own rows: those of the real set are 586 MiB, twice what a batch of 128 keeps.
     assert fleet.footprint == footprint(fleet.module, torch.zeros(16, cifar.PIXELS), 0)
-    trace = fleet.train(Runs(seeds=[1], lr=0.8, weight_decay=5e-4, init_norm=FULL.start_norm), 1)
+    trace = fleet.train(Runs(seeds=[1], lr=0.8, weight_decay=5e-4, initial_norm=FULL.initial_norm), 1)
     assert trace.first_bad.tolist() == [-1]
     kicked = trace.norm2 * (1 - 0.8 * 5e-4) ** 2 + 0.8**2 * trace.grad2
     assert np.allclose(trace.next_norm2, kicked - 2 * 0.8 * (1 - 0.8 * 5e-4) * trace.radial, rtol=1e-5)

@@ -17,9 +17,7 @@ TITLES = Counter(unit.subject.get("title", "") for units in PLANS.values() for u
 
 
 def test_quick_has_the_reference_net_alone() -> None:
-    assert [s.title for s in subjects("any", "quick", 0, beside=tuple(BESIDE))] == [
-        "digits, half of the labels redrawn"
-    ]
+    assert [s.title for s in subjects("any", "quick", 0, beside=tuple(BESIDE))] == ["digits, label noise 0.5"]
 
 
 @pytest.mark.parametrize("name", BESIDE)

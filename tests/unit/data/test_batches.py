@@ -10,8 +10,8 @@ from ilr_check.data.batches import Batches
 EXAMPLES, CLASSES, STEPS = 50, 5, 2000
 
 
-def batches(redrawn: float = 0.0) -> Batches:
-    return Batches(examples=EXAMPLES, classes=CLASSES, batch_size=16, redrawn=redrawn, device="cpu")
+def batches(label_noise: float = 0.0) -> Batches:
+    return Batches(examples=EXAMPLES, classes=CLASSES, batch_size=16, label_noise=label_noise, device="cpu")
 
 
 def test_a_runs_batches_do_not_depend_on_the_other_runs() -> None:
@@ -54,12 +54,12 @@ def test_every_example_is_drawn_alike() -> None:
 def test_labels_are_redrawn_as_often_as_asked_and_uniformly() -> None:
     source = batches(0.25)
     _, label = source.draw(source.generators([11]), STEPS)
-    redrawn = label[label >= 0]
+    label_noise = label[label >= 0]
     trials = label.numel()
-    assert abs(redrawn.numel() - 0.25 * trials) < 6 * math.sqrt(trials * 0.25 * 0.75)
-    shares = torch.bincount(redrawn, minlength=CLASSES).double() / redrawn.numel()
+    assert abs(label_noise.numel() - 0.25 * trials) < 6 * math.sqrt(trials * 0.25 * 0.75)
+    shares = torch.bincount(label_noise, minlength=CLASSES).double() / label_noise.numel()
     assert shares.shape == (CLASSES,)
-    assert float((shares - 1 / CLASSES).abs().max()) < 6 * math.sqrt(0.2 * 0.8 / redrawn.numel())
+    assert float((shares - 1 / CLASSES).abs().max()) < 6 * math.sqrt(0.2 * 0.8 / label_noise.numel())
 
 
 def test_without_redrawing_every_label_is_kept() -> None:
@@ -76,7 +76,7 @@ def test_always_redrawing_keeps_none() -> None:
 
 def epochs(batch_size: int = 16) -> Batches:
     return Batches(
-        examples=EXAMPLES, classes=CLASSES, batch_size=batch_size, redrawn=0.0, device="cpu", epochs=True
+        examples=EXAMPLES, classes=CLASSES, batch_size=batch_size, label_noise=0.0, device="cpu", epochs=True
     )
 
 

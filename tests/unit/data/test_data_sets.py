@@ -11,14 +11,14 @@ from ilr_check.data import Cifar10Spec, DataSpec, DigitsSpec, Mnist5kSpec, Tange
 from ilr_check.data.sets import load, load_held_out
 
 BAD: list[tuple[type, dict[str, Any], str]] = [
-    (DigitsSpec, {"redrawn": 1.5}, "redrawn=1.5"),
-    (Mnist5kSpec, {"redrawn": -0.1}, "redrawn=-0.1"),
+    (DigitsSpec, {"label_noise": 1.5}, "label_noise=1.5"),
+    (Mnist5kSpec, {"label_noise": -0.1}, "label_noise=-0.1"),
     (Mnist5kSpec, {"side": 7}, "side=7"),
     (Cifar10Spec, {"folder": "x", "per_file": 0}, "per_file=0"),
     (TeacherStudentSpec, {"inputs": 0, "classes": 2}, "inputs=0"),
     (TeacherStudentSpec, {"inputs": 2, "classes": 0}, "classes=0"),
     (TeacherStudentSpec, {"inputs": 2, "classes": 2, "examples": 0}, "examples=0"),
-    (TeacherStudentSpec, {"inputs": 2, "classes": 2, "redrawn": float("nan")}, "redrawn=nan"),
+    (TeacherStudentSpec, {"inputs": 2, "classes": 2, "label_noise": float("nan")}, "label_noise=nan"),
     (TangentNoise, {"size": 0.0}, "size=0.0"),
     (TangentNoise, {"size": float("inf")}, "size=inf"),
 ]
@@ -53,7 +53,7 @@ def test_a_linear_student_can_learn_the_teacher() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    [DigitsSpec(redrawn=0.25), TeacherStudentSpec(inputs=2, classes=3), Mnist5kSpec(side=14)],
+    [DigitsSpec(label_noise=0.25), TeacherStudentSpec(inputs=2, classes=3), Mnist5kSpec(side=14)],
     ids=lambda s: type(s).__name__,
 )
 def test_a_data_spec_survives_json(spec: DataSpec) -> None:
@@ -87,7 +87,7 @@ def test_half_the_side_is_means_of_two_by_two_pixels_exactly() -> None:
 
 
 def test_a_spec_of_whole_images_reads_as_before_there_were_halves() -> None:
-    assert msgspec.to_builtins(Mnist5kSpec(redrawn=0.5)) == {"kind": "mnist-5k", "redrawn": 0.5}
+    assert msgspec.to_builtins(Mnist5kSpec(label_noise=0.5)) == {"kind": "mnist-5k", "label_noise": 0.5}
 
 
 @pytest.mark.parametrize(

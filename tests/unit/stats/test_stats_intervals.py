@@ -16,12 +16,16 @@ def runs(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("tail", TAILS)
-@pytest.mark.parametrize("freedom", [3, 15, 31.7, 1000])
-def test_student_quantile_is_that_of_scipy_stats_in_the_deep_tail(tail: float, freedom: float) -> None:
-    assert intervals.student_quantile(tail, freedom) == pytest.approx(
-        scipy.stats.t.isf(tail, freedom), rel=1e-9
+@pytest.mark.parametrize("degrees_of_freedom", [3, 15, 31.7, 1000])
+def test_student_quantile_is_that_of_scipy_stats_in_the_deep_tail(
+    tail: float, degrees_of_freedom: float
+) -> None:
+    assert intervals.student_quantile(tail, degrees_of_freedom) == pytest.approx(
+        scipy.stats.t.isf(tail, degrees_of_freedom), rel=1e-9
     )
-    assert intervals.student_tail(8.0, freedom) == pytest.approx(scipy.stats.t.sf(8.0, freedom), rel=1e-9)
+    assert intervals.student_tail(8.0, degrees_of_freedom) == pytest.approx(
+        scipy.stats.t.sf(8.0, degrees_of_freedom), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("tail", TAILS)

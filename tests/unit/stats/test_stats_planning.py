@@ -24,13 +24,13 @@ def mean(**rest: Any) -> MeanEquivalence:
 
 def test_budget_shares_add_up_and_are_recorded() -> None:
     budget = ErrorBudget()
-    shares = budget.plan(["a", "b", "c"], weights={"a": 2, "b": 1, "c": 1})
-    assert shares == pytest.approx({"a": 5e-4, "b": 2.5e-4, "c": 2.5e-4})
+    alphas = budget.plan(["a", "b", "c"], weights={"a": 2, "b": 1, "c": 1})
+    assert alphas == pytest.approx({"a": 5e-4, "b": 2.5e-4, "c": 2.5e-4})
     assert budget.patience("a") == pytest.approx(5e-3)
-    assert budget.spend("a") == shares["a"]
+    assert budget.spend("a") == alphas["a"]
     budget.skip("b", "no GPU")
     report = budget.as_dict()
-    assert report["spent"] == {"a": shares["a"]}
+    assert report["spent"] == {"a": alphas["a"]}
     assert report["skipped"] == {"b": "no GPU"}
     assert report["spent_total"] == pytest.approx(5e-4)
 
@@ -45,8 +45,8 @@ def test_budget_says_when_there_are_too_many_decisions() -> None:
 @pytest.mark.parametrize(("decisions", "total"), [(1, 1e-3), (100, 1e-3), (101, 1.01e-3), (227, 2.27e-3)])
 def test_the_total_leaves_the_floor_to_each_decision(decisions: int, total: float) -> None:
     assert total_for(decisions) == pytest.approx(total)
-    shares = ErrorBudget(total=total_for(decisions)).plan([str(k) for k in range(decisions)])
-    assert min(shares.values()) >= 1e-5 * (1 - 1e-9)
+    alphas = ErrorBudget(total=total_for(decisions)).plan([str(k) for k in range(decisions)])
+    assert min(alphas.values()) >= 1e-5 * (1 - 1e-9)
 
 
 def test_each_decision_is_taken_once() -> None:
@@ -62,10 +62,10 @@ def test_each_decision_is_taken_once() -> None:
 @pytest.mark.parametrize("looks", [1, 2, 3, 6])
 @pytest.mark.parametrize("rate", [1e-5, 3e-5, 1e-4, 1e-2])
 def test_spending_adds_up_grows_and_respects_the_floor(looks: int, rate: float) -> None:
-    shares = spend(rate, looks, floor=1e-5)
-    assert sum(shares) == pytest.approx(rate)
-    assert list(shares) == sorted(shares)
-    assert all(share == 0 or share >= 1e-5 * (1 - 1e-9) for share in shares)
+    alphas = spend(rate, looks, floor=1e-5)
+    assert sum(alphas) == pytest.approx(rate)
+    assert list(alphas) == sorted(alphas)
+    assert all(alpha == 0 or alpha >= 1e-5 * (1 - 1e-9) for alpha in alphas)
 
 
 def test_spending_is_geometric_above_the_floor() -> None:
@@ -93,15 +93,17 @@ def test_an_early_look_without_a_share_can_not_end_in_violated() -> None:
 
 
 @pytest.mark.parametrize("tail", [0.025, 1e-3])
-@pytest.mark.parametrize("freedom", [31, 127])
+@pytest.mark.parametrize("degrees_of_freedom", [31, 127])
 def test_without_hall_the_power_is_that_of_the_non_central_t(
-    tail: float, freedom: float, monkeypatch: pytest.MonkeyPatch
+    tail: float, degrees_of_freedom: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    c = float(student_quantile(tail, freedom))
-    monkeypatch.setattr(power, "critical_values", lambda tail, freedom: (np.array([c]), np.array([1.0])))
+    c = float(student_quantile(tail, degrees_of_freedom))
+    monkeypatch.setattr(
+        power, "critical_values", lambda tail, degrees_of_freedom: (np.array([c]), np.array([1.0]))
+    )
     for shift in (c - 1, c, c + 2):
-        exact = scipy.stats.nct.sf(c, freedom, shift)
-        assert 1 - power.chance_of_reaching(shift, tail, freedom) == pytest.approx(exact, abs=4e-3)
+        exact = scipy.stats.nct.sf(c, degrees_of_freedom, shift)
+        assert 1 - power.chance_of_reaching(shift, tail, degrees_of_freedom) == pytest.approx(exact, abs=4e-3)
 
 
 @pytest.mark.parametrize("discrepancy", [0.7, 1.0, 2.0])

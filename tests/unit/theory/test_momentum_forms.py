@@ -18,7 +18,7 @@ def simulated(
 ) -> tuple[float, float]:
     """r^4 / G^2 and E<w, w'> / E r^2 of a random walk on the sphere: g of length 1/r, orthogonal to w."""
     rng = np.random.default_rng(0)
-    walks, dim, steps, burn = 256, 64, 1500, 500
+    walks, dim, steps, burn_in = 256, 64, 1500, 500
     w = rng.normal(size=(walks, dim))
     start = (eta / (lam * (1 - mu))) ** 0.25
     w *= start / np.linalg.norm(w, axis=1, keepdims=True)
@@ -32,7 +32,7 @@ def simulated(
         d = g + lam * w
         buffer = d if t == 0 else mu * buffer + (1 - tau) * d
         new = w - eta * (d + mu * buffer if nesterov else buffer)
-        if t >= burn:
+        if t >= burn_in:
             fourth.append((r2**2).mean())
             second.append(r2.mean())
             inner.append((new * w).sum(axis=1).mean())

@@ -153,7 +153,7 @@ SETTINGS: dict[str, Runs] = {
 
 
 def boxed(factory: Callable[..., Any], net: NetSpec = MLP, **options: Any) -> Fleet:
-    data = TeacherStudentSpec(inputs=net.inputs, classes=3, examples=64, redrawn=0.5)
+    data = TeacherStudentSpec(inputs=net.inputs, classes=3, examples=64, label_noise=0.5)
     layout = options.pop("layout", None)
     return eager_fleet(net, data, rule=BlackBox(factory, layout=layout), lanes=LANES, **options)
 

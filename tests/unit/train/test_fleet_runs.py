@@ -19,7 +19,7 @@ from ilr_check.train.steps import Batch, Tally
 from ilr_check.train.trace import PER_RUN, Trace
 
 NET = MLPSpec(inputs=6, widths=(8, 5), classes=3)
-DATA = TeacherStudentSpec(inputs=6, classes=3, examples=64, redrawn=0.5)
+DATA = TeacherStudentSpec(inputs=6, classes=3, examples=64, label_noise=0.5)
 STEPS = 40
 
 
@@ -120,7 +120,7 @@ def test_each_run_has_its_own_lr_and_decay(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("norm", [2.0, np.array([0.5, 1.0, 4.0])], ids=["one for all", "one a run"])
 def test_init_norm_sets_the_norm_of_every_tensor(fleet: Fleet, norm: Any) -> None:
-    trace = fleet.train(Runs(seeds=[1, 2, 3], lr=0.1, weight_decay=0.0, init_norm=norm), 1)
+    trace = fleet.train(Runs(seeds=[1, 2, 3], lr=0.1, weight_decay=0.0, initial_norm=norm), 1)
     expected = np.broadcast_to(np.asarray(norm), (3,))[:, None] ** 2
     assert trace.norm2[0] == pytest.approx(np.broadcast_to(expected, trace.norm2[0].shape), rel=1e-14)
 

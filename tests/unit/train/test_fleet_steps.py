@@ -90,7 +90,7 @@ LANES = range(3)
 @lru_cache
 def trained(net: str, family: str, dtype: torch.dtype) -> tuple[Fleet, list[Seen]]:
     spec = NETS[net]
-    data = TeacherStudentSpec(inputs=spec.inputs, classes=spec.classes, examples=64, redrawn=0.5)
+    data = TeacherStudentSpec(inputs=spec.inputs, classes=spec.classes, examples=64, label_noise=0.5)
     fleet = eager_fleet(spec, data, rule=family, dtype=dtype)
     runs = Runs(
         seeds=[1, 2, 3],

@@ -17,7 +17,7 @@ from ilr_check.train.fleet import Runs
 from ilr_check.train.graphs import WARM_UP, Captured
 
 NET = MLPSpec(inputs=10, widths=(12, 8), classes=3)
-DATA = TeacherStudentSpec(inputs=10, classes=3, examples=64, redrawn=0.5)
+DATA = TeacherStudentSpec(inputs=10, classes=3, examples=64, label_noise=0.5)
 
 
 def flags() -> tuple[bool, ...]:

@@ -24,7 +24,7 @@ from ilr_check.train.fleet import BLOCK, Fleet, Runs
 from ilr_check.train.trace import PER_TENSOR
 
 NET = MLPSpec(inputs=10, widths=(12, 8), classes=3)
-DATA = TeacherStudentSpec(inputs=10, classes=3, examples=64, redrawn=0.5)
+DATA = TeacherStudentSpec(inputs=10, classes=3, examples=64, label_noise=0.5)
 LANES = 16
 ACTIVITIES = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
 WAITS = ("aten::item", "aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::equal")

@@ -18,7 +18,7 @@ NETS: dict[str, NetSpec] = {
 
 
 def data_for(net: NetSpec) -> TeacherStudentSpec:
-    return TeacherStudentSpec(inputs=net.inputs, classes=3, examples=64, redrawn=0.5)
+    return TeacherStudentSpec(inputs=net.inputs, classes=3, examples=64, label_noise=0.5)
 
 
 @pytest.mark.parametrize("shape", [(5, 7, 3), (5, 4, 2, 3, 3), (5, 6)], ids=["matrix", "kernel", "vector"])

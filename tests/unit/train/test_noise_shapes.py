@@ -13,7 +13,7 @@ from ilr_check.train.fleet import Runs
 from ilr_check.train.noise import MEAN, NORMALS, gaussian_shares, gradients, lengths, mean_shares
 
 NET = MLPSpec(inputs=6, widths=(8, 5), classes=4, norm=NormSpec(kind="layer"))
-DATA = TeacherStudentSpec(inputs=6, classes=3, examples=24, redrawn=0.3)
+DATA = TeacherStudentSpec(inputs=6, classes=3, examples=24, label_noise=0.3)
 RUNS = Runs(seeds=[1, 2, 3], lr=0.1, weight_decay=0.1)
 
 

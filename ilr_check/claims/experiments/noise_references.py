@@ -1,4 +1,5 @@
-"""Judged runs and the donors of their noise: what a training, whatever its schedule, says of one group."""
+"""Judged runs and the noise references of their noise: what a training, whatever its schedule, says of
+one group."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class Training(Protocol):
     @property
     def batch_size(self) -> int: ...
     @property
-    def start_norm(self) -> float:
+    def initial_norm(self) -> float:
         """Initial norm of every tensor, the same in all runs: a prediction needs nothing of theirs."""
         ...
 
@@ -78,9 +79,10 @@ class TrainingSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class TransferRuns(Generic[AnyTraining]):
-    """The judged runs of a training and the donors of their noise, trained as they are asked for.
+    """The judged runs of a training and the noise references of their noise, trained as they are asked for.
 
-    ``hyper`` is what the rule has beyond lr and weight decay. ``donors`` and ``rule`` are replaced where a
+    ``hyper`` is what the rule has beyond lr and weight decay. ``noise_references`` and ``rule`` are
+    replaced where a
     test plants a defect.
     """
 
@@ -91,7 +93,7 @@ class TransferRuns(Generic[AnyTraining]):
         *,
         rule: UpdateRule | Rule,
         hyper: Mapping[str, float] | None = None,
-        donors: AnyTraining | None = None,
+        noise_references: AnyTraining | None = None,
         lanes: int | None = None,
     ) -> None:
         self.training = training
@@ -111,7 +113,9 @@ class TransferRuns(Generic[AnyTraining]):
         self._share = 1.0 / populations
         self._started = 0
         self.judged = Population("judged", context.seed, lambda seeds: self._train(training, seeds))
-        self.donor = Population("donor", context.seed, lambda seeds: self._train(donors or training, seeds))
+        self.noise_reference = Population(
+            "noise reference", context.seed, lambda seeds: self._train(noise_references or training, seeds)
+        )
 
     def _train(self, training: AnyTraining, seeds: Sequence[int]) -> Trace:
         done = self._started * self._share
@@ -121,7 +125,7 @@ class TransferRuns(Generic[AnyTraining]):
                 seeds=seeds,
                 lr=training.schedule()[:, None],
                 weight_decay=training.decays()[:, None],
-                init_norm=training.start_norm,
+                initial_norm=training.initial_norm,
                 hyper=self._hyper,
             ),
             training.steps,
@@ -152,7 +156,7 @@ class TransferReadings(Generic[AnyTraining]):
         return np.asarray(np.log(self.training.schedule()[grid]) - np.log(self._norm2(n, grid)))
 
     def log_predicted(self, n: int) -> Array:
-        """log effective LR at the grid from the mean noise of n donors, [points]."""
+        """log effective LR at the grid from the mean noise of n noise references, [points]."""
         grid = self.training.grid()
         return np.asarray(np.log(self.training.schedule()[grid]) - 0.5 * np.log(self._predicted(n)[0]))
 
@@ -170,14 +174,15 @@ class TransferReadings(Generic[AnyTraining]):
         return self.runs.judged.gather(n, lambda trace: trace.group(self.tensors).norm2[at]).T
 
     def _predicted(self, n: int) -> tuple[Array, Array]:
-        """r^4 at the grid from the donors' noise: prediction [points] and its pseudo-values [n, points]."""
+        """r^4 at the grid from the noise references' noise: prediction [points] and its pseudo-values [n,
+        points]."""
         if n not in self._cache:
             training, grid = self.training, self.training.grid()
             self._cache[n] = predicted_from(
-                self.runs.donor.gather(n, lambda trace: trace.group(self.tensors).unit_grad2),
+                self.runs.noise_reference.gather(n, lambda trace: trace.group(self.tensors).unit_grad2),
                 training.schedule(),
                 training.decays(),
-                training.start_norm**2 * len(self.tensors),
+                training.initial_norm**2 * len(self.tensors),
                 lambda path: path[grid] ** 2,
             )
         return self._cache[n]
