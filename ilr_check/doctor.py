@@ -1,4 +1,4 @@
-"""What this machine has, and what each missing part costs."""
+"""Report what this machine has, and what each missing part costs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from ilr_check.train.compiling import NO_COMPILER, has_compiler
 from ilr_check.train.threads import VARIABLE, threads
 
 EXTRAS = {
-    "plotly": "the report has tables and no figures; pip install 'ilr-check[report]'",
-    "sklearn": "no digits, so no claim is judged on real data; pip install scikit-learn",
-    "xdist": "pytest runs in one process; pip install pytest-xdist",
+    "plotly": "the report has tables but no figures; to add them: pip install 'ilr-check[report]'",
+    "sklearn": "the digits data set is missing, so no claim is judged on real data; pip install scikit-learn",
+    "xdist": "pytest runs in one process; for more: pip install pytest-xdist",
     "pytest_benchmark": "benchmarks cannot run; pip install pytest-benchmark",
 }
 
 
 def diagnose() -> list[tuple[str, str, str]]:
-    """Rows of (what, state, what follows)."""
+    """Return rows of (part, its state, what that means for the user)."""
     with threads() as count:
         hardware = current_hardware()
     rows = [(f"version of {name}", version, "") for name, version in current_versions().items()]
     rows.append(("cores", str(hardware["cores"]), ""))
-    rows.append(("threads", str(count), f"set {VARIABLE} to change it; two busy pools slow each other down"))
+    rows.append(
+        ("threads", str(count), f"set {VARIABLE} to change it; two busy thread pools slow each other down")
+    )
     gpu = hardware["gpu"]
-    rows.append(("gpu", str(gpu or "none"), "" if gpu else "fleets train on the CPU"))
+    rows.append(("gpu", str(gpu or "none"), "" if gpu else "all training runs on the CPU"))
     compiler = has_compiler()
     rows.append(
         (
@@ -40,9 +42,9 @@ def diagnose() -> list[tuple[str, str, str]]:
         (
             "CIFAR-10",
             str(folder or "not named"),
-            "verify --profile paper --dry-run says what full size costs here"
+            "`ilr-check verify --profile paper --dry-run` predicts the cost of the full size here"
             if folder
-            else f"set {cifar.VARIABLE} to its folder for larger-data and the profile paper",
+            else f"set {cifar.VARIABLE} to its folder to run the claim larger-data and the profile paper",
         )
     )
     for module, cost in EXTRAS.items():

@@ -1,4 +1,4 @@
-"""Seeds: one integer decides a run, and every random stream of it is derived from that by name."""
+"""One integer seed decides a run. The seed of every random stream is derived from it by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 
 
 def derive(*parts: object) -> int:
-    """An integer in [0, 2^63) that depends on all parts; unequal parts give unrelated seeds."""
+    """Return an integer in [0, 2^63) that depends on all parts. Different parts give unrelated seeds."""
     text = "\x1f".join(str(part) for part in parts)
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

@@ -1,4 +1,4 @@
-"""The table of optimizer symmetries, measured anew on the installed torch."""
+"""Measure the table of optimizer symmetries on the installed version of torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 DEFECT = 100.0
-"""What counts as seen: the bound of exact claims on a rival, in units of u or of the rounding bound."""
+"""A wrong power counts as detected from this deviation on, in units of roundoff. It is the same bound that
+rivals of exact claims must exceed."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One optimizer in one implementation; deviations are of unit vectors, largest over a whole run."""
+    """One optimizer in one implementation. A deviation is the largest over a whole run, of unit vectors."""
 
     optimizer: str
     implementation: str
@@ -22,25 +23,30 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     exception: str
     deviation_at_2: float
     deviation_at_1_7: float
-    """Of whole runs, where rounding is amplified by training; ``share_of_bound`` judges steps."""
+    """The deviation of whole runs. Training amplifies rounding, so ``share_of_bound`` judges single steps."""
     share_of_bound: float | None
-    """Largest difference of a step at a = 1.7 over its rounding bound; ``None`` where there is no bound."""
+    """The largest difference of a step at a = 1.7, divided by its rounding bound. ``None`` if there is no
+    bound."""
     wrong_power: float
-    """Deviation at a = 2 with the power of weight decay off by one, or of lr where there is no decay."""
+    """The deviation at a = 2 if the power of weight decay is off by one (of lr, if there is no decay)."""
     holds: bool
 
 
 def measure(names: Sequence[str] = (), device: str = "cpu") -> tuple[Row, ...]:
-    """Train a small BatchNorm net with optimizers of the table, in every implementation, at scales 1, 2, 1.7.
+    """Train a small BatchNorm net with optimizers of the table, in every implementation, at scales 1, 2 and
+    1.7.
 
-    ``names`` are rows of ``ilr_check.optim.symmetry.CONFIGURATIONS``; all of them where none is named.
+    ``names`` are keys of ``ilr_check.optim.symmetry.CONFIGURATIONS``. Without names, all optimizers are
+    measured. Raises ``ValueError`` for an unknown name.
     """
     from ilr_check.optim.specs import implementations
     from ilr_check.optim.symmetry import CONFIGURATIONS
 
     for name in names:
         if name not in CONFIGURATIONS:
-            raise ValueError(f"optimizer {name!r} is not in the table; known are {', '.join(CONFIGURATIONS)}")
+            raise ValueError(
+                f"optimizer {name!r} is not in the table; the known ones are {', '.join(CONFIGURATIONS)}"
+            )
     return tuple(
         _row(name, way, device)
         for name in names or CONFIGURATIONS
@@ -89,7 +95,7 @@ def _row(name: str, implementation: Any, device: str) -> Row:
 
 
 def to_json(rows: tuple[Row, ...]) -> str:
-    """The versions and the rows."""
+    """Return the version of torch and the rows as JSON."""
     import torch
 
     table = {"torch": str(torch.__version__), "rows": msgspec.to_builtins(rows)}
@@ -97,7 +103,7 @@ def to_json(rows: tuple[Row, ...]) -> str:
 
 
 def as_lines(rows: tuple[Row, ...]) -> list[str]:
-    """The table in Markdown, which a terminal shows as well as a page does."""
+    """Return the lines of the table in Markdown, which is readable in a terminal as well."""
     lines = [
         "| optimizer | implementation | powers of a | dev at 2 | dev at 1.7 | step / bound | wrong power | |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""What the paper's reviewers asked: one module a question, found by being here."""
+"""The questions of the paper's reviewers. Each module of this package that has a ``QUESTION`` is found."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ import re
 from functools import lru_cache
 from importlib import resources
 
-from ilr_check.questions.question import REVIEWERS, Question
+from ilr_check.questions.question import REVIEWERS, SYMBOLS, Question
 
-__all__ = ["REVIEWERS", "Question", "answered_by", "command", "is_here", "looks_like", "questions", "select"]
+__all__ = [
+    "REVIEWERS",
+    "SYMBOLS",
+    "Question",
+    "answered_by",
+    "command",
+    "is_here",
+    "looks_like",
+    "questions",
+    "select",
+]
 
 _WORD = re.compile(r"(?:questions|r[1-4](?:\.\w+)?)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
 def questions() -> dict[str, Question]:
-    """Every question by id, review after review: lettered before numbered, numbers by size."""
+    """Return every question by id, in the order of the reviews: first letters, then numbers."""
     modules = (
         importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
     )
@@ -27,28 +37,31 @@ def questions() -> dict[str, Question]:
 
 
 def answered_by(claim: str) -> tuple[Question, ...]:
-    """The questions that a claim takes part in answering."""
+    """Return the questions that name this claim."""
     return tuple(question for question in questions().values() if claim in question.claims)
 
 
 def is_here(claim: str) -> bool:
-    """Whether this version has the claim; by its file, because claims are found by being there."""
+    """Return whether this version has the claim. A claim exists if its file exists."""
     return (resources.files("ilr_check") / "claims" / f"{claim.replace('-', '_')}.py").is_file()
 
 
 def command(question: Question) -> str:
-    """The command that measures what there is of the answer; empty where this version has no such claim."""
+    """Return the command that runs the question's claims, or "" if this version has none of them."""
     ids = ",".join(claim for claim in question.claims if is_here(claim))
     return f"ilr-check verify --claims {ids}" if ids else ""
 
 
 def looks_like(word: str) -> bool:
-    """Whether a word names questions and not claims: R1.5, r1.5, R1 or questions."""
+    """Return whether a word names questions and not claims: R1.5, r1.5, R1 or questions."""
     return _WORD.fullmatch(word) is not None
 
 
 def select(word: str) -> tuple[Question, ...]:
-    """One question, those of a review (R1), or all (questions); raises ``ValueError`` for a stranger."""
+    """Return one question (R1.5), those of a review (R1) or all (questions).
+
+    Raises ``ValueError`` for an unknown id.
+    """
     every = questions()
     name = word.casefold()
     found = tuple(

@@ -1,24 +1,26 @@
-"""All questions as one Markdown page: ``python -m ilr_check.questions.document > docs/reviewers.md``."""
+"""Write all questions as a Markdown page: ``python -m ilr_check.questions.document > docs/reviewers.md``."""
 
 from __future__ import annotations
 
 from itertools import groupby
 
-from ilr_check.questions import Question, questions
+from ilr_check.questions import SYMBOLS, Question, questions
 
-HEAD = """\
+HEAD = f"""\
 # What the paper's reviewers asked
 
-Li, Lyu and Arora, *Reconciling Modern Deep Learning with Traditional Optimization Analyses: The Intrinsic
-Learning Rate* (NeurIPS 2020), was published with four reviews. Each point that they raised stands here in our
-words, with the answer that the theory predicts. What a run measured of it stands in that run's report, in its
-last chapter; `ilr-check claims R1.5` prints one page. A claim that `ilr-check claims` does not list is not in
-that version yet. Written by `python -m ilr_check.questions.document`.
+The paper is Li, Lyu and Arora, *Reconciling Modern Deep Learning with Traditional Optimization Analyses: The
+Intrinsic Learning Rate* (NeurIPS 2020). It was published with four reviews. This page states each point that
+the reviewers raised, in our own words, and the answer that the theory predicts. The measured numbers of a run
+are in the last chapter of its report. `ilr-check claims R1.5` prints one question. `ilr-check claims` lists
+the claims of the installed version. `python -m ilr_check.questions.document` writes this page.
+
+{SYMBOLS}
 """
 
 
 def markdown() -> str:
-    """The page, review after review."""
+    """Return the page, in the order of the reviews."""
     parts = [HEAD]
     for review, members in groupby(questions().values(), key=lambda question: question.review):
         parts.append(f"## {review}\n")

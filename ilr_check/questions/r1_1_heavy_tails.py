@@ -6,26 +6,33 @@ QUESTION = Question(
     id="R1.1",
     title="What if the gradient noise is heavy-tailed?",
     question=(
-        "Measurements suggest noise without a variance. Which results survive it, and how do the rest change?"
+        "Measurements suggest that gradient noise can be heavy-tailed, so that it has no variance. Which "
+        "results of the theory survive such noise, and how do the others change?"
     ),
-    why="The SDE has Gaussian noise in it, so a reader has to know which of the conclusions rest on that.",
+    why=(
+        "The paper's stochastic differential equation (SDE) is driven by Gaussian noise, so a reader has to "
+        "know which conclusions depend on that."
+    ),
     experiment=(
-        "Noise of given tail index α (Pareto, Student), tangent to the sphere, is added, long enough to "
-        "outweigh the minibatch noise. The exponent of the time mean of the effective LR in λₑ, its end "
-        "after a drop of the LR and the mean rotation are measured; a tail beyond 2 is the control. The tail "
-        "index of the net's own minibatch gradients is estimated beside it (Hill)."
+        "Noise with a chosen tail index α (Pareto or Student), tangent to the sphere and large enough to "
+        "outweigh the minibatch noise, is added to the gradients. The claims measure the power of λₑ that "
+        "the time mean of the effective learning rate follows, its final value after a drop of the learning "
+        "rate, and the mean rotation. A tail index above 2 is the control. The tail index of the net's own "
+        "minibatch gradients is estimated as well (Hill estimator)."
     ),
     claims=("heavy-tails", "angle-identity", "rotation-budget", "not-gaussian"),
     equation=(
         "effLR* ~ λₑ^(1/α), end after a drop by k: k^(−1/α), for α < 2; λₑ^(1/2) and k^(−1/2) for α > 2"
     ),
     answer=(
-        "Everything that holds path by path stays as it is: the recursion of the norm, the rotation of each "
-        "step, the budget of rotation. What changes are powers. With ‖w‖²/η = λₑ^(−1/α) y the recursion has "
-        "one law of y for every small λₑ, so that 1/2 becomes 1/α. About once in 1/λₑ steps a single "
-        "gradient moves the norm by as much as all the others: γ has no mean, while the effective LR, which "
-        "large norms make small, has one. dγ = −4λₑγ dt + 2 dS, S the stable sum of ‖g‖², has the same "
-        "powers but too large an effective LR however small λₑ is, since it leaves ‖g‖⁴/γ out."
+        "Every relation that holds along each single trajectory stays as it is: the recursion of the norm, "
+        "the rotation of each step, and the rotation budget. The powers change. With ‖w‖²/η = λₑ^(−1/α)·y, "
+        "the recursion gives the same distribution of y for every small λₑ, so that the power 1/2 becomes "
+        "1/α. About once in 1/λₑ steps a single gradient moves the norm as much as all the other gradients "
+        "together. For this reason γ has no mean. The effective learning rate does have a mean, because a "
+        "large norm makes it small. The linear equation dγ = −4λₑγ dt + 2 dS, where S is the stable sum of "
+        "the squared gradients ‖g‖² at unit norm, has the same powers. However small λₑ is, its effective "
+        "learning rate is too large, because the equation leaves out the term ‖g‖⁴/γ."
     ),
     theory=(
         "heavy_tails.effective_lr_exponent",
@@ -35,8 +42,8 @@ QUESTION = Question(
         "sgd.rotation_budget",
     ),
     open=(
-        "A smooth loss on the sphere and a finite data set bound the gradient, so α < 2 can describe a "
-        "range of scales only. The tail index is estimated for the lengths of gradients of small nets; "
-        "single coordinates, and large models, may have such a range."
+        "A smooth loss on the sphere and a finite data set bound the gradient, so α < 2 can only describe a "
+        "range of scales. The tail index is estimated for the lengths of the gradients of small nets. Single "
+        "coordinates, and large models, may have such a range."
     ),
 )

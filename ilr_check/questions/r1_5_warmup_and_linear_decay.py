@@ -4,28 +4,38 @@ from ilr_check.questions.question import Question
 
 QUESTION = Question(
     id="R1.5",
-    title="What about warm-up with linear decay, where the LR matters far more than the weight decay?",
+    title=(
+        "What about warm-up with linear decay, where the learning rate matters far more than the weight "
+        "decay?"
+    ),
     question=(
-        "Under this schedule results depend strongly on the LR and weakly on the weight decay. How does "
-        "that agree with a theory in which only their product counts?"
+        "Under this schedule the results depend strongly on the learning rate and weakly on the weight "
+        "decay. How does that agree with a theory in which only their product counts?"
     ),
     why=(
-        "It is the schedule of most large models, and the plain reading of the theory contradicts experience."
+        "Most large models are trained with this schedule, and a plain reading of the theory contradicts "
+        "experience."
     ),
     experiment=(
-        "The effective LR is predicted along warm-up with linear decay, cosine and step schedules, from "
-        "noise that was measured on other runs, and compared with the measured one; the rival is "
-        "equilibrium at every moment. The cap on the effective LR after one step is checked exactly."
+        "The effective learning rate is predicted along warm-up with linear decay, cosine and step schedules "
+        "from noise that was measured on other runs. The prediction is compared with the measured values. "
+        "The rival theory is that the net is in equilibrium at every moment. The upper bound of the "
+        "effective learning rate after one step is checked exactly."
     ),
     claims=("schedule-law", "first-step-bound", "gamma-ode"),
     equation="∂ln effLR/∂ln η − ∂ln effLR/∂ln λ = (γ₀/γ_T)·e^(−4λₑT);  effLR after a step ≤ 1/(2|a|·G)",
     answer=(
-        "“Only λₑ matters” is a statement about long runs at constant LR. Its gap is the memory of the "
-        "initial norm: while 4λₑT is below about 1, the LR counts fully and the decay hardly. In a linear "
-        "decay the norm stands still over the last (2λₑT)^(−1/2) of training, in a cosine over the last "
-        "(3/(π²λₑT))^(1/3): there the effective LR follows η, not √η. Warm-up avoids the opposite: a large "
-        "first step inflates the norm, and then a larger LR gives a smaller effective LR."
+        "“Only λₑ matters” is a statement about long runs at a constant learning rate. It fails by as much "
+        "as the net remembers its initial norm: while 4λₑT is below about 1 after T steps, the learning rate "
+        "counts fully and the weight decay hardly counts. In a linear decay the norm stops changing over the "
+        "last fraction (2λₑT)^(−1/2) of training, and in a cosine over the last fraction (3/(π²λₑT))^(1/3). "
+        "There the effective learning rate follows η and not √η. Warm-up avoids the opposite effect: a large "
+        "first step inflates the norm, and then a larger learning rate gives a smaller effective learning "
+        "rate."
     ),
     theory=("sgd.effective_lr_ceiling", "sgd.squared_norm_path", "relaxation.gamma"),
-    open="Why such schedules give better nets. The theory tells the effective LR, not what it is good for.",
+    open=(
+        "The theory does not say why such schedules give better nets. It predicts the effective learning "
+        "rate, and not which values of it are good."
+    ),
 )

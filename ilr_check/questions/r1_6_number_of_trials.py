@@ -4,16 +4,18 @@ from ilr_check.questions.question import Question
 
 QUESTION = Question(
     id="R1.6",
-    title="What is a “trial”, and how many does a comparison of functions need?",
-    question="A figure of the paper speaks of a number of trials. Of what, and is the number large enough?",
+    title="What is a “trial”, and how many trials does a comparison of functions need?",
+    question=(
+        "A figure of the paper mentions a number of trials. What is a trial, and is the number large enough?"
+    ),
     why=(
-        "The distance between two estimated distributions is not zero when they are equal; few trials look "
-        "like a gap."
+        "The estimated distance between two distributions is not zero when the distributions are equal. With "
+        "few trials this looks like a difference."
     ),
     experiment=(
-        "Populations of independent trainings; each run votes for a label on each probe input. The distance "
-        "is estimated without bias and judged against a margin, with another λₑ as a control that must "
-        "differ."
+        "Populations of independent trainings are compared, and each run votes for a label on each probe "
+        "input. The distance is estimated without bias and judged against a margin. A population with "
+        "another λₑ is the control, and it must differ."
     ),
     claims=("equilibrium-forgets", "function-mixing-time"),
     equation=(
@@ -21,12 +23,13 @@ QUESTION = Question(
         "q̂)/(m − 1) − 2p̂q̂]"
     ),
     answer=(
-        "A trial is one whole training; 500 of them estimate the distribution of labels. With 500 on each "
-        "side the plain l1 distance of two equal distributions is still about 0.04 where nets err in 5 % of "
-        "cases among ten labels, so a plot of it never reaches zero. The unbiased statistic has expectation "
-        "zero there and needs no such floor."
+        "A trial is one whole training, and 500 of them estimate the distribution of labels. With 500 trials "
+        "on each side, the plain l1 distance of two equal distributions is still about 0.04 where the nets "
+        "err in 5 % of cases among ten labels. A plot of it therefore never reaches zero. The unbiased "
+        "statistic has expectation zero for equal distributions."
     ),
     open=(
-        "Equality is shown up to a margin, on chosen probe inputs. Smaller differences, or others, may exist."
+        "Equality is shown up to a margin and on chosen probe inputs. Smaller differences, or differences on "
+        "other inputs, may exist."
     ),
 )

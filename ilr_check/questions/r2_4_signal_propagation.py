@@ -4,14 +4,17 @@ from ilr_check.questions.question import Question
 
 QUESTION = Question(
     id="R2.4",
-    title="BatchNorm helps residual nets by keeping signals alive at the start: is that in the theory?",
-    question=(
-        "Signal propagation at initialisation is a known benefit of BatchNorm in residual nets. Is it "
-        "captured?"
+    title=(
+        "BatchNorm helps residual nets because it preserves signals at initialisation: is that in the theory?"
     ),
-    why="A mechanism that is known and left out may be what an experiment really shows.",
+    question=(
+        "Signal propagation at initialisation is a known benefit of BatchNorm in residual nets. Does the "
+        "theory include it?"
+    ),
+    why="If a known mechanism is left out, an experiment may show that mechanism instead.",
     experiment=(
-        "Deep nets with and without skip connections: gradients by layer at the start, rotations afterwards."
+        "Deep nets are trained with and without skip connections. The claims measure the gradients of each "
+        "layer at initialisation and the rotations afterwards."
     ),
     claims=("deep-bn", "first-step-bound", "angular-update"),
     equation=(
@@ -19,10 +22,10 @@ QUESTION = Question(
         "without skips"
     ),
     answer=(
-        "No. Only its trace is in it: the gradient G_l on the unit sphere of each layer. Without skips it "
-        "grows with depth and costs time linear in depth. With skips nothing here derives its growth; where "
-        "it stays bounded, so does that time. Once the norms are back, all layers turn alike, with or "
-        "without skips."
+        "No. The theory contains only one consequence of it: the gradient G_l of each layer l on the unit "
+        "sphere. Without skip connections G_l grows with depth and costs a time that is linear in depth. "
+        "With skip connections nothing here derives its growth; where G_l stays bounded, so does that time. "
+        "Once the norms have returned, all layers rotate alike, with or without skip connections."
     ),
     theory=("sgd.next_squared_norm_on_sphere", "relaxation.memory_rate"),
     open="Why signals propagate, and what that does for the loss: the theory takes G_l as given.",

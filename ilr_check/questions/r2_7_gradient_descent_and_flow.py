@@ -4,16 +4,22 @@ from ilr_check.questions.question import Question
 
 QUESTION = Question(
     id="R2.7",
-    title="“Gradient descent is not gradient flow”: more than that finite steps may be chaotic?",
-    question=(
-        "That a finite step differs from the flow is no news. What is special about weight decay here?"
+    title=(
+        "“Gradient descent is not gradient flow”: does this say more than that finite steps may be chaotic?"
     ),
-    why="It asks for the theorem behind an anecdote.",
+    question=(
+        "It is well known that a finite step differs from gradient flow. What is special about weight decay "
+        "here?"
+    ),
+    why="The question asks for the theorem behind an anecdote.",
     experiment=(
-        "Full-batch gradient descent over several LRs, with weight decay and with it turned off: the time "
-        "average of −ln cos θ over −ln(1 − λₑ), the step at which descent leaves the flow, and what comes "
-        "after: the growth of Φ between bursts, the time from one burst to the next over λₑ and under noise, "
-        "and where Φ·λ_max stands, for a net that can fit its labels and for one that can not."
+        "Full-batch gradient descent is run at several learning rates, with and without weight decay. The "
+        "claims measure the time average of −ln cos θ over −ln(1 − λₑ), where θ is the rotation of a step, "
+        "and the step at which descent leaves the flow. With Φ = η/(a·r²), the learning rate of the "
+        "direction, and λ_max, the largest curvature on the unit sphere, they also measure what happens "
+        "afterwards: the growth of Φ between loss spikes, the time from one loss spike to the next for "
+        "several λₑ and under noise, and the level of Φ·λ_max. They do so for a net that can fit its labels "
+        "and for one that cannot."
     ),
     claims=("gd-is-not-gradient-flow", "periodic-behaviour", "rotation-budget"),
     equation=(
@@ -21,18 +27,20 @@ QUESTION = Question(
         "gap = (fall of ln Φ in a burst)/(2λₑ)"
     ),
     answer=(
-        "With decay, descent cannot converge at any LR, however small: total rotation is T·λₑ plus a "
-        "boundary term, so a direction that converged would need a norm that falls to 0. Without decay the "
-        "same descent converges. Along the flow the norm shrinks until Φ·λ_max = 2 after K* steps, Φ = "
-        "η/(a·r²), which grows like a logarithm only as η → 0. What comes then depends on the minimum. "
-        "Between exponential tails, as where the logits can fit every label, no small oscillation is stable: "
-        "the run is thrown out, Φ falls, and the next burst comes when decay alone has brought Φ back, after "
-        "a time proportional to 1/λₑ, most of it below Φ·λ_max = 2. Each burst begins above by what decay "
-        "adds while the unstable mode grows; this vanishes with λₑ, and noise changes it by a logarithm, "
-        "until noise alone holds the norm, at √(2λₑ)·λ_max/2. Where nothing fits, steps that undo each "
-        "other balance decay: the run sits at the edge, and Φ·λ_max, taken where it is, lies above 2 by "
-        "O(√λₑ). With several invariant groups λ_max is that of the Hessian at the weights themselves, which "
-        "weighs each group by its own Φ."
+        "With weight decay, descent cannot converge at any learning rate, however small. The total rotation "
+        "is T·λₑ plus a boundary term, so a direction that converged would need a norm that falls to 0. "
+        "Without weight decay the same descent converges. Along the flow the norm shrinks until Φ·λ_max = 2 "
+        "after K* steps; in the time of the flow, K* grows only like a logarithm as η → 0. What follows "
+        "depends on the minimum. Between exponential tails, as where the logits can fit every label, no "
+        "small oscillation is stable: a loss spike throws the run out and Φ falls. The next loss spike comes "
+        "when weight decay alone has raised Φ again. This takes a time proportional to 1/λₑ, and most of it "
+        "is spent below Φ·λ_max = 2. Each loss spike begins above 2, because weight decay raises Φ while the "
+        "unstable mode grows. This excess vanishes with λₑ. Noise changes it by a logarithm, until noise "
+        "alone stops the shrinking of the norm, when its size at unit norm reaches √(2λₑ)·λ_max/2. Where the "
+        "net cannot fit its labels, steps that undo each other balance weight decay. The run then stays at "
+        "the edge of stability, and Φ·λ_max at the place of the run lies above 2 by O(√λₑ). With several "
+        "invariant groups λ_max belongs to the Hessian at the weights themselves, which weighs each group by "
+        "its own Φ."
     ),
     theory=(
         "sgd.rotation_budget",
@@ -44,8 +52,9 @@ QUESTION = Question(
         "descent.noise_that_holds_below_the_edge",
     ),
     open=(
-        "Which nets burst and which sit on the edge: one mode's picture gives the sense, not the border; "
-        "a net between the two does some of both. How far Φ falls in a burst is not derived, so neither "
-        "is the constant in the period; and nobody has shown here how often large nets do this."
+        "Which nets have loss spikes and which stay at the edge of stability. The picture of one mode gives "
+        "the direction of the effect and not the border, and a net between the two does some of both. How "
+        "far Φ falls in a loss spike is not derived, so the constant in the period is not derived either. "
+        "Nobody has shown here how often large nets do this."
     ),
 )

@@ -8,21 +8,23 @@ QUESTION = Question(
         "WeightNorm with injected noise fits the theory best, yet does worse than BatchNorm: what is missing?"
     ),
     question=(
-        "The analysis assumes a Wiener process and a limit of small steps. WeightNorm plus noise meets that "
-        "better than BatchNorm. Does it obey the laws, and why does it not perform as well?"
+        "The analysis assumes a Wiener process and the limit of small steps. WeightNorm with added noise "
+        "meets these assumptions better than BatchNorm does. Does it obey the laws, and why does it not "
+        "perform as well?"
     ),
-    why="It takes the assumptions at their word and looks at where they lead.",
+    why="The question takes the assumptions literally and asks where they lead.",
     experiment=(
-        "A WeightNorm net with tangent noise scaled as 1/r, its trace matched to that of the BatchNorm net: "
-        "exact laws, equilibrium, time to it."
+        "A WeightNorm net is trained with tangent noise that scales as 1/r and has the same trace as the "
+        "noise of the BatchNorm net. The exact laws, the equilibrium and the time to reach it are judged."
     ),
     claims=("other-norms", "not-gaussian", "noise-covariance", "norm-recursion"),
     equation="Σ(cw) = Σ(w)/c², Σ(w)w = 0 ⇒ the same dγ/dt = −4λₑγ + 2 Tr Σ",
     answer=(
-        "It obeys the same laws of norm and rotation, to the same accuracy. So the theory describes what "
-        "both have in common and is only a part of what BatchNorm does. Noise of fixed size, not scaled by "
-        "1/r, breaks the symmetry: then r*² ~ ησ²d/(2λ) for d coordinates."
+        "It obeys the same laws of norm and rotation with the same accuracy. So the theory describes what "
+        "both have in common, and that is only a part of what BatchNorm does. Noise of a fixed size, which "
+        "does not scale as 1/r, breaks the symmetry: then r*² ~ ησ²d/(2λ) for d coordinates with noise of "
+        "variance σ² each."
     ),
     theory=("sgd.next_squared_norm_on_sphere", "relaxation.gamma_path"),
-    open="The gap in performance between WeightNorm and BatchNorm.",
+    open="The difference in performance between WeightNorm and BatchNorm.",
 )

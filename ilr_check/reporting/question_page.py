@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ilr_check.questions import Question, command, is_here
+from ilr_check.questions import SYMBOLS, Question, command, is_here
 from ilr_check.reporting.claim_page import entry, wrapped
 
 
@@ -22,6 +22,7 @@ def page(question: Question) -> str:
         wrapped(f"Experiment: {question.experiment}"),
         "\n".join(entries),
         f"    {question.equation}",
+        wrapped(SYMBOLS),
         wrapped(f"What the theory answers: {question.answer}"),
         wrapped(f"What remains open: {question.open}"),
     )

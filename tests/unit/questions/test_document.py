@@ -1,4 +1,4 @@
-"""docs/reviewers.md is what the questions say."""
+"""docs/reviewers.md is generated from the questions."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ from ilr_check.questions.document import markdown
 DOCUMENT = Path(ilr_check.__file__).parents[1] / "docs" / "reviewers.md"
 
 
-def test_the_document_is_in_step() -> None:
-    mend = "run: python -m ilr_check.questions.document > docs/reviewers.md"
-    assert DOCUMENT.read_text(encoding="utf-8") == markdown(), mend
+def test_the_committed_page_is_what_the_questions_say() -> None:
+    fix = "run: python -m ilr_check.questions.document > docs/reviewers.md"
+    assert DOCUMENT.read_text(encoding="utf-8") == markdown(), fix

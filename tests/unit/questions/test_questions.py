@@ -86,6 +86,6 @@ def test_words_that_do_not(word: str) -> None:
     assert not questions.looks_like(word)
 
 
-def test_a_stranger_is_told_what_there_is() -> None:
+def test_an_unknown_id_raises_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"unknown question 'R1\.9'; known are R1\.a, R1\.b"):
         select("R1.9")
