@@ -10,8 +10,8 @@ from typing import Any
 from ilr_check import engine
 from ilr_check.claims import select
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.experiments import full_size
 from ilr_check.claims.pricing import check_affordable
+from ilr_check.claims.settings import full_size
 from ilr_check.data import cifar
 from ilr_check.engine import CostPredicted, Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder

@@ -174,7 +174,7 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
         _questions(questions.select(name), as_json=as_json)
         return
 
-    from ilr_check.claims import catalogue, select
+    from ilr_check.claims import catalogue, home, select
     from ilr_check.reporting.claim_page import page
 
     chosen = list(catalogue().values()) if name is None else list(select(name))
@@ -187,7 +187,7 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
         if name is None:
             click.echo(f"{text.id:24} {text.kind:12} {text.title}")
             continue
-        click.echo(page(text))
+        click.echo(page(text, home(text.id)))
     if name is None:
         click.echo("\nQuestions of the paper's reviewers; ilr-check claims R1.5 shows the answer to one")
         for question in questions.questions().values():

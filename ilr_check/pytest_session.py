@@ -17,7 +17,7 @@ from ilr_check import engine
 from ilr_check.api import checked_device
 from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Judged, Unit
-from ilr_check.claims.exact import EXAMPLES, ExactLaw, LawBroken, Tally
+from ilr_check.claims.exact_law import EXAMPLES, ExactLaw, LawBroken, Tally
 from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Record
 from ilr_check.gate.law import GateLaw

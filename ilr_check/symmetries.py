@@ -55,10 +55,10 @@ def measure(names: Sequence[str] = (), device: str = "cpu") -> tuple[Row, ...]:
 
 
 def _row(name: str, implementation: Any, device: str) -> Row:
-    from ilr_check.claims.exact import Worst
-    from ilr_check.claims.experiments.scaling import shift
-    from ilr_check.claims.experiments.stepwise import steps_agree
-    from ilr_check.claims.optimizer_symmetry import off_by_one, small_setting
+    from ilr_check.claims.exact.checks.scaling import shift
+    from ilr_check.claims.exact.checks.stepwise import steps_agree
+    from ilr_check.claims.exact.optimizer_symmetry import off_by_one, small_setting
+    from ilr_check.claims.exact_law import Worst
     from ilr_check.optim.symmetry import CONFIGURATIONS
     from ilr_check.theory.rounding import UNIT_ROUNDOFF
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ilr_check.claims.exact import ExactLaw
+from ilr_check.claims.exact_law import ExactLaw
 from ilr_check.pytest_plugin import session_of
 from ilr_check.pytest_session import RecordProperty, VerdictSession
 

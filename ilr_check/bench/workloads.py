@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ilr_check.claims.experiments.nets import REFERENCE
+from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import CNNSpec, MLPSpec, NormSpec, ResNetSpec
 

@@ -1,4 +1,7 @@
-"""The catalogue: one module a claim, found by being here."""
+"""The catalogue of claims.
+
+A claim is one module of ``exact``, ``mean_field`` or ``function_space``, and it is found by being there.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from ilr_check.claims import exact, function_space, mean_field
 from ilr_check.claims.claim import Claim
-from ilr_check.claims.exact import ExactLaw
+from ilr_check.claims.exact_law import ExactLaw
 
 GROUPS = ("core", "exact", "mean-field", "function-space", "all")
 
@@ -29,9 +33,25 @@ def laws() -> dict[str, ExactLaw[Any]]:
     return {name: found[name] for name in catalogue() if name in found}
 
 
+def home(claim: str) -> str:
+    """Return the path of the file in which a claim is declared, below the folder of the package."""
+    return f"{_modules()[claim].replace('.', '/')}.py"
+
+
+@lru_cache(maxsize=1)
+def _modules() -> dict[str, str]:
+    """The name of each claim's module, by the claim's id."""
+    return {
+        module.name.replace("_", "-"): f"{chapter.__name__}.{module.name}"
+        for chapter in (exact, mean_field, function_space)
+        for module in pkgutil.iter_modules(chapter.__path__)
+        if not module.ispkg
+    }
+
+
 def _attributes(name: str) -> Iterator[Any]:
-    for module in pkgutil.iter_modules(__path__):
-        yield getattr(importlib.import_module(f"{__name__}.{module.name}"), name, None)
+    for module in _modules().values():
+        yield getattr(importlib.import_module(module), name, None)
 
 
 def select(wanted: str) -> tuple[Claim, ...]:

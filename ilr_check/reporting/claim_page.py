@@ -10,8 +10,8 @@ from ilr_check.questions import answered_by
 WIDTH = 88
 
 
-def page(text: ClaimText) -> str:
-    """The page as plain text, wrapped; equations and names of files are left in one piece."""
+def page(text: ClaimText, home: str) -> str:
+    """Return the page of a claim as wrapped plain text; ``home`` is the file that declares the claim."""
     kinds = {
         "exact": "exact: algebra up to a derived rounding bound, no probability",
         "statistical": "statistical: independent runs, with stated error rates",
@@ -28,7 +28,7 @@ def page(text: ClaimText) -> str:
                 entry("groups", ", ".join(text.groups)),
                 entry("rivals", "; ".join(text.rivals) or "none"),
                 *(entry("answers", f"{asked.id} {asked.title}") for asked in answered_by(text.id)),
-                entry("code", f"ilr_check/claims/{text.id.replace('-', '_')}.py"),
+                entry("code", home),
                 entry("run it", f"ilr-check verify --claims {text.id}"),
             )
         ),

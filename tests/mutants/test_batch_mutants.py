@@ -8,11 +8,11 @@ import pytest
 import torch
 from broken_rules import decay_halved, decay_squared, decay_twice, decay_written_first
 
-from ilr_check.claims import batch_size
 from ilr_check.claims.claim import Context, Finding
-from ilr_check.claims.experiments.batch_noise import Drawn, Traces
-from ilr_check.claims.experiments.scaling_rule import Ladder
-from ilr_check.claims.experiments.temperature import Temperature, temperature
+from ilr_check.claims.mean_field import batch_size
+from ilr_check.claims.mean_field.trainings.batch_noise import Drawn, Traces
+from ilr_check.claims.mean_field.trainings.scaling_rule import Ladder
+from ilr_check.claims.mean_field.trainings.temperature import Temperature, temperature
 from ilr_check.seeds import derive
 from ilr_check.train import choice, compiling
 from ilr_check.train.fleet import Fleet

@@ -8,9 +8,9 @@ import pytest
 from broken_rules import decay_halved, decay_squared
 from torch import Tensor
 
-from ilr_check.claims import periodic_behaviour
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.bursts import Bursting
+from ilr_check.claims.function_space import periodic_behaviour
+from ilr_check.claims.function_space.trainings.bursts import Bursting
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain

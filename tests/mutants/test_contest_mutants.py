@@ -6,10 +6,10 @@ import torch
 from broken_rules import decay_without_lr, decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import init_lr_forgotten, two_phases
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.forgetting import ForgettingLaw
-from ilr_check.claims.experiments.functions import Course, Phase
+from ilr_check.claims.function_space import init_lr_forgotten, two_phases
+from ilr_check.claims.function_space.trainings.forgetting import ForgettingLaw
+from ilr_check.claims.function_space.trainings.functions import Course, Phase
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain

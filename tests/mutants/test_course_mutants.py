@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from broken_rules import decay_halved, decay_keeps_the_first_lr, decay_twice, decay_written_first
 
-from ilr_check.claims import gamma_ode, schedule_law
 from ilr_check.claims.claim import Context, Judged
-from ilr_check.claims.experiments.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field import gamma_ode, schedule_law
+from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ilr_check.claims import gradient_homogeneity, hessian_euler, noise_covariance
-from ilr_check.claims.exact import REFUTED
-from ilr_check.claims.experiments.derivatives import Scaling
-from ilr_check.claims.experiments.paths import UNDERFLOW
+from ilr_check.claims.exact import gradient_homogeneity, hessian_euler, noise_covariance
+from ilr_check.claims.exact.checks.derivatives import Scaling
+from ilr_check.claims.exact.checks.paths import UNDERFLOW
+from ilr_check.claims.exact_law import REFUTED
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets import norms
 from ilr_check.nets.curvature import Curvature
@@ -113,7 +113,7 @@ def test_a_wrong_norm_is_killed_by_just_these_laws(
 
 def test_a_hessian_product_is_the_derivative_of_the_gradient() -> None:
     """Against finite differences, which are right to the root of the unit roundoff."""
-    from ilr_check.claims.experiments.derivatives import gradients
+    from ilr_check.claims.exact.checks.derivatives import gradients
     from ilr_check.nets import build
     from ilr_check.train.loop import steps_of
 

@@ -5,9 +5,9 @@ import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import gd_is_not_gradient_flow
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.descent import Descent
+from ilr_check.claims.function_space import gd_is_not_gradient_flow
+from ilr_check.claims.function_space.trainings.descent import Descent
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain

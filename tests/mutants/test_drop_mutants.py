@@ -11,12 +11,12 @@ from broken_rules import (
     decay_written_first,
 )
 
-from ilr_check.claims import after_the_drop, drop_before_equilibrium
 from ilr_check.claims.claim import Context
-from ilr_check.claims.drop_before_equilibrium import EarlyDrop
-from ilr_check.claims.experiments.course import Phase
-from ilr_check.claims.experiments.early_drops import Early
-from ilr_check.claims.experiments.flow_sweep import FlowSweep
+from ilr_check.claims.function_space import after_the_drop, drop_before_equilibrium
+from ilr_check.claims.function_space.drop_before_equilibrium import EarlyDrop
+from ilr_check.claims.function_space.trainings.early_drops import Early
+from ilr_check.claims.function_space.trainings.flow_sweep import FlowSweep
+from ilr_check.claims.mean_field.trainings.course import Phase
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain

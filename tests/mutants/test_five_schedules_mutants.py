@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.equilibrium_forgets import LAW, five_schedules
-from ilr_check.claims.experiments import full_size
+from ilr_check.claims.function_space.equilibrium_forgets import LAW, five_schedules
+from ilr_check.claims.settings import full_size
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain

@@ -7,8 +7,8 @@ import pytest
 from broken_rules import decay_without_lr
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.equilibrium_forgets import LAW, contest
-from ilr_check.claims.experiments.functions import Phase
+from ilr_check.claims.function_space.equilibrium_forgets import LAW, contest
+from ilr_check.claims.function_space.trainings.functions import Phase
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
 
-from ilr_check.claims import deep_bn, other_norms
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.deep import DeepNet
-from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
+from ilr_check.claims.function_space import deep_bn, other_norms
+from ilr_check.claims.function_space.trainings.deep import DeepNet
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec, TangentNoise
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import UpdateRule

@@ -5,10 +5,10 @@ import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import no_decay_growth, relaxation_rate
 from ilr_check.claims.claim import Context
-from ilr_check.claims.no_decay_growth import Growth
-from ilr_check.claims.relaxation_rate import Return
+from ilr_check.claims.mean_field import no_decay_growth, relaxation_rate
+from ilr_check.claims.mean_field.no_decay_growth import Growth
+from ilr_check.claims.mean_field.relaxation_rate import Return
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain

@@ -11,9 +11,9 @@ from broken_rules import (
 )
 from torch import Tensor
 
-from ilr_check.claims import heavy_tails
 from ilr_check.claims.claim import Context, Finding
-from ilr_check.claims.experiments.tailed import Tailed
+from ilr_check.claims.mean_field import heavy_tails
+from ilr_check.claims.mean_field.trainings.tailed import Tailed
 from ilr_check.data import HeavyTailedNoise, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain

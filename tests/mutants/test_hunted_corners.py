@@ -11,12 +11,12 @@ import pytest
 import torch
 from broken_optimizers import broken
 
-from ilr_check.claims import angle_identity, exponential_lr, gauge, optimizer_symmetry, scale_invariance
-from ilr_check.claims.exact import REFUTED, ExactLaw
-from ilr_check.claims.experiments.paths import UNDERFLOW, underflows
-from ilr_check.claims.gauge import Gauge
-from ilr_check.claims.optimizer_symmetry import Scaling
-from ilr_check.claims.scale_invariance import Scaled
+from ilr_check.claims.exact import angle_identity, exponential_lr, gauge, optimizer_symmetry, scale_invariance
+from ilr_check.claims.exact.checks.paths import UNDERFLOW, underflows
+from ilr_check.claims.exact.gauge import Gauge
+from ilr_check.claims.exact.optimizer_symmetry import Scaling
+from ilr_check.claims.exact.scale_invariance import Scaled
+from ilr_check.claims.exact_law import REFUTED, ExactLaw
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
 from ilr_check.optim.hyper import HyperParams

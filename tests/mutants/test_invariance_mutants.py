@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ilr_check.claims import eps_law, invariance_by_norm, scale_invariance
-from ilr_check.claims.eps_law import WithEps
-from ilr_check.claims.exact import REFUTED, ExactLaw
-from ilr_check.claims.scale_invariance import Scaled
+from ilr_check.claims.exact import eps_law, invariance_by_norm, scale_invariance
+from ilr_check.claims.exact.eps_law import WithEps
+from ilr_check.claims.exact.scale_invariance import Scaled
+from ilr_check.claims.exact_law import REFUTED, ExactLaw
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets import norms
 from ilr_check.nets.specs import AttentionSpec, MLPSpec, NetSpec, NormKind, NormSpec, ResNetSpec

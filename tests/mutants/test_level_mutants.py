@@ -10,7 +10,8 @@ import pytest
 from broken_rules import decay_halved, decay_keeps_the_first_lr, decay_twice, decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import (
+from ilr_check.claims.claim import Context, Finding
+from ilr_check.claims.mean_field import (
     adaptive_equilibrium,
     angular_update,
     equilibrium_effective_lr,
@@ -18,9 +19,8 @@ from ilr_check.claims import (
     momentum_equilibrium,
     norm_offset,
 )
-from ilr_check.claims.claim import Context, Finding
-from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
-from ilr_check.claims.experiments.levels import LevelLaw
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
+from ilr_check.claims.mean_field.trainings.levels import LevelLaw
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.modelled import MODELLED

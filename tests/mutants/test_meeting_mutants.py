@@ -5,10 +5,10 @@ import pytest
 from broken_rules import decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import function_mixing_time
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.meetings import Meeting
-from ilr_check.claims.experiments.nets import REFERENCE
+from ilr_check.claims.function_space import function_mixing_time
+from ilr_check.claims.function_space.trainings.meetings import Meeting
+from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 

@@ -5,9 +5,9 @@ import pytest
 from broken_rules import decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import no_parameter_mixing
 from ilr_check.claims.claim import Context
-from ilr_check.claims.no_parameter_mixing import Mixing
+from ilr_check.claims.function_space import no_parameter_mixing
+from ilr_check.claims.function_space.no_parameter_mixing import Mixing
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from ilr_check.claims import muon_equilibrium
 from ilr_check.claims.claim import Context, Finding
-from ilr_check.claims.muon_equilibrium import LAW, autocovariances, predicted
+from ilr_check.claims.mean_field import muon_equilibrium
+from ilr_check.claims.mean_field.muon_equilibrium import LAW, autocovariances, predicted
 from ilr_check.optim.muon import muon, orthogonalised
 from ilr_check.optim.rules import Columns, Rule, State
 from ilr_check.train import compiling

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ilr_check.claims import gradient_orthogonality
+from ilr_check.claims.exact import gradient_orthogonality
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets import norms
 from ilr_check.nets.specs import Activation, CNNSpec, MLPSpec, NetSpec, NormKind, NormSpec, ResNetSpec

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from ilr_check.claims import not_gaussian
 from ilr_check.claims.claim import Context, Finding
+from ilr_check.claims.mean_field import not_gaussian
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from broken_optimizers import MOVES, RIGHT, RIGHT_WITHOUT_MOMENTUM, broken
 
-from ilr_check.claims import lr_wd_equivalence, norm_recursion
-from ilr_check.claims.exact import REFUTED, ExactLaw, Outcome
-from ilr_check.claims.lr_wd_equivalence import Rescaling
+from ilr_check.claims.exact import lr_wd_equivalence, norm_recursion
+from ilr_check.claims.exact.lr_wd_equivalence import Rescaling
+from ilr_check.claims.exact_law import REFUTED, ExactLaw, Outcome
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.hyper import HyperParams

@@ -9,17 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from ilr_check.claims import (
-    equilibrium_effective_lr,
-    gamma_ode,
-    momentum_identity,
-    norm_offset,
-    schedule_law,
-)
 from ilr_check.claims.claim import Context
-from ilr_check.claims.exact import REFUTED
-from ilr_check.claims.experiments.course import Course, CourseLaw, Phase
-from ilr_check.claims.experiments.equilibrium import Equilibrium, Level
+from ilr_check.claims.exact import momentum_identity
+from ilr_check.claims.exact_law import REFUTED
+from ilr_check.claims.mean_field import equilibrium_effective_lr, gamma_ode, norm_offset, schedule_law
+from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.hyper import HyperParams

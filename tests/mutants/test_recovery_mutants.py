@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ilr_check.claims import adaptive_recovery
 from ilr_check.claims.claim import Context
+from ilr_check.claims.mean_field import adaptive_recovery
 from ilr_check.optim.modelled import MODELLED
 from ilr_check.optim.rules import Rule
 from ilr_check.train import compiling

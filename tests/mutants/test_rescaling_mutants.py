@@ -9,7 +9,7 @@ import pytest
 import torch
 from broken_optimizers import broken
 
-from ilr_check.claims import (
+from ilr_check.claims.exact import (
     clip_and_sam,
     exponential_lr,
     gauge,
@@ -17,13 +17,13 @@ from ilr_check.claims import (
     lr_drop_is_rescale,
     lr_wd_equivalence,
 )
-from ilr_check.claims.clip_and_sam import Around
-from ilr_check.claims.exact import REFUTED, ExactLaw
-from ilr_check.claims.experiments.paths import UNDERFLOW
-from ilr_check.claims.gauge import Gauge
-from ilr_check.claims.init_scale_is_lr import Start
-from ilr_check.claims.lr_drop_is_rescale import OPTIMIZERS, Drop
-from ilr_check.claims.lr_wd_equivalence import Rescaling
+from ilr_check.claims.exact.checks.paths import UNDERFLOW
+from ilr_check.claims.exact.clip_and_sam import Around
+from ilr_check.claims.exact.gauge import Gauge
+from ilr_check.claims.exact.init_scale_is_lr import Start
+from ilr_check.claims.exact.lr_drop_is_rescale import OPTIMIZERS, Drop
+from ilr_check.claims.exact.lr_wd_equivalence import Rescaling
+from ilr_check.claims.exact_law import REFUTED, ExactLaw
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.hyper import HyperParams

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ilr_check.claims import noise_independence
 from ilr_check.claims.claim import Context, Finding
-from ilr_check.claims.noise_independence import Sampler, Sampling, drawn
+from ilr_check.claims.mean_field import noise_independence
+from ilr_check.claims.mean_field.noise_independence import Sampler, Sampling, drawn
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 ORDERS = ("with replacement", "shuffled epochs")

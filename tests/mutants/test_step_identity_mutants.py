@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from broken_optimizers import MOVES, RIGHT, RIGHT_WITHOUT_MOMENTUM, broken
 
-from ilr_check.claims import (
+from ilr_check.claims.exact import (
     angle_identity,
     direction_recursion,
     first_step_bound,
@@ -20,7 +20,7 @@ from ilr_check.claims import (
     monotone_norm,
     rotation_budget,
 )
-from ilr_check.claims.exact import REFUTED, ExactLaw, Outcome
+from ilr_check.claims.exact_law import REFUTED, ExactLaw, Outcome
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.hyper import HyperParams

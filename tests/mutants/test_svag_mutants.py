@@ -7,8 +7,8 @@ import pytest
 from broken_rules import decay_twice, decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import svag
 from ilr_check.claims.claim import Context, Finding
+from ilr_check.claims.mean_field import svag
 from ilr_check.optim.sgd import StepHyper
 from ilr_check.train import choice, compiling
 

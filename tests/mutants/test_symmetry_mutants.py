@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from ilr_check.claims import optimizer_symmetry
-from ilr_check.claims.exact import REFUTED, Worst
-from ilr_check.claims.experiments.scaling import compare, scaled_path
-from ilr_check.claims.experiments.stepwise import steps_agree
-from ilr_check.claims.optimizer_symmetry import Scaling
+from ilr_check.claims.exact import optimizer_symmetry
+from ilr_check.claims.exact.checks.scaling import compare, scaled_path
+from ilr_check.claims.exact.checks.stepwise import steps_agree
+from ilr_check.claims.exact.optimizer_symmetry import Scaling
+from ilr_check.claims.exact_law import REFUTED, Worst
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.hyper import HyperParams

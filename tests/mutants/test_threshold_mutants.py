@@ -5,9 +5,9 @@ import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
 from torch import Tensor
 
-from ilr_check.claims import wd_threshold
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.decays import Decays
+from ilr_check.claims.function_space import wd_threshold
+from ilr_check.claims.function_space.trainings.decays import Decays
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule

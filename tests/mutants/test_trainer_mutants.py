@@ -24,11 +24,11 @@ from broken_rules import (
     root_of_the_factor,
 )
 
-from ilr_check.claims import full_recovery, mixing_time, sqrt_recovery, wd_drop
 from ilr_check.claims.claim import Context, Finding, Judged
-from ilr_check.claims.experiments.lr_drop import Drop
-from ilr_check.claims.experiments.recovery import Recovery
-from ilr_check.claims.experiments.sweep import Sweep
+from ilr_check.claims.mean_field import full_recovery, mixing_time, sqrt_recovery, wd_drop
+from ilr_check.claims.mean_field.trainings.lr_drop import Drop
+from ilr_check.claims.mean_field.trainings.recovery import Recovery
+from ilr_check.claims.mean_field.trainings.sweep import Sweep
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from torch import Tensor, nn
 
-from ilr_check.claims import gradient_orthogonality, scale_invariance
-from ilr_check.claims.exact import ExactLaw, LawBroken
+from ilr_check.claims.exact import gradient_orthogonality, scale_invariance
+from ilr_check.claims.exact_law import ExactLaw, LawBroken
 from ilr_check.claims.search import search
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets import build

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from ilr_check.claims import lr_wd_equivalence, norm_recursion
-from ilr_check.claims.exact import ExactLaw, LawBroken
-from ilr_check.claims.lr_wd_equivalence import Rescaling
+from ilr_check.claims.exact import lr_wd_equivalence, norm_recursion
+from ilr_check.claims.exact.lr_wd_equivalence import Rescaling
+from ilr_check.claims.exact_law import ExactLaw, LawBroken
 from ilr_check.claims.search import search
 from ilr_check.nets.specs import MLPSpec, depth
 from ilr_check.optim.hyper import HyperParams

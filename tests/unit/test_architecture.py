@@ -45,8 +45,8 @@ ROOTS = {"__init__": {"api"}, "__main__": {"cli"}}
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 CLAIM_MODULES = [
-    path.stem
-    for path in sorted((PACKAGE / "claims").glob("*.py"))
+    ".".join(path.relative_to(PACKAGE / "claims").with_suffix("").parts)
+    for path in sorted((PACKAGE / "claims").rglob("*.py"))
     if re.search(r"^CLAIM\b", path.read_text(encoding="utf-8"), re.MULTILINE)
 ]
 
@@ -144,7 +144,7 @@ def test_there_are_claims() -> None:
 def test_a_claim_has_its_files_name_and_rivals_and_says_what_it_means_and_cannot_see(name: str) -> None:
     claim = importlib.import_module(f"ilr_check.claims.{name}").CLAIM
     assert isinstance(claim, Claim)
-    assert claim.id == name.replace("_", "-")
+    assert claim.id == name.rpartition(".")[2].replace("_", "-")
     assert len(set(claim.text.rivals)) == len(claim.text.rivals) >= 1
     text = claim.text
     assert min(map(len, (text.statement, text.equation, text.source, text.meaning, text.blind))) > 5
@@ -152,4 +152,4 @@ def test_a_claim_has_its_files_name_and_rivals_and_says_what_it_means_and_cannot
 
 
 def test_the_catalogue_has_every_claim() -> None:
-    assert set(claims.catalogue()) == {name.replace("_", "-") for name in CLAIM_MODULES}
+    assert set(claims.catalogue()) == {name.rpartition(".")[2].replace("_", "-") for name in CLAIM_MODULES}

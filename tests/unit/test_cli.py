@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from ilr_check import cli
-from ilr_check.claims import norm_recursion
 from ilr_check.claims.claim import Claim
-from ilr_check.claims.exact import EXAMPLES
+from ilr_check.claims.exact import norm_recursion
+from ilr_check.claims.exact_law import EXAMPLES
 from ilr_check.evidence import Manifest, RunFolder
 from ilr_check.evidence.records import SCHEMA_VERSION, Record
 from ilr_check.optim.hyper import HyperParams
@@ -253,7 +253,7 @@ def test_the_page_of_a_claim_names_source_rivals_and_meaning(capsys: pytest.Capt
     assert run(["claims", "norm-recursion"]) == 0
     out = " ".join(capsys.readouterr().out.split())  # it is wrapped
     text = norm_recursion.TEXT
-    assert "ilr_check/claims/norm_recursion.py" in out
+    assert "ilr_check/claims/exact/norm_recursion.py" in out
     assert all(
         part in out for part in (text.statement, text.equation, text.source, *text.rivals, text.meaning)
     )

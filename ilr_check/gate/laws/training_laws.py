@@ -34,7 +34,7 @@ def applies(subject: Subject) -> str:
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Hypothesis searches a few generated nets for each law, the same ones for the same seed."""
     from ilr_check.claims import laws
-    from ilr_check.claims.exact import Outcome
+    from ilr_check.claims.exact_law import Outcome
     from ilr_check.claims.search import search
 
     def optimizer(parameters: Sequence[Any], hyper: HyperParams) -> Any:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ilr_check.claims import angular_update
-from ilr_check.claims.experiments.equilibrium import Equilibrium, EquilibriumRuns, Level
-from ilr_check.claims.experiments.nets import NARROW
+from ilr_check.claims.mean_field import angular_update
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
+from ilr_check.claims.settings.nets import NARROW
 from ilr_check.data import DigitsSpec
 
 RUNS, COORDINATES = 64, 300

@@ -8,8 +8,8 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.bursts import FALL, Bursting, BurstRuns, Cell, bursts
-from ilr_check.claims.experiments.full_batch import FullBatch, random_like
+from ilr_check.claims.function_space.trainings.bursts import FALL, Bursting, BurstRuns, Cell, bursts
+from ilr_check.claims.function_space.trainings.full_batch import FullBatch, random_like
 from ilr_check.data import DigitsSpec
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters

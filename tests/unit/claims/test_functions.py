@@ -8,8 +8,8 @@ import torch
 from torch.func import functional_call
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.functions import Course, FunctionRuns, Functions, Phase
-from ilr_check.claims.experiments.populations import RunDiverged
+from ilr_check.claims.function_space.trainings.functions import Course, FunctionRuns, Functions, Phase
+from ilr_check.claims.populations import RunDiverged
 from ilr_check.data import DigitsSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.data.sets import load, load_held_out
 from ilr_check.nets.build import build

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.experiments.grid import Cell, Grid, GridRuns, intercept_weights
+from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, GridRuns, intercept_weights
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import MLPSpec, NormSpec

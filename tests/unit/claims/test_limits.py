@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ilr_check.claims.equilibrium_effective_lr import LAW, experiments
-from ilr_check.claims.experiments.equilibrium import Level
-from ilr_check.claims.experiments.limits import (
+from ilr_check.claims.mean_field.equilibrium_effective_lr import LAW, experiments
+from ilr_check.claims.mean_field.trainings.equilibrium import Level
+from ilr_check.claims.mean_field.trainings.limits import (
     approaches_zero,
     extrapolated,
     intercept_weights,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ilr_check.claims.experiments.nets import FOUR_LAYERS, FOUR_LAYERS_SMALL
+from ilr_check.claims.settings.nets import FOUR_LAYERS, FOUR_LAYERS_SMALL
 from ilr_check.data import Mnist5kSpec
 from ilr_check.nets import net_groups
 from ilr_check.nets.specs import CNNSpec

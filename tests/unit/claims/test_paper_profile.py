@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from ilr_check import api, cli, engine
-from ilr_check.claims import catalogue, equilibrium_forgets, larger_data, pricing
+from ilr_check.claims import catalogue, pricing
 from ilr_check.claims.claim import Unit, Workload
-from ilr_check.claims.experiments import full_size
+from ilr_check.claims.function_space import equilibrium_forgets, larger_data
+from ilr_check.claims.settings import full_size
 from ilr_check.data import Cifar10EpochsSpec, cifar
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.nets.specs import PreResNetSpec

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.drop_before_equilibrium import CLAIM
-from ilr_check.claims.experiments.recipes import ARRIVED, CIFAR_EPOCH, RECIPES, drawn, words
+from ilr_check.claims.function_space.drop_before_equilibrium import CLAIM
+from ilr_check.claims.settings.recipes import ARRIVED, CIFAR_EPOCH, RECIPES, drawn, words
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ilr_check.claims import select
-from ilr_check.claims.experiments.subjects import BESIDE, Subject, subjects
+from ilr_check.claims.settings.subjects import BESIDE, Subject, subjects
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ilr_check.api import verify
-from ilr_check.claims import larger_data
+from ilr_check.claims.function_space import larger_data
 from ilr_check.data import Cifar10EpochsSpec, Cifar10Spec, cifar
 from ilr_check.data.sets import load, load_held_out
 from ilr_check.nets.specs import MLPSpec

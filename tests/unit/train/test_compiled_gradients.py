@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ilr_check.claims.experiments.subjects import BESIDE, DIGITS, Subject
+from ilr_check.claims.settings.subjects import BESIDE, DIGITS, Subject
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
 from ilr_check.train.compiling import compiled_or_eager, has_compiler, room_for_programs

@@ -1,0 +1,1 @@
+"""Claims that are algebra up to rounding: one module a claim."""

@@ -1,0 +1,1 @@
+"""What several exact claims compute of one example."""

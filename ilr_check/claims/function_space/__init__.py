@@ -1,0 +1,1 @@
+"""Claims about the functions that trainings end as: one module a claim."""

@@ -1,0 +1,205 @@
+"""Which drops of the LR come before equilibrium is computable: progress, memory, and the path after them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Claim, Context, Judged, Profile, Unit
+from ilr_check.claims.function_space.trainings.early_answers import figures, final_metric
+from ilr_check.claims.function_space.trainings.early_drops import Early, EarlyRuns, judged
+from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings
+from ilr_check.claims.populations import file_name
+from ilr_check.claims.settings import recipes
+from ilr_check.claims.settings.nets import REFERENCE
+from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
+from ilr_check.evidence import ClaimText
+from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
+from ilr_check.optim.sgd import UpdateRule, plain
+from ilr_check.theory.progress import memory
+from ilr_check.theory.relaxation import memory_rate
+
+TEXT = ClaimText(
+    id="drop-before-equilibrium",
+    title="Which drops come before equilibrium is computable",
+    statement=(
+        "When the LR drops 0.1, 0.3, 1 or 3 times 1/lambda_e after the start, the norm before and after the "
+        "drop is what its memory of the initial norm and other runs' noise make of it, and what the nets "
+        "predict as the LR drops differs from equilibrium after 0.1 and 0.3 and no longer after 3. Whether "
+        "an early drop hurts is reported, and so is how far usual recipes get."
+    ),
+    equation="s = 4λₑt,  m = (γ₀/γ_t)·e^(−s),  γ = ‖w‖⁴/η²",
+    source="Li, Lyu, Arora 2020, Theorem 5.1 from the start of training; asked by reviewer 1, point 3",
+    kind="statistical",
+    chapter="function-space",
+    groups=("function-space",),
+    rivals=("quasi-static equilibrium", "rate 2 lambda_e", "rate 8 lambda_e"),
+    meaning=(
+        "The norm or the functions forget at another rate than lr * weight_decay sets: a schedule that does "
+        "not reach the decay, or decay with another power of lr."
+    ),
+    blind=(
+        "a gradient that is wrong in the noise-reference runs too; the metric, for which theory has no "
+        "sign; drops "
+        "between 0.3 and 3, where the functions come to equilibrium and theory has no constant."
+    ),
+)
+
+Array = NDArray[np.float64]
+
+NOISE = 8.0
+"""G^2 that the rival curves presume: between 12 as the loss begins to fall and 4 to 5 at the equilibrium of
+digits with label noise 0.5, 64 runs of another seed. The prediction measures its own."""
+
+
+class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A course from the initial norm on whose first phase ends in the drop."""
+
+    burn_in: int = 0
+    weight_decay: float = 0.032
+    initial_norm: float = 4.0
+
+    @property
+    def before(self) -> int:
+        """Steps before the drop."""
+        return self.phases[0].steps
+
+    def grid(self) -> NDArray[np.intp]:
+        """Half way to the drop, the last step before it, densely after it, and evenly on to the end."""
+        after = self.steps - self.before
+        spread = np.concatenate(
+            [np.geomspace(1.0, after / 8.0, 6) - 1.0, np.linspace(after / 8.0, after - 1.0, 10)]
+        )
+        steps = [max(1, self.before // 2), max(1, self.before - 1), *(self.before + spread)]
+        return np.unique(np.round(steps).astype(np.intp))
+
+    def log_ideal(self, power: float = 1.0) -> Array:
+        """log effective LR at the grid, from the initial norm on, in the unit in which G^2 = 1."""
+        return self._log_path(power, self.initial_norm**2 / math.sqrt(NOISE))
+
+
+def courses(profile: Profile, seed: int) -> list[EarlyDrop]:
+    """The reference net on digits with label noise 0.5; in ``quick`` every other drop."""
+    early = early_drops(profile, seed)[0]
+    times = early.times[::2] if profile == "quick" else early.times
+    return [
+        EarlyDrop(
+            title=f"digits, dropped after {time:g}/lambda_e",
+            net=early.net,
+            data=early.data,
+            lr=early.lr,
+            weight_decay=early.weight_decay,
+            initial_norm=early.initial_norm,
+            phases=(
+                Phase(steps=early.at(time)),
+                Phase(steps=early.steps - early.at(time), start=1.0 / early.factor, end=1.0 / early.factor),
+            ),
+        )
+        for time in times
+    ]
+
+
+PLANNED = {
+    "dropped after 3": (0.12, 0.45),
+    "dropped after 0.1": (0.26, 0.6),
+    "dropped after 0.3": (0.18, 0.16),
+}
+"""At or beyond the largest sd, by jackknife and between quarters, and at or below the smallest effect of both
+nets; 128 runs of another seed."""
+
+
+def early_drops(profile: Profile, seed: int) -> list[Early]:
+    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
+
+    def early(title: str, net: NetSpec, data: DataSpec) -> Early:
+        return Early(title=title, net=net, data=data, planned=PLANNED)
+
+    found = [early("digits, early and late drops", REFERENCE, SplitDigitsSpec(label_noise=0.5))]
+    if profile != "quick":
+        layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
+        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
+        found.append(early("LayerNorm net, early and late drops", layer, data))
+    return found
+
+
+def memory_words(readings: TransferReadings[Course], n: int) -> str:
+    """Progress and memory as the LR drops, of the judged runs and as predicted."""
+    course = readings.training
+    last = course.phases[0].steps
+    at = int(np.searchsorted(course.grid(), last))
+    lr, start = course.schedule(), course.initial_norm**2
+    progress = float(memory_rate(course.lr * course.weight_decay)) * last
+    # The norm at the drop, seen with the LR before it.
+    predicted, measured = (
+        float(memory(start**2, np.mean((lr[last] / np.exp(path[..., at])) ** 2), progress))
+        for path in (readings.log_predicted(n), readings.log_effective_lr(n))
+    )
+    return (
+        f"as the LR drops: progress s = {progress:.2f}, memory of the initial norm m = {measured:.3g} "
+        f"({predicted:.3g} from other runs' noise)"
+    )
+
+
+LAW = CourseLaw(
+    text=TEXT,
+    courses=courses,
+    rivals=lambda course: (course.log_quasi_static(), course.log_ideal(0.5), course.log_ideal(2.0)),
+    caption=(
+        "The LR falls by ten while the norm may still remember its start. The line is what the noise of "
+        "other runs makes of the norm, by its recursion, from the first step on."
+    ),
+    words=memory_words,
+    kind=EarlyDrop,
+)
+
+
+def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
+    """One unit a course of the norm, one for the functions of each net, and the table of recipes."""
+    functions = (
+        Unit(
+            claim=TEXT.id,
+            title=f"{TEXT.id}: {early.title}",
+            subject=msgspec.to_builtins(early),
+            decisions=tuple(_decision(early, decided) for decided in early.decisions()),
+        )
+        for early in early_drops(profile, seed)
+    )
+    table = Unit(
+        claim=TEXT.id,
+        title=f"{TEXT.id}: usual recipes",
+        subject={"title": "usual recipes", "recipes": msgspec.to_builtins(recipes.RECIPES)},
+    )
+    return (*LAW.plan(profile, seed), *functions, table)
+
+
+def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
+    """Judge the norm along one course, or the functions of all; tests plant defects through ``rule``."""
+    if "recipes" in subject:
+        name = file_name(TEXT.id, "recipes")
+        return Judged((recipes.reported(subject, name),), (recipes.drawn(name),))
+    if "phases" in subject:
+        return LAW.judge(subject, context, rule=rule)
+    early = msgspec.convert(subject, type=Early)
+    runs = EarlyRuns(early, context, rule)
+    names = tuple(file_name(TEXT.id, early.title, part) for part in ("distance", "metric"))
+    findings, used = [], 0
+    for decided in early.decisions():
+        found, n = judged(runs, decided, _decision(early, decided), subject, context, names[0])
+        findings.append(found)
+        used = max(used, n)
+    if not used:
+        return Judged(tuple(findings))
+    findings.append(final_metric(runs, used, subject, names[1]))
+    return Judged(tuple(findings), figures(runs, used, (names[0], names[1])))
+
+
+def _decision(early: Early, decided: str) -> str:
+    return f"{TEXT.id}/{early.title}/{decided}"
+
+
+CLAIM = Claim(text=TEXT, plan=plan, judge=judge)

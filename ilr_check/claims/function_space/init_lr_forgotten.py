@@ -1,0 +1,100 @@
+"""A large and a small first LR end alike, at one weight decay, given the time."""
+
+from __future__ import annotations
+
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingLaw
+from ilr_check.claims.function_space.trainings.functions import Course, Phase
+from ilr_check.claims.settings.nets import REFERENCE
+from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
+from ilr_check.evidence import ClaimText
+from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
+
+TEXT = ClaimText(
+    id="init-lr-forgotten",
+    title="A large and a small first LR end alike, given time",
+    statement=(
+        "At one weight decay, runs whose first LR was a hundredth as large end, a few 1/lambda_e steps after "
+        "both came to one last LR, at the same distribution of predictions and the same held-out loss; "
+        "another last LR ends at another."
+    ),
+    equation="P(label | x), held-out loss = f(λₑ of the last phase) after ≫ 1/λₑ steps",
+    source=(
+        "Li, Lyu, Arora 2020, figure of the initial LR 100 times smaller; why a large LR comes first: "
+        "reviewer 2, point 11"
+    ),
+    kind="statistical",
+    chapter="function-space",
+    groups=("function-space",),
+    rivals=("four times the last LR",),
+    meaning=(
+        "The first LR left a trace that the last phase did not wash out: too little time, a decay that acts "
+        "otherwise than lr * weight_decay, or a basin that noise does not leave."
+    ),
+    blind=(
+        "how long it takes (function-mixing-time, relaxation-rate); what a net stopped earlier has, where a "
+        "large first LR may well be better; whatever changes all populations alike."
+    ),
+)
+
+LR = 0.5
+LEVEL = 1.6e-2
+"""lambda_e of the last phase; the weight decay is LEVEL / LR all along."""
+LENGTH = 5.0
+"""Steps of the last phase times lambda_e: e^-5 of the old direction is left, e^-20 of the old gamma."""
+FIRST_STEPS = 60
+"""Ten times 1/lambda_e of the large LR, so that its noise has acted in full; of the small LR a tenth of
+1/lambda_e, so that a stopped run would be far from where the others are."""
+
+PLANNED = {"probabilities": (0.11, 0.4), "loss": (0.17, 0.28)}
+"""Beyond the largest sd (0.090, 0.162) and below the smallest effect (0.436, 0.302) of 128 runs of another
+seed on digits."""
+
+
+def contest(title: str, net: NetSpec, data: DataSpec) -> Contest:
+    """First LR ten times the last, the last from the start, and a tenth of it; the control's last is four."""
+
+    def course(name: str, first: float, last: float = 1.0) -> Course:
+        decay = LEVEL / LR
+        return Course(
+            name=name,
+            phases=(
+                Phase(steps=FIRST_STEPS, lr=first * LR, weight_decay=decay),
+                Phase(steps=round(LENGTH / LEVEL), lr=last * LR, weight_decay=decay),
+            ),
+        )
+
+    return Contest(
+        title=title,
+        net=net,
+        data=data,
+        reference=course("large LR first", 10.0),
+        others=(course("the last LR from the start", 1.0), course("small LR first", 0.1)),
+        control=course("four times the last LR", 10.0, 4.0),
+        planned=PLANNED,
+    )
+
+
+def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
+    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
+    found = [contest("digits, first LR", REFERENCE, SplitDigitsSpec(label_noise=0.5))]
+    if profile != "quick":
+        layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
+        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
+        found.append(contest("LayerNorm net, teacher and student, first LR", layer, data))
+    return tuple(found)
+
+
+LAW = ForgettingLaw(
+    text=TEXT,
+    contests=contests,
+    quantities=("probabilities", "loss"),
+    control_words="four times the last LR",
+    caption=(
+        "How far each population is from the one with the large LR first, as a distribution of labels over "
+        "runs, while the last phase goes on: one LR and one weight decay for all. Unbiased: equal "
+        "populations scatter about 0. The control's last LR is four times as large."
+    ),
+)
+
+CLAIM = LAW.claim()

@@ -1,0 +1,142 @@
+"""The laws of equilibrium for every norm: batch, layer, instance, group, RMS, and norms of weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
+from ilr_check.claims.mean_field.trainings.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
+from ilr_check.data import DigitsSpec, TangentNoise
+from ilr_check.evidence import ClaimText
+from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec
+
+TEXT = ClaimText(
+    id="other-norms",
+    title="Any norm will do",
+    statement=(
+        "BatchNorm, LayerNorm, InstanceNorm, GroupNorm, RMSNorm and WeightNorm obey the same laws, each for "
+        "its own invariant groups: the rotation per step is arccos(1 - lambda_e) and the effective LR "
+        "sqrt(2 lambda_e)/G. So does WeightNorm with injected gradient noise."
+    ),
+    equation="cos θ* = 1 − ηλ,  effLR* · G / √(2λₑ) = 1",
+    source="Li, Lyu, Arora 2020, section 5; reviewers' questions on other norms and on WeightNorm with noise",
+    kind="statistical",
+    chapter="function-space",
+    groups=("function-space",),
+    rivals=("half of the decay", "twice the decay"),
+    meaning="The law stands or falls with scale invariance: a norm breaks it, or decay is off.",
+    blind=(
+        "how well the nets classify: theory says nothing of a gap between one norm and another, nor whether "
+        "noise closes it. A gradient that is wrong in the noise-reference runs too."
+    ),
+)
+
+NORMS: tuple[tuple[str, NormSpec], ...] = (
+    ("batch", NormSpec(kind="batch")),
+    ("layer", NormSpec(kind="layer")),
+    ("group", NormSpec(kind="group", groups=4)),
+    ("rms", NormSpec(kind="rms")),
+    ("weight_norm", NormSpec(kind="weight_norm")),
+)
+LEVEL = Level(lr=0.5, weight_decay=0.032)
+NOISE = 2.0
+"""Its square is the trace of the injected noise; G^2 of the BatchNorm net at ``LEVEL`` is 4.05."""
+
+NORM_CHANGE = 0.05
+"""How much log r may change over the window, as in angular-update."""
+
+
+def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
+    """GroupNorm, and WeightNorm with noise, in ``quick``; beyond, all norms and InstanceNorm on images."""
+    data = DigitsSpec(label_noise=0.5)
+    nets: list[tuple[str, NetSpec, TangentNoise | None]] = [
+        (name, MLPSpec(inputs=64, widths=(24,), classes=10, norm=norm), None) for name, norm in NORMS
+    ]
+    nets.append(("weight_norm and noise", nets[-1][1], TangentNoise(size=NOISE)))
+    if profile == "quick":
+        nets = [net for net in nets if net[0] in ("group", "weight_norm and noise")]
+    else:
+        images = CNNSpec(
+            image=(1, 8, 8), channels=(6, 8), strides=(2, 1), classes=10, norm=NormSpec(kind="instance")
+        )
+        nets.append(("instance, on images", images, None))
+    return [
+        Equilibrium(
+            title=name,
+            net=net,
+            data=data,
+            levels=(LEVEL,) if profile == "quick" else (LEVEL, Level(lr=0.1, weight_decay=0.16)),
+            noise=noise,
+            burn_in=2.0,
+            window=4.0,
+            planned_sd=0.05,
+        )
+        for name, net, noise in nets
+    ]
+
+
+def judges_norms(experiment: Equilibrium) -> bool:
+    """Whether the effective LR is judged and not the rotation alone.
+
+    Without noise of its own WeightNorm has a gradient whose size differs by a factor of two from run to run,
+    so that other runs predict it too badly for any decision.
+    """
+    return experiment.net.norm.kind != "weight_norm" or experiment.noise is not None
+
+
+def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:
+    """Of the angle, then of the effective LR, level by level, [n, points]."""
+    angles = [
+        0.5 * (runs.window("judged", level, tensors, n).log_cosine / np.log(level.cosine) - 1.0)
+        for level in runs.experiment.levels
+    ]
+    columns = [np.stack(angles, axis=1)]
+    if judges_norms(runs.experiment):
+        columns.append(norm_deviations(runs, tensors, n))
+    return np.concatenate(columns, axis=1)
+
+
+def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
+    """What another decay would do to the angles and to the norms."""
+
+    def under(factor: float) -> list[float]:
+        angles = [
+            0.5 * (math.log1p(-factor * x.intrinsic_lr) / math.log1p(-x.intrinsic_lr) - 1.0)
+            for x in experiment.levels
+        ]
+        norms = [norm_rival(1.0, 1.0 / factor) for _ in experiment.levels]
+        return [*angles, *(norms if judges_norms(experiment) else ())]
+
+    return {"half of the decay": under(0.5), "twice the decay": under(2.0)}
+
+
+def corrections(experiment: Equilibrium) -> tuple[float, str]:
+    """Those of angular-update and of equilibrium-effective-lr; the larger one stands for both."""
+    finite, _ = finite_lambda(experiment)
+    change = 0.5 * NORM_CHANGE / experiment.window
+    return max(finite, change), "finite lambda_e (2 lambda_e) and change of the norm over the window"
+
+
+def points(experiment: Equilibrium) -> tuple[float, ...]:
+    """The columns by number: angles, then norms."""
+    return tuple(1.0 + i for i in range(len(experiment.levels) * (2 if judges_norms(experiment) else 1)))
+
+
+LAW = LevelLaw(
+    text=TEXT,
+    experiments=experiments,
+    deviations=deviations,
+    points=points,
+    rivals=rivals,
+    corrections=corrections,
+    tolerance=0.04,
+    estimand="rotation per step and effective LR over theory, less 1",
+    x_label="rotation (first half), then effective LR (second half), a point a level",
+    caption="Rotation over arccos(1 - lambda_e) and effective LR over sqrt(2 lambda_e)/G for one norm.",
+)
+CLAIM = LAW.claim()

@@ -1,0 +1,1 @@
+"""Trainings that several function-space claims read."""

@@ -1,0 +1,1 @@
+"""Claims about norms, effective LRs and rotations: one module a claim."""

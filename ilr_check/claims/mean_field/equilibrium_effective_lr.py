@@ -1,0 +1,118 @@
+"""At equilibrium the effective LR is sqrt(2 lambda_e) over the gradient's size on the unit sphere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
+from ilr_check.claims.mean_field.trainings.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
+from ilr_check.claims.settings.nets import NARROW
+from ilr_check.claims.settings.subjects import CLEAN, DIGITS, Subject, subjects
+from ilr_check.data import DigitsSpec, TangentNoise
+from ilr_check.evidence import ClaimText
+
+TEXT = ClaimText(
+    id="equilibrium-effective-lr",
+    title="The effective LR of equilibrium",
+    statement=(
+        "After a time of order 1/lambda_e the effective LR lr/||w||^2 is sqrt(2 lambda_e)/G, G^2 the mean "
+        "squared gradient on the unit sphere, whatever lr and weight decay make up lambda_e."
+    ),
+    equation="effLR* · G / √(2λₑ) = 1",
+    source="Li, Lyu, Arora 2020, section 5; in discrete time ‖w‖⁴ = ηG²/(λ(2 − ηλ))",
+    kind="statistical",
+    chapter="mean-field",
+    groups=("mean-field",),
+    rivals=("exponent 1", "exponent 1/3", "without the 2"),
+    meaning=(
+        "Weight decay and gradient do not balance as lr and weight_decay say: the decay is off by a factor, "
+        "or scales with lr by another power; a factor 2 in the decay shows as sqrt(2)."
+    ),
+    blind=(
+        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
+        "not predicted."
+    ),
+)
+
+
+TOWARDS_ZERO = (0.064, 0.02, 0.0064, 0.002, 0.00064)
+"""Weight decays of the sequence, at lr 0.5: the lowest takes 19 000 steps."""
+
+
+def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
+    """The reference net at three levels of lambda_e; others too beyond ``quick``."""
+    beside = ("MNIST CNN", "GroupNorm, batch 256", "LayerNorm, batch 4")
+    found = [
+        Equilibrium(levels=_levels(s, profile), **s._asdict())
+        for s in subjects(TEXT.id, profile, seed, beside=beside)
+    ]
+    if profile != "quick":
+        towards = tuple(Level(lr=0.5, weight_decay=wd) for wd in TOWARDS_ZERO)
+        # Time means over 4 / lambda_e differ little from run to run: 0.025 at most in a pilot of 32 runs.
+        found += [
+            Equilibrium(
+                levels=towards,
+                planned_sd=0.04,
+                looks=(32, 64, 128),
+                **s._replace(title=f"{s.title}, lambda_e towards 0")._asdict(),
+            )
+            for s in (DIGITS, CLEAN)
+        ]
+        # The premise of the raw exponent 1/2, noise of constant trace; every level starts at its norm.
+        found.append(
+            Equilibrium(
+                title="control: digits, noise of constant trace, lambda_e towards 0",
+                net=NARROW,
+                data=DigitsSpec(),
+                levels=towards,
+                noise=TangentNoise(size=10.0),
+                initial_norm=math.sqrt(10.0),
+                planned_sd=0.02,
+                looks=(32, 64),
+            )
+        )
+    return found
+
+
+def _levels(subject: Subject, profile: Profile) -> tuple[Level, ...]:
+    decays: tuple[float, ...] = (0.004, 0.008, 0.016, 0.032)
+    if profile == "quick":
+        decays = decays[1:]
+    elif subject.slow:
+        decays = decays[2:]
+    elif subject.batch_size < 8:
+        # Time means over 4 / lambda_e steps take out how batches differ; at 0.032 they leave 7 % to 256 runs.
+        decays = (0.002, 0.004)
+    return tuple(Level(lr=0.5, weight_decay=wd) for wd in decays)
+
+
+def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
+    """gamma = r^4 / lr^2 under each rival, against (2 lambda_e)^-1 G^2."""
+    levels = [level.intrinsic_lr for level in experiment.levels]
+    gammas = {
+        "exponent 1": [(2.0 * x) ** -2.0 for x in levels],
+        "exponent 1/3": [(2.0 * x) ** (-2.0 / 3.0) for x in levels],
+        "without the 2": [1.0 / x for x in levels],
+    }
+    return {
+        name: [norm_rival(1.0 / (2.0 * x), gamma) for x, gamma in zip(levels, values, strict=True)]
+        for name, values in gammas.items()
+    }
+
+
+LAW = LevelLaw(
+    text=TEXT,
+    experiments=experiments,
+    deviations=norm_deviations,
+    points=lambda experiment: tuple(level.intrinsic_lr for level in experiment.levels),
+    rivals=rivals,
+    corrections=finite_lambda,
+    tolerance=0.03,
+    estimand="effective LR / (sqrt(1 - a^2) / G of other runs), less 1, at every level",
+    x_label="lambda_e",
+    caption="The effective LR at equilibrium over sqrt(2 lambda_e)/G, with G measured on other runs.",
+    limit_rivals={"without the 2": -0.5},
+)
+CLAIM = LAW.claim()

@@ -1,0 +1,61 @@
+"""The norm follows d gamma/dt = -4 lambda_e gamma + 2 G^2 through warm-up, drop and decay of the LR."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.settings.subjects import CLEAN, subjects
+from ilr_check.evidence import ClaimText
+
+TEXT = ClaimText(
+    id="gamma-ode",
+    title="The norm is predicted from the noise alone",
+    statement=(
+        "Given the squared unit-sphere gradients of other runs, the norm's recursion predicts every run's "
+        "norm through warm-up, a drop and a linear decay of the LR."
+    ),
+    equation="dγ/dt = −4λₑγ + 2G²,  γ = ‖w‖⁴/η²",
+    source="Li, Lyu, Arora 2020, Theorem 5.1; in discrete time and for any schedule",
+    kind="statistical",
+    chapter="mean-field",
+    groups=("mean-field",),
+    rivals=("rate 2 lambda_e", "rate 8 lambda_e"),
+    meaning=(
+        "The norm is not driven by weight decay and gradient noise at the rates that lr and wd of each step "
+        "set: a schedule reaches one of the two terms only, or the decay has another power of lr."
+    ),
+    blind=(
+        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
+        "not predicted."
+    ),
+)
+
+_PHASES = (
+    Phase(steps=300, start=0.0, end=1.0),
+    Phase(steps=300),
+    Phase(steps=900, start=0.2, end=0.2),
+    Phase(steps=500, start=0.2, end=0.0),
+)
+
+
+def courses(profile: Profile, seed: int) -> list[Course]:
+    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
+    through = partial(Course, phases=_PHASES)
+    found = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "BatchNorm, batch 128"))
+    if profile != "quick":
+        found += (CLEAN,)
+    return [through(**s._asdict()) for s in found]
+
+
+LAW = CourseLaw(
+    text=TEXT,
+    courses=courses,
+    rivals=lambda course: (course.log_ideal(0.5), course.log_ideal(2.0)),
+    caption=(
+        "Warm-up, a drop by 5 and a linear decay to 0. The line is what the gradient noise of other runs "
+        "makes of the norm, by its recursion."
+    ),
+)
+CLAIM = LAW.claim()

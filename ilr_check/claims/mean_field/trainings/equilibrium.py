@@ -1,0 +1,235 @@
+"""Trainings at constant settings that forget the start, then measure norm, noise and rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Context
+from ilr_check.claims.populations import Population
+from ilr_check.data import DataSpec, TangentNoise
+from ilr_check.nets.specs import NetSpec
+from ilr_check.optim.modelled import MODELLED
+from ilr_check.optim.rules import Rule
+from ilr_check.optim.sgd import UpdateRule
+from ilr_check.seeds import derive
+from ilr_check.theory.momentum import (
+    heavy_ball_cosine,
+    heavy_ball_gain,
+    intrinsic_lr,
+    nesterov_cosine,
+    nesterov_gain,
+)
+from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.trace import GroupTrace, Trace
+
+Array = NDArray[np.float64]
+Role = Literal["judged", "noise reference"]
+RuleName = Literal["sgd", "heavy-ball", "nesterov", "adamw", "nadamw", "lion", "adam", "rmsprop", "muon"]
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Constant hyper-parameters of one optimizer, ``rule``, of those that the fleet models."""
+
+    lr: float
+    weight_decay: float
+    rule: RuleName = "sgd"
+    momentum: float = 0.0
+    dampening: float = 0.0
+    hyper: dict[str, float] = {}
+    """What the rule has beyond, such as beta1."""
+    memory_rate: float = 0.0
+    """lambda_e where it is not lr * weight_decay / (1 - momentum); 0 where it is."""
+
+    def __hash__(self) -> int:
+        return hash(msgspec.json.encode(self))
+
+    @property
+    def intrinsic_lr(self) -> float:
+        """lambda_e, by which the norm forgets: lr * weight_decay, over 1 - momentum."""
+        if self.memory_rate:
+            return self.memory_rate
+        return float(intrinsic_lr(self.lr, self.weight_decay, self.momentum, self.dampening))
+
+    @property
+    def gain(self) -> float:
+        """r^4 at equilibrium over the squared unit-sphere gradient."""
+        if self.rule == "nesterov":
+            return float(nesterov_gain(self.lr, self.weight_decay, self.momentum))
+        return float(heavy_ball_gain(self.lr, self.weight_decay, self.momentum, self.dampening))
+
+    @property
+    def cosine(self) -> float:
+        """E<w, w'> / E r^2 at equilibrium."""
+        if self.rule == "nesterov":
+            return float(nesterov_cosine(self.lr, self.weight_decay, self.momentum))
+        return float(heavy_ball_cosine(self.lr, self.weight_decay, self.momentum, self.dampening))
+
+    def words(self) -> str:
+        """The level in a few words."""
+        momentum = f", momentum {self.momentum:g} ({self.rule})" if self.momentum else ""
+        rule = "" if self.rule == "sgd" or self.momentum else f" ({self.rule})"
+        return f"lr {self.lr:g}, wd {self.weight_decay:g}{momentum}{rule}"
+
+
+class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At each level ``burn_in / lambda_e`` steps to forget the start, then ``window / lambda_e`` to measure.
+
+    ``initial_norm`` is the initial norm of every tensor at a gain of 1; it follows gain^(1/4) over the
+    levels,
+    so that every level starts at about the same multiple of its equilibrium; ``initial_norms`` sets it
+    outright, level by level. ``planned_sd`` is the run-to-run standard deviation of the judged deviations
+    that the design has to cope with, checked before any training.
+    """
+
+    title: str
+    net: NetSpec
+    data: DataSpec
+    levels: tuple[Level, ...]
+    burn_in: float = 2.0
+    window: float = 4.0
+    batch_size: int = 32
+    initial_norm: float = 1.0
+    initial_norms: tuple[float, ...] = ()
+    noise: TangentNoise | None = None
+    planned_sd: float | None = 0.08
+    looks: tuple[int, ...] = (64, 128, 256)
+
+    def burn_steps(self, level: Level) -> int:
+        """Steps before the window."""
+        return round(self.burn_in / level.intrinsic_lr)
+
+    def window_steps(self, level: Level) -> int:
+        """Steps of the window."""
+        return round(self.window / level.intrinsic_lr)
+
+    def norm_at(self, level: Level) -> float:
+        """Initial norm of every tensor at this level."""
+        if self.initial_norms:
+            return self.initial_norms[self.levels.index(level)]
+        return float(self.initial_norm * level.gain**0.25)
+
+    def steps(self, level: Level) -> int:
+        """Steps of a training at this level."""
+        return self.burn_steps(level) + self.window_steps(level)
+
+
+class EquilibriumRuns:
+    """The judged runs at every level and the noise references of their noise, trained as they are asked for.
+
+    ``rules`` are replaced where a test plants a defect.
+    """
+
+    def __init__(
+        self,
+        experiment: Equilibrium,
+        context: Context,
+        *,
+        rules: Mapping[str, UpdateRule | Rule] | None = None,
+        populations: int = 2,
+    ) -> None:
+        self.experiment, self._context = experiment, context
+        self._rules = {**MODELLED, **(rules or {})}
+        self._total = populations * experiment.looks[0] * sum(experiment.steps(x) for x in experiment.levels)
+        self._done = 0.0
+        self._fleets: dict[str, Fleet] = {}
+        self._populations: dict[tuple[Role, Level], Population] = {}
+
+    def streams(self, level: Level, n: int, measure: Callable[[Sequence[int]], Array]) -> Array:
+        """``measure`` of ``n`` seeds that no run has: what is measured of an optimizer without a net."""
+        return measure([derive(self._context.seed, "stream", level.words(), i) for i in range(n)])
+
+    def window(self, role: Role, level: Level, tensors: tuple[str, ...], n: int) -> Window:
+        """What ``n`` runs at a level measured of a group after the start was forgotten."""
+        parts = [trace.group(tensors) for trace in self._population(role, level).take(n)]
+        return Window(parts, self.experiment.burn_steps(level), n)
+
+    def _population(self, role: Role, level: Level) -> Population:
+        key = (role, level)
+        if key not in self._populations:
+            self._populations[key] = Population(
+                f"{role} {level.words()}", self._context.seed, lambda seeds: self._train(level, seeds)
+            )
+        return self._populations[key]
+
+    def _train(self, level: Level, seeds: Sequence[int]) -> Trace:
+        experiment, steps, done = self.experiment, self.experiment.steps(level), self._done
+        self._done += len(seeds) * steps / self._total
+        width = self._done - done
+        if level.rule not in self._fleets:
+            self._fleets[level.rule] = Fleet(
+                experiment.net,
+                experiment.data,
+                batch_size=experiment.batch_size,
+                rule=self._rules[level.rule],
+                noise=experiment.noise,
+                device=self._context.device,
+                expected_run_steps=self._total,
+            )
+        return self._fleets[level.rule].train(
+            Runs(
+                seeds=seeds,
+                lr=level.lr,
+                weight_decay=level.weight_decay,
+                momentum=level.momentum,
+                dampening=level.dampening,
+                hyper=level.hyper,
+                initial_norm=experiment.norm_at(level),
+            ),
+            steps,
+            progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),
+        )
+
+
+@dataclass(frozen=True)
+class Window:
+    """Time means of single runs over the window, each [n]."""
+
+    parts: list[GroupTrace]
+    start: int
+    n: int
+
+    @property
+    def fourth_power(self) -> Array:
+        """Mean of r^4."""
+        return self._mean(lambda part: part.norm2**2)
+
+    @property
+    def norm2(self) -> Array:
+        """Mean of r^2."""
+        return self._mean(lambda part: part.norm2)
+
+    @property
+    def inner(self) -> Array:
+        """Mean of <w, w'>."""
+        return self._mean(lambda part: part.inner)
+
+    @property
+    def log_norm(self) -> Array:
+        """Mean of log r."""
+        return self._mean(lambda part: 0.5 * np.log(part.norm2))
+
+    @property
+    def growth(self) -> Array:
+        """log(r_T / r_0), from the first step of the window to its last."""
+        means = [0.5 * np.log(part.norm2[-1] / part.norm2[self.start]) for part in self.parts]
+        return np.asarray(np.concatenate(means)[: self.n])
+
+    @property
+    def unit_grad2(self) -> Array:
+        """Mean of the squared gradient on the unit sphere."""
+        return self._mean(lambda part: part.unit_grad2)
+
+    @property
+    def log_cosine(self) -> Array:
+        """Mean of log cos of the rotation per step."""
+        return self._mean(lambda part: -0.5 * np.log1p(part.tangent**2))
+
+    def _mean(self, read: Any) -> Array:
+        means = [read(part)[self.start :].mean(axis=0) for part in self.parts]
+        return np.asarray(np.concatenate(means)[: self.n])

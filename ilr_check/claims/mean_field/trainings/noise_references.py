@@ -1,0 +1,188 @@
+"""Judged runs and the noise references of their noise: what a training, whatever its schedule, says of
+one group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Context
+from ilr_check.claims.mean_field.trainings.transfer import predicted_from
+from ilr_check.claims.populations import Population
+from ilr_check.data import DataSpec, TangentNoise
+from ilr_check.nets.specs import NetSpec
+from ilr_check.optim.rules import Rule
+from ilr_check.optim.sgd import UpdateRule
+from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.trace import GroupTrace, Trace
+
+Array = NDArray[np.float64]
+
+
+class Training(Protocol):
+    """What the runs of a population share; lr and weight decay are data, one value a step."""
+
+    @property
+    def net(self) -> NetSpec: ...
+    @property
+    def data(self) -> DataSpec: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def initial_norm(self) -> float:
+        """Initial norm of every tensor, the same in all runs: a prediction needs nothing of theirs."""
+        ...
+
+    @property
+    def noise(self) -> TangentNoise | None: ...
+    @property
+    def looks(self) -> tuple[int, ...]: ...
+    @property
+    def steps(self) -> int: ...
+    def schedule(self) -> Array:
+        """The LR at each step."""
+        ...
+
+    def decays(self) -> Array:
+        """The weight decay at each step."""
+        ...
+
+    def grid(self) -> NDArray[np.intp]:
+        """Steps at which curves are compared."""
+        ...
+
+
+AnyTraining = TypeVar("AnyTraining", bound=Training)
+
+
+class TrainingSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every specified training has: net, data, the size of its populations.
+
+    With ``noise`` the run is the control of constant trace. ``planned_sd`` is the run-to-run standard
+    deviation of the judged quantity that the design has to cope with, checked before any training: at the
+    worst point of the curve the nets here have 0.03 to 0.09, the control 0.003 to 0.01.
+    """
+
+    title: str
+    net: NetSpec
+    data: DataSpec
+    lr: float = 0.5
+    batch_size: int = 32
+    noise: TangentNoise | None = None
+    planned_sd: float | None = 0.08
+    looks: tuple[int, ...] = (64, 128, 256)
+
+
+class TransferRuns(Generic[AnyTraining]):
+    """The judged runs of a training and the noise references of their noise, trained as they are asked for.
+
+    ``hyper`` is what the rule has beyond lr and weight decay. ``noise_references`` and ``rule`` are
+    replaced where a
+    test plants a defect.
+    """
+
+    def __init__(
+        self,
+        training: AnyTraining,
+        context: Context,
+        *,
+        rule: UpdateRule | Rule,
+        hyper: Mapping[str, float] | None = None,
+        noise_references: AnyTraining | None = None,
+        lanes: int | None = None,
+    ) -> None:
+        self.training = training
+        populations = 1 if training.noise else 2
+        self._fleet = Fleet(
+            training.net,
+            training.data,
+            batch_size=training.batch_size,
+            rule=rule,
+            noise=training.noise,
+            device=context.device,
+            lanes=lanes,
+            expected_run_steps=populations * training.looks[0] * training.steps,
+        )
+        self._context = context
+        self._hyper = dict(hyper or {})
+        self._share = 1.0 / populations
+        self._started = 0
+        self.judged = Population("judged", context.seed, lambda seeds: self._train(training, seeds))
+        self.noise_reference = Population(
+            "noise reference", context.seed, lambda seeds: self._train(noise_references or training, seeds)
+        )
+
+    def _train(self, training: AnyTraining, seeds: Sequence[int]) -> Trace:
+        done = self._started * self._share
+        self._started += 1
+        return self._fleet.train(
+            Runs(
+                seeds=seeds,
+                lr=training.schedule()[:, None],
+                weight_decay=training.decays()[:, None],
+                initial_norm=training.initial_norm,
+                hyper=self._hyper,
+            ),
+            training.steps,
+            progress=lambda fraction: self._context.progress(min(1.0, done + fraction * self._share)),
+        )
+
+
+@dataclass(frozen=True)
+class TransferReadings(Generic[AnyTraining]):
+    """What the runs of a training say about one invariant group; n is always the number of runs used."""
+
+    runs: TransferRuns[AnyTraining]
+    tensors: tuple[str, ...]
+    _cache: dict[int, tuple[Array, Array]] = field(default_factory=dict)
+
+    @property
+    def training(self) -> AnyTraining:
+        """The experiment."""
+        return self.runs.training
+
+    def traces(self, n: int) -> list[GroupTrace]:
+        """The whole traces of the judged runs, part by part."""
+        return [trace.group(self.tensors) for trace in self.runs.judged.take(n)]
+
+    def log_effective_lr(self, n: int) -> Array:
+        """log of lr / r^2 at the grid, [n, points]; the grid must leave out steps at which lr is 0."""
+        grid = self.training.grid()
+        return np.asarray(np.log(self.training.schedule()[grid]) - np.log(self._norm2(n, grid)))
+
+    def log_predicted(self, n: int) -> Array:
+        """log effective LR at the grid from the mean noise of n noise references, [points]."""
+        grid = self.training.grid()
+        return np.asarray(np.log(self.training.schedule()[grid]) - 0.5 * np.log(self._predicted(n)[0]))
+
+    def deviations(self, n: int) -> Array:
+        """(1 - r^4 / predicted r^4) / 2 at the grid, one independent row a pair of runs, [n, points].
+
+        To first order log(effective LR / prediction). Taken of r^4, which is lr^2 gamma and linear in the
+        noise, so that its mean over runs follows the mean noise; the mean of a logarithm would not, by half
+        the variance between runs.
+        """
+        predicted, pseudo = self._predicted(n)
+        return np.asarray(0.5 * (pseudo - self._norm2(n, self.training.grid()) ** 2) / predicted)
+
+    def _norm2(self, n: int, at: NDArray[np.intp]) -> Array:
+        return self.runs.judged.gather(n, lambda trace: trace.group(self.tensors).norm2[at]).T
+
+    def _predicted(self, n: int) -> tuple[Array, Array]:
+        """r^4 at the grid from the noise references' noise: prediction [points] and its pseudo-values [n,
+        points]."""
+        if n not in self._cache:
+            training, grid = self.training, self.training.grid()
+            self._cache[n] = predicted_from(
+                self.runs.noise_reference.gather(n, lambda trace: trace.group(self.tensors).unit_grad2),
+                training.schedule(),
+                training.decays(),
+                training.initial_norm**2 * len(self.tensors),
+                lambda path: path[grid] ** 2,
+            )
+        return self._cache[n]

@@ -1,0 +1,154 @@
+"""What is decided about a net under noise of a given tail index: designs, margins and data of three parts.
+
+Corrections, planned deviations and the levels of rivals are those of the scalar recursion at the very
+settings of the experiment, so that nothing in a design comes from trainings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.mean_field.trainings.tail_recursion import PATHS, median_squared_length, predicted
+from ilr_check.claims.mean_field.trainings.tailed import Tailed, TailedRuns
+from ilr_check.evidence.records import Form
+from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival, SlopeEquivalence
+from ilr_check.theory.heavy_tails import effective_lr_exponent
+
+Array = NDArray[np.float64]
+
+LINEAR, TYPICAL = "gamma linear in the squared gradient", "every step rotates as a typical one"
+
+TOLERANCE = 0.05
+"""What we tolerate beyond the derived corrections, in exponents and in relative deviations."""
+
+OWN_SHARE = 0.03
+"""The net's own squared gradient over ``size`` squared: more than this, and nothing is decided."""
+
+SPREAD = 1.25
+"""Room in the planned deviations for runs that scatter more than paths of the recursion; before any run."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the decisions about a group: its design at a share of the budget, and its data of n runs."""
+
+    name: str
+    form: Form
+    design: Callable[[Tailed, float], Design]
+    data: Callable[[TailedRuns, tuple[str, ...], int], Any]
+
+
+def slope_design(tailed: Tailed, alpha: float) -> Design:
+    """The exponent over the levels, in the limit of small lambda_e; the recursion says how far these are."""
+    theory = effective_lr_exponent(tailed.noise.tail)
+    logs, moved = (np.log(predicted(tailed, own=own).effective_lr[:-1]) for own in (0.0, OWN_SHARE))
+    x = np.log(tailed.intrinsic_lrs[:-1])
+    contrast = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    return SlopeEquivalence(
+        estimand="slope of log effective LR against log lambda_e",
+        theory=theory,
+        levels=tailed.intrinsic_lrs[:-1],
+        sd=SPREAD * float(logs.std(axis=1).max()),
+        **_about_exponent(tailed, contrast @ logs, contrast @ moved),
+        looks=tailed.looks,
+        false_fail=alpha,
+    )
+
+
+def slope_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> list[Array]:
+    """Mean effective LR of each run at each level."""
+    return [runs.effective_lr(level, tensors, n) for level in range(len(runs.tailed.decays))]
+
+
+def end_design(tailed: Tailed, alpha: float) -> Design:
+    """The exponent in k of where the effective LR ends after lr -> lr / k."""
+    ends, moved = (
+        -np.log(found[-1] / found[0]) / math.log(tailed.factor)
+        for found in (predicted(tailed, own=own).effective_lr for own in (0.0, OWN_SHARE))
+    )
+    return MeanEquivalence(
+        estimand=f"log(effective LR before / long after lr -> lr/{tailed.factor:g}) / log {tailed.factor:g}",
+        theory=effective_lr_exponent(tailed.noise.tail),
+        sd=SPREAD * float(ends.std()),
+        **_about_exponent(tailed, ends, moved),
+        looks=tailed.looks,
+        false_fail=alpha,
+    )
+
+
+def end_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> Array:
+    """The exponent that each run shows."""
+    before, after = (runs.effective_lr(stage, tensors, n) for stage in (0, len(runs.tailed.decays)))
+    return np.asarray(np.log(before / after) / math.log(runs.tailed.factor))
+
+
+def level_design(tailed: Tailed, alpha: float) -> Design:
+    """Effective LR over the recursion's, and log cos over log(1 - lambda_e): means over the stages."""
+    paths, moved = predicted(tailed), predicted(tailed, own=OWN_SHARE)
+    levels = (paths.effective_lr / paths.means[:, None]).mean(axis=0)
+    rotations = paths.rotation.mean(axis=0)
+    # A path of the recursion has E log cos = log a but for what of its start is left after the burn.
+    own, start = abs(float((moved.means / paths.means).mean()) - 1.0), abs(float(rotations.mean()) - 1.0)
+    error = 3.0 * float(max(levels.std(), rotations.std())) / math.sqrt(PATHS)
+    room = TOLERANCE + max(own, start) + error
+    lambdas = np.array(tailed.intrinsic_lrs)
+    typical = median_squared_length(tailed.noise) * paths.square.mean(axis=1) / (-2.0 * np.log1p(-lambdas))
+    rivals = [Rival(name=TYPICAL, expected=(0.0, float(typical.mean()) - 1.0))]
+    if tailed.noise.tail < 2.0:
+        # Beyond a tail of 2 it is the law itself in the limit of small lambda_e.
+        linear = predicted(tailed, "linear").means / paths.means
+        rivals.append(Rival(name=LINEAR, expected=(float(linear.mean()) - 1.0, 0.0)))
+    return CurveEquivalence(
+        estimand="effective LR / the recursion's, then log cos / log(1 - lr*wd), less 1, over the stages",
+        points=2,
+        margin=(-room, room),
+        margin_reason=(
+            f"the larger of a gradient of the net's own that is {OWN_SHARE} of size squared {own:.3f} and "
+            f"what is left of the start {start:.3f}, + error of {PATHS} paths {error:.3f} + tolerance "
+            f"{TOLERANCE}"
+        ),
+        rivals=tuple(rivals),
+        sd=SPREAD * float(max(levels.std(), rotations.std())),
+        looks=tailed.looks,
+        false_fail=alpha,
+    )
+
+
+def level_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> Array:
+    """Mean deviations over the stages of each run, [n, 2]; runs of different stages are independent."""
+    means = predicted(runs.tailed).means
+    levels = [runs.effective_lr(stage, tensors, n) / mean for stage, mean in enumerate(means)]
+    rotations = [runs.rotation(stage, tensors, n) for stage in range(len(means))]
+    return np.stack([np.mean(levels, axis=0), np.mean(rotations, axis=0)], axis=1) - 1.0
+
+
+PARTS = (
+    Part("exponent", "raw", slope_design, slope_data),
+    Part("end of the drop", "raw", end_design, end_data),
+    Part("level and rotation", "transfer", level_design, level_data),
+)
+
+
+def _about_exponent(tailed: Tailed, values: Array, moved: Array) -> dict[str, Any]:
+    """Margin and rivals of an exponent; ``values`` are what paths of the recursion show at these settings."""
+    tail, theory = tailed.noise.tail, effective_lr_exponent(tailed.noise.tail)
+    finite, own = abs(float(values.mean()) - theory), abs(float((moved - values).mean()))
+    error = 3.0 * float(values.std()) / math.sqrt(PATHS)
+    room = TOLERANCE + finite + own + error
+    others = {"1/2": 0.5, "1/alpha^2": tail**-2} if tail < 2.0 else {"1/alpha": 1.0 / tail}
+    others |= {"1": 1.0, "0": 0.0}
+    return {
+        "margin": (theory - room, theory + room),
+        "margin_reason": (
+            f"finite lambda_e and window {finite:.3f} (the recursion shows {float(values.mean()):.3f} "
+            f"here) and a gradient of the net's own that is {OWN_SHARE} of size squared {own:.3f}, both by "
+            f"the recursion, + error of {PATHS} paths {error:.3f} + tolerance {TOLERANCE}"
+        ),
+        "rivals": tuple(Rival(name=f"exponent {name}", expected=value) for name, value in others.items()),
+    }

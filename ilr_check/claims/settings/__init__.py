@@ -1,0 +1,1 @@
+"""Nets, data and hyper-parameters that claims are judged on."""
