@@ -47,7 +47,7 @@ QUESTION = Question(
         "sgd.direction_speed",
         "descent.first_crossing",
         "descent.free_growth",
-        "descent.edge_at_burst",
+        "descent.edge_at_spike",
         "descent.edge_is_soft",
         "descent.noise_that_holds_below_the_edge",
     ),

@@ -1,11 +1,12 @@
-"""Closed forms of the theory: numbers in, numbers out; knows no net.
+"""Closed forms of the theory. Functions take numbers and return numbers; they know nothing of nets.
 
-One function per equation, with its source in the docstring. Sources: LLA20 is Li, Lyu and Arora, "Reconciling
-Modern Deep Learning with Traditional Optimization Analyses: The Intrinsic Learning Rate" (NeurIPS 2020);
-LA20 is Li and Arora, "An Exponential Learning Rate Schedule for Deep Learning" (ICLR 2020).
+There is one function per equation, and its docstring names the source. LLA20 is Li, Lyu and Arora,
+"Reconciling Modern Deep Learning with Traditional Optimization Analyses: The Intrinsic Learning Rate"
+(NeurIPS 2020). LA20 is Li and Arora, "An Exponential Learning Rate Schedule for Deep Learning" (ICLR 2020).
 
-Symbols, here and nowhere else: ``eta`` learning rate, ``lam`` weight decay, ``a = 1 - eta lam``,
-``lambda_e = eta lam`` intrinsic learning rate, ``r = ||w||``, ``G2 = E||g||^2 r^2`` mean squared gradient on
-the unit sphere, ``gamma = r^4 / eta^2``, effective learning rate ``eta / r^2 = gamma^(-1/2)``.
-Time is in steps.
+These symbols are used in this package only: ``eta`` is the learning rate, ``lam`` the weight decay, ``a = 1 -
+eta lam``, and ``lambda_e = eta lam`` the intrinsic learning rate. ``r = ||w||`` is the norm of the weights,
+``G2 = E||g||^2 r^2`` the mean squared gradient on the unit sphere, and ``gamma = r^4 / eta^2``. The effective
+learning rate is ``eta / r^2 = gamma^(-1/2)``. A prime marks the value after one step. Time is counted in
+steps.
 """

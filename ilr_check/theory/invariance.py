@@ -1,4 +1,4 @@
-"""Consequences of L(cw) = L(w) for derivatives (LLA20, section 2): by which power of c each one scales."""
+"""The powers of c by which derivatives scale if L(cw) = L(w) (LLA20, section 2)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ HESSIAN_DEGREE = -2
 """H(cw) = c^-2 H(w)."""
 
 COVARIANCE_DEGREE = -2
-"""Sigma(cw) = c^-2 Sigma(w), Sigma the covariance of minibatch gradients, quadratic in them."""
+"""Sigma(cw) = c^-2 Sigma(w) for the covariance Sigma of minibatch gradients, which is quadratic in them."""
 
 
 def euler_sum(degree: int, value: float) -> float:
-    """<grad f(w), w> = degree f(w) for f(cw) = c^degree f(w) (Euler).
+    """Return <grad f(w), w> = degree f(w), which holds if f(cw) = c^degree f(w) (Euler's theorem).
 
-    With f = L it is gradient orthogonality; with f(w) = <v, grad L(w)>, of degree -1, it is <v, H w> =
-    -<v, grad L>, for every v: H w = -grad L.
+    With f = L it says that the gradient is orthogonal to the weights. With f(w) = <v, grad L(w)>, which has
+    degree -1, it says <v, H w> = -<v, grad L> for every v, that is H w = -grad L.
     """
     return degree * value

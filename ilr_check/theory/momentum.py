@@ -1,8 +1,9 @@
 """Equilibrium of SGD with momentum on a scale-invariant loss: norm and rotation per step.
 
-The norm presumes gradients that are uncorrelated with the past (noise dominates the mean gradient) and a
-constant G^2; the rotation of heavy ball needs stationarity only. In torch's form: the buffer starts at the
-whole gradient, dampening tau multiplies what is added to it afterwards, eta stands outside the buffer.
+The formulas of the norm presume a constant G^2 and gradients that are uncorrelated with the past, so that
+noise dominates the mean gradient. The rotation of heavy ball needs stationarity only. The form is that of
+torch: the buffer starts as the whole gradient, the dampening tau multiplies what is added to it afterwards,
+and eta stands outside the buffer.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ Array = NDArray[np.float64]
 
 
 def intrinsic_lr(eta: ArrayLike, lam: ArrayLike, mu: ArrayLike, tau: ArrayLike = 0.0) -> Array:
-    """lambda_e = (1 - tau) eta lam / (1 - mu), which sets the time constants (LLA20 for mu = 0)."""
+    """Return lambda_e = (1 - tau) eta lam / (1 - mu), which sets the time constants (LLA20 for mu = 0)."""
     return np.asarray((1.0 - np.asarray(tau)) * np.asarray(eta) * np.asarray(lam) / (1.0 - np.asarray(mu)))
 
 
 def heavy_ball_gain(eta: ArrayLike, lam: ArrayLike, mu: ArrayLike, tau: ArrayLike = 0.0) -> Array:
-    """r^4 / G^2 at equilibrium: h / (lam (1 - mu) (2 - h lam / (1 + mu))), h = (1 - tau) eta.
+    """Return r^4 / G^2 at equilibrium: h / (lam (1 - mu) (2 - h lam / (1 + mu))) with h = (1 - tau) eta.
 
-    From x' = (1 + mu - h lam) x - mu x_before - h g and its stationary second moments (Wan et al. 2021,
-    Theorem 1, at tau = 0); plain SGD at mu = tau = 0.
+    It follows from the stationary second moments of x' = (1 + mu - h lam) x - mu x_before - h g (Wan et al.
+    2021, Theorem 1, at tau = 0). mu = tau = 0 gives plain SGD.
     """
     h = (1.0 - np.asarray(tau, dtype=np.float64)) * np.asarray(eta)
     mu, lam = np.asarray(mu, dtype=np.float64), np.asarray(lam, dtype=np.float64)
@@ -30,25 +31,25 @@ def heavy_ball_gain(eta: ArrayLike, lam: ArrayLike, mu: ArrayLike, tau: ArrayLik
 
 
 def heavy_ball_cosine(eta: ArrayLike, lam: ArrayLike, mu: ArrayLike, tau: ArrayLike = 0.0) -> Array:
-    """E<w, w'> / E r^2 = 1 - h lam / (1 + mu) at equilibrium, whatever the noise.
+    """Return E<w, w'> / E r^2 = 1 - h lam / (1 + mu) at equilibrium, with h = (1 - tau) eta, for any noise.
 
-    It is the mean of <w', w> = (1 + mu - h lam) r^2 - mu <w, w_before>; exact for plain SGD too.
+    It is the mean of <w', w> = (1 + mu - h lam) r^2 - mu <w, w_before>, and it is exact for plain SGD too.
     """
     h = (1.0 - np.asarray(tau, dtype=np.float64)) * np.asarray(eta)
     return np.asarray(1.0 - h * np.asarray(lam) / (1.0 + np.asarray(mu)))
 
 
 def nesterov_gain(eta: ArrayLike, lam: ArrayLike, mu: ArrayLike) -> Array:
-    """r^4 / G^2 at equilibrium for Nesterov's form.
+    """Return r^4 / G^2 at equilibrium for Nesterov's form.
 
-    x' = A1 x - A2 x_before - eta (1 + mu) g + eta mu g_before with A1 = (1 + mu) a, A2 = mu a is an
-    ARMA(2, 1) process; this is its stationary second moment over that of g.
+    x' = A1 x - A2 x_before - eta (1 + mu) g + eta mu g_before with A1 = (1 + mu) a and A2 = mu a is an
+    ARMA(2, 1) process. The result is its stationary second moment over that of g.
     """
     return _nesterov(eta, lam, mu)[0]
 
 
 def nesterov_cosine(eta: ArrayLike, lam: ArrayLike, mu: ArrayLike) -> Array:
-    """E<w, w'> / E r^2 at equilibrium for Nesterov's form, under the assumptions of its norm."""
+    """Return E<w, w'> / E r^2 at equilibrium for Nesterov's form, under the assumptions of its norm."""
     return _nesterov(eta, lam, mu)[1]
 
 
@@ -56,8 +57,8 @@ def _nesterov(eta: ArrayLike, lam: ArrayLike, mu: ArrayLike) -> tuple[Array, Arr
     eta, lam, mu = (np.asarray(v, dtype=np.float64) for v in (eta, lam, mu))
     a = 1.0 - eta * lam
     a1, a2, b0, b1 = (1.0 + mu) * a, mu * a, eta * (1.0 + mu), eta * mu
-    # Yule-Walker of x' = a1 x - a2 y - b0 g + b1 g_before: E<x', x> (1 + a2) = a1 R - b0 b1, where
-    # <g_before, x> = -b0 in the units of G^2 / R.
+    # Yule-Walker equations of x' = a1 x - a2 y - b0 g + b1 g_before: E<x', x> (1 + a2) = a1 R - b0 b1,
+    # because <g_before, x> = -b0 in the units of G^2 / R.
     noise = b0**2 + b1**2 - 2.0 * b0 * b1 * a1 + 2.0 * a1 * a2 * b0 * b1 / (1.0 + a2)
     gain = noise / (1.0 - a1**2 - a2**2 + 2.0 * a1**2 * a2 / (1.0 + a2))
     return np.asarray(gain), np.asarray((a1 - b0 * b1 / gain) / (1.0 + a2))

@@ -31,8 +31,8 @@ def test_near_the_edge_the_rise_is_a_square() -> None:
 
 
 @pytest.mark.parametrize("rise", [0.5, 5.0, 36.0])
-def test_the_edge_at_the_burst_inverts_the_rise(rise: float) -> None:
-    reached = descent.edge_at_burst(0.01, rise)
+def test_the_edge_at_the_loss_spike_inverts_the_rise(rise: float) -> None:
+    reached = descent.edge_at_spike(0.01, rise)
     assert float(descent.rise_above_the_edge(0.01, reached)) == pytest.approx(rise, rel=1e-9)
 
 

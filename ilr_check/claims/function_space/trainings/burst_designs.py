@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ilr_check.claims.function_space.trainings.bursts import MARK, Bursting
 from ilr_check.stats import MeanEquivalence, Rival, SlopeEquivalence
 from ilr_check.stats.design import Design
-from ilr_check.theory.descent import edge_at_burst
+from ilr_check.theory.descent import edge_at_spike
 
 GROWTH_TOLERANCE = 0.1
 """Tolerated in the growth between bursts; a gradient of a quarter of the norm's balance takes 1/16 of it."""
@@ -102,7 +102,7 @@ def _growth(bursting: Bursting, alpha: float) -> Design:
 
 def _edge_at_bursts(bursting: Bursting, alpha: float) -> Design:
     at = min(bursting.edge_levels)
-    expected, highest = (math.log(edge_at_burst(at, rise)) for rise in (RISE, RISE_MOST))
+    expected, highest = (math.log(edge_at_spike(at, rise)) for rise in (RISE, RISE_MOST))
     return MeanEquivalence(
         estimand=f"log(Phi lambda_max / 2) where a burst begins, lambda_e = {at:g}",
         theory=expected,
