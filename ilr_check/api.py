@@ -16,12 +16,12 @@ from ilr_check.data import cifar
 from ilr_check.engine import CostPredicted, Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
+from ilr_check.gate.cases import parametrize_with_laws
 from ilr_check.gate.fingerprint import Fingerprint
-from ilr_check.gate.judging import check_optimizer, subject_of
-from ilr_check.gate.measuring import measure
-from ilr_check.gate.parametrizing import parametrize_with_laws
+from ilr_check.gate.judge import check_optimizer, subject_of
+from ilr_check.gate.measurement import measure
+from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.result import GateResult
-from ilr_check.gate.surroundings import Watch
 from ilr_check.reporting import write_report
 from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads

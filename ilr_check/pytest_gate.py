@@ -11,12 +11,12 @@ import msgspec
 
 from ilr_check.evidence import Figure, Record
 from ilr_check.evidence.gate import Finding
-from ilr_check.gate import judging
-from ilr_check.gate.assembling import command_of
+from ilr_check.gate import judge
+from ilr_check.gate.cases import LawCase
 from ilr_check.gate.law import GateLaw
 from ilr_check.gate.laws import training_laws
-from ilr_check.gate.parametrizing import LawCase
-from ilr_check.gate.request import GateRequest
+from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.report import command_of
 from ilr_check.gate.subject import Subject
 from ilr_check.pytest_verdicts import WORST_FIRST
 
@@ -31,7 +31,7 @@ class SessionGate:
     def __init__(self, target: Target, settings: PluginSettings) -> None:
         self._target, self._settings = target, settings
         self.profile = "quick" if settings.profile == "quick" else "standard"
-        self.laws: tuple[GateLaw, ...] = judging.planned("exact", self.profile)
+        self.laws: tuple[GateLaw, ...] = judge.planned("exact", self.profile)
 
     @cached_property
     def subject(self) -> Subject:
@@ -69,7 +69,7 @@ class SessionGate:
 
     @cached_property
     def _found(self) -> tuple[Subject, str]:
-        subject, note = judging.subject_of(
+        subject, note = judge.subject_of(
             self._target.factory, contract=self._settings.contract, args=self._target.args
         )
         return replace(subject, name=self._settings.optimizer), note

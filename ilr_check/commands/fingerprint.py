@@ -27,8 +27,8 @@ def fingerprint(target: str, args: tuple[str, ...], names: str, json_file: Path 
 
     from ilr_check.evidence import atomic
     from ilr_check.gate.fingerprint import Fingerprint
-    from ilr_check.gate.isolation import TargetRefusedError, judge_isolated
-    from ilr_check.gate.request import GateRequest
+    from ilr_check.gate.process.isolation import TargetRefusedError, judge_isolated
+    from ilr_check.gate.process.request import GateRequest
 
     if json_file is not None and json_file != STANDARD_OUTPUT:
         atomic.demand_writable(json_file)

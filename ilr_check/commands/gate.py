@@ -107,8 +107,8 @@ def gate(
     as factory(params, **hyper). It runs in a process of its own, with a time and a memory limit.
     """
     from ilr_check.evidence import atomic
-    from ilr_check.gate.assembling import Options, gate_report
-    from ilr_check.gate.request import Begun, Event, GateRequest, Started
+    from ilr_check.gate.process.request import Begun, Event, GateRequest, Started
+    from ilr_check.gate.report import Options, gate_report
     from ilr_check.reporting.gate_terminal import GateTerminal
 
     if update_baseline and baseline is None:

@@ -12,9 +12,9 @@ import msgspec
 
 from ilr_check.evidence import atomic
 from ilr_check.evidence.gate import Finding, Location
-from ilr_check.gate.noting import noted
-from ilr_check.gate.request import GateRequest
-from ilr_check.gate.steps_apart import BASELINE, REFERENCE, apart
+from ilr_check.gate.process.noting import noted
+from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE, apart
 
 SCHEMA = 1
 NOT_KEPT = (BASELINE.id, REFERENCE.id)

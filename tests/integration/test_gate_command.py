@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from ilr_check import cli
-from ilr_check.gate.assembling import command_of
 from ilr_check.gate.baseline import Baseline, baseline_of, changes_since, read_baseline, save_baseline
-from ilr_check.gate.expected import demand_known, read_expected, with_expected
-from ilr_check.gate.noting import noted
-from ilr_check.gate.request import GateRequest
-from ilr_check.gate.steps_apart import TOLERANCE, apart
+from ilr_check.gate.expected_failures import demand_known, read_expected, with_expected
+from ilr_check.gate.process.noting import noted
+from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.reference.same_steps import TOLERANCE, apart
+from ilr_check.gate.report import command_of
 
 OPTIMIZER = """
 import torch

@@ -12,8 +12,8 @@ import torch
 
 from ilr_check import check_optimizer
 from ilr_check.evidence import Finding
-from ilr_check.gate.isolation import TargetRefusedError, judge_isolated, last_frame
-from ilr_check.gate.request import GateRequest
+from ilr_check.gate.process.isolation import TargetRefusedError, judge_isolated, last_frame
+from ilr_check.gate.process.request import GateRequest
 
 FILE = Path(__file__).parent / "hostile_optimizers.py"
 ALONE = "leaves-the-world-alone"

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs, ratio_reading
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import last_step_deviation, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import last_step_deviation, walk
 
 ORDER = 30
 FIRST = 3
@@ -27,9 +27,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         hyper: dict[str, Any] = {**setting, "lr": LR}
         if subject.can_vary("weight_decay"):
             hyper["weight_decay"] = 0.0
-        walked = walk(subject, [start], [[gradient]] * FIRST, **hyper)
+        trajectory = record_trajectory(subject, [start], [[gradient]] * FIRST, **hyper)
         group = f"steps 1 to {FIRST}, {subject.words(setting)}"
-        yield compared(subject, walked, hyper, group=group)
+        yield compared(subject, trajectory, hyper, group=group)
     hyper = {**subject.settings[0], "lr": LR}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = 0.0

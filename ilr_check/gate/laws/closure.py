@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
-from ilr_check.gate.paths import difference, paths
+from ilr_check.gate.stimuli.paths import difference, paths
 from ilr_check.gate.subject import Subject
 
 ORDER = 7

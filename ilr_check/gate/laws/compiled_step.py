@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import Step, Trajectory, probing_gradients
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Step, Walk, probing_gradients
 
 STEPS = 4
 SHAPES = ((5,), (3, 4))
@@ -39,8 +39,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         compiled()  # type: ignore[no-untyped-call]
         steps.append(Step(hyper, row, before, [v.numpy() for v in trial.values()]))
     # torch keeps step counts in float32, and a graph corrects biases in it: 1 - 0.999 is then good to 6e-5.
-    walked = Walk(begun, starts, steps, ["float32"] * len(shapes))
-    yield compared(subject, walked, hyper, group="compiled", prefix="compiled: ")
+    trajectory = Trajectory(begun, starts, steps, ["float32"] * len(shapes))
+    yield compared(subject, trajectory, hyper, group="compiled", prefix="compiled: ")
 
 
 LAW = GateLaw(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
-from ilr_check.gate.paths import Path, difference, paths
+from ilr_check.gate.stimuli.paths import Path, difference, paths
 from ilr_check.gate.subject import Subject, Trial
 
 ORDER = 27

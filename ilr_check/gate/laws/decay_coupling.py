@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from ilr_check.evidence import Figure, Series
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import Trajectory, deviation, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Walk, deviation, walk
 from ilr_check.optim.contracts.contract import Contract
 
 ORDER = 11
@@ -39,16 +39,19 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     contract = subject.contract
     assert contract is not None
     start = circumstances.generator().uniform(0.5, 2.0, size=(2, 2))
-    walks: dict[tuple[float, float], Walk] = {}
+    trajectories: dict[tuple[float, float], Trajectory] = {}
     for lr in LRS:
         for wd in WEIGHT_DECAYS:
             if BASE in ((lr, wd), (lr, BASE[1]), (BASE[0], wd)):
-                walks[lr, wd] = walk(subject, [start], [[np.zeros((2, 2))]], lr=lr, weight_decay=wd)
+                trajectories[lr, wd] = record_trajectory(
+                    subject, [start], [[np.zeros((2, 2))]], lr=lr, weight_decay=wd
+                )
     at, worst = max(
-        ((pair, deviation(walked, contract)) for pair, walked in walks.items()), key=lambda x: x[1].ratio
+        ((pair, deviation(trajectory, contract)) for pair, trajectory in trajectories.items()),
+        key=lambda x: x[1].ratio,
     )
-    shares = {pair: _share(walked) for pair, walked in walks.items()}
-    reading = compared(subject, walks[at], {"lr": at[0], "weight_decay": at[1]}, group="zero gradient")
+    shares = {pair: _share(trajectory) for pair, trajectory in trajectories.items()}
+    reading = compared(subject, trajectories[at], {"lr": at[0], "weight_decay": at[1]}, group="zero gradient")
     if worst.ratio <= 1.0:
         return [reading]
     return [_with_powers(reading, shares, contract)]
@@ -81,8 +84,8 @@ def _with_powers(reading: Reading, shares: dict[tuple[float, float], float], con
     )
 
 
-def _share(walked: Walk) -> float:
-    step = walked.steps[0]
+def _share(trajectory: Trajectory) -> float:
+    step = trajectory.steps[0]
     return float(np.mean(1.0 - step.after[0] / step.before[0]))
 
 

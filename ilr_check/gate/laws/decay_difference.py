@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs_decay, ratio_reading
+from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import probing_gradients, walk
 from ilr_check.optim.contracts.contract import Decay
 from ilr_check.optim.contracts.running import ROUNDINGS, Array
 
@@ -41,7 +41,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     without: list[dict[str, Any]] = [{"lr": LR, "weight_decay": 0.0}] * (WARM + 1)
     decayed: list[dict[str, Any]] = [*without[:WARM], {"lr": LR, "weight_decay": WEIGHT_DECAY}]
     plain, other = (
-        walk(subject, [start], gradients, schedule=schedule, **schedule[0]) for schedule in (without, decayed)
+        record_trajectory(subject, [start], gradients, schedule=schedule, **schedule[0])
+        for schedule in (without, decayed)
     )
     before = plain.steps[-1].before[0]
     after, after_decayed = plain.steps[-1].after[0], other.steps[-1].after[0]

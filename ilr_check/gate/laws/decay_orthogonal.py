@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs_decay
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import walk
 
 ORDER = 13
 STEPS = 4
@@ -26,8 +26,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     pattern[2, 1], pattern[3, 0] = 1.0, -1.0
     gradients = [[pattern * rng.uniform(0.5, 2.0)] for _ in range(STEPS)]
     hyper: dict[str, Any] = {"lr": LR, "weight_decay": WEIGHT_DECAY}
-    walked = walk(subject, [start], gradients, **hyper)
-    yield compared(subject, walked, hyper, group="orthogonal", prefix="beside an orthogonal gradient, ")
+    trajectory = record_trajectory(subject, [start], gradients, **hyper)
+    yield compared(subject, trajectory, hyper, group="orthogonal", prefix="beside an orthogonal gradient, ")
 
 
 LAW = GateLaw(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs_decay, needs_schedule
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import walk
 
 ORDER = 12
 LRS = (0.3, 0.11, 0.11, 0.05, 0.17, 0.6)
@@ -32,8 +32,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         "both change": [{"lr": lr, "weight_decay": wd} for lr, wd in zip(LRS, WEIGHT_DECAYS, strict=True)],
     }
     for group, schedule in schedules.items():
-        walked = walk(subject, [start], zeros, schedule=schedule, **schedule[0])
-        yield compared(subject, walked, schedule[0], group=group)
+        trajectory = record_trajectory(subject, [start], zeros, schedule=schedule, **schedule[0])
+        yield compared(subject, trajectory, schedule[0], group=group)
 
 
 LAW = GateLaw(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs_decay
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import walk
 
 ORDER = 10
 STEPS = 5
@@ -23,8 +23,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     zeros = [[np.zeros((2, 3))]] * STEPS
     for setting in subject.settings:
         hyper: dict[str, Any] = {**setting, "lr": LR, "weight_decay": WEIGHT_DECAY}
-        walked = walk(subject, [start], zeros, **hyper)
-        yield compared(subject, walked, hyper, group=subject.words(setting), prefix="at zero gradient, ")
+        trajectory = record_trajectory(subject, [start], zeros, **hyper)
+        yield compared(subject, trajectory, hyper, group=subject.words(setting), prefix="at zero gradient, ")
 
 
 LAW = GateLaw(

@@ -9,8 +9,8 @@ import numpy as np
 
 from ilr_check.evidence import Margin, Measured
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.reference.trajectory import record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import walk
 
 ORDER = 5
 
@@ -23,8 +23,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     hyper: dict[str, Any] = {"lr": 0.01} if subject.can_vary("lr") else {}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = 0.0
-    walked = walk(subject, [start], [[gradient]] * 2, **hyper)
-    moved = walked.moved(0) + walked.moved(1)
+    trajectory = record_trajectory(subject, [start], [[gradient]] * 2, **hyper)
+    moved = trajectory.moved(0) + trajectory.moved(1)
     size = float(np.linalg.norm(moved) * np.linalg.norm(gradient))
     cosine = float(np.sum(moved * gradient)) / size if size else 0.0
     words = "uphill" if cosine > 0 else "nowhere" if size == 0 else "sideways"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import walk
 
 ORDER = 17
 STEPS = 4
@@ -45,8 +45,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         if subject.can_vary("weight_decay"):
             hyper["weight_decay"] = 0.0
         gradients = [[eps * decades * sign] for sign in signs]
-        walked = walk(subject, [start], gradients, **hyper)
-        yield compared(subject, walked, hyper, group=group, prefix="around eps, ")
+        trajectory = record_trajectory(subject, [start], gradients, **hyper)
+        yield compared(subject, trajectory, hyper, group=group, prefix="around eps, ")
 
 
 LAW = GateLaw(

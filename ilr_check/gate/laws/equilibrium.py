@@ -10,7 +10,15 @@ import torch
 
 from ilr_check.evidence import Margin, Measured, RivalOutcome
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
-from ilr_check.gate.noise_walks import FAMILIES, FLUCTUATION, WALKS, Array, Predict, Walks, walked
+from ilr_check.gate.stimuli.noise import (
+    FAMILIES,
+    FLUCTUATION,
+    RUNS,
+    Array,
+    NoiseTrajectories,
+    Predict,
+    noise_trajectories,
+)
 from ilr_check.gate.subject import Subject
 from ilr_check.seeds import derive
 
@@ -39,7 +47,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Independent walks a setting, decided once each; the error budget of 1e-3 is shared."""
+    """Independent runs a setting, decided once each; the error budget of 1e-3 is shared."""
     from ilr_check.stats import ErrorBudget
 
     assert subject.contract is not None
@@ -49,8 +57,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     alphas = ErrorBudget().plan(names)
     for i, hyper in enumerate(settings):
         seed = derive("gate", circumstances.law, circumstances.seed, i) % 2**63
-        walks = walked(subject, hyper, predict, DROP, torch.Generator().manual_seed(seed))
-        yield from _readings(subject, hyper, predict, walks, [alphas[n] for n in names[3 * i : 3 * i + 3]])
+        runs = noise_trajectories(subject, hyper, predict, DROP, torch.Generator().manual_seed(seed))
+        yield from _readings(subject, hyper, predict, runs, [alphas[n] for n in names[3 * i : 3 * i + 3]])
 
 
 def _settings(subject: Subject) -> list[dict[str, Any]]:
@@ -61,16 +69,16 @@ def _settings(subject: Subject) -> list[dict[str, Any]]:
 
 
 def _readings(
-    subject: Subject, hyper: dict[str, Any], predict: Predict, walks: Walks, alphas: list[float]
+    subject: Subject, hyper: dict[str, Any], predict: Predict, runs: NoiseTrajectories, alphas: list[float]
 ) -> Iterable[Reading]:
     assert subject.contract is not None
     dropped = {**hyper, "lr": hyper["lr"] / DROP}
     now, later = predict(hyper), predict(dropped)
     kept = {k: v for k, v in hyper.items() if k not in ("eps",)}
     words = ", ".join(f"{k}={v:g}" for k, v in kept.items())
-    norm = walks.log_norm - 0.5 * math.log(now.norm2)
-    turn = 0.5 * (walks.log_cosine / math.log(now.cosine) - 1.0)
-    recovery = walks.log_norm_after - 0.5 * math.log(later.norm2)
+    norm = runs.log_norm - 0.5 * math.log(now.norm2)
+    turn = 0.5 * (runs.log_cosine / math.log(now.cosine) - 1.0)
+    recovery = runs.log_norm_after - 0.5 * math.log(later.norm2)
     extra = FLUCTUATION[subject.contract.name] + 2.0 * hyper["lr"] * hyper["weight_decay"]
 
     def rivals(at: dict[str, Any], of_norm: bool) -> dict[str, float]:
@@ -88,7 +96,7 @@ def _readings(
         ("recovery", recovery, f"log(norm after lr/{DROP:g} / closed form)", rivals(dropped, True)),
     )
     for (what, values, quantity, others), alpha in zip(parts, alphas, strict=True):
-        yield _reading(f"{what}, {words}", quantity, values, others, extra, alpha, walks.steps)
+        yield _reading(f"{what}, {words}", quantity, values, others, extra, alpha, runs.steps)
 
 
 def _reading(
@@ -101,7 +109,7 @@ def _reading(
         estimand=quantity,
         margin=(-room, room),
         margin_reason=f"1 - beta2 and 2 lr wd: {extra:.3f}, + tolerance {TOLERANCE}",
-        looks=(WALKS,),
+        looks=(RUNS,),
         false_fail=alpha,
         rivals=tuple(Rival(name=name, expected=value) for name, value in others.items()),
         sd=0.02,
@@ -123,7 +131,7 @@ def _reading(
         measured=Measured(value=decision.estimate, low=decision.low, high=decision.high),
         expected=0.0,
         margin=Margin(low=-room, high=room),
-        message=f"{WALKS} walks settle at {measured:.4g} times theory; margin: {decision.margin_reason}",
+        message=f"{RUNS} runs settle at {measured:.4g} times theory; margin: {decision.margin_reason}",
         diagnosis=diagnosis,
         rivals=tuple(
             RivalOutcome(name=r.name, expected=r.expected, excluded=r.excluded) for r in decision.rivals

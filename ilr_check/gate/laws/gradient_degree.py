@@ -10,8 +10,8 @@ import numpy as np
 
 from ilr_check.evidence import Figure, Margin, Measured, RivalOutcome, Series
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import probing_gradients, walk
 
 ORDER = 15
 STEPS = 3
@@ -54,8 +54,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     sizes = []
     for power in POWERS:
         scaled = [[None if g is None else g * 2.0**power for g in row] for row in gradients]
-        walked = walk(subject, [start], scaled, **hyper)
-        sizes.append(float(np.linalg.norm(walked.steps[-1].after[0] - walked.starts[0])))
+        trajectory = record_trajectory(subject, [start], scaled, **hyper)
+        sizes.append(float(np.linalg.norm(trajectory.steps[-1].after[0] - trajectory.starts[0])))
     if min(sizes) == 0 or not all(math.isfinite(s) for s in sizes):
         yield Reading(
             group="degree",

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
-from ilr_check.gate.paths import Path, difference, paths
+from ilr_check.gate.stimuli.paths import Path, difference, paths
 from ilr_check.gate.subject import Subject
 
 ORDER = 8

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs, needs_schedule
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import Step, Trajectory, probing_gradients
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Step, Walk, probing_gradients
 
 ORDER = 25
 STEPS, LATE = 4, 2
@@ -65,8 +65,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     for i, words in enumerate(("first group", "second group", "group added after two steps")):
         hyper = {k: v for k, v in GROUPS[i].items() if k in own}
         read = subject.read(optimizer, group=i)
-        walked = Walk({**read, **hyper}, [starts[i]], steps[i], ["float64"])
-        yield compared(subject, walked, hyper, group=words, prefix=f"{words}: ")
+        trajectory = Trajectory({**read, **hyper}, [starts[i]], steps[i], ["float64"])
+        yield compared(subject, trajectory, hyper, group=words, prefix=f"{words}: ")
 
 
 def _options(subject: Subject) -> Mapping[str, Any]:

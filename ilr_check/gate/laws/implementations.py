@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import (
+    Step,
+    Trajectory,
+    deviation,
+    probing_gradients,
+    record_trajectory,
+)
 from ilr_check.gate.subject import Subject, SubjectError
-from ilr_check.gate.walk import Step, Walk, deviation, probing_gradients, walk
 
 ORDER = 22
 SHAPES = ((5,), (3, 4), (2, 2, 3))
@@ -44,15 +50,15 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         switched = subject.with_switches(**arguments)
         sign = -1.0 if "maximize" in arguments else 1.0
         handed = [[None if g is None else sign * g for g in row] for row in gradients]
-        walked = walk(switched, starts, handed, schedule=schedule, **hyper)
-        reading = compared(switched, _negated(walked, sign), hyper, group=name, prefix=f"{name}: ")
-        if reading.verdict == "violated" and sign < 0 and deviation(walked, contract).ratio <= 1.0:
+        trajectory = record_trajectory(switched, starts, handed, schedule=schedule, **hyper)
+        reading = compared(switched, _negated(trajectory, sign), hyper, group=name, prefix=f"{name}: ")
+        if reading.verdict == "violated" and sign < 0 and deviation(trajectory, contract).ratio <= 1.0:
             reading = dataclasses.replace(reading, diagnosis=f"{name}: maximize is ignored, so it descends")
         yield reading
     if _takes_tensor_lr(subject):
         lr = torch.tensor(LRS[0], dtype=torch.float64)
-        walked = walk(subject, starts, gradients, schedule=schedule, **{**hyper, "lr": lr})
-        yield compared(subject, walked, hyper, group="tensor lr", prefix="lr as a tensor: ")
+        trajectory = record_trajectory(subject, starts, gradients, schedule=schedule, **{**hyper, "lr": lr})
+        yield compared(subject, trajectory, hyper, group="tensor lr", prefix="lr as a tensor: ")
 
 
 def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
@@ -78,15 +84,15 @@ def _takes_tensor_lr(subject: Subject) -> bool:
     return subject.taken is not None and isinstance(subject.factory, type)
 
 
-def _negated(walked: Walk, sign: float) -> Walk:
+def _negated(trajectory: Trajectory, sign: float) -> Trajectory:
     """The walk as the textbook sees it: maximize climbs, so its gradients count as negated."""
     if sign > 0:
-        return walked
+        return trajectory
     steps = [
         Step(s.hyper, [None if g is None else np.asarray(-g) for g in s.gradients], s.before, s.after)
-        for s in walked.steps
+        for s in trajectory.steps
     ]
-    return Walk(walked.hyper, walked.starts, steps, walked.dtypes)
+    return Trajectory(trajectory.hyper, trajectory.starts, steps, trajectory.dtypes)
 
 
 LAW = GateLaw(

@@ -10,8 +10,8 @@ import torch
 
 from ilr_check.evidence import Margin, Measured
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.process.surroundings import Change, Watch
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.surroundings import Change, Watch
 
 ORDER = 1
 STEPS = 3

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import probing_gradients, walk
+from ilr_check.optim.contracts.reference import UNIT
 from ilr_check.optim.contracts.running import Array
-from ilr_check.optim.contracts.textbook import UNIT
 
 ORDER = 29
 STEPS = 4
@@ -36,8 +36,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         drawn = probing_gradients(contract, rng, [shape], STEPS)
         # float16 has no gradients below 6e-8, and squares of those below 2.4e-4 are zero in it.
         gradients = [[_moderate(g) for g in row] for row in drawn]
-        walked = walk(subject, [start], gradients, dtype=dtype, **{**hyper, **_eps(subject, dtype)})
-        yield compared(subject, walked, hyper, group=f"steps in {dtype}", prefix=f"in {dtype} weights, ")
+        trajectory = record_trajectory(
+            subject, [start], gradients, dtype=dtype, **{**hyper, **_eps(subject, dtype)}
+        )
+        yield compared(subject, trajectory, hyper, group=f"steps in {dtype}", prefix=f"in {dtype} weights, ")
         if decays and contract.decay_for(subject.declared).where in ("before", "after"):
             yield from _quiet(subject, dtype)
 
@@ -74,8 +76,8 @@ def _quiet(subject: Subject, dtype: str) -> Iterable[Reading]:
         lr = 0.25
         weight_decay = (strength / lr**decay.lr_power / abs(decay.factor)) ** (1.0 / decay.wd_power)
         hyper: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay, **_eps(subject, dtype)}
-        walked = walk(subject, [start], zeros, dtype=dtype, **hyper)
-        lost = 1.0 - float(walked.steps[-1].after[0].mean())
+        trajectory = record_trajectory(subject, [start], zeros, dtype=dtype, **hyper)
+        lost = 1.0 - float(trajectory.steps[-1].after[0].mean())
         meant = 1.0 - (1.0 - strength) ** QUIET_STEPS
         if words == "visible":
             # Each step rounds weights below 1 by at most half a spacing u, of a loss of 16 u a step and more

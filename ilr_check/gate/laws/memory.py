@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ilr_check.evidence import Figure, Series
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs, with_figure
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import walk
 
 ORDER = 16
 STEPS = 8
@@ -30,10 +30,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             hyper["weight_decay"] = 0.0
         for at, words in ((0, "first"), (2, "third")):
             gradients = [[gradient if t == at else 0.0 * gradient] for t in range(STEPS)]
-            walked = walk(subject, [start], gradients, schedule=schedule, **hyper)
+            trajectory = record_trajectory(subject, [start], gradients, schedule=schedule, **hyper)
             group = f"gradient at the {words} step, {subject.words(setting)}"
-            reading = compared(subject, walked, hyper, group=group, prefix="after one gradient, ")
-            response = np.array([np.abs(walked.moved(t)).max() / LRS[t] for t in range(STEPS)])
+            reading = compared(subject, trajectory, hyper, group=group, prefix="after one gradient, ")
+            response = np.array([np.abs(trajectory.moved(t)).max() / LRS[t] for t in range(STEPS)])
             figure = Figure(
                 name="memory",
                 title=f"Impulse response, {group}",

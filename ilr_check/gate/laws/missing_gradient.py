@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
-from ilr_check.gate.paths import difference, rates
+from ilr_check.gate.reference.trajectory import probing_gradients
+from ilr_check.gate.stimuli.paths import difference, rates
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import probing_gradients
 
 ORDER = 6
 

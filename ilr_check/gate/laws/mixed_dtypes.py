@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.laws.implementations import offered
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Walk, deviation, probing_gradients, walk
-from ilr_check.optim.contracts.contract import Contract, Slip
+from ilr_check.optim.contracts.contract import Contract, Mutation
 
 ORDER = 23
 STEPS = 3
@@ -38,10 +38,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         gradients = probing_gradients(contract, rng, shapes, STEPS)
         for way, arguments in ways.items():
             switched = subject.with_switches(**arguments)
-            walked = walk(switched, starts, gradients, dtype=dtypes, **hyper)
-            reading = compared(switched, walked, hyper, group=f"{mix}, {way}", prefix=f"{mix}, {way}: ")
+            trajectory = record_trajectory(switched, starts, gradients, dtype=dtypes, **hyper)
+            reading = compared(switched, trajectory, hyper, group=f"{mix}, {way}", prefix=f"{mix}, {way}: ")
             if reading.verdict == "violated":
-                reading = _named(reading, walked, contract, way, len(set(dtypes)))
+                reading = _named(reading, trajectory, contract, way, len(set(dtypes)))
             yield reading
 
 
@@ -54,10 +54,10 @@ def _applies(subject: Subject) -> str:
     return needs("lr")(subject) or ("" if promised(subject) else "it is not made for float32 weights")
 
 
-def _named(reading: Reading, walked: Walk, contract: Contract, way: str, count: int) -> Reading:
+def _named(reading: Reading, trajectory: Trajectory, contract: Contract, way: str, count: int) -> Reading:
     """Decay once per dtype is the known defect of this corner."""
-    repeated = Slip(sentence="", repeat=count)
-    if deviation(walked, contract, repeated).ratio <= 1.0:
+    repeated = Mutation(sentence="", repeat=count)
+    if deviation(trajectory, contract, repeated).ratio <= 1.0:
         path = "the" if way == "default" else f"the {way}"
         return replace(
             reading, diagnosis=f"{path} path decays once per dtype group: {count} times with {count} dtypes"

@@ -11,8 +11,8 @@ import torch
 
 from ilr_check.evidence import Margin, Measured
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.trajectory import Trajectory, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Walk, probing_gradients, walk
 from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.running import Array
 from ilr_check.optim.symmetry import Power
@@ -102,7 +102,7 @@ def _scaled(
     gradients: list[list[Any]],
     k: int,
     **changed: int,
-) -> Walk:
+) -> Trajectory:
     powers = {**_powers(subject, contract, setting), **changed}
     hyper: dict[str, Any] = {**setting, "lr": LR}
     if subject.can_vary("weight_decay"):
@@ -125,8 +125,8 @@ def _scaled(
         schedule.append(rates)
     scaled = [[g * 2.0**-k for g in row] for row in gradients]
     if not subject.can_schedule("lr"):
-        return walk(subject, [start * 2.0**k], scaled, **base)
-    return walk(subject, [start * 2.0**k], scaled, schedule=schedule, **base)
+        return record_trajectory(subject, [start * 2.0**k], scaled, **base)
+    return record_trajectory(subject, [start * 2.0**k], scaled, schedule=schedule, **base)
 
 
 def _plain(powers: Mapping[str, Power]) -> dict[str, int]:
@@ -156,7 +156,7 @@ def _guess(
     setting: Mapping[str, Any],
     start: Array,
     gradients: list[list[Any]],
-    one: Walk,
+    one: Trajectory,
     k: int,
 ) -> str:
     """Another power that would make the paths agree."""

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import Step, Trajectory, probing_gradients
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Step, Walk, probing_gradients
 
 ORDER = 28
 STEPS = 6
@@ -70,8 +70,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                     scheduler.step(1.0)
                 else:
                     scheduler.step()
-        walked = Walk(begun, [start], steps, ["float64"])
-        yield compared(subject, walked, hyper, group=name, prefix=f"under {name}: ")
+        trajectory = Trajectory(begun, [start], steps, ["float64"])
+        yield compared(subject, trajectory, hyper, group=name, prefix=f"under {name}: ")
 
 
 LAW = GateLaw(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import probing_gradients, walk
 
 ORDER = 24
 STEPS = 2
@@ -44,7 +44,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         starts = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
         gradients = probing_gradients(contract, rng, shapes, STEPS)
         try:
-            walked = walk(subject, starts, gradients, transposed=LAYOUTS.get(case, ""), **hyper)
+            trajectory = record_trajectory(
+                subject, starts, gradients, transposed=LAYOUTS.get(case, ""), **hyper
+            )
         except Exception as error:
             words = f"{type(error).__name__}: {' '.join(str(error).split())}"
             yield Reading(
@@ -54,7 +56,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 diagnosis=f"{case}: the step fails with {words}",
             )
             continue
-        yield compared(subject, walked, hyper, group=case, prefix=f"{case}: ")
+        yield compared(subject, trajectory, hyper, group=case, prefix=f"{case}: ")
 
 
 LAW = GateLaw(

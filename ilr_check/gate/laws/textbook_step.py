@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.comparing import compared
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.reference.comparison import compared
+from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import probing_gradients, walk
 
 ORDER = 20
 STEPS = 7
@@ -32,8 +32,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         if not subject.can_vary("weight_decay"):
             schedule = [{"lr": s["lr"]} for s in schedule]
         hyper: dict[str, Any] = {**setting, **schedule[0]}
-        walked = walk(subject, starts, gradients, schedule=schedule, **hyper)
-        yield compared(subject, walked, hyper, group=subject.words(setting))
+        trajectory = record_trajectory(subject, starts, gradients, schedule=schedule, **hyper)
+        yield compared(subject, trajectory, hyper, group=subject.words(setting))
     yield corners(subject, circumstances)
 
 
@@ -52,8 +52,10 @@ def corners(subject: Subject, circumstances: Circumstances) -> Reading:
     hyper: dict[str, Any] = {"lr": 0.1}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = 0.3
-    walked = walk(subject, starts, gradients, **hyper)
-    return compared(subject, walked, hyper, group="corners of size", prefix="gradients from 1e-9 to 1e4: ")
+    trajectory = record_trajectory(subject, starts, gradients, **hyper)
+    return compared(
+        subject, trajectory, hyper, group="corners of size", prefix="gradients from 1e-9 to 1e4: "
+    )
 
 
 LAW = GateLaw(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
-from ilr_check.gate.paths import paths
+from ilr_check.gate.stimuli.paths import paths
 from ilr_check.gate.subject import Subject
 
 ORDER = 9

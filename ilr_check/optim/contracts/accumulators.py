@@ -9,9 +9,9 @@ from ilr_check.optim.contracts.contract import (
     NO_DECAY,
     Contract,
     Hyper,
+    Mutation,
     Name,
     Number,
-    Slip,
     State,
 )
 from ilr_check.optim.symmetry import Symmetry
@@ -90,13 +90,15 @@ RMSPROP = Contract(
     symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1}),
     momentum="buffer of normalised gradients, b' = momentum*b + g/(sqrt(v)+eps)",
     settings=({}, {"momentum": 0.9}, {"centered": True, "momentum": 0.8}, {"alpha": 0.9, "eps": 1e-2}),
-    slips=(
-        Slip(sentence="eps stands inside the root, sqrt(v + eps)", hyper={"eps_place": "inside"}),
-        Slip(sentence="eps has no effect", hyper={"eps": 0.0}),
-        Slip(sentence="lr is inside the momentum buffer", hyper={"lr_place": "inside"}),
-        Slip(sentence="momentum has no effect", hyper={"momentum": 0.0}),
-        Slip(sentence="centered has no effect", hyper={"centered": False}),
-        Slip(sentence="the mean gradient is subtracted although centered is off", hyper={"centered": True}),
+    mutations=(
+        Mutation(sentence="eps stands inside the root, sqrt(v + eps)", hyper={"eps_place": "inside"}),
+        Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
+        Mutation(sentence="lr is inside the momentum buffer", hyper={"lr_place": "inside"}),
+        Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
+        Mutation(sentence="centered has no effect", hyper={"centered": False}),
+        Mutation(
+            sentence="the mean gradient is subtracted although centered is off", hyper={"centered": True}
+        ),
     ),
     variations={"eps_place": ("outside", "inside"), "lr_place": ("outside", "inside")},
 )
@@ -117,12 +119,14 @@ ADAGRAD = Contract(
     symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1, "initial_accumulator_value": -2}),
     momentum="none",
     settings=({}, {"lr_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-2}),
-    slips=(
-        Slip(sentence="eps stands inside the root, sqrt(sum + eps)", hyper={"eps_place": "inside"}),
-        Slip(sentence="eps has no effect", hyper={"eps": 0.0}),
-        Slip(sentence="lr_decay has no effect", hyper={"lr_decay": 0.0}),
-        Slip(sentence="lr_decay counts from the wrong step: t for t-1", shift=1),
-        Slip(sentence="initial_accumulator_value has no effect", hyper={"initial_accumulator_value": 0.0}),
+    mutations=(
+        Mutation(sentence="eps stands inside the root, sqrt(sum + eps)", hyper={"eps_place": "inside"}),
+        Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
+        Mutation(sentence="lr_decay has no effect", hyper={"lr_decay": 0.0}),
+        Mutation(sentence="lr_decay counts from the wrong step: t for t-1", shift=1),
+        Mutation(
+            sentence="initial_accumulator_value has no effect", hyper={"initial_accumulator_value": 0.0}
+        ),
     ),
     variations={"eps_place": ("outside", "inside")},
 )
@@ -142,7 +146,7 @@ ADADELTA = Contract(
     symmetry=Symmetry(arguments={"lr": 2, "weight_decay": -2, "eps": -2}),
     momentum="none",
     settings=({}, {"rho": 0.7, "eps": 1e-2}),
-    slips=(Slip(sentence="eps has no effect", hyper={"eps": 0.0}),),
+    mutations=(Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),),
 )
 RPROP = Contract(
     name="rprop",
@@ -161,9 +165,9 @@ RPROP = Contract(
     symmetry=Symmetry(arguments={"lr": 1, "step_min": 1, "step_max": 1}),
     momentum="a step size of its own for each entry",
     settings=({}, {"etaminus": 0.4, "etaplus": 1.5}),
-    slips=(
-        Slip(sentence="etaplus has no effect", hyper={"etaplus": 1.0}),
-        Slip(sentence="etaminus has no effect", hyper={"etaminus": 1.0}),
+    mutations=(
+        Mutation(sentence="etaplus has no effect", hyper={"etaplus": 1.0}),
+        Mutation(sentence="etaminus has no effect", hyper={"etaminus": 1.0}),
     ),
 )
 CONTRACTS = (RMSPROP, ADAGRAD, ADADELTA, RPROP)

@@ -11,9 +11,9 @@ from ilr_check.optim.contracts.contract import (
     DECOUPLED,
     Contract,
     Hyper,
+    Mutation,
     Name,
     Number,
-    Slip,
     State,
 )
 from ilr_check.optim.symmetry import Symmetry
@@ -71,28 +71,36 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 SLIPS = (
-    Slip(sentence="bias correction is off by one step: step t is corrected as if it were step t+1", shift=1),
-    Slip(sentence="bias correction is off by one step: step t is corrected as if it were step t-1", shift=-1),
-    Slip(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
-    Slip(sentence="only the first moment is corrected for its bias", hyper={"bias_correction": "first only"}),
-    Slip(
+    Mutation(
+        sentence="bias correction is off by one step: step t is corrected as if it were step t+1", shift=1
+    ),
+    Mutation(
+        sentence="bias correction is off by one step: step t is corrected as if it were step t-1", shift=-1
+    ),
+    Mutation(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
+    Mutation(
+        sentence="only the first moment is corrected for its bias", hyper={"bias_correction": "first only"}
+    ),
+    Mutation(
         sentence="only the second moment is corrected for its bias", hyper={"bias_correction": "second only"}
     ),
-    Slip(sentence="eps stands inside the root, sqrt(v + eps)", hyper={"eps_place": "inside"}),
-    Slip(sentence="eps stands squared inside the root", hyper={"eps_place": "inside, squared"}),
-    Slip(
+    Mutation(sentence="eps stands inside the root, sqrt(v + eps)", hyper={"eps_place": "inside"}),
+    Mutation(sentence="eps stands squared inside the root", hyper={"eps_place": "inside, squared"}),
+    Mutation(
         sentence="eps is added before the bias correction of v, so that early steps see a larger eps",
         hyper={"eps_place": "before correction"},
     ),
-    Slip(
+    Mutation(
         sentence="eps stands inside the root and before the bias correction of v",
         hyper={"eps_place": "inside, before correction"},
     ),
-    Slip(sentence="eps is a floor of the root instead of a term beside it", hyper={"eps_place": "maximum"}),
-    Slip(sentence="eps has no effect", hyper={"eps": 0.0}),
-    Slip(sentence="AMSGrad's maximum is taken although amsgrad is off", hyper={"amsgrad": True}),
-    Slip(sentence="amsgrad has no effect", hyper={"amsgrad": False}),
-    Slip(sentence="the first moment is not used (beta1 acts as 0)", hyper={"beta1": 0.0}),
+    Mutation(
+        sentence="eps is a floor of the root instead of a term beside it", hyper={"eps_place": "maximum"}
+    ),
+    Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
+    Mutation(sentence="AMSGrad's maximum is taken although amsgrad is off", hyper={"amsgrad": True}),
+    Mutation(sentence="amsgrad has no effect", hyper={"amsgrad": False}),
+    Mutation(sentence="the first moment is not used (beta1 acts as 0)", hyper={"beta1": 0.0}),
 )
 
 ADAM = Contract(
@@ -117,7 +125,7 @@ ADAM = Contract(
         {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2},
         {"decoupled_weight_decay": True},
     ),
-    slips=SLIPS,
+    mutations=SLIPS,
     variations={
         "eps_place": (
             "outside",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ilr_check.optim.contracts.contract import COUPLED, Contract, Hyper, Name, Number, Slip, State
+from ilr_check.optim.contracts.contract import COUPLED, Contract, Hyper, Mutation, Name, Number, State
 from ilr_check.optim.contracts.running import kept_in_single
 from ilr_check.optim.symmetry import Symmetry
 
@@ -38,9 +38,9 @@ ASGD = Contract(
     symmetry=Symmetry(arguments={"lr": 2, "weight_decay": -2, "lambd": -2}),
     momentum="none",
     settings=({}, {"lambd": 0.05, "alpha": 0.5}),
-    slips=(
-        Slip(sentence="lambd has no effect", hyper={"lambd": 0.0}),
-        Slip(sentence="eta follows the lr of this step", hyper={"eta_of": "this step"}),
+    mutations=(
+        Mutation(sentence="lambd has no effect", hyper={"lambd": 0.0}),
+        Mutation(sentence="eta follows the lr of this step", hyper={"eta_of": "this step"}),
     ),
     variations={"eta_of": ("the step before", "this step")},
     exceptions={

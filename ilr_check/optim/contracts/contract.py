@@ -60,22 +60,22 @@ class Name:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slip:
+class Mutation:
     """A near-miss of the textbook; where it explains a measured step, its sentence is the diagnosis."""
 
     sentence: str
     hyper: Hyper = field(default_factory=dict)
     decay: Mapping[str, Any] = field(default_factory=dict)
     lr: Callable[[float, float, float], float] | None = None
-    """(this step's lr, the last step's, the first step's) -> the lr that the slip steps with."""
+    """(this step's lr, the last step's, the first step's) -> the lr that the mutation steps with."""
     shift: int = 0
     """Added to the step count that the textbook sees."""
     repeat: int = 1
     """How often decay beside the gradient is applied."""
     change: Callable[[Hyper], Hyper] | None = None
-    """Hyper-parameters as the slip reads them, at every step."""
+    """Hyper-parameters as the mutation reads them, at every step."""
     gradient: Callable[[Number], Number] | None = None
-    """The gradient as the slip reads it, before any decay is added."""
+    """The gradient as the mutation reads it, before any decay is added."""
     update: Update | None = None
     """Another step in the textbook's place."""
     shared_count: bool = False
@@ -100,7 +100,7 @@ class Contract:
     bias_correction: bool = False
     settings: tuple[Hyper, ...] = ({},)
     """Hyper-parameters that reach every branch of the textbook; the first one is for quick probes."""
-    slips: tuple[Slip, ...] = ()
+    mutations: tuple[Mutation, ...] = ()
     variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """What ``declare`` may say, with the values it may take; the first is what holds if nothing is said."""
     exceptions: Mapping[str, str] = field(default_factory=dict)

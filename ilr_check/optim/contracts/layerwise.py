@@ -10,9 +10,9 @@ from ilr_check.optim.contracts.contract import (
     Contract,
     Decay,
     Hyper,
+    Mutation,
     Name,
     Number,
-    Slip,
     State,
 )
 from ilr_check.optim.contracts.running import plain
@@ -125,10 +125,10 @@ LARS = Contract(
     symmetry=Symmetry(arguments={"weight_decay": -2, "eps": -1}),
     momentum="b' = momentum*b + local*(g + wd*w), starting at the first one",
     settings=({}, {"momentum": 0.9}),
-    slips=(
-        Slip(sentence="lr is inside the momentum buffer", hyper={"lr_place": "inside"}),
-        Slip(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
-        Slip(sentence="momentum has no effect", hyper={"momentum": 0.0}),
+    mutations=(
+        Mutation(sentence="lr is inside the momentum buffer", hyper={"lr_place": "inside"}),
+        Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
+        Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
     ),
     variations={"lr_place": ("outside", "inside")},
     mixes_entries=True,
@@ -145,10 +145,10 @@ LAMB = Contract(
     momentum="exponential average of gradients from zero, corrected for its bias",
     bias_correction=True,
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
-    slips=(
+    mutations=(
         *(s for s in SLIPS if "amsgrad" not in s.hyper),
-        Slip(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
-        Slip(sentence="the trust ratio is clipped at 1", hyper={"trust_ratio": "at most 1"}),
+        Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
+        Mutation(sentence="the trust ratio is clipped at 1", hyper={"trust_ratio": "at most 1"}),
     ),
     variations={
         "bias_correction": ("both", "neither", "first only", "second only"),
@@ -174,12 +174,12 @@ ADAMP = Contract(
     momentum="exponential average of gradients from zero, corrected for its bias",
     bias_correction=True,
     settings=({}, {"nesterov": True}, {"beta1": 0.7, "beta2": 0.95}),
-    slips=(
+    mutations=(
         *(s for s in SLIPS if "amsgrad" not in s.hyper),
-        Slip(sentence="the radial part is never taken out", hyper={"delta": 0.0}),
-        Slip(sentence="the radial part is always taken out", hyper={"delta": 1e6}),
-        Slip(sentence="wd_ratio has no effect", hyper={"wd_ratio": 1.0}),
-        Slip(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
+        Mutation(sentence="the radial part is never taken out", hyper={"delta": 0.0}),
+        Mutation(sentence="the radial part is always taken out", hyper={"delta": 1e6}),
+        Mutation(sentence="wd_ratio has no effect", hyper={"wd_ratio": 1.0}),
+        Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
     ),
     exceptions={"eps-placement": "eps also guards the norms of the weights, at another power"},
     mixes_entries=True,
@@ -202,10 +202,10 @@ ADAFACTOR = Contract(
     symmetry=Symmetry(arguments={"eps2": 1}),
     momentum="none",
     settings=({}, {"beta2_decay": -0.5, "d": 1.5}),
-    slips=(
-        Slip(sentence="the step does not scale with the weights", hyper={"scale_parameter": False}),
-        Slip(sentence="lr is not limited by 1/sqrt(t)", hyper={"relative_step": False}),
-        Slip(sentence="the update is not clipped", hyper={"d": 1e9}),
+    mutations=(
+        Mutation(sentence="the step does not scale with the weights", hyper={"scale_parameter": False}),
+        Mutation(sentence="lr is not limited by 1/sqrt(t)", hyper={"relative_step": False}),
+        Mutation(sentence="the update is not clipped", hyper={"d": 1e9}),
     ),
     variations={"scale_parameter": (True, False), "relative_step": (True, False)},
     mixes_entries=True,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ilr_check.optim.contracts.contract import DECOUPLED, Contract, Hyper, Name, Number, Slip, State
+from ilr_check.optim.contracts.contract import DECOUPLED, Contract, Hyper, Mutation, Name, Number, State
 from ilr_check.optim.contracts.running import ROUNDINGS, Array, Tracked, plain
 from ilr_check.optim.symmetry import Symmetry
 
@@ -91,12 +91,12 @@ MUON = Contract(
     symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -1, "eps": -1}),
     momentum="exponential average from zero, with Nesterov's mix",
     settings=({}, {"nesterov": False, "momentum": 0.8}, {"adjust_lr_fn": "match_rms_adamw"}),
-    slips=(
-        Slip(sentence="the step is not adjusted to the shape", hyper={"adjust_lr_fn": "none"}),
-        Slip(
+    mutations=(
+        Mutation(sentence="the step is not adjusted to the shape", hyper={"adjust_lr_fn": "none"}),
+        Mutation(
             sentence="the step is adjusted by 0.2*sqrt(max(shape))", hyper={"adjust_lr_fn": "match_rms_adamw"}
         ),
-        Slip(sentence="adjust_lr_fn has no effect", hyper={"adjust_lr_fn": None}),
+        Mutation(sentence="adjust_lr_fn has no effect", hyper={"adjust_lr_fn": None}),
     ),
     matrices_only=True,
     mixes_entries=True,

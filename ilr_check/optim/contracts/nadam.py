@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ilr_check.optim.contracts.adam import ADAM, MOMENTS, SLIPS, denominator, moments
-from ilr_check.optim.contracts.contract import Hyper, Name, Number, Slip, State
+from ilr_check.optim.contracts.contract import Hyper, Mutation, Name, Number, State
 from ilr_check.optim.contracts.running import kept_in_single
 from ilr_check.optim.symmetry import Symmetry
 
@@ -65,9 +65,9 @@ NADAM = replace(
         "decoupled_weight_decay": DECOUPLED_ON_REQUEST,
     },
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}, {"decoupled_weight_decay": True}),
-    slips=(
+    mutations=(
         *(s for s in SLIPS if not {"amsgrad", "bias_correction"} & set(s.hyper)),
-        Slip(sentence="the momentum schedule has no effect", hyper={"momentum_decay": 0.0}),
+        Mutation(sentence="the momentum schedule has no effect", hyper={"momentum_decay": 0.0}),
     ),
     variations={"eps_place": ADAM.variations["eps_place"]},
     float32_state=True,
@@ -84,12 +84,12 @@ RADAM = replace(
     symmetry=Symmetry(
         arguments={"lr": 1, "weight_decay": -2, "eps": -1}, first_phase={"lr": 2, "weight_decay": -2}
     ),
-    slips=(
+    mutations=(
         *(s for s in SLIPS if s.shift),
-        Slip(sentence="the variance is not rectified", hyper={"rectification": False}),
-        Slip(sentence="the first steps, where rho_t <= 5, do not move", hyper={"first_phase": "none"}),
-        Slip(sentence="the threshold on rho_t is 4, expected 5", hyper={"rho_threshold": 4.0}),
-        Slip(sentence="eps has no effect", hyper={"eps": 0.0}),
+        Mutation(sentence="the variance is not rectified", hyper={"rectification": False}),
+        Mutation(sentence="the first steps, where rho_t <= 5, do not move", hyper={"first_phase": "none"}),
+        Mutation(sentence="the threshold on rho_t is 4, expected 5", hyper={"rho_threshold": 4.0}),
+        Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
     ),
     variations={"first_phase": ("momentum", "none"), "rho_threshold": (5.0, 4.0)},
 )
@@ -101,11 +101,11 @@ ADAMAX = replace(
     update=adamax,
     names={**MOMENTS, "lr": Name(default=2e-3, names=("lr", "learning_rate"))},
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
-    slips=(
+    mutations=(
         *(s for s in SLIPS if s.shift),
-        Slip(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
-        Slip(sentence="eps stands outside of the maximum", hyper={"eps_place": "outside"}),
-        Slip(sentence="eps has no effect", hyper={"eps": 0.0}),
+        Mutation(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
+        Mutation(sentence="eps stands outside of the maximum", hyper={"eps_place": "outside"}),
+        Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
     ),
     variations={"eps_place": ("in the maximum", "outside"), "bias_correction": ("both", "neither")},
 )

@@ -9,9 +9,9 @@ from ilr_check.optim.contracts.contract import (
     DECOUPLED,
     Contract,
     Hyper,
+    Mutation,
     Name,
     Number,
-    Slip,
     State,
 )
 from ilr_check.optim.symmetry import Symmetry
@@ -40,20 +40,20 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 SLIPS = (
-    Slip(sentence="momentum buffer starts at (1-dampening)*g", hyper={"buffer_start": "zero"}),
-    Slip(sentence="the momentum buffer averages, (1-momentum)*g", hyper={"momentum_form": "ema"}),
-    Slip(
+    Mutation(sentence="momentum buffer starts at (1-dampening)*g", hyper={"buffer_start": "zero"}),
+    Mutation(sentence="the momentum buffer averages, (1-momentum)*g", hyper={"momentum_form": "ema"}),
+    Mutation(
         sentence="the momentum buffer averages, (1-momentum)*g, and starts from zero",
         hyper={"momentum_form": "ema", "buffer_start": "zero"},
     ),
-    Slip(
+    Mutation(
         sentence="lr is inside the momentum buffer, so that old gradients keep their old lr",
         hyper={"lr_place": "inside"},
     ),
-    Slip(sentence="Nesterov's look-ahead is taken although nesterov is off", hyper={"nesterov": True}),
-    Slip(sentence="nesterov has no effect", hyper={"nesterov": False}),
-    Slip(sentence="dampening has no effect", hyper={"dampening": 0.0}),
-    Slip(sentence="momentum has no effect", hyper={"momentum": 0.0}),
+    Mutation(sentence="Nesterov's look-ahead is taken although nesterov is off", hyper={"nesterov": True}),
+    Mutation(sentence="nesterov has no effect", hyper={"nesterov": False}),
+    Mutation(sentence="dampening has no effect", hyper={"dampening": 0.0}),
+    Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
 )
 
 SGD = Contract(
@@ -78,7 +78,7 @@ SGD = Contract(
         {"momentum": 0.8, "dampening": 0.25},
         {"momentum": 0.9, "nesterov": True},
     ),
-    slips=SLIPS,
+    mutations=SLIPS,
     variations={
         "momentum_form": ("classic", "ema"),
         "buffer_start": ("gradient", "zero"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ilr_check.optim.contracts.contract import DECOUPLED, Contract, Hyper, Name, Number, Slip, State
+from ilr_check.optim.contracts.contract import DECOUPLED, Contract, Hyper, Mutation, Name, Number, State
 from ilr_check.optim.symmetry import Symmetry
 
 RATES = {
@@ -45,12 +45,12 @@ LION = Contract(
     symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -1}),
     momentum="exponential average from zero, with another weight in the step",
     settings=({}, {"beta1": 0.5, "beta2": 0.8}),
-    slips=(
-        Slip(
+    mutations=(
+        Mutation(
             sentence="the sign is taken of the new average, (beta2), expected of the mix with beta1",
             hyper={"sign_of": "the new average"},
         ),
-        Slip(sentence="the first gradient alone gives the sign (beta1 acts as 0)", hyper={"beta1": 0.0}),
+        Mutation(sentence="the first gradient alone gives the sign (beta1 acts as 0)", hyper={"beta1": 0.0}),
     ),
     variations={"sign_of": ("the mix", "the new average")},
 )
@@ -65,6 +65,6 @@ SIGNSGD = Contract(
     symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -1}),
     momentum="exponential average from zero",
     settings=({}, {"momentum": 0.9}),
-    slips=(Slip(sentence="momentum has no effect", hyper={"momentum": 0.0}),),
+    mutations=(Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),),
 )
 CONTRACTS = (LION, SIGNSGD)

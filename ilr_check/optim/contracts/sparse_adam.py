@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ilr_check.optim.contracts.adam import MOMENTS, corrections, denominator
-from ilr_check.optim.contracts.contract import NO_DECAY, Contract, Hyper, Number, Slip, State
+from ilr_check.optim.contracts.contract import NO_DECAY, Contract, Hyper, Mutation, Number, State
 from ilr_check.optim.contracts.running import plain
 from ilr_check.optim.symmetry import Symmetry
 
@@ -39,10 +39,14 @@ SPARSE_ADAM = Contract(
     momentum="exponential average of gradients from zero, of an entry over the steps that name it",
     bias_correction=True,
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
-    slips=(
-        Slip(sentence="entries without a gradient move too, as in a dense Adam", hyper={"entries": "all"}),
-        Slip(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
-        Slip(sentence="bias correction is off by one step: step t is corrected as if it were t+1", shift=1),
+    mutations=(
+        Mutation(
+            sentence="entries without a gradient move too, as in a dense Adam", hyper={"entries": "all"}
+        ),
+        Mutation(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
+        Mutation(
+            sentence="bias correction is off by one step: step t is corrected as if it were t+1", shift=1
+        ),
     ),
     exceptions=dict.fromkeys(("closure", "gradients-kept", "group-settings"), DENSE),
     sparse=True,

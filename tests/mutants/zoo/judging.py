@@ -13,7 +13,7 @@ import torch
 
 import ilr_check
 from ilr_check.evidence.gate import Finding
-from ilr_check.gate.judging import planned
+from ilr_check.gate.judge import planned
 from ilr_check.optim.contracts import contracts
 
 from .records import Mutant, Variant

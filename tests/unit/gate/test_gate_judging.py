@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ilr_check
-from ilr_check.gate.judging import planned, subject_of
+from ilr_check.gate.judge import planned, subject_of
 from ilr_check.gate.result import GateViolation
 
 

@@ -6,7 +6,7 @@ What it does not keep stands here with its cause, and must stay broken: a repair
 import pytest
 import torch
 
-from ilr_check.gate.judging import judge, planned, subject_of
+from ilr_check.gate.judge import judge, planned, subject_of
 from ilr_check.optim.contracts import contracts
 
 KNOWN = {

@@ -20,8 +20,8 @@ from ilr_check.claims.exact.checks.paths import finite
 from ilr_check.claims.exact.checks.scaling import scaled_setting
 from ilr_check.claims.exact_law import Worst
 from ilr_check.optim.contracts import contract_named
+from ilr_check.optim.contracts.reference import SMALLEST, UNIT, ReferenceImplementation
 from ilr_check.optim.contracts.running import ROUNDINGS, Tracked, error_of
-from ilr_check.optim.contracts.textbook import SMALLEST, UNIT, Textbook
 from ilr_check.optim.specs import OptimizerSpec
 from ilr_check.optim.symmetry import Symmetry
 from ilr_check.train.loop import Setting, Step, steps_of
@@ -107,7 +107,7 @@ def _rounded(value: Tensor, dtype: str) -> Any:
 
 def _textbook(
     optimizer: OptimizerSpec, starts: dict[str, Tensor], dtype: str, lr: float, weight_decay: float
-) -> Textbook:
+) -> ReferenceImplementation:
     """The optimizer's contract, its hyper-parameters read from the arguments that they stand for."""
     contract = contract_named(optimizer.name.lower())
     hyper: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
@@ -121,4 +121,4 @@ def _textbook(
     if optimizer.name == "Lion" and not optimizer.argument("decoupled_weight_decay"):
         hyper["decay"] = "coupled"
     arrays = [w.detach().double().cpu().numpy() for w in starts.values()]
-    return Textbook(contract, arrays, hyper, dtypes=[dtype] * len(arrays))
+    return ReferenceImplementation(contract, arrays, hyper, dtypes=[dtype] * len(arrays))

@@ -14,13 +14,13 @@ from ilr_check.evidence import Figure
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.gate.law import Circumstances, GateLaw, GateProfile, Reading
 from ilr_check.gate.laws import gate_laws
-from ilr_check.gate.locating import step_location
-from ilr_check.gate.request import GateRequest
+from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.process.surroundings import Watch
+from ilr_check.gate.reference.same_steps import REFERENCE, apart
 from ilr_check.gate.result import GateResult
-from ilr_check.gate.scenarios import traces
-from ilr_check.gate.steps_apart import REFERENCE, apart
+from ilr_check.gate.stimuli.scenarios import traces
 from ilr_check.gate.subject import BASIC, WEIGHT_DTYPES, Subject, SubjectError
-from ilr_check.gate.surroundings import Watch
+from ilr_check.gate.words.location import step_location
 from ilr_check.optim.contracts import contract_named, contracts
 from ilr_check.train.threads import threads
 
@@ -106,7 +106,7 @@ def subject_of(
     )
     _demand_names(bare)
     if contract == "auto":
-        from ilr_check.gate.inferring import infer
+        from ilr_check.gate.reference.family import infer
 
         found, note = infer(bare)
     else:

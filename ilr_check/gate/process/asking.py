@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ilr_check.evidence.gate import Finding, Location
-from ilr_check.gate import judging
-from ilr_check.gate.request import GateRequest
+from ilr_check.gate import judge
+from ilr_check.gate.process.request import GateRequest
 from ilr_check.gate.subject import Subject
 from ilr_check.optim.target import import_target, parse_argument
 
@@ -19,7 +19,7 @@ def values(typed: Iterable[str]) -> dict[str, Any]:
 
 def subject_from(request: GateRequest, factory: Callable[..., Any]) -> tuple[Subject, str]:
     """The subject with its contract, and how the contract was found; raises ``ValueError`` with the mend."""
-    return judging.subject_of(
+    return judge.subject_of(
         factory,
         contract=request.contract,
         args=values(request.args),
@@ -41,7 +41,7 @@ def reference_findings(
     request: GateRequest, subject: Subject, location: Location | None
 ) -> tuple[Finding, ...]:
     """The same steps by the reference and by the target."""
-    return judging.same_steps(
+    return judge.same_steps(
         subject,
         import_target(request.reference),
         args=values(request.args),

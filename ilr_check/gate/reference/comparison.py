@@ -5,42 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ilr_check.gate.explaining import explanation, measured_fact
 from ilr_check.gate.law import Reading, ratio_reading
-from ilr_check.gate.snippet import walk_snippet
+from ilr_check.gate.reference.trajectory import Trajectory, deviation
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Walk, deviation
+from ilr_check.gate.words.explanation import explanation, measured_fact
+from ilr_check.gate.words.snippet import trajectory_snippet
 
 
 def compared(
-    subject: Subject, walked: Walk, hyper: Mapping[str, Any], *, group: str, prefix: str = ""
+    subject: Subject, trajectory: Trajectory, hyper: Mapping[str, Any], *, group: str, prefix: str = ""
 ) -> Reading:
     """Judge a walk by the contract's textbook; a deviation is explained by the near-miss that it follows.
 
     ``hyper`` is what the walk was built with; ``prefix`` says what was tried, for the diagnosis.
     """
     assert subject.contract is not None
-    found = deviation(walked, subject.contract)
+    found = deviation(trajectory, subject.contract)
     facts = {
-        "hyper": {k: v for k, v in walked.hyper.items() if isinstance(v, (int, float, str, bool))},
-        "steps": len(walked.steps),
+        "hyper": {k: v for k, v in trajectory.hyper.items() if isinstance(v, (int, float, str, bool))},
+        "steps": len(trajectory.steps),
     }
     if found.ratio <= 1.0:
         return ratio_reading(
             found.ratio,
             group=group,
-            n_steps=len(walked.steps),
-            dtype=walked.dtype,
+            n_steps=len(trajectory.steps),
+            dtype=trajectory.dtype,
             subject=facts,
-            message=f"{len(walked.steps)} steps stay within {found.ratio:.2g} of the rounding bound",
+            message=f"{len(trajectory.steps)} steps stay within {found.ratio:.2g} of the rounding bound",
         )
-    sentence, tried = explanation(walked, subject.contract, found)
-    fact = measured_fact(walked, found)
+    sentence, tried = explanation(trajectory, subject.contract, found)
+    fact = measured_fact(trajectory, found)
     return ratio_reading(
         found.ratio,
         group=group,
-        n_steps=len(walked.steps),
-        dtype=walked.dtype,
+        n_steps=len(trajectory.steps),
+        dtype=trajectory.dtype,
         subject=facts,
         rivals=tried,
         diagnosis=prefix + (sentence or fact),
@@ -48,5 +48,5 @@ def compared(
             f"measured {found.measured!r}, expected {found.expected!r} ± {found.bound:.3g} "
             f"at step {found.step + 1}, tensor {found.tensor}, entry {found.entry}"
         ),
-        snippet=walk_snippet(subject, walked, found, hyper),
+        snippet=trajectory_snippet(subject, trajectory, found, hyper),
     )

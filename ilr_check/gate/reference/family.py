@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.explaining import explanation
+from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Walk, deviation, probing_gradients, walk
+from ilr_check.gate.words.explanation import explanation
 from ilr_check.optim.contracts import contracts
 from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.running import Array
@@ -76,8 +76,8 @@ def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]
     for name in equal:
         contract = contracts()[name]
         trying = replace(subject, contract=contract)
-        walked = _walked(trying, contract, {}, WEIGHT_DECAY)
-        sentence, _ = explanation(walked, contract, deviation(walked, contract))
+        trajectory = _trajectory_of(trying, contract, {}, WEIGHT_DECAY)
+        sentence, _ = explanation(trajectory, contract, deviation(trajectory, contract))
         if sentence:
             return name, f", of which a known defect is what was measured ({sentence})"
     return equal[0], ""
@@ -98,12 +98,14 @@ def _agreement(subject: Subject, contract: Contract) -> Agreement:
 
 def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> bool:
     try:
-        return deviation(_walked(subject, contract, setting, weight_decay), contract).ratio <= 1.0
+        return deviation(_trajectory_of(subject, contract, setting, weight_decay), contract).ratio <= 1.0
     except Exception:  # a family's textbook may make nothing of another's hyper-parameters
         return False
 
 
-def _walked(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> Walk:
+def _trajectory_of(
+    subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float
+) -> Trajectory:
     rng = np.random.default_rng(7)
     shapes = [(3, 4), (3, 4)]
     starts = [rng.normal(size=shape) for shape in shapes]
@@ -115,7 +117,7 @@ def _walked(subject: Subject, contract: Contract, setting: Mapping[str, Any], we
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = weight_decay
     schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
-    return walk(subject, starts, gradients, schedule=schedule, **hyper)
+    return record_trajectory(subject, starts, gradients, schedule=schedule, **hyper)
 
 
 def _orthogonal(gradient: Array | None, weights: Array) -> Array:

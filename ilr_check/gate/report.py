@@ -16,10 +16,10 @@ from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.evidence.gate import Finding, GateReport
 from ilr_check.evidence.records import VerdictWord
 from ilr_check.gate.baseline import baseline_of, changes_since, read_baseline, save_baseline
-from ilr_check.gate.expected import demand_known, read_expected, with_expected
-from ilr_check.gate.isolation import MEMORY_LIMIT_MIB, SURVIVES, Outcome, judge_isolated
-from ilr_check.gate.request import Begun, Event, GateRequest
-from ilr_check.gate.steps_apart import BASELINE, REFERENCE
+from ilr_check.gate.expected_failures import demand_known, read_expected, with_expected
+from ilr_check.gate.process.isolation import MEMORY_LIMIT_MIB, SURVIVES, Outcome, judge_isolated
+from ilr_check.gate.process.request import Begun, Event, GateRequest
+from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE
 
 OWN_LAWS = (SURVIVES, REFERENCE, BASELINE)
 """Laws beside those in ``laws/``."""

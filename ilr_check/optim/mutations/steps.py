@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ilr_check.optim.contracts.contract import Contract, Hyper, Number, Slip, State, Update
+from ilr_check.optim.contracts.contract import Contract, Hyper, Mutation, Number, State, Update
 from ilr_check.optim.contracts.running import plain
-from ilr_check.optim.near_misses.rounding import BFLOAT16, FLOAT32, rounded
+from ilr_check.optim.mutations.rounding import BFLOAT16, FLOAT32, rounded
 
 WARM_UPS = (10, 100, 1000)
 DTYPES = ((BFLOAT16, "bfloat16"), (FLOAT32, "float32"))
@@ -19,34 +19,34 @@ STATES = (
 )
 
 
-def gradient_misses() -> Iterator[Slip]:
+def gradient_mutations() -> Iterator[Mutation]:
     """The gradient is not the one that was handed over."""
-    yield Slip(sentence="the gradient of each tensor is clipped to norm 1", gradient=_clipped)
-    yield Slip(sentence="the gradient of each tensor is normalised", gradient=_normalised)
-    yield Slip(sentence="gradient entries are clipped to [-1, 1]", gradient=_bounded)
-    yield Slip(
+    yield Mutation(sentence="the gradient of each tensor is clipped to norm 1", gradient=_clipped)
+    yield Mutation(sentence="the gradient of each tensor is normalised", gradient=_normalised)
+    yield Mutation(sentence="gradient entries are clipped to [-1, 1]", gradient=_bounded)
+    yield Mutation(
         sentence="matrices lose the mean of their gradient over each row (gradient centralisation)",
         gradient=_centred,
     )
-    yield Slip(sentence="only the sign of the gradient is used", gradient=np.sign)
+    yield Mutation(sentence="only the sign of the gradient is used", gradient=np.sign)
 
 
-def step_misses(contract: Contract) -> Iterator[Slip]:
+def step_mutations(contract: Contract) -> Iterator[Mutation]:
     """The step is the textbook's, changed afterwards; or its state is kept in a narrower dtype."""
     base = contract.update
     for steps in WARM_UPS:
-        yield Slip(
+        yield Mutation(
             sentence=f"the step grows over the first {steps} steps, a warm-up",
             update=_scaled(base, lambda w, t, steps=steps: min(1.0, t / steps)),  # type: ignore[misc]
         )
-    yield Slip(
+    yield Mutation(
         sentence="the step depends on the tensor's shape: divided by the root of the rows of a matrix",
         update=_scaled(base, lambda w, t: 1.0 / np.sqrt(plain(w).shape[0] if plain(w).ndim > 1 else 1.0)),
     )
-    yield Slip(sentence="the update is clipped to [-lr, lr] an entry", update=_clipped_step(base))
+    yield Mutation(sentence="the update is clipped to [-lr, lr] an entry", update=_clipped_step(base))
     for bits, dtype in DTYPES:
         for names, which in STATES:
-            yield Slip(sentence=f"{which} is kept in {dtype}", update=_narrow(base, names, bits))
+            yield Mutation(sentence=f"{which} is kept in {dtype}", update=_narrow(base, names, bits))
 
 
 def _norm(g: Number) -> Number:

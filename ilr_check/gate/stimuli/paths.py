@@ -1,4 +1,4 @@
-"""The same short path walked twice, which must agree bit for bit however it was interrupted on the way."""
+"""The same short path stepped twice: both must agree bit for bit, however the second one was interrupted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ilr_check.gate.law import Circumstances
+from ilr_check.gate.reference.trajectory import probing_gradients
 from ilr_check.gate.subject import Subject, Trial
-from ilr_check.gate.walk import probing_gradients
 
 SHAPES = ((3, 4), (3, 4), (2, 3))
 """Two of one shape, so that state kept by shape shows."""

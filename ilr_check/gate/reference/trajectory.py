@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from ilr_check.gate.subject import Subject
-from ilr_check.optim.contracts.contract import Contract, Slip
+from ilr_check.optim.contracts.contract import Contract, Mutation
+from ilr_check.optim.contracts.reference import NO_MUTATION, UNIT, ReferenceImplementation
 from ilr_check.optim.contracts.running import ROUNDINGS, Array, Tracked, error_of, plain
-from ilr_check.optim.contracts.textbook import NO_SLIP, UNIT, Textbook
 
 SHARE_NAMED = 0.7
 """The share of entries that a sparse gradient names."""
@@ -39,7 +39,7 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Walk:
+class Trajectory:
     """All steps of one optimizer from its first one."""
 
     hyper: Mapping[str, Any]
@@ -54,10 +54,10 @@ class Walk:
         """The dtypes, each named once."""
         return ", ".join(dict.fromkeys(self.dtypes))
 
-    def only(self, i: int) -> Walk:
+    def only(self, i: int) -> Trajectory:
         """The same walk as tensor i alone saw it."""
         steps = [Step(s.hyper, [s.gradients[i]], [s.before[i]], [s.after[i]]) for s in self.steps]
-        return Walk(self.hyper, [self.starts[i]], steps, [self.dtypes[i]])
+        return Trajectory(self.hyper, [self.starts[i]], steps, [self.dtypes[i]])
 
     def moved(self, t: int, i: int = 0) -> Array:
         """What step t added to tensor i."""
@@ -78,7 +78,7 @@ class Deviation:
     bound: float = 0.0
 
 
-def walk(
+def record_trajectory(
     subject: Subject,
     starts: Sequence[Array],
     gradients: Sequence[Sequence[Array | None]],
@@ -87,7 +87,7 @@ def walk(
     dtype: str | Sequence[str] = "float64",
     transposed: Literal["", "weights", "gradients"] = "",
     **hyper: Any,
-) -> Walk:
+) -> Trajectory:
     """Step a fresh optimizer through ``gradients``, one list a step; ``schedule`` is set before each.
 
     ``dtype`` may be one a tensor; ``transposed`` says whose matrices are laid out column by column.
@@ -115,26 +115,26 @@ def walk(
         seen = [None if g is None else _array(g) for g in handed]
         steps.append(Step({**_numbers(hyper), **setting}, seen, before, after))
         before = after
-    return Walk(begun, first, steps, dtypes)
+    return Trajectory(begun, first, steps, dtypes)
 
 
-def deviation(walked: Walk, contract: Contract, slip: Slip = NO_SLIP) -> Deviation:
+def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = NO_MUTATION) -> Deviation:
     """The worst deviation of a walk from the textbook, or from a near-miss of it, in units of the bound.
 
     Where the bound is left, the worst of the first step that leaves it: the shortest case to repeat; the
     steps after it are not looked at.
     """
-    book = Textbook(
+    book = ReferenceImplementation(
         contract,
-        walked.starts,
-        walked.hyper,
-        dtypes=walked.dtypes,
-        slip=slip,
+        trajectory.starts,
+        trajectory.hyper,
+        dtypes=trajectory.dtypes,
+        mutation=mutation,
     )
     worst = Deviation(0.0)
-    for t, step in enumerate(walked.steps):
-        coming = walked.steps[t + 1].hyper.get("lr") if t + 1 < len(walked.steps) else None
-        kept = {key: value for key, value in step.hyper.items() if key not in slip.hyper}
+    for t, step in enumerate(trajectory.steps):
+        coming = trajectory.steps[t + 1].hyper.get("lr") if t + 1 < len(trajectory.steps) else None
+        kept = {key: value for key, value in step.hyper.items() if key not in mutation.hyper}
         expected = book.step(step.gradients, weights=step.before, next_lr=coming, **kept)
         for i, (after, number) in enumerate(zip(step.after, expected, strict=True)):
             if after.size == 0:
@@ -171,8 +171,8 @@ def last_step_deviation(
     contract = subject.contract
     assert contract is not None
     trial = subject.start([_tensor(start, torch.float64, subject.device)], **hyper)
-    book = Textbook(contract, [start], trial.hyper)
-    exact = Textbook(contract, [start], trial.hyper, dtypes=["float64"])
+    book = ReferenceImplementation(contract, [start], trial.hyper)
+    exact = ReferenceImplementation(contract, [start], trial.hyper, dtypes=["float64"])
     handed = _tensor(gradient, torch.float64, subject.device)
     (parameter,) = trial.parameters
     for t in range(steps):

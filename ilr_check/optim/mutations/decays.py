@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ilr_check.optim.contracts.contract import Contract, Hyper, Number, Slip, State, Update
+from ilr_check.optim.contracts.contract import Contract, Hyper, Mutation, Number, State, Update
 from ilr_check.optim.contracts.running import plain
-from ilr_check.optim.near_misses.rounding import BFLOAT16, rounded
+from ilr_check.optim.mutations.rounding import BFLOAT16, rounded
 
 When = Callable[[Number, int], bool]
 """(weights, step) -> whether there is decay."""
@@ -21,39 +21,39 @@ WHENS: tuple[tuple[str, When], ...] = (
 )
 
 
-def decay_misses(contract: Contract) -> Iterator[Slip]:
+def decay_mutations(contract: Contract) -> Iterator[Mutation]:
     """Near-misses of a decay that stands beside the step or in the gradient."""
     base, where = contract.update, contract.decay.where
     if where not in ("before", "gradient"):
         return
     beside = {"where": "before", "lr_power": 1.0}
-    yield Slip(
+    yield Mutation(
         sentence="weight decay acts twice, on the weights and in the gradient",
         decay=beside,
         update=_in_gradient(base, lambda w, t: True),
     )
     for sentence, when in WHENS:
         if where == "gradient":
-            yield Slip(sentence=sentence, decay={"where": "none"}, update=_in_gradient(base, when))
+            yield Mutation(sentence=sentence, decay={"where": "none"}, update=_in_gradient(base, when))
         else:
-            yield Slip(sentence=sentence, decay={"where": "none"}, update=_shrinking(base, when))
+            yield Mutation(sentence=sentence, decay={"where": "none"}, update=_shrinking(base, when))
     if where == "gradient":
         return
-    yield Slip(
+    yield Mutation(
         sentence="decay is applied one step late, with the next lr",
         decay={"where": "none"},
         update=_shrinking(base, lambda w, t: t > 1),
     )
-    yield Slip(
+    yield Mutation(
         sentence="the decay factor 1-lr*wd is rounded to bfloat16",
         decay={"where": "none"},
         update=_with_rounded_factor(base),
     )
-    yield Slip(
+    yield Mutation(
         sentence="decay also shrinks the momentum buffer, by 1-lr*wd", update=_shrinking_the_buffer(base)
     )
     if contract.bias_correction:
-        yield Slip(
+        yield Mutation(
             sentence="decay uses the bias-corrected step size lr/(1-beta1^t) instead of lr",
             decay={"where": "none"},
             update=_by_corrected_rate(base),

@@ -1,6 +1,6 @@
-"""Independent walks of an optimizer on a scale-invariant loss that is all noise; what its equilibrium needs.
+"""Independent runs of an optimizer on a scale-invariant loss that is all noise; what its equilibrium needs.
 
-Each walk is one tensor. Its gradient is isotropic and tangent to the sphere, of root mean square length
+Each run is one tensor. Its gradient is isotropic and tangent to the sphere, of root mean square length
 G / ||w||, drawn anew at every step: the premise of the closed forms for norm and rotation at equilibrium.
 """
 
@@ -19,7 +19,7 @@ from ilr_check.theory import adaptive, momentum
 
 Array = NDArray[np.float64]
 
-WALKS, SIDE = 64, 8
+RUNS, SIDE = 64, 8
 COORDINATES = SIDE * SIDE
 G = 1.0
 
@@ -87,8 +87,8 @@ FLUCTUATION: Mapping[str, float] = {"sgd": 0.0, "adamw": 0.02, "adam": 0.02, "rm
 
 
 @dataclass(frozen=True)
-class Walks:
-    """Time means of each walk, [WALKS]: log r and log cos at the first LR, log r at the divided one."""
+class NoiseTrajectories:
+    """Time means of each run, [RUNS]: log r and log cos at the first LR, log r at the divided one."""
 
     log_norm: Array
     log_cosine: Array
@@ -96,14 +96,14 @@ class Walks:
     steps: int
 
 
-def walked(
+def noise_trajectories(
     subject: Subject, hyper: dict[str, Any], predict: Predict, factor: float, generator: torch.Generator
-) -> Walks:
+) -> NoiseTrajectories:
     """From the predicted norm forget for six memories, measure over eight; then the same at lr / factor."""
     before, after = predict(hyper), predict({**hyper, "lr": hyper["lr"] / factor})
     burn_in, window = round(6 * before.memory), round(8 * before.memory)
     again, late = round(8 * after.memory), round(4 * after.memory)
-    start = torch.randn(WALKS, SIDE, SIDE, generator=generator, dtype=torch.float64)
+    start = torch.randn(RUNS, SIDE, SIDE, generator=generator, dtype=torch.float64)
     start *= before.norm2**0.5 / torch.linalg.vector_norm(start, dim=(1, 2), keepdim=True)
     trial = subject.start(list(start), **hyper)
     norms, cosines, norms_after = [], [], []
@@ -119,7 +119,7 @@ def walked(
         elif t >= total - late:
             norms_after.append(_log_norm(moved))
         weights = moved
-    return Walks(_mean(norms), _mean(cosines), _mean(norms_after), total)
+    return NoiseTrajectories(_mean(norms), _mean(cosines), _mean(norms_after), total)
 
 
 def _mean(parts: list[torch.Tensor]) -> Array:

@@ -7,31 +7,33 @@ from typing import Any
 
 import numpy as np
 
+from ilr_check.gate.reference.trajectory import Deviation, Trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.walk import Deviation, Walk
 from ilr_check.optim.contracts.running import Array
 
 
-def walk_snippet(subject: Subject, walked: Walk, found: Deviation, hyper: Mapping[str, Any]) -> str:
+def trajectory_snippet(
+    subject: Subject, trajectory: Trajectory, found: Deviation, hyper: Mapping[str, Any]
+) -> str:
     """Repeat a walk up to its worst step, on the tensor (or the entry) that shows it.
 
     Of several dtypes all tensors are kept, for it may be their company that goes wrong.
     """
     mixes = subject.contract is None or subject.contract.mixes_entries
-    mixed = len(set(walked.dtypes)) > 1
-    i, shown = found.tensor, range(len(walked.dtypes)) if mixed else [found.tensor]
+    mixed = len(set(trajectory.dtypes)) > 1
+    i, shown = found.tensor, range(len(trajectory.dtypes)) if mixed else [found.tensor]
 
     def tensor(array: Array, k: int) -> str:
         kept = array if mixes else array.reshape(-1)[found.entry : found.entry + 1]
-        return _tensor(kept, walked.dtypes[k] if mixed else "")
+        return _tensor(kept, trajectory.dtypes[k] if mixed else "")
 
     name = {k: f"w{k}" if mixed else "w" for k in shown}
-    lines = head(subject, "float64" if mixed else walked.dtypes[i])
-    lines += [f"{name[k]} = torch.nn.Parameter({tensor(walked.starts[k], k)})" for k in shown]
+    lines = head(subject, "float64" if mixed else trajectory.dtypes[i])
+    lines += [f"{name[k]} = torch.nn.Parameter({tensor(trajectory.starts[k], k)})" for k in shown]
     parameters = ", ".join(name.values())
     lines.append(f"optimizer = {call(subject, f'[{parameters}]', hyper)}")
     before: Mapping[str, Any] = hyper
-    for step in walked.steps[: found.step + 1]:
+    for step in trajectory.steps[: found.step + 1]:
         changed = {k: v for k, v in step.hyper.items() if before.get(k) != v}
         lines += [f"optimizer.param_groups[0][{_own(subject, k)!r}] = {v!r}" for k, v in changed.items()]
         before = {**before, **step.hyper}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ilr_check.evidence import ClaimText, Margin, Measured
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.evidence.records import VerdictWord
-from ilr_check.gate.request import GateRequest
+from ilr_check.gate.process.request import GateRequest
 
 NOTHING, NO_MARGIN = Measured(value=None), Margin()
 

@@ -25,8 +25,8 @@ import ilr_check
 from ilr_check.evidence import Measured
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.evidence.records import VerdictWord
-from ilr_check.gate.noting import noted, text_of
-from ilr_check.gate.request import (
+from ilr_check.gate.process.noting import noted, text_of
+from ilr_check.gate.process.request import (
     EVENTS,
     Begun,
     Done,
@@ -55,7 +55,7 @@ MAX_DEATHS = 2
 """After so many the other laws are not tried: an optimizer that always dies would take hours."""
 KEPT_OUTPUT = 64 * 1024
 POLL_SECONDS = 0.1
-BOOT = "import sys; sys.path.append(sys.argv[1]); from ilr_check.gate.worker import main; main()"
+BOOT = "import sys; sys.path.append(sys.argv[1]); from ilr_check.gate.process.worker import main; main()"
 """Not ``-m``: a file called random.py in the working folder must not be what torch imports."""
 SYSTEM_EXITS = "the process ended with exit code {}, as os._exit({}) does"
 

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.optim.contracts.contract import Contract, Decay, Hyper, Number, Slip, State
+from ilr_check.optim.contracts.contract import Contract, Decay, Hyper, Mutation, Number, State
 from ilr_check.optim.contracts.running import Array, Tracked
 
-NO_SLIP = Slip(sentence="")
+NO_MUTATION = Mutation(sentence="")
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
 SMALLEST = {"float64": 2.0**-1074, "float32": 2.0**-149, "bfloat16": 2.0**-133, "float16": 2.0**-24}
 
 
-class Textbook:
+class ReferenceImplementation:
     """The contract's own optimizer: hand it gradients, read the weights.
 
     With ``dtypes``, one a tensor, the weights are ``Tracked`` and carry the bound on what an implementation
-    in that arithmetic may deviate by. ``slip`` makes it step as a near-miss does.
+    in that arithmetic may deviate by. ``mutation`` makes it step as a near-miss does.
     """
 
     def __init__(
@@ -30,10 +30,10 @@ class Textbook:
         hyper: Hyper,
         *,
         dtypes: Sequence[str] | None = None,
-        slip: Slip = NO_SLIP,
+        mutation: Mutation = NO_MUTATION,
     ) -> None:
-        self.contract, self.dtypes, self.slip = contract, dtypes, slip
-        self.hyper: dict[str, Any] = {**hyper, **slip.hyper}
+        self.contract, self.dtypes, self.mutation = contract, dtypes, mutation
+        self.hyper: dict[str, Any] = {**hyper, **mutation.hyper}
         self.starts = [np.asarray(start, dtype=np.float64) for start in starts]
         self.weights: list[Number] = [self._number(start, i) for i, start in enumerate(self.starts)]
         self.states: list[State] = [{} for _ in starts]
@@ -56,36 +56,36 @@ class Textbook:
         lr = float(self.hyper["lr"])
         first = lr if self.first_lr is None else self.first_lr
         last = lr if self.last_lr is None else self.last_lr
-        stepped = lr if self.slip.lr is None else self.slip.lr(lr, last, first)
+        stepped = lr if self.mutation.lr is None else self.mutation.lr(lr, last, first)
         rates = {"this step": stepped, "the step before": last, "the first step": first}
         rates["the next step"] = lr if next_lr is None else next_lr
         self.first_lr, self.last_lr = first, lr
         decay = self.contract.decay_for(self.hyper)
-        if self.slip.decay:
-            decay = replace(decay, **self.slip.decay)
+        if self.mutation.decay:
+            decay = replace(decay, **self.mutation.decay)
         for i, gradient in enumerate(gradients):
             if gradient is not None:
-                self.counts[i] = max(self.counts) + 1 if self.slip.shared_count else self.counts[i] + 1
+                self.counts[i] = max(self.counts) + 1 if self.mutation.shared_count else self.counts[i] + 1
                 with np.errstate(all="ignore"):
                     h = self._rounded(self._read({**self.hyper, "lr": stepped}), i)
                     self.weights[i] = self._one(i, self._number(gradient, i), h, decay, rates[decay.lr_of])
         return self.weights
 
     def _one(self, i: int, gradient: Number, h: Mapping[str, Any], decay: Decay, lr: float) -> Number:
-        weights, t = self.weights[i], max(self.counts[i] + self.slip.shift, 0)
-        if self.slip.gradient is not None:
-            gradient = self.slip.gradient(gradient)
+        weights, t = self.weights[i], max(self.counts[i] + self.mutation.shift, 0)
+        if self.mutation.gradient is not None:
+            gradient = self.mutation.gradient(gradient)
         strength = self._strength(decay, lr, i)
         if strength is not None and decay.where == "gradient":
             gradient = gradient + strength * self._shape(decay, i)
         if strength is not None and decay.where == "before":
             shrunk = weights
-            for _ in range(self.slip.repeat):
+            for _ in range(self.mutation.repeat):
                 shape = shrunk if decay.shape == "weights" else self._shape(decay, i)
                 shrunk = shrunk - strength * shape
         else:
             shrunk = weights
-        update = self.slip.update or self.contract.update
+        update = self.mutation.update or self.contract.update
         moved: Number = shrunk + update(gradient, weights, self.states[i], h, t)
         if strength is not None and decay.where == "after":
             shape = moved if decay.shape == "weights" else self._shape(decay, i)
@@ -93,7 +93,7 @@ class Textbook:
         return moved
 
     def _read(self, hyper: Hyper) -> Hyper:
-        return hyper if self.slip.change is None else self.slip.change(hyper)
+        return hyper if self.mutation.change is None else self.mutation.change(hyper)
 
     def _shape(self, decay: Decay, i: int) -> Number:
         if decay.shape == "initial weights":

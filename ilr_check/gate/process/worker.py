@@ -14,7 +14,17 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ilr_check.evidence.gate import Finding
-from ilr_check.gate.request import Begun, Done, Event, Exited, Fingerprinted, Judged, Order, Refused, Started
+from ilr_check.gate.process.request import (
+    Begun,
+    Done,
+    Event,
+    Exited,
+    Fingerprinted,
+    Judged,
+    Order,
+    Refused,
+    Started,
+)
 
 
 def main() -> None:
@@ -43,19 +53,19 @@ def main() -> None:
 
 def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
     """Judge what is not done yet; a crash loses the law in flight and nothing else."""
-    from ilr_check.gate import judging
-    from ilr_check.gate.asking import contract_of, reference_findings, subject_from
+    from ilr_check.gate import judge
     from ilr_check.gate.laws import gate_laws
-    from ilr_check.gate.locating import step_location
-    from ilr_check.gate.measuring import measure
-    from ilr_check.gate.scenarios import traces
-    from ilr_check.gate.surroundings import Watch
+    from ilr_check.gate.measurement import measure
+    from ilr_check.gate.process.asking import contract_of, reference_findings, subject_from
+    from ilr_check.gate.process.surroundings import Watch
+    from ilr_check.gate.stimuli.scenarios import traces
+    from ilr_check.gate.words.location import step_location
     from ilr_check.optim.target import import_target
     from ilr_check.train.threads import threads
 
     request = order.request
     sys.path[:] = [*order.path]
-    laws = () if request.only_fingerprint else judging.planned(request.claims, request.profile)
+    laws = () if request.only_fingerprint else judge.planned(request.claims, request.profile)
     _expect(order, on_start, "import")
     factory = import_target(request.target)
     _expect(order, on_start, "the search for its family")
@@ -76,13 +86,13 @@ def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
                 continue
             _expect(order, on_start, law.id)
             with watch.during(law.id):
-                findings, _ = judging.judge(
+                findings, _ = judge.judge(
                     law, subject, seed=request.seed, profile=request.profile, location=location
                 )
             found += findings
             yield Judged(id=law.id, findings=findings)
         yield Judged(
-            id="", findings=judging.beside(watch, subject, found, seed=request.seed, location=location)
+            id="", findings=judge.beside(watch, subject, found, seed=request.seed, location=location)
         )
         if request.reference and "reference" not in order.done:
             _expect(order, on_start, "reference")

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ilr_check.optim.contracts.adam import moments
-from ilr_check.optim.contracts.contract import Hyper, Number, Slip, State, Update
+from ilr_check.optim.contracts.contract import Hyper, Mutation, Number, State, Update
 from ilr_check.optim.contracts.running import kept_in_single
-from ilr_check.optim.near_misses.rounding import BFLOAT16, FLOAT32, rounded
+from ilr_check.optim.mutations.rounding import BFLOAT16, FLOAT32, rounded
 
 Moments = Callable[[Number, Number, State, Hyper, int], tuple[Number, Number]]
 """(g, w, state, hyper, t) -> the first and the second moment that the step reads."""
@@ -103,42 +103,42 @@ def _times(name: str, factor: Callable[[Hyper], Any]) -> Callable[[Hyper], Hyper
 
 
 ADAM_MISSES = (
-    Slip(sentence="beta1 and beta2 are swapped", change=swapped("beta1", "beta2")),
-    Slip(
+    Mutation(sentence="beta1 and beta2 are swapped", change=swapped("beta1", "beta2")),
+    Mutation(
         sentence="bias correction is off by one step: every step but the first is corrected as step t-1",
         update=_adam(corrections=_late),
     ),
-    Slip(
+    Mutation(
         sentence="the bias corrections are swapped: each moment is corrected by the other's beta",
         update=_adam(corrections=lambda h, t: (_usual(h, t)[1], _usual(h, t)[0])),
     ),
-    Slip(
+    Mutation(
         sentence="the bias correction of the second moment is not under the root, sqrt(v)/(1-beta2^t)",
         update=_adam(root=lambda v, second: np.sqrt(v) / second),
     ),
-    Slip(
+    Mutation(
         sentence="the step count for the bias correction is shared: it counts every tensor",
         shared_count=True,
     ),
-    Slip(sentence="eps acts as 1e-8, whatever it is set to", hyper={"eps": 1e-8}),
-    Slip(sentence="eps is multiplied by lr", change=_times("eps", lambda h: h["lr"])),
-    Slip(sentence="eps is added twice", change=_times("eps", lambda h: 2.0)),
-    Slip(sentence="the first moment is a sum, not averaged: m = beta1*m + g", update=_adam(_summed)),
-    Slip(sentence="the second moment is that of g - m (AdaBelief's variance)", update=_adam(_belief)),
-    Slip(sentence="the step divides by the second moment of the step before", update=_adam(_old_second)),
-    Slip(sentence="Nesterov's look-ahead is taken in the first moment", update=_adam(_ahead)),
-    Slip(
+    Mutation(sentence="eps acts as 1e-8, whatever it is set to", hyper={"eps": 1e-8}),
+    Mutation(sentence="eps is multiplied by lr", change=_times("eps", lambda h: h["lr"])),
+    Mutation(sentence="eps is added twice", change=_times("eps", lambda h: 2.0)),
+    Mutation(sentence="the first moment is a sum, not averaged: m = beta1*m + g", update=_adam(_summed)),
+    Mutation(sentence="the second moment is that of g - m (AdaBelief's variance)", update=_adam(_belief)),
+    Mutation(sentence="the step divides by the second moment of the step before", update=_adam(_old_second)),
+    Mutation(sentence="Nesterov's look-ahead is taken in the first moment", update=_adam(_ahead)),
+    Mutation(
         sentence="weight decay enters the first moment and not the second moment",
         decay={"where": "none"},
         update=_adam(_raw_second),
     ),
-    Slip(
+    Mutation(
         sentence="amsgrad takes the maximum of the bias-corrected second moment",
         update=_adam(amsgrad="corrected v"),
     ),
-    Slip(sentence="amsgrad takes the maximum of the squared first moment", update=_adam(amsgrad="m^2")),
+    Mutation(sentence="amsgrad takes the maximum of the squared first moment", update=_adam(amsgrad="m^2")),
     *(
-        Slip(sentence=f"{which} is kept in {dtype}", update=_adam(_narrow(names, bits)))
+        Mutation(sentence=f"{which} is kept in {dtype}", update=_adam(_narrow(names, bits)))
         for bits, dtype in ((BFLOAT16, "bfloat16"), (FLOAT32, "float32"))
         for names, which in (
             (("m",), "the first moment"),
@@ -165,11 +165,11 @@ def _nadam(form: str) -> Update:
 
 
 NADAM_MISSES = (
-    Slip(
+    Mutation(
         sentence="the momentum schedule stands still at beta1: momentum_decay is ignored",
         update=_nadam("constant"),
     ),
-    Slip(sentence="the product of momenta is forgotten from step to step", update=_nadam("forgotten")),
+    Mutation(sentence="the product of momenta is forgotten from step to step", update=_nadam("forgotten")),
 )
 
 
@@ -181,5 +181,5 @@ def _never_forgets(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 ADAMAX_MISSES = (
-    Slip(sentence="the maximum never forgets: beta2 is not applied to it", update=_never_forgets),
+    Mutation(sentence="the maximum never forgets: beta2 is not applied to it", update=_never_forgets),
 )

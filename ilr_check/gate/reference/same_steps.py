@@ -14,8 +14,8 @@ import numpy as np
 
 from ilr_check.evidence import Margin, Measured
 from ilr_check.evidence.gate import Finding, Location
-from ilr_check.gate.noting import noted, text_of
-from ilr_check.gate.request import GateRequest
+from ilr_check.gate.process.noting import noted, text_of
+from ilr_check.gate.process.request import GateRequest
 
 TOLERANCE = 2.0**-26
 Traces = Mapping[str, Sequence[Sequence[float]]]

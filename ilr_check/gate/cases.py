@@ -9,14 +9,14 @@ from typing import Any
 
 from ilr_check.evidence import Figure
 from ilr_check.evidence.gate import Finding
-from ilr_check.gate import judging
-from ilr_check.gate.expected import demand_known
+from ilr_check.gate import judge
+from ilr_check.gate.expected_failures import demand_known
 from ilr_check.gate.law import GateLaw
 from ilr_check.gate.laws import gate_laws
-from ilr_check.gate.locating import step_location
+from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.result import GateResult
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.surroundings import Watch
+from ilr_check.gate.words.location import step_location
 from ilr_check.train.threads import threads
 
 
@@ -34,10 +34,10 @@ class LawCase:
         subject, watch = self.subject(), Watch()
         with threads(), watch.during(self.law.id):
             location = step_location(subject)
-            findings, figures = judging.judge(
+            findings, figures = judge.judge(
                 self.law, subject, seed=self.seed, profile=self.profile, location=location
             )
-        findings += judging.beside(watch, subject, findings, seed=self.seed, location=location)
+        findings += judge.beside(watch, subject, findings, seed=self.seed, location=location)
         return findings, figures
 
     def __call__(self) -> tuple[Finding, ...]:
@@ -80,12 +80,12 @@ def parametrize_with_laws(
 
     @lru_cache(maxsize=1)
     def subject() -> Subject:
-        return judging.subject_of(
+        return judge.subject_of(
             factory, contract=contract, args=args, declare=declare, names=names, impl=impl
         )[0]
 
     cases = []
-    for law in judging.planned(claims, profile):
+    for law in judge.planned(claims, profile):
         reason = expected.get(law.id)
         marks = () if reason is None else (pytest.mark.xfail(strict=True, reason=reason),)
         cases.append(pytest.param(LawCase(law, subject, seed, profile), id=law.id, marks=marks))

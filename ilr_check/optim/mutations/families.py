@@ -8,14 +8,14 @@ import numpy as np
 
 from ilr_check.optim.contracts.accumulators import adadelta, adagrad, rprop
 from ilr_check.optim.contracts.adam import corrections, denominator, moments
-from ilr_check.optim.contracts.contract import Hyper, Number, Slip, State
+from ilr_check.optim.contracts.contract import Hyper, Mutation, Number, State
 from ilr_check.optim.contracts.layerwise import norm
 from ilr_check.optim.contracts.running import plain
-from ilr_check.optim.near_misses.moments import ADAM_MISSES, ADAMAX_MISSES, NADAM_MISSES, swapped
-from ilr_check.optim.near_misses.rounding import BFLOAT16, FLOAT32, rounded
+from ilr_check.optim.mutations.moments import ADAM_MISSES, ADAMAX_MISSES, NADAM_MISSES, swapped
+from ilr_check.optim.mutations.rounding import BFLOAT16, FLOAT32, rounded
 
 
-def _heavy_ball(bits: int) -> Slip:
+def _heavy_ball(bits: int) -> Mutation:
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
         old = s.get("buffer")
         s["buffer"] = buffer = rounded(
@@ -24,10 +24,10 @@ def _heavy_ball(bits: int) -> Slip:
         return -h["lr"] * (g + h["momentum"] * buffer if h["nesterov"] else buffer)
 
     dtype = {BFLOAT16: "bfloat16", FLOAT32: "float32"}[bits]
-    return Slip(sentence=f"the momentum buffer is kept in {dtype}", update=update)
+    return Mutation(sentence=f"the momentum buffer is kept in {dtype}", update=update)
 
 
-def _nesterov(power: int) -> Slip:
+def _nesterov(power: int) -> Mutation:
     """g + mu^k b for g + mu b."""
 
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -35,7 +35,7 @@ def _nesterov(power: int) -> Slip:
         s["buffer"] = buffer = g if old is None else h["momentum"] * old + (1 - h["dampening"]) * g
         return -h["lr"] * (g + h["momentum"] ** power * buffer if h["nesterov"] else buffer)
 
-    return Slip(
+    return Mutation(
         sentence=f"nesterov looks ahead by momentum^{power}*buffer, expected momentum*buffer",
         update=update,
     )
@@ -50,7 +50,7 @@ def _forgetful(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 SGD_MISSES = (
-    Slip(sentence="the momentum buffer is reset whenever lr changes", update=_forgetful),
+    Mutation(sentence="the momentum buffer is reset whenever lr changes", update=_forgetful),
     _nesterov(2),
     _nesterov(0),
     _heavy_ball(BFLOAT16),
@@ -58,7 +58,7 @@ SGD_MISSES = (
 )
 
 
-def _lion(form: str) -> Slip:
+def _lion(form: str) -> Mutation:
     sentences = {
         "order": "the momentum is updated before the sign is taken, expected after it",
         "soft": "a soft sign, c/(|c| + 1e-8), stands for the sign",
@@ -70,7 +70,7 @@ def _lion(form: str) -> Slip:
         mixed = h["beta1"] * (new if form == "order" else m) + (1.0 - h["beta1"]) * g
         return -h["lr"] * (mixed / (np.abs(mixed) + 1e-8) if form == "soft" else np.sign(mixed))
 
-    return Slip(sentence=sentences[form], update=update)
+    return Mutation(sentence=sentences[form], update=update)
 
 
 def _sign_first(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -88,13 +88,13 @@ def _sign_by_size(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 LION_MISSES = (
-    Slip(sentence="beta1 and beta2 are swapped", change=swapped("beta1", "beta2")),
+    Mutation(sentence="beta1 and beta2 are swapped", change=swapped("beta1", "beta2")),
     _lion("order"),
     _lion("soft"),
 )
 SIGN_MISSES = (
-    Slip(sentence="the sign is taken before the average, expected of the average", update=_sign_first),
-    Slip(
+    Mutation(sentence="the sign is taken before the average, expected of the average", update=_sign_first),
+    Mutation(
         sentence="the sign is multiplied by the mean size of the gradient, so the step has degree 1",
         update=_sign_by_size,
     ),
@@ -146,7 +146,7 @@ def _rms_from_one(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     return -h["lr"] * step
 
 
-def _lars(form: str) -> Slip:
+def _lars(form: str) -> Mutation:
     sentences = {
         "denominator": "the trust ratio leaves the decay out of its denominator",
         "decay": "weight decay is not scaled by the trust ratio",
@@ -168,10 +168,10 @@ def _lars(form: str) -> Slip:
             s["buffer"] = step = step if old is None else h["momentum"] * old + step
         return -h["lr"] * (local * step if form == "order" else step)
 
-    return Slip(sentence=sentences[form], update=update)
+    return Mutation(sentence=sentences[form], update=update)
 
 
-def _lamb(form: str) -> Slip:
+def _lamb(form: str) -> Mutation:
     sentences = {
         "ratio": "the trust ratio is taken before the decay is added",
         "decay": "weight decay stays outside of the trust ratio",
@@ -194,12 +194,12 @@ def _lamb(form: str) -> Slip:
             ratio = ratio / np.sqrt(float(plain(w).shape[-1] if plain(w).ndim else 1))
         return -h["lr"] * (ratio * step + pull if form == "decay" else ratio * step)
 
-    return Slip(sentence=sentences[form], update=update)
+    return Mutation(sentence=sentences[form], update=update)
 
 
 LAMB_MISSES = tuple(_lamb(form) for form in ("ratio", "decay", "clip", "rows", "zero"))
 LARS_MISSES = tuple(_lars(form) for form in ("denominator", "decay", "squares", "order"))
-FAMILY_MISSES: Mapping[str, tuple[Slip, ...]] = {
+FAMILY_MUTATIONS: Mapping[str, tuple[Mutation, ...]] = {
     "sgd": SGD_MISSES,
     "sgdw": SGD_MISSES,
     "adam": ADAM_MISSES,
@@ -211,25 +211,25 @@ FAMILY_MISSES: Mapping[str, tuple[Slip, ...]] = {
     "lamb": LAMB_MISSES,
     "adamax": ADAMAX_MISSES,
     "rmsprop": (
-        Slip(sentence="alpha and 1-alpha are swapped", change=lambda h: {**h, "alpha": 1.0 - h["alpha"]}),
-        Slip(sentence="the average of squares starts at one, expected at zero", update=_rms_from_one),
+        Mutation(sentence="alpha and 1-alpha are swapped", change=lambda h: {**h, "alpha": 1.0 - h["alpha"]}),
+        Mutation(sentence="the average of squares starts at one, expected at zero", update=_rms_from_one),
     ),
     "adagrad": (
-        Slip(
+        Mutation(
             sentence="the sum of squares forgets: it is multiplied by 0.999 a step", update=_adagrad_forgets
         ),
-        Slip(
+        Mutation(
             sentence="weight decay is in the step and not in the sum of squares",
             decay={"where": "none"},
             update=_adagrad_plain_sum,
         ),
     ),
     "adadelta": (
-        Slip(sentence="the average of squared steps has lr in it", update=_adadelta_by_lr),
-        Slip(sentence="the average of squared steps is not kept", update=_adadelta_forgets),
+        Mutation(sentence="the average of squared steps has lr in it", update=_adadelta_by_lr),
+        Mutation(sentence="the average of squared steps is not kept", update=_adadelta_forgets),
     ),
     "rprop": (
-        Slip(sentence="the step goes on at once after a flip of sign", update=_rprop_goes_on),
-        Slip(sentence="the two etas are swapped", change=swapped("etaminus", "etaplus")),
+        Mutation(sentence="the step goes on at once after a flip of sign", update=_rprop_goes_on),
+        Mutation(sentence="the two etas are swapped", change=swapped("etaminus", "etaplus")),
     ),
 }

@@ -6,39 +6,41 @@ import numpy as np
 import pytest
 import torch
 
-from ilr_check.gate.walk import probing_gradients
+from ilr_check.gate.reference.trajectory import probing_gradients
 from ilr_check.optim.contracts import contracts
-from ilr_check.optim.contracts.textbook import NO_SLIP, Textbook
-from ilr_check.optim.near_misses.decays import decay_misses
-from ilr_check.optim.near_misses.families import FAMILY_MISSES
-from ilr_check.optim.near_misses.rounding import BFLOAT16, FLOAT32, rounded
-from ilr_check.optim.near_misses.steps import gradient_misses
+from ilr_check.optim.contracts.reference import NO_MUTATION, ReferenceImplementation
+from ilr_check.optim.mutations.decays import decay_mutations
+from ilr_check.optim.mutations.families import FAMILY_MUTATIONS
+from ilr_check.optim.mutations.rounding import BFLOAT16, FLOAT32, rounded
+from ilr_check.optim.mutations.steps import gradient_mutations
 
 LRS = (0.3, 0.3, 0.11, 0.017, 0.17, 0.05)
 SHAPES = ((5,), (3, 4))
 MISSES = {
-    f"{name}: {slip.sentence}": (contracts()[name], slip)
-    for name, slips in FAMILY_MISSES.items()
-    for slip in slips
+    f"{name}: {mutation.sentence}": (contracts()[name], mutation)
+    for name, mutations in FAMILY_MUTATIONS.items()
+    for mutation in mutations
 }
 MISSES |= {
-    f"{name}: {slip.sentence}": (contracts()[name], slip)
+    f"{name}: {mutation.sentence}": (contracts()[name], mutation)
     for name in ("sgd", "sgdw", "adamw")
-    for slip in (*decay_misses(contracts()[name]), *gradient_misses())
+    for mutation in (*decay_mutations(contracts()[name]), *gradient_mutations())
 }
 
 
 @lru_cache
-def paths(name: str, slipped: bool) -> tuple[tuple[float, ...], ...]:
-    """Final weights under every setting of the contract, with or without the slip."""
-    contract, slip = MISSES[name]
+def paths(name: str, mutated: bool) -> tuple[tuple[float, ...], ...]:
+    """Final weights under every setting of the contract, with or without the mutation."""
+    contract, mutation = MISSES[name]
     ends = []
     for setting in contract.settings:
         rng = np.random.default_rng(5)
         starts = [rng.normal(size=shape) for shape in SHAPES]
         gradients = probing_gradients(contract, rng, SHAPES, len(LRS))
         hyper = {k: n.default for k, n in contract.names.items()} | {"weight_decay": 0.2, "lr": LRS[0]}
-        book = Textbook(contract, starts, hyper | dict(setting), slip=slip if slipped else NO_SLIP)
+        book = ReferenceImplementation(
+            contract, starts, hyper | dict(setting), mutation=mutation if mutated else NO_MUTATION
+        )
         for lr, row in zip(LRS, gradients, strict=True):
             book.step(row, lr=lr)
         ends.append(tuple(float(x) for w in book.weights for x in np.ravel(w)))
@@ -46,8 +48,8 @@ def paths(name: str, slipped: bool) -> tuple[tuple[float, ...], ...]:
 
 
 @pytest.mark.parametrize("name", MISSES)
-def test_a_near_miss_is_no_textbook(name: str) -> None:
-    assert paths(name, slipped=True) != paths(name, slipped=False)
+def test_a_mutation_is_not_the_reference(name: str) -> None:
+    assert paths(name, mutated=True) != paths(name, mutated=False)
 
 
 @pytest.mark.parametrize(("bits", "dtype"), [(BFLOAT16, torch.bfloat16), (FLOAT32, torch.float32)])

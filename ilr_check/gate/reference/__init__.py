@@ -1,0 +1,1 @@
+"""Comparison with the reference implementation: trajectories, deviations, the search for a family."""

@@ -1,0 +1,1 @@
+"""What an optimizer is given: scenarios, short paths, gradients that are all noise."""

@@ -1,0 +1,122 @@
+"""Why a walk left its textbook: near-misses are tried until one explains every step within rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ilr_check.evidence import RivalOutcome
+from ilr_check.gate.reference.trajectory import Deviation, Trajectory, deviation
+from ilr_check.optim.contracts.contract import Contract, Decay, Mutation
+from ilr_check.optim.mutations import mutations_of
+
+LR_MUTATIONS = (
+    Mutation(sentence="the step uses the lr of the step before", lr=lambda now, last, first: last),
+    Mutation(sentence="the step uses the lr of the first step for ever", lr=lambda now, last, first: first),
+    Mutation(sentence="the step is proportional to lr^2", lr=lambda now, last, first: now * now),
+    Mutation(sentence="the step has the wrong sign: it climbs", lr=lambda now, last, first: -now),
+    Mutation(sentence="the step is half as large as it should be", lr=lambda now, last, first: 0.5 * now),
+    Mutation(sentence="the step is twice as large as it should be", lr=lambda now, last, first: 2.0 * now),
+    Mutation(sentence="the step does not move the weights at all", lr=lambda now, last, first: 0.0),
+)
+
+
+def explanation(
+    trajectory: Trajectory, contract: Contract, found: Deviation
+) -> tuple[str, tuple[RivalOutcome, ...]]:
+    """The sentence of the first near-miss that the walk agrees with, and what became of the others.
+
+    A near-miss is tried on the tensor that deviates worst, and on the others only if it explains that one.
+    """
+    alone = trajectory.only(found.tensor)
+    tried: list[RivalOutcome] = []
+    sentence = ""
+    for mutation in candidate_mutations(trajectory, contract):
+        with np.errstate(all="ignore"):
+            fits = mutation.shared_count or deviation(alone, contract, mutation).ratio <= 1.0
+            fits = fits and deviation(trajectory, contract, mutation).ratio <= 1.0
+        tried.append(RivalOutcome(name=mutation.sentence, expected=None, excluded=not fits))
+        if fits:
+            sentence = mutation.sentence
+            break
+    return sentence, tuple(tried)
+
+
+def candidate_mutations(trajectory: Trajectory, contract: Contract) -> Iterator[Mutation]:
+    """Near-misses of the contract at these hyper-parameters, decay first."""
+    decay = contract.decay_for(trajectory.hyper)
+    decays = any(
+        step.hyper.get("weight_decay", trajectory.hyper.get("weight_decay")) for step in trajectory.steps
+    )
+    if decays and decay.where != "own":
+        yield from decay_law_mutations(decay)
+    yield from (
+        mutation
+        for mutation in contract.mutations
+        if any(trajectory.hyper.get(k) != v for k, v in mutation.hyper.items()) or mutation.shift
+    )
+    yield from LR_MUTATIONS
+    yield from mutations_of(contract)
+
+
+def decay_law_mutations(decay: Decay) -> Iterator[Mutation]:
+    """What goes wrong with weight decay, each named by its measured law."""
+    expected = f"expected {decay.law}" if decay.where != "gradient" else "expected wd in the gradient"
+    decoupled = {"where": "before", "lr_power": 1.0, "wd_power": 1.0, "factor": 1.0}
+    if decay.where != "none":
+        yield Mutation(sentence="weight decay has no effect", decay={"where": "none"})
+    if decay.where == "gradient":
+        yield Mutation(
+            sentence="weight decay is decoupled (the weights shrink by lr*wd), expected in the gradient",
+            decay=decoupled,
+        )
+    else:
+        yield Mutation(
+            sentence=f"weight decay is added to the gradient (L2), {expected} outside of it",
+            decay={"where": "gradient", "lr_power": 0.0},
+        )
+    if decay.where == "before":
+        yield Mutation(sentence="decay is applied after the step", decay={"where": "after"})
+        yield Mutation(
+            sentence="decay is applied after the step with the next lr",
+            decay={"where": "after", "lr_of": "the next step"},
+        )
+    if decay.where == "after":
+        yield Mutation(
+            sentence="decay is applied before the step, declared after it", decay={"where": "before"}
+        )
+    base = decay.lr_power
+    for lr_power in (0.0, 1.0, 2.0, 0.5):
+        for wd_power in (1.0, 2.0, 0.5, 0.0):
+            if (lr_power, wd_power) != (base, decay.wd_power):
+                mutated = Decay(where=decay.where, lr_power=lr_power, wd_power=wd_power)
+                in_gradient = " in the gradient" if decay.where == "gradient" else " per step"
+                yield Mutation(
+                    sentence=f"weight decay{in_gradient} is {mutated.law}, {expected}",
+                    decay={"lr_power": lr_power, "wd_power": wd_power},
+                )
+    for factor, words in ((0.5, "half"), (2.0, "twice"), (-1.0, "minus"), (3.0, "three times")):
+        yield Mutation(
+            sentence=f"weight decay is {words} what it should be, {factor:g}*{decay.law or 'wd'}",
+            decay={"factor": factor * decay.factor},
+        )
+    for lr_of in ("the step before", "the first step", "the next step"):
+        if decay.lr_power:
+            yield Mutation(sentence=f"weight decay uses the lr of {lr_of}", decay={"lr_of": lr_of})
+    yield Mutation(
+        sentence="weight decay is L1: it takes lr*wd*sign(w)", decay={"shape": "sign of the weights"}
+    )
+    yield Mutation(sentence="weight decay acts on the initial weights", decay={"shape": "initial weights"})
+
+
+def measured_fact(trajectory: Trajectory, found: Deviation) -> str:
+    """What was seen at the worst entry, where no near-miss explains it."""
+    step = trajectory.steps[found.step]
+    before = float(step.before[found.tensor].flat[found.entry])
+    moved, meant = found.measured - before, found.expected - before
+    share = f", {moved / meant:.6g} times that" if meant else ""
+    return (
+        f"step {found.step + 1} moved an entry from {before:.6g} by {moved:.9g}, "
+        f"expected {meant:.9g}{share}; no near-miss of the textbook explains all steps"
+    )
