@@ -1,4 +1,5 @@
-"""Data: real sets shipped in wheels, teacher-student Gaussians, batch orders and noise; never the network."""
+"""Data: real sets that ship in wheels, teacher-student Gaussians, batch orders and noise. It never uses the
+network."""
 
 from ilr_check.data.specs import (
     BatchNoise,

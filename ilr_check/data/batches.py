@@ -1,4 +1,4 @@
-"""The order in which runs see examples: one random stream per run, drawn on the device in blocks."""
+"""The order in which runs see examples. Each run has one random stream, drawn on the device in blocks."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class Order:
 class Batches:
     """Draws minibatches, independently for each run: with replacement, or from shuffled ``epochs``.
 
-    An epoch has every example once, less those that do not fill a batch at its end. A run's batches depend on
-    its own seed only, not on the other runs; drawing in blocks of another length gives another, equally valid
-    order, so whoever trains keeps the length fixed. Raises ``ValueError`` for epochs shorter than a batch.
+    An epoch has every example once, except those that do not fill a batch at its end. A run's batches depend
+    on its own seed only and not on the other runs. Drawing in blocks of another length gives another, equally
+    valid order, so the trainer must keep the length fixed. Raises ``ValueError`` if an epoch is shorter than
+    a batch.
     """
 
     examples: int
@@ -42,7 +43,7 @@ class Batches:
             )
 
     def generators(self, seeds: Sequence[int]) -> list[Order]:
-        """One order a run, on the device."""
+        """Return one order per run, on the device."""
         return [
             Order(torch.Generator(device=self.device).manual_seed(derive("batches", seed))) for seed in seeds
         ]
@@ -50,15 +51,17 @@ class Batches:
     def draw(
         self, generators: Sequence[Order], steps: int, *, lanes: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Indices [steps, lanes, batch] and labels to use instead [steps, lanes, batch], -1 for "keep".
+        """Return indices [steps, lanes, batch] and replacement labels [steps, lanes, batch], where -1 keeps
+        the label.
 
-        ``lanes`` may be more than the runs; the others repeat the last run.
+        ``lanes`` may exceed the number of runs; the other lanes repeat the last run.
         """
         shape = (len(generators), steps, self.batch_size)
         index = torch.empty(shape, dtype=torch.int64, device=self.device)
         other, chance = torch.empty_like(index), torch.empty(shape, device=self.device)
         for run, order in enumerate(generators):
-            # In place, since on a GPU each call of a run is a kernel, and they outweigh the training.
+            # In place, because on a GPU each call per run is a kernel, and these kernels would take longer
+            # than the training.
             if self.epochs:
                 index[run] = self._from_epochs(order, steps)
             else:
@@ -77,7 +80,7 @@ class Batches:
         return index, label
 
     def _from_epochs(self, order: Order, steps: int) -> Tensor:
-        """The next batches, [steps, batch], where a run's epoch is cut off and the next begins."""
+        """Return the next batches, [steps, batch]. At the end of a run's epoch the next epoch begins."""
         whole = self.examples // self.batch_size
         parts = [order.left] if len(order.left) else []
         while sum(len(part) for part in parts) < steps:

@@ -1,4 +1,5 @@
-"""CIFAR-10 from a folder that the user names, in its python or its binary distribution; never downloaded."""
+"""CIFAR-10 from a folder that the user names, in its python or its binary distribution. It is never
+downloaded."""
 
 from __future__ import annotations
 
@@ -25,24 +26,25 @@ NAMES: dict[Part, tuple[str, ...]] = {
     "test": ("test_batch",),
 }
 REAL = 10_000
-"""Examples in each file of the real set, in which all classes are alike."""
+"""The number of examples in each file of the real set, in which all classes have the same size."""
 EXAMPLES = REAL
-"""What is expected of each file; a folder of smaller files of the same format needs ``examples``."""
+"""The expected number of examples per file. A folder of smaller files of the same format needs
+``examples``."""
 
 
 class CifarError(ValueError):
-    """A folder is not CIFAR-10; says which file, what is wrong with it, and the mend."""
+    """A folder is not CIFAR-10. The message names the file, what is wrong with it, and the fix."""
 
 
 def named_folder() -> Path | None:
-    """The folder that the user named, or None; whether it is any good is seen when it is read."""
+    """Return the folder that the user named, or None. Its contents are checked when it is read."""
     value = os.environ.get(VARIABLE, "").strip()
     return Path(value).expanduser() if value else None
 
 
 @contextmanager
 def naming(folder: Path | str | None) -> Iterator[None]:
-    """Name the folder for as long as this lasts, in the environment, which processes inherit."""
+    """Name the folder inside a ``with`` block, in the environment, so that child processes inherit it."""
     if folder is None:
         yield
         return
@@ -58,22 +60,23 @@ def naming(folder: Path | str | None) -> Iterator[None]:
 
 
 def check(folder: Path) -> None:
-    """Raise ``CifarError`` unless all files of a distribution are there; reads none of them."""
+    """Raise ``CifarError`` unless all files of a distribution are there. No file is read."""
     _distribution(folder.expanduser())
 
 
 def check_contents(folder: Path, *, examples: int | None = None) -> None:
-    """Read every file of a distribution and raise ``CifarError`` for the first that is damaged."""
+    """Read every file of a distribution and raise ``CifarError`` for the first damaged one."""
     for part in NAMES:
         read(folder.expanduser(), part, examples=examples)
 
 
 def read(folder: Path, part: Part, *, examples: int | None = None) -> tuple[Bytes, NDArray[np.int64]]:
-    """Pixels [n, 3072], channel by channel, and labels [n] of a part; ``examples`` are those of each file.
+    """Return pixels [n, 3072], channel by channel, and labels [n] of a part; ``examples`` is the number per
+    file.
 
-    The folder is that of either distribution, or the one above it. Raises ``CifarError`` for a file that is
-    missing, of another size than its format has, or whose contents are not images and labels, and for a part
-    of the real set in which a class has not its tenth.
+    The folder holds either distribution, or is the one above it. Raises ``CifarError`` for a file that is
+    missing, has the wrong size, or does not contain images and labels, and for a part of the real set in
+    which the classes do not all have the same size.
     """
     examples = EXAMPLES if examples is None else examples
     home, suffix = _distribution(folder)
@@ -84,16 +87,16 @@ def read(folder: Path, part: Part, *, examples: int | None = None) -> tuple[Byte
     counts = np.bincount(labels, minlength=CLASSES)
     if examples == REAL and len(set(counts.tolist())) > 1:
         raise CifarError(
-            f"{', '.join(path.name for path in files)} in {home} have {counts.tolist()} of the classes, "
-            f"not {len(labels) // CLASSES} of each: one is damaged: unpack CIFAR-10 again"
+            f"{', '.join(path.name for path in files)} in {home} have {counts.tolist()} examples of the "
+            f"classes and not {len(labels) // CLASSES} of each, so a file is damaged; unpack CIFAR-10 again"
         )
     return np.concatenate([x for x, _ in parts]), labels
 
 
 def _distribution(folder: Path) -> tuple[Path, str]:
-    """Where the files are and how their names end; all files of the set have to be there."""
+    """Return where the files are and how their names end. All files of the set have to be there."""
     if not folder.is_dir():
-        raise CifarError(f"{folder} is not a folder; name the one that CIFAR-10 was unpacked to")
+        raise CifarError(f"{folder} is not a folder; name the folder into which CIFAR-10 was unpacked")
     wanted = [name for names in NAMES.values() for name in names]
     places = [(folder / below, end) for below, end in (("", ""), ("", ".bin"))]
     places += [(folder / "cifar-10-batches-py", ""), (folder / "cifar-10-batches-bin", ".bin")]
@@ -111,16 +114,18 @@ def _distribution(folder: Path) -> tuple[Path, str]:
 
 
 def _binary(path: Path, examples: int) -> tuple[Bytes, Bytes]:
-    """Rows of a label and 3072 pixels."""
+    """Return pixels and labels of a file whose rows are a label and 3072 pixels."""
     size, expected = path.stat().st_size, examples * (1 + PIXELS)
     if size != expected:
-        raise CifarError(f"{path} has {size} bytes and not {expected}: it is cut off or not CIFAR-10")
+        raise CifarError(
+            f"{path} has {size} bytes and not {expected}, so it is damaged; unpack CIFAR-10 again"
+        )
     rows = np.fromfile(path, dtype=np.uint8).reshape(examples, 1 + PIXELS)
     return rows[:, 1:], _labels(path, rows[:, 0])
 
 
 def _python(path: Path, examples: int) -> tuple[Bytes, Bytes]:
-    """A pickled mapping with ``data`` and ``labels``."""
+    """Return pixels and labels of a file that is a pickled mapping with ``data`` and ``labels``."""
     try:
         with path.open("rb") as stream:
             found = _Arrays(stream, encoding="bytes").load()
@@ -144,7 +149,7 @@ def _labels(path: Path, labels: NDArray[Any]) -> Bytes:
 
 
 class _Arrays(pickle.Unpickler):
-    """Unpickles arrays and plain values only: a pickle could otherwise run any code."""
+    """Unpickles arrays and plain values only, because a pickle could otherwise run any code."""
 
     ALLOWED: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"),
@@ -155,9 +160,9 @@ class _Arrays(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """Refuse whatever an array does not need."""
+        """Return a class that arrays need, and refuse every other class."""
         if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"it wants {module}.{name}, which no array needs")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
         if module.startswith("numpy") and name == "_reconstruct":
             module = "numpy._core.multiarray" if hasattr(np, "_core") else "numpy.core.multiarray"
         return super().find_class(module, name)

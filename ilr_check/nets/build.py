@@ -1,16 +1,16 @@
-"""From a spec to a module and its starting point; no global random state is read or written.
+"""Builds a module and its initial parameters from a spec. It neither reads nor writes global random state.
 
-What is trained: the tensors that are scale-invariant, alone or jointly, in groups that share no tensor, so
-that scaling all of them by one factor changes nothing. Everything else is frozen at its initial random
-values, as Li, Lyu, Arora 2020 freeze the last layer:
+The trained tensors are those that are scale-invariant, alone or jointly, in groups that share no tensor. So
+scaling all of them by one factor changes nothing. Everything else is frozen at its initial random values, as
+Li, Lyu, Arora 2020 freeze the last layer:
 
-- the head;
-- gains and shifts of the last norm and of norms that write into a residual stream or feed an attention. Those
-  of a hidden norm are trained where they are jointly invariant and in no other group: the activation is
-  homogeneous and the next layer has no bias (even one that a norm takes out would be summed with terms of
-  another scale, and powers of two would no longer pass bit for bit);
-- gains and biases of layers whose weights are normalised;
-- V (it shares its scale with O), and Q and K without a norm of their own.
+- the head.
+- gains and shifts of the last norm, and of norms that write into a residual stream or feed an attention.
+  Those of a hidden norm are trained if they are jointly invariant and in no other group: the activation is
+  homogeneous, and the next layer has no bias. Even a bias that a norm removes would be summed with terms of
+  another scale, and powers of two would no longer pass bit for bit.
+- gains and biases of layers whose weights are normalised.
+- V, which shares its scale with O, and Q and K without a norm of their own.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ def build(
 ) -> nn.Module:
     """Return the net: ``module(x)`` maps rows [batch, inputs] to logits [batch, classes].
 
-    Its parameters are what is trained (see this module's docstring) and start as ``initial_parameters(spec,
-    0)``; what is frozen is a buffer drawn from ``spec.head_seed``, the same for all runs. With ``free``
-    nothing is frozen, the head neither: all are parameters, for asking which of them are invariant.
+    Its parameters are the trained tensors (see the docstring of this module), and they start as
+    ``initial_parameters(spec, 0)``. Frozen tensors are buffers drawn from ``spec.head_seed``, the same for
+    all runs. With ``free`` nothing is frozen, and the head is a parameter too. This serves to ask which
+    tensors are invariant.
     """
     module = _module(spec, free=free).to_empty(device=device).to(dtype)
     trained = initial_parameters(spec, 0, dtype=dtype, device=device)
@@ -77,12 +78,12 @@ def initial_parameters(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
 ) -> dict[str, Tensor]:
-    """Draw what is trained, keyed by parameter name.
+    """Draw the trained tensors, keyed by parameter name.
 
-    Weights and biases are normal with standard deviation ``scale / sqrt(fan_in)``, gains ``scale`` times
-    normal around 1 and shifts around 0 with spread 1/2. Drawn on the CPU in float64 and then cast and moved,
-    so that every dtype and device starts from the same numbers. Powers of two in ``scale`` scale the result
-    exactly.
+    Weights and biases are normal with standard deviation ``scale / sqrt(fan_in)``. Gains are ``scale`` times
+    a normal around 1, and shifts around 0, with standard deviation 1/2. The numbers are drawn on the CPU in
+    float64 and then cast and moved, so that every dtype and device starts from the same numbers. A power of
+    two in ``scale`` scales the result exactly.
     """
     generator, module = stream("initial parameters", seed), _module(spec)
     return {
@@ -97,33 +98,34 @@ def parameter_shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
 
 
 def count_parameters(spec: NetSpec) -> int:
-    """Return the number of trainable numbers; what is frozen does not count."""
+    """Return the number of trainable numbers. Frozen tensors do not count."""
     return sum(math.prod(shape) for shape in parameter_shapes(spec).values())
 
 
 def stream(purpose: str, seed: int) -> torch.Generator:
-    """Return a CPU generator for one purpose, so that equal seeds for different purposes share no numbers."""
+    """Return a CPU generator for one purpose. Equal seeds for different purposes share no numbers."""
     return torch.Generator().manual_seed(derive(purpose, seed))
 
 
 class Read(NamedTuple):
-    """What one norm layer normalises: a sum of layers' outputs, or the weights of one layer."""
+    """The input of one norm layer: a sum of layers' outputs, or the weights of one layer."""
 
     norm: NormSpec
     calls: tuple[int, ...]
-    """Which executions of a layer, counted from 0, give the terms of the sum."""
+    """The executions of a layer, counted from 0, that give the terms of the sum."""
     affine: str = ""
-    """The trained gain and shift that the one layer reads, where there are such."""
+    """The trained gain and shift that the one layer reads, or "" if there are none."""
 
 
 class _Net(nn.Module):
-    """What all nets share: reshaping of the rows, norms with what is behind them, the fixed head."""
+    """The parts that all nets share: reshaping of rows, norms with their gains and shifts, and the fixed
+    head."""
 
     head: Tensor
     calls: tuple[str, ...]
-    """The layer that is executed, at each execution of one."""
+    """The name of the layer at each execution of one."""
     reads: tuple[Read, ...]
-    """What each norm reads, in order of execution."""
+    """The input of each norm, in order of execution."""
 
     def __init__(
         self, spec: NetSpec, shape: tuple[int, ...], features: int, channels: tuple[int, ...]
@@ -157,14 +159,15 @@ class _Net(nn.Module):
         return out
 
     def reading(self, calls: tuple[int, ...], fed_by: int | None = None) -> Read:
-        """Return what a norm reads, if the gain and shift behind norm ``fed_by`` act on the one layer."""
+        """Return the input of a norm. The gain and shift behind norm ``fed_by`` act on its one layer, if
+        given."""
         norm, spec = self.spec.norm, self.spec
         alone = hasattr(self, "affines") and spec.activation in HOMOGENEOUS
         alone = alone and not spec.bias and fed_by is not None
         return Read(norm, calls, f"affines.{fed_by}" if alone else "")
 
     def freeze(self) -> None:
-        """Turn what is not trained into buffers."""
+        """Turn every tensor that is not trained into a buffer."""
         kept = {f"{read.affine}.{leaf}" for read in self.reads for leaf in ("gain", "shift")}
         for read in self.reads:
             leaves = ("weight",) if read.norm.of_weights else ("weight", "bias")
@@ -244,7 +247,7 @@ class _Residual(_Net):
 
 
 class _Staged(_Net):
-    """Residual blocks in stages, the first of each with a norm and a 1x1 layer on its skip."""
+    """Residual blocks in stages. The first block of each stage has a norm and a 1x1 layer on its skip."""
 
     def __init__(self, spec: PreResNetSpec) -> None:
         channels = [spec.widths[0]]
@@ -253,7 +256,7 @@ class _Staged(_Net):
             for block in range(spec.blocks):
                 places.append((channels[-1], width, stage if block == 0 else -1))
                 channels += [width, width]
-        # One norm in front of both ways of a block: without gains they would be the same.
+        # Both paths of a block read the same norm. Without gains, two norms would be identical.
         super().__init__(spec, spec.image, spec.widths[-1], tuple(channels))
 
         def layer(n: int, m: int, kernel: int = spec.kernel) -> Layer:
@@ -265,7 +268,7 @@ class _Staged(_Net):
         self.skip = nn.ModuleList(layer(n, m, 1) for n, m, stage in places if stage >= 0)
         self.pool = Pool()
         self.begins = tuple((stage, 1 if stage < 0 else spec.strides[stage]) for _, _, stage in places)
-        """Of each block, which stage it begins, or -1, and its stride."""
+        """For each block, the stage that it begins (or -1) and its stride."""
         calls, reads = ["stem"], [self.reading((0,))]
         stream: list[int] = []
         for i, (stage, _) in enumerate(self.begins):
@@ -290,7 +293,7 @@ class _Staged(_Net):
 
 
 class _Attention(_Net):
-    """Blocks of self-attention around a skip connection; to all else, tokens are rows of their own."""
+    """Blocks of self-attention around a skip connection. Every other part treats each token as a row."""
 
     def __init__(self, spec: AttentionSpec) -> None:
         tokens, features = spec.shape
@@ -329,25 +332,25 @@ class _Attention(_Net):
 
 
 def shrunk(size: int, strides: tuple[int, ...]) -> int:
-    """Return the height or width that is left of ``size`` after convolutions with these strides."""
+    """Return the height or width that remains of ``size`` after convolutions with these strides."""
     for stride in strides:
         size = -(-size // stride)
     return size
 
 
 def _blocks(spec: ResNetSpec | AttentionSpec, layer: Callable[[], Layer]) -> list[Layer]:
-    """Return one layer a block, the same for all if it is shared."""
+    """Return one layer per block, the same one for all blocks if it is shared."""
     return [layer()] * spec.blocks if spec.shared else [layer() for _ in range(spec.blocks)]
 
 
 def skeleton(spec: NetSpec) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Read, ...]]:
-    """Return the trained tensors, the layer of each execution of one, and what each norm reads."""
+    """Return the names of the trained tensors, the layer of each execution, and the input of each norm."""
     net = _module(spec)
     return tuple(name for name, _ in net.named_parameters()), net.calls, net.reads
 
 
 def _module(spec: NetSpec, *, free: bool = False) -> _Net:
-    """Return the net on the meta device: shapes, no numbers."""
+    """Return the net on the meta device, with shapes and no numbers."""
     net: _Net
     if isinstance(spec, ResNetSpec):
         net = _Residual(spec)

@@ -1,41 +1,42 @@
-"""How large <g, w> may be through rounding alone: the bound behind gradient orthogonality.
+"""How large <g, w> can be through rounding alone: the bound behind gradient orthogonality.
 
-Let z = W x (+ b) be what a norm layer reads, y = (z - mu) / sigma, and v = dL/dy as computed. The exact
-backward pass delta = (v - mean(v) - y mean(v y)) / sigma satisfies <delta, z> = 0 for *any* v, hence <dL/dW,
-W> (+ <dL/db, b>) = <delta, W x + b> = 0 whatever happened behind the norm layer: the bound needs no error
-from deeper layers. What is computed differs. With u the unit roundoff, n the numbers in a set, M = max|z|,
-kappa = M / sigma, G0 = sum|v| and G1 = sum|v y| over the set, to first order in u unless said:
+Let z = W x (+ b) be the input of a norm layer, y = (z - mu) / sigma, and v = dL/dy as computed. The exact
+backward pass delta = (v - mean(v) - y mean(v y)) / sigma satisfies <delta, z> = 0 for *any* v. Hence <dL/dW,
+W> (+ <dL/db, b>) = <delta, W x + b> = 0, whatever happened behind the norm layer, and the bound needs no
+error from deeper layers. The computed value differs from 0. With u the unit roundoff, n the numbers in a set,
+M = max|z|, kappa = M / sigma, G0 = sum|v| and G1 = sum|v y| over the set, and to first order in u unless
+stated otherwise:
 
-1. The mean is off by n u M, and so is z - mu: it enters <v, z - mu> / sigma as (n + 2) u kappa G0.
-2. The three sums sum v y, sum y^2 and the division are off relatively by (2 n + 9) u: times G1.
-3. The offset of the mean also enters sum y^2 in second order, (n u kappa)^2 G1, which matters for sets that
-   barely vary (kappa up to 1 / 8u), and single roundings of z - mu by 2 u kappa G1.
-4. Subtracting the mean of the gradient leaves a sum of n u sum|g| with sum|g| <= (G0 + G1) / sigma: it
-multiplies
-   mu, and the last rounding multiplies z: (n + 2) u kappa (G0 + G1).
-   Together at most u (n + 9) [4 (1 + kappa) (G0 + G1) + n u kappa^2 G1].
-5. W x itself carries fan_in u |W||x|, the sum over N samples and pixels in dL/dW carries N u |delta||x|, the
-sum
-   of p layers in a residual stream and of p gradients out of it p u each, and the final inner product d u
-   |g||w|: with kappa' = max(|W||x| + |b|) / sigma, which may far exceed kappa where W x cancels, and
-   sum|delta| <= 2 (G0 + G1) / sigma, at most u (N + fan_in + 2 p + d) 2 kappa' (G0 + G1).
+1. The error of the mean is n u M, and so is that of z - mu. It enters <v, z - mu> / sigma as (n + 2) u kappa
+   G0.
+2. The relative error of the three sums sum v y, sum y^2 and of the division is (2 n + 9) u, times G1.
+3. The error of the mean also enters sum y^2 in second order, (n u kappa)^2 G1, which matters for sets that
+   barely vary (kappa up to 1 / 8u). Single roundings of z - mu add 2 u kappa G1.
+4. The subtraction of the mean of the gradient leaves a sum of n u sum|g| with sum|g| <= (G0 + G1) / sigma. It
+   multiplies mu, and the last rounding multiplies z: (n + 2) u kappa (G0 + G1). Points 1 to 4 together are at
+   most u (n + 9) [4 (1 + kappa) (G0 + G1) + n u kappa^2 G1].
+5. W x itself has the error fan_in u |W||x|. The sum over N samples and pixels in dL/dW has N u |delta||x|.
+   The sum of p layers in a residual stream and that of p gradients out of it have p u each, and the final
+   inner product has d u |g||w|. With kappa' = max(|W||x| + |b|) / sigma, which can far exceed kappa where W x
+   cancels, and sum|delta| <= 2 (G0 + G1) / sigma, these are at most u (N + fan_in + 2 p + d) 2 kappa' (G0 +
+   G1).
 
-A norm without a mean has points 2 and the last of 4 only. A norm of weights reads the parameter itself: of
-point 5 is left the inner product. Where a tensor is used q times the scales of the q norms add up, and the
-sum of q gradients costs q u more. A gain and a shift, a = gain y + shift, behind an earlier norm have
-<dL/dgain, gain> + <dL/dshift, shift> = <dL/da, a> = <W' delta, act(a)> = <delta, W act(a)>, since act is
-homogeneous: they are bounded by the norm that follows. Before anything cancels the terms are |W|(|gain||y| +
-|shift|), which takes the place of |W||x| in kappa', and W' delta adds its sum of fan_out terms. Attention
-adds nothing: what is trained in front of it has a norm of its own there.
+A norm without a mean has only point 2 and the last part of point 4. A norm of weights reads the parameter
+itself, so only the inner product of point 5 remains. If a tensor is used q times, the scales of the q norms
+add up, and the sum of q gradients costs q u more. A gain and a shift, a = gain y + shift, behind an earlier
+norm have <dL/dgain, gain> + <dL/dshift, shift> = <dL/da, a> = <W' delta, act(a)> = <delta, W act(a)>, because
+act is homogeneous. So the norm that follows bounds them. Before anything cancels the terms are |W|(|gain||y|
++ |shift|), which replaces |W||x| in kappa', and W' delta adds its sum of fan_out terms. Attention adds
+nothing, because every trained tensor in front of it has a norm of its own there.
 
-All sums are bounded as if they were added one by one; torch adds in blocks, so that the truth is far below.
-Winograd and FFT convolutions, which no CPU build of torch uses, do not satisfy 5. Underflow adds h, half a
-subnormal, u times the smallest normal number, to each product and quotient of the backward pass. In the
-gradient of the variance it is multiplied by 2 |z - mu| / n again, so that delta errs by h (3 + 2 kappa + 4 M)
-and |v| is raised by that over 1/sigma; each entry of dL/dW has N h of its own, which meets |w|. In the
-forward pass each product of W x loses h, which adds to |W||x|; the mean loses h, and with it z - mu: h/sigma
-(G0 + G1); each square and their mean lose h, so that sigma^2 is off by 2h and <delta, z> by 2h/sigma^2 G1.
-The terms of second order, and (1 + u)^n - 1 instead of n u, are covered by the factor SAFETY.
+All sums are bounded as if they were added one by one. torch adds in blocks, so the true error is far smaller.
+Winograd and FFT convolutions do not satisfy point 5; no CPU build of torch uses them. Underflow adds h, half
+a subnormal, u times the smallest normal number, to each product and quotient of the backward pass. In the
+gradient of the variance it is multiplied by 2 |z - mu| / n again, so the error of delta is h (3 + 2 kappa + 4
+M), and |v| is raised by that over 1/sigma. Each entry of dL/dW has N h of its own, which multiplies |w|. In
+the forward pass each product of W x loses h, which adds to |W||x|. The mean loses h, and so does z - mu:
+h/sigma (G0 + G1). Each square and their mean lose h, so the error of sigma^2 is 2h and that of <delta, z> is
+2h/sigma^2 G1. The factor SAFETY covers the terms of second order, and (1 + u)^n - 1 instead of n u.
 """
 
 from __future__ import annotations
@@ -57,16 +58,17 @@ from ilr_check.nets.layers import Affine, Layer
 from ilr_check.nets.norms import Norm, as_sets
 
 SAFETY = 2.0
-"""Covers (1 + u)^n - 1 <= 2 n u for n u <= 1 and products of two relative errors; not tuned."""
+"""Covers (1 + u)^n - 1 <= 2 n u for n u <= 1, and products of two relative errors. It is not tuned."""
 
 CASCADE = 64
-"""The additions that a number passes through in ``torch.sum``: 4 levels of at most 16, up to 2^16 numbers."""
+"""The additions that a number passes through in ``torch.sum``: 4 levels of at most 16, for up to 2^16
+numbers."""
 
 
 class NormScale(msgspec.Struct, frozen=True, kw_only=True):
-    """The un-cancelled terms at one norm layer, summed over its sets, in units of the loss.
+    """The terms at one norm layer before they cancel, summed over its sets, in units of the loss.
 
-    ``norm_terms`` is the bracket of points 1 to 4 with its n + 9, ``weight_terms`` is 2 kappa' (G0 + G1) of
+    ``norm_terms`` is the bracket of points 1 to 4 with its n + 9. ``weight_terms`` is 2 kappa' (G0 + G1) of
     point 5, to be multiplied by ``length`` = N + fan_in + 2 p. ``names`` are the parameters that the layer
     normalises.
     """
@@ -80,7 +82,8 @@ class NormScale(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrthogonalityScale(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One backward pass: its gradients by name, and the scale of each norm layer in order of execution."""
+    """The result of one backward pass: its gradients by name, and the scale of each norm in order of
+    execution."""
 
     gradients: dict[str, Tensor]
     norms: tuple[NormScale, ...]
@@ -95,12 +98,13 @@ def orthogonality_scale(
     *,
     loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
 ) -> OrthogonalityScale:
-    """Run one forward and backward pass and return its gradients with the scales that bound their rounding.
+    """Run one forward and backward pass. Return its gradients and the scales that bound their rounding.
 
-    ``module`` comes from ``build``; ``x`` is [batch, inputs], ``y`` whatever ``loss`` takes beside the
-    logits. The module is left as it was. The scales belong to these gradients: another execution (vmap,
-    compiled, another device) has others that agree up to rounding, which is no help where a gradient is all
-    rounding (``degenerate``).
+    ``module`` comes from ``build``, ``x`` is [batch, inputs], and ``y`` is the second argument of ``loss``,
+    after the logits. The module is not changed. The scales belong to these gradients. Another execution
+    (vmap, compiled, another device) has scales that agree up to rounding, which does not help where a
+    gradient is all rounding (see ``degenerate``). Raises ``ValueError`` for a module that ``build`` did not
+    make.
     """
     reads: tuple[Read, ...] | None = getattr(module, "reads", None)
     if reads is None:
@@ -124,7 +128,7 @@ def orthogonality_scale(
 
 
 class _Seen:
-    """What passes through a net of ours in one execution, in order."""
+    """The values that pass through a net of ours in one execution, in order."""
 
     def __init__(self, fed_by: Mapping[int, str]) -> None:
         self.fed_by = fed_by
@@ -137,7 +141,7 @@ class _Seen:
 
     @contextmanager
     def watching(self, module: nn.Module) -> Iterator[None]:
-        """Take note of every norm, layer, gain and shift that is executed."""
+        """Record every norm, layer, gain and shift that is executed."""
         hooks = [m.register_forward_hook(self._hook(n)) for n, m in module.named_modules()]
         try:
             yield
@@ -169,7 +173,7 @@ def _scales(
     seen: _Seen,
     at_norm: tuple[Norm, Tensor, Tensor, Tensor],
 ) -> list[NormScale]:
-    """Return the scale of one norm for what it normalises, and for a gain and shift in front of that."""
+    """Return the scale of one norm for what it normalises, and for a gain and shift in front of it."""
     norm, z, out, v = at_norm
     calls: tuple[str, ...] = module.calls  # type: ignore[assignment]
     layers = [calls[call] for call in read.calls]
@@ -195,9 +199,9 @@ def _scales(
 def gradient_orthogonality_bound(
     scale: OrthogonalityScale, names: Iterable[str], *, dot_length: int = 1
 ) -> float:
-    """Return the bound on |sum_i <g_i, w_i>| over the group ``names`` that rounding alone can reach.
+    """Return the bound of |sum_i <g_i, w_i>| over the group ``names`` that rounding alone can reach.
 
-    Absolute, in units of the loss; the equation is in the module's docstring. ``dot_length`` is 1 for
+    The bound is absolute, in units of the loss. The module's docstring derives it. ``dot_length`` is 1 for
     products summed as in ``inner_product``, and the number of products for a plain sum in the dtype of the
     gradients.
     """
@@ -220,7 +224,7 @@ def orthogonality_bounds(
     loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
     dot_length: int = CASCADE,
 ) -> tuple[float, ...]:
-    """Return the bound on |<g, w>| of each group, for products summed by ``torch.sum`` in float64."""
+    """Return the bound of |<g, w>| of each group, for products summed by ``torch.sum`` in float64."""
     scale = orthogonality_scale(module, parameters, x, y, loss=loss)
     return tuple(gradient_orthogonality_bound(scale, g.names, dot_length=dot_length) for g in groups)
 
@@ -228,7 +232,7 @@ def orthogonality_bounds(
 def inner_product(
     gradients: Mapping[str, Tensor], parameters: Mapping[str, Tensor], names: Iterable[str]
 ) -> float:
-    """Return sum_i <g_i, w_i> over ``names``: products in float64, then summed exactly (``math.fsum``)."""
+    """Return sum_i <g_i, w_i> over ``names``: float64 products, summed exactly (``math.fsum``)."""
     products = [(gradients[n].double() * parameters[n].double()).flatten() for n in names]
     return math.fsum(torch.cat(products).tolist())
 
@@ -244,9 +248,9 @@ def _norm_scale(
     names: tuple[str, ...],
     length: int,
 ) -> NormScale:
-    """Return the terms of one norm layer; float64 throughout, so that they do not overflow in float32."""
+    """Return the terms of one norm layer, in float64 so that they do not overflow in float32."""
     sets, dims = as_sets(z, norm.spec)
-    # A dead set, and only such a set, is all zeros; deciding by the variance again could differ at the
+    # A dead set is all zeros, and no other set is. A second decision by the variance could differ at the
     # threshold.
     alive = as_sets(y, norm.spec)[0].abs().amax(dims, keepdim=True).ne(0).double()
     alive = alive if norm.spec.eps == 0 else torch.ones_like(alive)  # with an eps no set is dead

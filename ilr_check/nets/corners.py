@@ -1,4 +1,4 @@
-"""Which nets and batch sizes are corners where a gradient is rounding, or nothing at all."""
+"""Nets and batch sizes for which a gradient is mere rounding, or exactly zero."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def set_sizes(spec: NetSpec, batch: int) -> tuple[int, ...]:
 
 
 def degenerate(spec: NetSpec, batch: int) -> str | None:
-    """Return the name of the degenerate corner that the net is in with ``batch`` rows, or None.
+    """Return the name of the degenerate case that the net is in with ``batch`` rows, or None.
 
-    A set of one number has no variance: the unit is dead. A set of two becomes (-1, 1) or (1, -1) whatever
-    the weights, so the exact gradient is 0 and the computed one is rounding (a batch of 2 under batch norm);
-    where no mean is taken out, a set of one is left as its sign. A layer that reads one number under batch
-    norm has norm(w x) = sign(w) norm(x), and its gradient is rounding as well. One token has nothing to
-    attend to but itself, and Q and K no effect. What depends on the data, such as duplicate rows, cannot be
-    seen here.
+    A set of one number has no variance, so its unit is dead. A set of two numbers becomes (-1, 1) or (1, -1)
+    for any weights, so the exact gradient is 0 and the computed one is rounding; this happens under batch
+    norm with a batch of 2. If no mean is subtracted, a set of one number becomes its sign. A layer that reads
+    one number under batch norm has norm(w x) = sign(w) norm(x), so its gradient is rounding as well. A single
+    token can attend only to itself, so Q and K have no effect. Cases that depend on the data, such as
+    duplicate rows, are not detected. Raises ``ValueError`` if ``batch`` is below 1.
     """
     if batch < 1:
         raise ValueError(f"batch={batch!r}: must be at least 1")
@@ -49,7 +49,8 @@ def degenerate(spec: NetSpec, batch: int) -> str | None:
 
 
 class _Place(NamedTuple):
-    """Where a norm stands: the width and pixels of what it reads, and the fan-in of the layers in front."""
+    """The place of a norm: the width and the pixels of its input, and the fan-in of the layers in front of
+    it."""
 
     width: int
     pixels: int
@@ -69,7 +70,7 @@ def _set_size(norm: NormSpec, batch: int, place: _Place) -> int:
 def _places(spec: NetSpec) -> list[tuple[NormSpec, _Place]]:
     """Return each norm with its place."""
     if isinstance(spec, AttentionSpec):
-        # Tokens are rows of their own: a norm over features sees one token, batch norm all of them.
+        # Each token is a row: a norm over features sees one token, and batch norm sees all of them.
         pixels = spec.shape[0] if spec.norm.kind == "batch" else 1
         later = (spec.norm, _Place(spec.width, pixels, spec.width))
         heads = NormSpec(kind="rms", groups=spec.heads)
@@ -100,7 +101,7 @@ def _layers(spec: MLPSpec | CNNSpec | ResNetSpec | PreResNetSpec) -> list[tuple[
         for stage, width in enumerate(spec.widths):
             pixels = math.prod(shrunk(size, spec.strides[: stage + 1]) for size in spec.image[1:])
             before = spec.widths[max(0, stage - 1)]
-            # The stream is a sum; of its layers the 1x1 one on the skip has the smallest fan-in.
+            # The stream is a sum of layers. The 1x1 layer on the skip has the smallest fan-in.
             found += [(width, pixels, before * taps), (width, pixels, before)]
             found += [(width, pixels, width * taps)] * (2 * spec.blocks - 2)
         return found

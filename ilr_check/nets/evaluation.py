@@ -1,32 +1,34 @@
-"""How far a computed loss may be from the exact one through rounding: the bound behind scale invariance.
+"""How far rounding can move a computed loss from the exact one: the bound behind scale invariance.
 
-Let t_1, t_2, ... be everything that is computed on the way to the loss L. Each operation adds an error of its
-own, |e_j| <= u rho_j entry by entry, and to first order L is off by sum_j <dL/dt_j, e_j>, hence by at most u
-sum_j <|dL/dt_j|, rho_j>, with the derivatives from one backward pass. With n the numbers in a sum or a set:
+Let t_1, t_2, ... be all values that are computed on the way to the loss L. Each operation adds an error of
+its own, |e_j| <= u rho_j for each entry. To first order the error of L is sum_j <dL/dt_j, e_j>, which is at
+most u sum_j <|dL/dt_j|, rho_j>. One backward pass gives the derivatives. With n for the number of entries in
+a sum or a set, the rho are:
 
-- a layer: rho = (fan_in + 6) (|W||x| + |b|): the sum, the product with gain and 1/sqrt(fan_in), and the
-  weights themselves, which lose up to u when they are multiplied by a factor that is no power of two;
-- a norm: rho = (n + 4) kappa + (n + 8) |y| + n^2 u kappa^2 |y|, kappa = max|z| / sigma: the mean is off by n
-  u max|z|, which enters y once directly and in second order through the variance; the variance, its root and
-  the quotient are off relatively. What it reads may be a sum: rho = |z| there;
-- a gain and shift: 3 (|gain||y| + |shift|);
-- an activation: |x| if it is piecewise linear, else 8 (|x| + 1);
-- a mean of n pixels: n times the mean of |x|;
-- attention: (2 d max_k sum|q||k| / sqrt(d) + 2 T + 8) P|v|, P the shares: scores of d terms, whose error
-  enters the exponent, a softmax and a sum over T tokens;
-- the head: (n + 2) |H||h|; cross-entropy over N rows of C classes: 4 max|logit| + C + 8 + (N + 2) L.
+- a layer: rho = (fan_in + 6) (|W||x| + |b|). This covers the sum, the product with gain and 1/sqrt(fan_in),
+  and the weights themselves, which lose up to u when they are multiplied by a factor that is not a power of
+  two.
+- a norm: rho = (n + 4) kappa + (n + 8) |y| + n^2 u kappa^2 |y| with kappa = max|z| / sigma. The error of the
+  mean is n u max|z|. It enters y once directly, and in second order through the variance. The errors of the
+  variance, its root and the quotient are relative. The input may be a sum, with rho = |z|.
+- a gain and shift: 3 (|gain||y| + |shift|).
+- an activation: |x| if it is piecewise linear, else 8 (|x| + 1).
+- a mean of n pixels: n times the mean of |x|.
+- attention: (2 d max_k sum|q||k| / sqrt(d) + 2 T + 8) P|v| with the attention weights P. This covers scores
+  of d terms, whose error enters the exponent, a softmax, and a sum over T tokens.
+- the head: (n + 2) |H||h|. Cross-entropy over N rows of C classes: 4 max|logit| + C + 8 + (N + 2) L.
 
-Each product may underflow, which costs half a subnormal, u times the smallest normal number s: |W||x| is
-raised by s, the kappa of a norm by s / sigma and the relative error of its variance by 2 s / sigma^2.
+Each product may underflow, which costs half a subnormal, u times the smallest normal number s. So |W||x| is
+raised by s, the kappa of a norm by s / sigma, and the relative error of its variance by 2 s / sigma^2.
 
-Only first order: where the bound exceeds ``ILL_CONDITIONED`` of 1 + |L|, second-order terms could matter and
-it says nothing. Where a set has two numbers, or one that is not centred, the slope of L does not tell: y is
-+-1 and dy/dz = 0 however small sigma is, and y flips where rounding exceeds sigma. There the first-order
-error of z must also stay, on average over a set, below ``ILL_CONDITIONED`` sigma. It is measured in one
-backward pass of sum_i s_i z_i / sigma with fixed random signs s, the error of all sets of a norm taken for
-that of one. A kink within rounding of an activation's input is not covered; inputs that are exactly 0 are no
-kink in this sense, since they are 0 in both evaluations. ``SAFETY`` of ``ilr_check.nets.conditioning`` is
-included.
+The bound is of first order. Where it exceeds ``ILL_CONDITIONED`` of 1 + |L|, second-order terms could matter,
+and the bound is infinite. Where a set has two numbers, or one number that is not centred, the slope of L does
+not show the error: y is +-1 and dy/dz = 0 however small sigma is, and y flips where rounding exceeds sigma.
+For such sets the first-order error of z must also stay, on average over a set, below ``ILL_CONDITIONED``
+sigma. One backward pass of sum_i s_i z_i / sigma with fixed random signs s measures it; the error of all sets
+of a norm stands for that of one. A kink within rounding of an activation's input is not covered. An input
+that is exactly 0 is not such a kink, because it is 0 in both evaluations. The factor ``SAFETY`` of
+``ilr_check.nets.conditioning`` is included.
 """
 
 from __future__ import annotations
@@ -46,15 +48,15 @@ from ilr_check.nets.norms import Norm, as_sets
 from ilr_check.nets.specs import HOMOGENEOUS
 
 ILL_CONDITIONED = 2.0**-10
-"""Second-order terms are then below a thousandth of the bound, times their own constants."""
+"""Below this limit, second-order terms are less than a thousandth of the bound, times their own constants."""
 
 
 def evaluation_bound(
     module: nn.Module, parameters: Mapping[str, Tensor], x: Tensor, y: Tensor
 ) -> tuple[Tensor, float]:
-    """Return the cross-entropy of a net of ours, and how far rounding may have moved it.
+    """Return the cross-entropy of a net from ``build``, and a bound of its error through rounding.
 
-    ``x`` is [batch, inputs], ``y`` [batch]. The bound is infinite where it would not be trustworthy.
+    ``x`` is [batch, inputs], ``y`` is [batch]. The bound is infinite where it could not be trusted.
     """
     leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
     terms: list[tuple[Tensor, Tensor]] = []
@@ -95,7 +97,7 @@ def evaluation_bound(
 
 
 def _moved(terms: list[tuple[Tensor, Tensor]], value: Tensor) -> float:
-    """sum_j <|d value / dt_j|, rho_j>: how far rounding moves a number to first order, over u."""
+    """Return sum_j <|d value / dt_j|, rho_j>: how far rounding moves a number to first order, over u."""
     tensors = [tensor for tensor, _ in terms if tensor.requires_grad]
     slopes = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True, retain_graph=True)
     known = [rho for tensor, rho in terms if tensor.requires_grad]
@@ -103,13 +105,13 @@ def _moved(terms: list[tuple[Tensor, Tensor]], value: Tensor) -> float:
 
 
 def _has_two_values(norm: Norm, z: Tensor) -> bool:
-    """Whether the sets are so small that y is +-1 whatever is read."""
+    """Return whether the sets are so small that y is +-1 for any input."""
     sets, dims = as_sets(z, norm.spec)
     return math.prod(sets.shape[d] for d in dims) == (2 if norm.spec.centred else 1)
 
 
 def _in_deviations(norm: Norm, z: Tensor, out: Tensor) -> Tensor:
-    """sum_i s_i z_i / (n sigma) with random signs: its error is that of a set, in standard deviations."""
+    """Return sum_i s_i z_i / (n sigma) with random signs, whose error is that of a set in units of sigma."""
     sets, dims = as_sets(z, norm.spec)
     count = math.prod(sets.shape[d] for d in dims)
     alive, sigma = _spread(norm, sets.detach().double(), as_sets(out, norm.spec)[0], dims)
@@ -118,7 +120,7 @@ def _in_deviations(norm: Norm, z: Tensor, out: Tensor) -> Tensor:
 
 
 def _spread(norm: Norm, sets: Tensor, y: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Which sets are not dead, and their standard deviations, 1 for a dead one."""
+    """Return which sets are not dead, and their standard deviations, with 1 for a dead set."""
     centred = sets - sets.mean(dims, keepdim=True) if norm.spec.centred else sets
     sigma = (centred.square().mean(dims, keepdim=True) + norm.spec.eps).sqrt()
     alive = y.abs().amax(dims, keepdim=True) > 0
@@ -126,7 +128,7 @@ def _spread(norm: Norm, sets: Tensor, y: Tensor, dims: tuple[int, ...]) -> tuple
 
 
 def _rounding(part: nn.Module, args: tuple[Any, ...], out: Tensor) -> Tensor | None:
-    """Return rho of one operation, in the shape of its output; see this module's docstring."""
+    """Return rho of one operation, in the shape of its output. The docstring of this module derives it."""
     if isinstance(part, Layer):
         smallest = torch.finfo(out.dtype).smallest_normal * (1 + float(args[0].detach().abs().max()))
         sums: Tensor = (part.fan_in + 6) * (part.magnitude(*args) + smallest)

@@ -1,4 +1,5 @@
-"""Invariant groups of any module, found by probing its function, never by the names of its parameters."""
+"""Finds the invariant groups of any module. It probes the module's function and does not use parameter
+names."""
 
 from __future__ import annotations
 
@@ -19,35 +20,43 @@ from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, PreRe
 GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
 
 SMALL_COSINE = 0.1
-"""Above this, eps dominates the variance and calling the tensor invariant would mislead."""
+"""Above this cosine, eps dominates the variance, and it would mislead to call the tensor invariant."""
 EPS_PROBE = ((1, 4, 0.5), (4, 16, 0.1))
-"""Pairs of scales of the weights, and how far <g, w> may be from falling by their ratio squared.
+"""Pairs of scales of the weights, and how far <g, w> may deviate from falling by their ratio squared.
 
-eps breaks the invariance by <g, w> = -2 eps dL/d(eps), which is proportional to 1/s^2 once eps is small
-against the variance; the relative correction is eps / (s^2 var), hence the wider limit at s = 1. Other
-tensors fall too when they are scaled up, but not like this: one that writes into a residual stream comes to
-dominate it and falls by 1/s, one in front of a softmax saturates it and falls exponentially.
+eps breaks the invariance by <g, w> = -2 eps dL/d(eps). This is proportional to 1/s^2 once eps is small
+against the variance. The relative correction is eps / (s^2 var), so the limit is wider at s = 1. The product
+of other tensors also falls when they are scaled up, but in another way. A tensor that writes into a residual
+stream comes to dominate the stream, and its product falls by 1/s. A tensor in front of a softmax saturates
+it, and its product falls exponentially.
 """
 POWERS = (1, -3, -10, 10)
-"""Scales of the bitwise test, as powers of two; the extreme ones bring out a small bias beside the weight."""
+"""Scales of the bitwise test, as powers of two. The extreme ones reveal a small bias beside the weight."""
 ROUNDING = 2.0**10
-"""A cosine up to this many u is taken for zero: rounding is some u, and three digits go to conditioning."""
+"""A cosine up to this many u counts as zero. Rounding is a few u, and three digits are left for
+conditioning."""
 DIRECTIONS = 4
-"""Random directions of the outputs per point when rows for the null space are collected."""
+"""The number of random directions of the outputs per point when rows for the null space are collected."""
 TOLERANCES = (1e-7, 1e-5, 1e-3)
-"""Singular values taken for zero, one after the other, when an eps blurs the null space."""
+"""Singular values that count as zero, tried one after the other, when an eps blurs the null space."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Tensors that can be scaled together without changing the outputs (or cannot, if ``kind`` says so).
 
-    ``exact``: a single tensor, bit for bit under powers of two (dead tensors set to zero). ``joint``: several
-    tensors, only together, tensor i by s**exponents[i]. ``up to eps``: only as far as the eps of a norm layer
-    is small (one tensor or several). ``dead``: the outputs do not depend on it. ``not invariant``: a single
-    tensor. ``size`` is the largest violation seen: the cosine |<g, w>| / (|g||w|) over the group, except for
-    exact and joint groups, where g itself may be rounding, the smaller of it and |<g, w>| / (|v||outputs|)
-    for a random direction v of the outputs, and for dead ones the relative change of the outputs when the
-    tensor is replaced. Joint groups may share tensors (two layers with biases in front of one norm do).
+    The kinds are:
+
+    - ``exact``: a single tensor, bit for bit under powers of two, with dead tensors set to zero.
+    - ``joint``: several tensors, only together, tensor i by s**exponents[i]. Joint groups may share tensors,
+      as two layers with biases in front of one norm do.
+    - ``up to eps``: one tensor or several, only as far as the eps of a norm layer is small.
+    - ``dead``: a tensor that the outputs do not depend on.
+    - ``not invariant``: a single tensor.
+
+    ``size`` is the largest violation seen, the cosine |<g, w>| / (|g||w|) over the group. For exact and joint
+    groups, where g itself may be rounding, it is the smaller of this and |<g, w>| / (|v||outputs|) for a
+    random direction v of the outputs. For dead tensors it is the relative change of the outputs when the
+    tensor is replaced.
     """
 
     names: tuple[str, ...]
@@ -57,7 +66,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def invariant(self) -> bool:
-        """Whether uniform scaling of the group leaves the function unchanged, so that <g, w> = 0 over it."""
+        """Whether uniform scaling of the group does not change the function, so that <g, w> = 0 over it."""
         return self.kind != "not invariant" and len(set(self.exponents)) == 1
 
 
@@ -72,19 +81,19 @@ def invariant_groups(
 ) -> tuple[Group, ...]:
     """Return the invariant groups of a module's trainable tensors, in the order of its parameters.
 
-    A batch is a tensor, a tuple whose first entry is the input, or a mapping of keyword arguments;
-    ``batches`` is a list of them or a function that returns one. ``points`` random points near the module's
-    own are probed.
+    A batch is a tensor, a tuple whose first entry is the input, or a mapping of keyword arguments.
+    ``batches`` is a list of batches or a function that returns one. ``points`` random points near the
+    module's own point are probed. ``proposals`` are groups of names to try first.
 
-    A tensor is exact if the outputs do not change by a single bit under powers of two from 2^-10 to 2^10, and
-    <g, w> (zero by Euler's theorem) is rounding. Insensitivity is not invariance: at default init a doubled
-    tensor often changes the loss by less than 1e-3, so small changes count for nothing here. Joint groups
-    come from the null space of the <g_i, w_i> and are confirmed by scaling the group.
+    A tensor is exact if no bit of the outputs changes under powers of two from 2^-10 to 2^10, and <g, w>
+    (zero by Euler's theorem) is rounding. Insensitivity is not invariance: at the default initialisation a
+    doubled tensor often changes the loss by less than 1e-3, so a small change proves nothing here. Joint
+    groups come from the null space of the <g_i, w_i> and are confirmed by scaling the group.
 
-    The module is used in its own mode and left as it is. In eval mode a BatchNorm divides by stored
-    statistics and nothing in front of it is scale-invariant: call ``module.train()`` first. Batches of fewer
-    than four rows make gradients under batch norm pure rounding. Raises ``ValueError`` where the outputs are
-    not finite.
+    The module is used in its own mode and is not changed. In eval mode a BatchNorm divides by stored
+    statistics, and nothing in front of it is scale-invariant: call ``module.train()`` first. With batches of
+    fewer than four rows, gradients under batch norm are pure rounding. Raises ``ValueError`` if the outputs
+    are not finite.
     """
     probe = Probe(module, batches, dtype=dtype, seed=seed)
     unit = probe.unit()
@@ -103,13 +112,14 @@ def invariant_groups(
 
 
 def net_groups(spec: NetSpec) -> tuple[Group, ...]:
-    """Return the invariant groups of what is trained in a net of ours, in its parameters' order; cached.
+    """Return the invariant groups of the trained tensors of a net from ``build``, in their order. The result
+    is cached.
 
-    By construction: the layers whose outputs a norm reads as a sum have one scale, so they are one group, and
-    their biases with them unless the norm takes out each channel's mean; a trained gain and its shift are a
-    group. That blind probing finds the same is shown for generated nets in the tests. With an eps the sizes
-    matter too, and a sibling of generic sizes is probed for them: in a net with, say, sets of two every
-    gradient is rounding and probing it could tell nothing.
+    The groups follow from the construction. The layers whose outputs a norm reads as a sum have one scale, so
+    they are one group. Their biases belong to it unless the norm subtracts the mean of each channel. A
+    trained gain and its shift are a group. The tests show for generated nets that blind probing finds the
+    same groups. With an eps the sizes matter too, so a net with the same layers and generic sizes is probed:
+    in a net with sets of two, for example, every gradient is rounding, and probing could not tell anything.
     """
     return _constructed(spec) if spec.norm.eps == 0 else _probed(_sibling(spec))
 
@@ -135,11 +145,11 @@ def _constructed(spec: NetSpec) -> tuple[Group, ...]:
 
 
 def scalable(spec: NetSpec) -> tuple[tuple[str, ...], ...]:
-    """Return the sets of trained tensors that may each have a factor of its own, without any rounding.
+    """Return the sets of trained tensors that may each have a factor of their own without any rounding.
 
-    They are the invariant groups, each with the biases of its layers that have no effect: these are summed
-    with the layer's other terms before they are taken out again, so a factor of their own would change the
-    rounding.
+    They are the invariant groups, each with the biases of its layers that have no effect. Such a bias is
+    summed with the other terms of the layer before it is subtracted again, so a factor of its own would
+    change the rounding.
     """
     exact = msgspec.structs.replace(spec, norm=msgspec.structs.replace(spec.norm, eps=0.0))
     groups = _constructed(exact)
@@ -169,7 +179,7 @@ def _sibling(spec: NetSpec) -> NetSpec:
         channels = (width,) * len(spec.channels)
         return replace(spec, image=(2, 3, 3), channels=channels, kernel=3, strides=())
     if isinstance(spec, PreResNetSpec):
-        # Two pixels a side are left behind the last stage.
+        # Two pixels per side remain behind the last stage.
         side = 2 ** len(spec.widths)
         return replace(spec, image=(2, side, side), widths=(width,) * len(spec.widths), kernel=3)
     if isinstance(spec, AttentionSpec):
@@ -179,7 +189,7 @@ def _sibling(spec: NetSpec) -> NetSpec:
 
 
 class Base(msgspec.Struct, frozen=True, eq=False):
-    """The probed points, each with its batch and outputs, and the gradient products there."""
+    """The probed points, each with its batch and outputs, and the gradient products at these points."""
 
     points: list[tuple[Parameters, object, Tensor]]
     samples: list[Sample]
@@ -210,7 +220,7 @@ def _bitwise(probe: Probe, exponents: Mapping[str, int], base: Base) -> bool:
 
 
 def _change_when_replaced(probe: Probe, name: str, base: Base) -> float:
-    """Return the largest relative change of the outputs when the tensor takes other random values."""
+    """Return the largest relative change of the outputs when the tensor is replaced by random values."""
     worst = 0.0
     for parameters, batch, out in base.points:
         other = _run(probe, parameters | {name: probe.noise(parameters[name])}, batch)
@@ -221,7 +231,7 @@ def _change_when_replaced(probe: Probe, name: str, base: Base) -> float:
 def _without_dead(probe: Probe, base: Base, dead: list[str]) -> Base:
     """Return the points with dead tensors set to zero.
 
-    A bias in front of batch norm changes the outputs by rounding only, but that rounding would hide the
+    A bias in front of batch norm changes the outputs only by rounding, but that rounding would hide the
     bitwise invariance of the weight beside it.
     """
     if not dead:
@@ -230,7 +240,7 @@ def _without_dead(probe: Probe, base: Base, dead: list[str]) -> Base:
 
 
 def _falls(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float) -> bool:
-    """Return whether <g, w> falls with growing weights as an eps makes it fall; see EPS_PROBE."""
+    """Return whether <g, w> falls with growing weights in the way that an eps causes; see EPS_PROBE."""
     for small, large, limit in EPS_PROBE:
         (before, size, _), (after, _, _) = (
             _products(probe, exponents, base, int(np.log2(scale))) for scale in (small, large)
@@ -244,7 +254,8 @@ def _falls(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float) 
 def _products(
     probe: Probe, exponents: Mapping[str, int], base: Base, power: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return sum c_i <g_i, w_i>, sum c_i |g_i||w_i| and |v||outputs|, weights scaled by 2**(power c_i)."""
+    """Return sum c_i <g_i, w_i>, sum c_i |g_i||w_i| and |v||outputs| with weights scaled by 2**(power
+    c_i)."""
     weights = torch.tensor([float(exponents.get(n, 0)) for n in probe.names], dtype=torch.float64)
     samples = base.samples
     if power:
@@ -256,7 +267,7 @@ def _products(
 
 
 def _judged(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float) -> Group:
-    """Return the group with the kind and size that finite scaling and <g, w> give it."""
+    """Return the group with the kind and the size that finite scaling and <g, w> show."""
     product, norm, scale = _products(probe, exponents, base, 0)
     cosines = product.abs() / norm.clamp_min(1e-300)
     rounding = float(torch.minimum(cosines, product.abs() / scale).max())
@@ -276,7 +287,7 @@ def _judged(probe: Probe, exponents: Mapping[str, int], base: Base, unit: float)
 def _with_joint(
     probe: Probe, groups: dict[str, Group], base: Base, unit: float, proposals: Iterable[Iterable[str]]
 ) -> tuple[Group, ...]:
-    """Return all groups, with the tensors that are not invariant alone merged where they are together."""
+    """Return all groups, and merge tensors that are not invariant alone where they are invariant together."""
     rest = [n for n, g in groups.items() if g.kind == "not invariant"]
     joint: dict[frozenset[str], Group] = {}
 

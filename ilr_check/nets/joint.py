@@ -1,4 +1,4 @@
-"""Which tensors are scale-invariant only together: the null space of the matrix of <g_i, w_i>."""
+"""Finds tensors that are scale-invariant only together, from the null space of the matrix of <g_i, w_i>."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from numpy.typing import NDArray
 
 MAX_EXPONENT = 8
 ROUGHNESS = 0.05
-"""How far a blurred exponent may be from a whole number; a wrong guess fails its confirmation."""
+"""How far a computed exponent may be from a whole number. A wrong guess fails when it is confirmed."""
 
 
 def candidates(
     products: NDArray[np.float64], norms: NDArray[np.float64], tolerance: float
 ) -> list[tuple[int, ...]]:
-    """Return the exponents c, one vector per candidate group, with sum_i c_i <g_i, w_i> = 0 in every row.
+    """Return exponents c, one vector per candidate group, with sum_i c_i <g_i, w_i> = 0 in every row.
 
-    If the function is unchanged under w_i -> s^{c_i} w_i, then its derivative at s = 1 vanishes, for every
-    batch and at every point; so the groups are the null vectors of the matrix [rows, tensors]. Of these, the
-    ones that scale nothing down (c >= 0) form a cone, and its extreme rays are the groups that contain no
-    smaller group: for each tensor the linear program "least sum of c with c_i = 1" finds the ray through it.
-    ``norms`` are the |g_i||w_i| behind the products: columns are compared in these units, since a tensor to
-    which the outputs are insensitive is not thereby invariant. Singular values below ``tolerance`` count as
-    zero.
+    If the function does not change under w_i -> s^{c_i} w_i, its derivative at s = 1 vanishes for every batch
+    and at every point. So the groups are null vectors of the matrix [rows, tensors]. The null vectors that
+    scale nothing down (c >= 0) form a cone. Its extreme rays are the groups that contain no smaller group.
+    For each tensor i, the linear program "least sum of c with c_i = 1" finds the ray through it. ``norms``
+    are the |g_i||w_i| of the products, and columns are compared in these units, because a tensor to which the
+    outputs are insensitive need not be invariant. Singular values below ``tolerance`` count as zero.
     """
-    from scipy.optimize import linprog  # here, since importing it costs more than all of ilr_check.nets
+    from scipy.optimize import linprog  # the import costs more than all of ilr_check.nets
 
     rows, tensors = products.shape
     units = np.sqrt(np.mean(norms**2, axis=0))
@@ -33,8 +32,8 @@ def candidates(
     rank = int(np.sum(values > tolerance * np.sqrt(rows)))
     if rank == tensors:
         return []
-    # The null space is blurred by an angle of about s_null / s_rest (Wedin); 10 for tensors that differ in
-    # unit.
+    # The computed null space is wrong by an angle of about s_null / s_rest (Wedin). The factor 10 covers
+    # tensors with different units.
     blur = float(values[rank] / values[rank - 1]) if rank else 0.0
     slack = max(1e-9, 10 * blur)
     found: list[tuple[int, ...]] = []

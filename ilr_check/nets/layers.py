@@ -1,4 +1,5 @@
-"""What nets are made of: layers, learned gains and shifts, activations, attention; shapes, no numbers."""
+"""The parts of a net: layers, learned gains and shifts, activations and attention. They have shapes but no
+numbers yet."""
 
 from __future__ import annotations
 
@@ -25,10 +26,10 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Layer(nn.Module):
-    """A linear map (``kernel`` 0) or a convolution that keeps the image size up to its stride.
+    """A linear map (``kernel`` 0) or a convolution, which keeps the size of the image up to its stride.
 
-    With a norm ``of_weights`` the map is gain * norm(weight) / sqrt(fan_in), row by row: rows of length 1
-    times the gain.
+    With a norm ``of_weights`` the map is gain * norm(weight) / sqrt(fan_in), row by row, so that each row has
+    the length of its gain.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: NormSpec, *, kernel: int = 0, bias: bool) -> None:
@@ -47,8 +48,8 @@ class Layer(nn.Module):
         return self._map(x, weight, self.bias, stride)
 
     def magnitude(self, x: Tensor, stride: int = 1) -> Tensor:
-        """Return |W||x| + |b|, the terms of the map before they cancel: what its rounding is relative to."""
-        # Past the hooks: this is no execution of the norm.
+        """Return |W||x| + |b|, the terms of the map before they cancel. Its rounding is relative to them."""
+        # This call avoids the hooks, because it is not an execution of the norm.
         weight = self.weight if self.norm is None else self._gained(self.norm.forward(self.weight))
         bias = None if self.bias is None else self.bias.detach().abs()
         return self._map(x.detach().abs(), weight.detach().abs(), bias, stride)
@@ -64,7 +65,7 @@ class Layer(nn.Module):
 
 
 class Affine(nn.Module):
-    """A learned gain, and perhaps a shift, for each channel behind a norm."""
+    """A learned gain for each channel behind a norm, with a learned shift if ``shift`` is set."""
 
     def __init__(self, channels: int, *, shift: bool) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class Activation(nn.Module):
         self.name = name
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the function to every number."""
+        """Apply the activation to every number."""
         return ACTIVATIONS[self.name](x)
 
 
@@ -107,18 +108,19 @@ class Pool(nn.Module):
 
 
 class Attend(nn.Module):
-    """softmax(q k' / sqrt(d)) v in each of several heads of d features, over the tokens of each sample."""
+    """Compute softmax(q k' / sqrt(d)) v in each of several heads of d features, over the tokens of each
+    sample."""
 
     def __init__(self, tokens: int, heads: int) -> None:
         super().__init__()
         self.tokens, self.heads = tokens, heads
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Mix ``v``; all are [batch * tokens, width]."""
+        """Mix the rows of ``v``. All arguments are [batch * tokens, width]."""
         return self.joined(self.shares(q, k) @ self.split(v))
 
     def shares(self, q: Tensor, k: Tensor) -> Tensor:
-        """Return how much each token takes from each other, [batch, heads, tokens, tokens]."""
+        """Return the attention weights of each token, [batch, heads, tokens, tokens]."""
         q, k = self.split(q), self.split(k)
         return torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, dim=-1)
 

@@ -1,4 +1,4 @@
-"""Evaluating a module at random points without touching it: outputs, and the products <g_i, w_i>."""
+"""Evaluates a module at random points without changing it: its outputs, and the products <g_i, w_i>."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ Parameters = dict[str, Tensor]
 Batches = Sequence[Any] | Callable[[], Any]
 
 SPREAD = 0.5
-"""Random points lie this many root mean squares away per coordinate: generic, yet of the model's own
-magnitude.
+"""The distance of a random point from the model's own point, per coordinate, in root mean squares.
 
-At the model's own point zero biases and unit gains would make scaling look harmless or equal where it is not.
+It gives generic points of the magnitude of the model. At the model's own point, zero biases and unit gains
+would make scaling look harmless or equal where it is not.
 """
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Gradient products of one point and one random direction v of the outputs, one entry per tensor.
+    """Gradient products at one point for one random direction v of the outputs, with one entry per tensor.
 
-    ``products`` are <g_i, w_i> with g = d<v, outputs>/dw, ``norms`` the |g_i||w_i|, and ``scale`` is
-    |v||outputs|: a product over it is the change of the outputs per relative change of the tensor.
+    ``products`` are <g_i, w_i> with g = d<v, outputs>/dw, ``norms`` are the |g_i||w_i|, and ``scale`` is
+    |v||outputs|. A product divided by ``scale`` is the change of the outputs per relative change of the
+    tensor.
     """
 
     products: Tensor
@@ -37,17 +38,17 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Probe:
-    """A module as a pure function of its trainable parameters, at several random points, each with a batch.
+    """A module as a pure function of its trainable parameters, at several random points with a batch each.
 
-    Parameters, buffers and inputs are copied and cast to ``dtype``; buffers are copied anew for every call,
-    so that running statistics neither drift nor reach the module; random layers see the same numbers in every
-    call.
+    Parameters, buffers and inputs are copied and cast to ``dtype``. Buffers are copied anew for every call,
+    so that running statistics neither drift nor change the module. Random layers see the same numbers in
+    every call. Raises ``ValueError`` if there is no trainable parameter or no batch.
     """
 
     def __init__(self, module: nn.Module, batches: Batches, *, dtype: torch.dtype | None, seed: int) -> None:
         trainable = {n: p.detach() for n, p in module.named_parameters() if p.requires_grad}
         if not trainable:
-            raise ValueError("the module has no trainable parameter: nothing to probe")
+            raise ValueError("the module has no trainable parameter, so there is nothing to probe")
         if not callable(batches) and len(batches) == 0:
             raise ValueError("batches is empty: pass at least one batch, or a function that returns one")
         self.names = tuple(trainable)
@@ -63,7 +64,7 @@ class Probe:
         self._typical = float(sizes[sizes > 0].median()) if bool((sizes > 0).any()) else 1.0
 
     def points(self, number: int) -> list[tuple[Parameters, Any]]:
-        """Return the first ``number`` pairs of parameters and batch; the same ones on every call."""
+        """Return the first ``number`` pairs of parameters and batch, the same ones on every call."""
         while len(self._points) < number:
             index = len(self._points)
             batch = self._batches() if callable(self._batches) else self._batches[index % len(self._batches)]
@@ -72,14 +73,14 @@ class Probe:
         return self._points[:number]
 
     def noise(self, value: Tensor) -> Tensor:
-        """Return normal noise of the tensor's root mean square, or of a typical one where that is 0."""
+        """Return normal noise with the tensor's root mean square, or with a typical one if that is 0."""
         size = float(value.square().mean().sqrt()) or self._typical
         return size * _normal(value, self._generator)
 
     def unit(self) -> float:
         """Return the spacing at 1 of the narrowest dtype that the parameters or the outputs pass through.
 
-        So that probing in float64 does not take the rounding of a norm that computes in float32 for
+        With it, probing in float64 does not mistake the rounding of a norm that computes in float32 for
         curvature.
         """
         parameters, batch = self.points(1)[0]
@@ -97,14 +98,13 @@ class Probe:
         kwargs = dict(batch) if isinstance(batch, Mapping) else {}
         cuda = [p.device for p in parameters.values() if p.is_cuda][:1]
         with torch.random.fork_rng(devices=cuda):
-            _seed(
-                0, cuda=bool(cuda)
-            )  # inside the fork: the caller's state comes back, dropout draws equal masks
+            # Inside the fork, so that the caller's random state comes back. Dropout draws equal masks.
+            _seed(0, cuda=bool(cuda))
             result = functional_call(self._module, state, args, kwargs)
         return _first_tensor(result).reshape(-1)
 
     def samples(self, parameters: Parameters, batch: Any, directions: int) -> list[Sample]:
-        """Return the gradient products at one point, in the first few of a fixed list of directions."""
+        """Return the gradient products at one point, for the first ``directions`` of a fixed list."""
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
         out = self.outputs(leaves, batch)
         if not out.requires_grad:
@@ -145,14 +145,14 @@ class Probe:
 
 
 def _seed(value: int, *, cuda: bool) -> None:
-    """Seed the global generators in use; torch's own ``manual_seed`` formats a stack trace each time."""
+    """Seed the global generators in use. torch's own ``manual_seed`` formats a stack trace each time."""
     torch.default_generator.manual_seed(value)
     if cuda:
         torch.cuda.manual_seed(value)
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Return standard normal numbers in the shape, dtype and place of ``like``."""
+    """Return standard normal numbers with the shape, dtype and device of ``like``."""
     drawn = torch.randn(like.shape, generator=generator, dtype=torch.float64)
     return drawn.to(device=like.device, dtype=like.dtype)
 

@@ -1,4 +1,5 @@
-"""Whether a computation stays where rounding is relative, so that powers of two pass through unchanged."""
+"""Detects whether a computation stays in the range where rounding is relative, so that powers of two commute
+with it."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _PRODUCTS = {
     _ATEN.pow: (0,),
     _ATEN.square: (0,),
 }
-"""Which arguments must not be 0 for a result of 0 to have underflowed."""
+"""The arguments that must not be 0 if a result of 0 counts as an underflow."""
 _INNER_PRODUCTS = {
     _ATEN.mm: ((0, 1),),
     _ATEN.bmm: ((0, 1),),
@@ -30,15 +31,16 @@ _INNER_PRODUCTS = {
     _ATEN.convolution: ((0, 1),),
     _ATEN.convolution_backward: ((0, 1), (0, 2)),
 }
-"""Which arguments are multiplied where the products cannot be seen, since only their sum is returned."""
+"""The arguments that are multiplied inside the operation. Only the sum of these products is returned."""
 
 
 class RangeWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Looks at every operation while it is entered, those of backward passes included.
+    """Checks every operation while it is entered, including those of backward passes.
 
-    ``left`` is whether one of them gave a number that is not 0 and below the smallest normal number, or above
-    the largest, each with a share 1/eps of room for what happens inside an operation; or a 0 that is not one
-    in exact arithmetic. Otherwise every rounding was relative, and commutes with powers of two.
+    ``left`` says whether one of them gave a nonzero number below the smallest normal number or a number above
+    the largest one. Both limits have a reserve of 1/eps for the inside of an operation. ``left`` is also set
+    by a 0 that is not 0 in exact arithmetic. If it is not set, every rounding was relative and commutes with
+    powers of two.
     """
 
     def __init__(self) -> None:
@@ -48,9 +50,9 @@ class RangeWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run one operation and look at its result."""
+        """Run one operation and check its result."""
         packet = func.overloadpacket
-        # An operation in place overwrites what it is judged by.
+        # An in-place operation overwrites the arguments by which it is judged, so they are read first.
         factors = [_nonzero(args[i]) for i in _PRODUCTS.get(packet, ())] if not self.left else []
         pairs = _INNER_PRODUCTS.get(packet, ()) if not self.left else ()
         crossed = any(_may_underflow(args[i], args[j]) for i, j in pairs)
@@ -61,9 +63,11 @@ class RangeWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class PrecisionWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Looks for numbers that are rounded to a narrower dtype while it is entered; ``eps`` is the largest met.
+    """Detects numbers that are rounded to a narrower dtype while it is entered; ``eps`` is the largest eps
+    met.
 
-    Some models compute a norm or a softmax in float32 whatever their dtype; their noise is that of float32.
+    Some models compute a norm or a softmax in float32 whatever their dtype is. Their rounding is that of
+    float32.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -73,7 +77,7 @@ class PrecisionWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run one operation, and look whether it is a cast from one floating dtype to another."""
+        """Run one operation and check whether it is a cast from one floating dtype to another."""
         out = func(*args, **(kwargs or {}))
         if func.overloadpacket is _ATEN._to_copy and _is_float(args[0]) and _is_float(out):
             self.eps = max(self.eps, torch.finfo(out.dtype).eps)
@@ -89,7 +93,7 @@ def _nonzero(value: Any) -> Any:
 
 
 def _lost(out: Any, factors: list[Any]) -> bool:
-    """Whether a product is 0 of which no factor is."""
+    """Return whether a product is 0 although none of its factors is."""
     if not factors or not _is_float(out):
         return False
     whole = out == 0
@@ -112,7 +116,7 @@ def _may_underflow(one: Tensor, two: Tensor) -> bool:
 
 
 def _smallest(tensor: Tensor) -> float:
-    """The least magnitude that is not 0; infinite where there is none."""
+    """Return the smallest magnitude that is not 0, or infinity if there is none."""
     size = tensor.detach().abs()
     size = size[size > 0]
     return float(size.min()) if size.numel() else float("inf")

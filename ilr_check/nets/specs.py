@@ -1,12 +1,14 @@
-"""Nets as values: frozen, printable, hashable, JSON; what to build, never the live module.
+"""Nets as values: frozen, printable, hashable and JSON. A spec says what to build and is never the live
+module.
 
-A spec says everything that decides a net's function except its trainable weights: the shape, the norm layers
-and their eps, the activation, and the seed of the fixed random head (Li, Lyu, Arora 2020 fix the last layer
-at its random initialisation, since it is the one layer that no norm follows).
+A spec determines a net's function except for its trainable weights: the shape, the norm layers and their eps,
+the activation, and the seed of the fixed random head. Li, Lyu, Arora 2020 fix the last layer at its random
+initialisation, because no norm follows it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -20,9 +22,10 @@ MAX_DEPTH = 256
 MAX_WIDTH = 4096
 MAX_SEED = 2**63 - 1
 HOMOGENEOUS: tuple[Activation, ...] = ("identity", "relu", "leaky_relu")
-"""act(s x) = s act(x) for s > 0: a factor in front of these passes through."""
+"""act(s x) = s act(x) for s > 0, so that a factor in front of these activations passes through."""
 EPS_RANGE = (1e-20, 1e20)
-"""Below, 1/sqrt(eps) makes float32 overflow where a unit's variance vanishes; 0 has its own safe rule."""
+"""Below it, 1/sqrt(eps) makes float32 overflow where a unit's variance vanishes. eps = 0 has a safe rule of
+its own."""
 
 
 def _integer(name: str, value: object, low: int, high: int) -> None:
@@ -68,12 +71,14 @@ def _image(image: object, kernel: int) -> None:
 
 def _flat_norm(norm: NormSpec) -> None:
     if norm.kind == "instance":
-        raise ValueError("norm kind='instance' in a flat net: it normalises over pixels; use a net on images")
+        raise ValueError("norm kind='instance' in a flat net: this norm needs pixels; use a net on images")
 
 
 def _one_size(shared: bool, name: str, sizes: tuple[int, ...]) -> None:
     if shared and len(set(sizes)) > 1:
-        raise ValueError(f"shared=True with {name}={sizes!r}: layers that share a tensor have one size")
+        raise ValueError(
+            f"shared=True with {name}={sizes!r}: layers that share a tensor must have the same size"
+        )
 
 
 def _divides(norm: NormSpec, width: int) -> None:
@@ -82,16 +87,17 @@ def _divides(norm: NormSpec, width: int) -> None:
 
 
 class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A norm without running statistics: always the statistics of this batch.
+    """A norm without running statistics. It always uses the statistics of the present batch.
 
     ``batch`` normalises each channel over the batch and the pixels, ``instance`` each channel of each sample
-    over the pixels, ``layer`` each sample over everything, ``group`` each sample over each of ``groups`` sets
-    of adjacent channels, ``rms`` as ``group`` but without taking out the mean. ``weight_norm`` and
-    ``weight_standard`` normalise the weights that lead to each unit instead, by their length or by mean and
-    spread. ``eps`` is added to the variance; with 0 the norm is exactly scale-invariant.
+    over the pixels, ``layer`` each sample over everything, and ``group`` each sample over each of ``groups``
+    sets of adjacent channels. ``rms`` is like ``group`` but does not subtract the mean. ``weight_norm`` and
+    ``weight_standard`` normalise the weights that lead to each unit instead, by their length or by their mean
+    and standard deviation. ``eps`` is added to the variance; with 0 the norm is exactly scale-invariant.
 
-    ``affine`` puts a learned gain behind it for each channel, and a shift where the norm takes out a mean of
-    activations; see ``ilr_check.nets.build`` for which of them are trained.
+    ``affine`` adds a learned gain for each channel, and a shift where the norm subtracts a mean of
+    activations. ``ilr_check.nets.build`` says which of them are trained. Raises ``ValueError`` for a value
+    out of range.
     """
 
     kind: NormKind = "batch"
@@ -104,7 +110,7 @@ class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _integer("groups", self.groups, 1, MAX_WIDTH)
         if self.groups != 1 and self.kind not in ("group", "rms"):
             raise ValueError(
-                f"groups={self.groups} with kind={self.kind!r}: only 'group' and 'rms' split; leave groups=1"
+                f"groups={self.groups} with kind={self.kind!r}: only 'group' and 'rms' use it; leave it at 1"
             )
         low, high = EPS_RANGE
         if not (self.eps == 0 or low <= self.eps <= high):
@@ -114,7 +120,7 @@ class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def of_weights(self) -> bool:
-        """Whether it is the weights that are normalised, and not what they give."""
+        """Whether the norm normalises weights and not activations."""
         return self.kind in ("weight_norm", "weight_standard")
 
     @property
@@ -124,7 +130,7 @@ class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def centred(self) -> bool:
-        """Whether a mean is taken out."""
+        """Whether a mean is subtracted."""
         return self.kind not in ("rms", "weight_norm")
 
 
@@ -133,7 +139,7 @@ class MLPSpec(
 ):
     """Hidden layers linear -> norm -> activation of sizes ``widths``, then the fixed random head.
 
-    With ``shared`` all layers but the first are one and the same tensor.
+    With ``shared`` all layers but the first use the same tensor.
     """
 
     inputs: int
@@ -162,8 +168,8 @@ class CNNSpec(
     """Hidden layers convolution -> norm -> activation, then the fixed head on all remaining pixels.
 
     ``image`` is (channels, height, width); the net takes flat rows and reshapes them itself. ``strides`` has
-    one entry per layer, or none for all ones. Padding is kernel // 2, so that a stride s leaves ceil(size /
-    s) pixels. With ``shared`` all layers but the first are one and the same tensor.
+    one entry per layer, or none, which means 1 for all. The padding is kernel // 2, so a stride s leaves
+    ceil(size / s) pixels. With ``shared`` all layers but the first use the same tensor.
     """
 
     image: tuple[int, int, int]
@@ -194,9 +200,8 @@ class CNNSpec(
 
     @property
     def inputs(self) -> int:
-        """Length of an input row."""
-        channels, height, width = self.image
-        return channels * height * width
+        """The length of an input row."""
+        return math.prod(self.image)
 
 
 class ResNetSpec(
@@ -204,11 +209,11 @@ class ResNetSpec(
 ):
     """A stem and ``blocks`` residual blocks of two layers each, all of one width, then the fixed head.
 
-    ``post`` (He et al. 2015): h <- act(h + norm(W2 act(norm(W1 h)))); every weight is scale-invariant alone.
-    ``pre`` (He et al. 2016): h <- h + W2 act(norm(W1 act(norm(h)))), and act(norm(h)) before the head; each
-    W1 is scale-invariant alone, the stem and all W2 only jointly. ``shape`` is (features,) for a net of
-    linear layers or (channels, height, width) for convolutions with stride 1. With ``shared`` all blocks are
-    one and the same, up to their norms.
+    ``post`` (He et al. 2015) is h <- act(h + norm(W2 act(norm(W1 h)))); every weight is scale-invariant
+    alone. ``pre`` (He et al. 2016) is h <- h + W2 act(norm(W1 act(norm(h)))), with act(norm(h)) before the
+    head; each W1 is scale-invariant alone, and the stem and all W2 are only jointly. ``shape`` is (features,)
+    for a net of linear layers, or (channels, height, width) for convolutions with stride 1. With ``shared``
+    all blocks use the same tensors, but each has its own norms.
     """
 
     shape: tuple[int, ...]
@@ -232,7 +237,7 @@ class ResNetSpec(
             _flat_norm(self.norm)
             if self.kernel != 3:
                 raise ValueError(
-                    f"kernel={self.kernel!r} in a flat net: it has no convolution; leave kernel=3"
+                    f"kernel={self.kernel!r} in a flat net: a flat net has no convolution; leave kernel=3"
                 )
         else:
             raise ValueError(f"shape={self.shape!r}: must be (features,) or (channels, height, width)")
@@ -244,24 +249,21 @@ class ResNetSpec(
 
     @property
     def inputs(self) -> int:
-        """Length of an input row."""
-        product = 1
-        for size in self.shape:
-            product *= size
-        return product
+        """The length of an input row."""
+        return math.prod(self.shape)
 
 
 class PreResNetSpec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="preresnet"
 ):
-    """Pre-activation blocks in stages, as He et al. 2016 have them for CIFAR, in homogeneous form.
+    """Pre-activation blocks in stages, as He et al. 2016 use them for CIFAR, in homogeneous form.
 
-    A stem, then for each of ``widths`` a stage of ``blocks`` blocks of two layers, the first of which halves
-    the image in every stage but the first; a norm and the mean over pixels stand before the fixed head. The
-    skip of each stage's first block goes through a norm and a 1x1 layer of its own (``homo`` in the code of
-    Li, Malladi, Arora 2021), so that each stage's stream has a scale of its own: the 1x1 layer and the outer
-    layers of a stage are invariant jointly, the stem and every inner layer alone. PreResNet-32 has widths
-    (16, 32, 64) and 5 blocks.
+    After a stem, there is a stage of ``blocks`` blocks of two layers for each of ``widths``. The first block
+    of every stage but the first halves the image. A norm and the mean over pixels come before the fixed head.
+    The skip of each stage's first block goes through a norm and a 1x1 layer of its own (``homo`` in the code
+    of Li, Malladi, Arora 2021), so that the stream of each stage has a scale of its own. The 1x1 layer and
+    the outer layers of a stage are invariant jointly, the stem and every inner layer alone. PreResNet-32 has
+    widths (16, 32, 64) and 5 blocks.
     """
 
     image: tuple[int, int, int]
@@ -286,36 +288,36 @@ class PreResNetSpec(
 
     @property
     def inputs(self) -> int:
-        """Length of an input row."""
-        channels, height, width = self.image
-        return channels * height * width
+        """The length of an input row."""
+        return math.prod(self.image)
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Of the first block of each stage."""
+        """The stride of the first block of each stage."""
         return (1, *[2] * (len(self.widths) - 1))
 
     @property
     def bias(self) -> bool:
-        """No layer has one."""
+        """Always False, because no layer has a bias."""
         return False
 
     @property
     def shared(self) -> bool:
-        """No layer is used twice."""
+        """Always False, because no layer is used twice."""
         return False
 
 
 class AttentionSpec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="attention"
 ):
-    """A stem and ``blocks`` of self-attention around a skip connection, then the fixed head on all tokens.
+    """A stem and ``blocks`` blocks of self-attention around a skip connection, then the fixed head on all
+    tokens.
 
     ``shape`` is (tokens, features). Each block is h <- h + O attention(Q n, K n, V n) with n = norm(h), and
-    act(norm(h)) stands before the head. With ``qk_norm`` the queries and keys of every head are divided by
-    their root mean square, as in Qwen3, and Q and K are scale-invariant each alone; without it only Q -> cQ,
-    K -> K/c is a symmetry. The stem and all O are invariant jointly, or with V in the place of O. With
-    ``shared`` all blocks are one and the same, up to their norms.
+    act(norm(h)) comes before the head. With ``qk_norm`` the queries and keys of every head are divided by
+    their root mean square, as in Qwen3, and Q and K are each scale-invariant alone. Without it only Q -> cQ,
+    K -> K/c is a symmetry. The stem and all O are invariant jointly, and in each block V can take the place
+    of O. With ``shared`` all blocks use the same tensors, but each has its own norms.
     """
 
     shape: tuple[int, int]
@@ -349,9 +351,8 @@ class AttentionSpec(
 
     @property
     def inputs(self) -> int:
-        """Length of an input row."""
-        tokens, features = self.shape
-        return tokens * features
+        """The length of an input row."""
+        return math.prod(self.shape)
 
 
 NetSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec | PreResNetSpec | AttentionSpec
@@ -369,12 +370,12 @@ def depth(spec: NetSpec) -> int:
 
 
 def to_json(spec: NetSpec) -> str:
-    """Return the spec as one line of JSON; ``net_from_json`` is its inverse."""
+    """Return the spec as one line of JSON. ``net_from_json`` is its inverse."""
     return msgspec.json.encode(spec).decode()
 
 
 def net_from_json(text: str | bytes) -> NetSpec:
-    """Read a spec back; raises ``ValueError`` that names the bad field."""
+    """Return the spec that the JSON describes. Raises ``ValueError`` that names the wrong field."""
     try:
         spec: NetSpec = msgspec.json.decode(text, type=NetSpec)
     except msgspec.MsgspecError as error:
@@ -383,13 +384,13 @@ def net_from_json(text: str | bytes) -> NetSpec:
 
 
 def to_dict(spec: NetSpec) -> dict[str, Any]:
-    """Return the spec as plain JSON values, as a record's ``subject`` holds it."""
+    """Return the spec as plain JSON values, the form of a record's ``subject``."""
     built: dict[str, Any] = msgspec.to_builtins(spec)
     return built
 
 
 def net_from_dict(values: Mapping[str, Any]) -> NetSpec:
-    """Read back what ``to_dict`` gave; raises ``ValueError`` that names the bad field."""
+    """Return the spec of what ``to_dict`` returned. Raises ``ValueError`` that names the wrong field."""
     try:
         spec: NetSpec = msgspec.convert(dict(values), type=NetSpec)
     except msgspec.MsgspecError as error:

@@ -1,8 +1,8 @@
-"""Adam and its relatives as rules, in the order of operations of ``torch.optim``'s single-tensor steps.
+"""Adam and related optimizers as rules, in the order of operations of ``torch.optim``'s single-tensor steps.
 
-Where torch passes a Python number as ``alpha`` or ``value``, a rule has one number a run: ``add_(g,
-alpha=a)`` becomes ``addcmul(x, a, g)``, ``addcmul_(g, g, value=c)`` becomes ``addcmul(x, c g, g)`` and
-``addcdiv_(m, d, value=c)`` becomes ``addcdiv(x, c m, d)``, which round in the same places.
+Where torch passes a Python number as ``alpha`` or ``value``, a rule has one number per run. ``add_(g,
+alpha=a)`` becomes ``addcmul(x, a, g)``, ``addcmul_(g, g, value=c)`` becomes ``addcmul(x, c g, g)``, and
+``addcdiv_(m, d, value=c)`` becomes ``addcdiv(x, c m, d)``. They round in the same places.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BETAS = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 
 
 def _powers(base: Array) -> Array:
-    """base ** t for t = 1, 2, ... in Python's own float64, whose last bit numpy's need not share."""
+    """Return base ** t for t = 1, 2, ... in Python's own float64. numpy's last bit can differ."""
     steps = range(1, len(base) + 1)
     constant = (base == base[:1]).all(axis=0)
     out = np.empty_like(base)
@@ -37,7 +37,7 @@ def _powers(base: Array) -> Array:
 
 
 def _root(values: Array) -> Array:
-    """values ** 0.5 as Python takes it, which is not always the nearest root."""
+    """Return values ** 0.5 as Python computes it, which is not always the nearest number to the root."""
     return np.asarray(np.frompyfunc(lambda value: value**0.5, 1, 1)(values).astype(np.float64))
 
 
@@ -93,7 +93,7 @@ def _rmsprop_momentum(w: Tensor, g: Tensor, state: State, c: Coefficients) -> St
 def _nadam_coefficients(c: Columns) -> tuple[Array, ...]:
     lr, beta1, beta2 = c["lr"], c["beta1"], c["beta2"]
     steps = np.arange(1, len(lr) + 1)[:, None]
-    # Python's power for the same reason as in _powers.
+    # Python's power is used for the same reason as in _powers.
     power = np.frompyfunc(lambda exponent: 0.96**exponent, 1, 1)
     mu = beta1 * (1.0 - 0.5 * power(steps * c["momentum_decay"]).astype(float))
     mu_next = beta1 * (1.0 - 0.5 * power((steps + 1) * c["momentum_decay"]).astype(float))
@@ -146,7 +146,7 @@ ADAPTIVE: dict[str, Rule] = {
         Rule("adamw", _adam_coefficients, _adamw, _MOMENTS, BETAS),
         # Kingma, Ba 2015, with wd w added to the gradient.
         Rule("adam", _adam_coefficients, _adam_l2, _MOMENTS, BETAS),
-        # Tieleman, Hinton 2012; with momentum it is another program, as in torch.
+        # Tieleman, Hinton 2012. With momentum it is another program, as in torch.
         Rule("rmsprop", _rmsprop_coefficients, _rmsprop, ("square_avg",), {"alpha": 0.99, "eps": 1e-8}),
         Rule(
             "rmsprop-momentum",

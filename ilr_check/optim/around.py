@@ -1,4 +1,4 @@
-"""What is put around an optimizer: gradient clipping, and sharpness-aware minimisation (SAM)."""
+"""Wrappers around an optimizer: gradient clipping, and sharpness-aware minimisation (SAM)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from ilr_check.optim.hyper import HyperParams
 
 Factory = Callable[[Sequence[nn.Parameter], HyperParams], torch.optim.Optimizer]
 Clip = Callable[[Sequence[Tensor], float], Any]
-"""(parameters, max_norm): shortens their gradients in place."""
+"""(parameters, max_norm): scales their gradients down in place."""
 
 
 def total_norm(tensors: Iterable[Tensor]) -> Tensor:
-    """The Euclidean norm of all entries together."""
+    """Return the Euclidean norm of all entries together."""
     return torch.stack([tensor.square().sum() for tensor in tensors]).sum().sqrt()
 
 
 def clip_exactly(parameters: Sequence[Tensor], max_norm: float) -> None:
-    """g <- g min(1, max_norm / ||g||), with no eps: ``torch.nn.utils.clip_grad_norm_`` adds 1e-6 to the norm.
+    """Replace g by g min(1, max_norm / ||g||) in place, where ||g|| is the norm of all gradients together.
 
-    The norm is that of all gradients together. Powers of two in ``max_norm`` and the gradients pass through.
+    There is no eps: ``torch.nn.utils.clip_grad_norm_`` adds 1e-6 to the norm. So powers of two in
+    ``max_norm`` and in the gradients commute with it.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = total_norm(gradients)
@@ -33,7 +34,7 @@ def clip_exactly(parameters: Sequence[Tensor], max_norm: float) -> None:
 
 
 def clipped(optimizer: Factory, max_norm: float, clip: Clip = clip_exactly) -> Factory:
-    """The same optimizer, its gradients clipped in front of each step."""
+    """Return a factory of the same optimizer with its gradients clipped before each step."""
 
     def factory(parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.optim.Optimizer:
         built = optimizer(parameters, hyper)
@@ -49,9 +50,9 @@ def clipped(optimizer: Factory, max_norm: float, clip: Clip = clip_exactly) -> F
 
 
 class SharpnessAware(torch.optim.Optimizer):
-    """SAM (Foret et al. 2021): the gradient is taken at w + rho g / ||g||, and the step from w.
+    """SAM (Foret et al. 2021): the gradient is taken at w + rho g / ||g||, and the step starts from w.
 
-    ``step`` expects the gradient at w in place, and a closure that evaluates it anew.
+    ``step`` expects that the gradient at w is in place, and a closure that evaluates it anew.
     """
 
     def __init__(self, base: torch.optim.Optimizer, rho: float) -> None:
@@ -62,7 +63,8 @@ class SharpnessAware(torch.optim.Optimizer):
         self.param_groups, self.state = base.param_groups, base.state
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
-        """Climb by rho, take the gradient there, return to the very same weights, and step."""
+        """Move by rho along the gradient, take the gradient there, restore exactly the same weights, and
+        step."""
         parameters = [p for g in self.param_groups for p in g["params"] if p.grad is not None]
         kept = [p.detach().clone() for p in parameters]
         with torch.no_grad():
@@ -79,5 +81,5 @@ class SharpnessAware(torch.optim.Optimizer):
 
 
 def sharpness_aware(optimizer: Factory, rho: float) -> Factory:
-    """SAM around an optimizer."""
+    """Return a factory of the optimizer with SAM around it."""
     return lambda parameters, hyper: SharpnessAware(optimizer(parameters, hyper), rho)

@@ -1,4 +1,4 @@
-"""Hyper-parameters of one run as a value."""
+"""The hyper-parameters of one run as a value."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import msgspec
 
 
 class HyperParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of one training run, in the words of ``torch.optim.SGD``.
+    """Settings of one training run, with the names of ``torch.optim.SGD``.
 
     ``weight_decay`` is torch's coefficient: w <- w - lr (g + weight_decay w). ``init_scale`` multiplies the
-    initial weights; ``seed`` decides the initial weights and the order of the batches.
+    initial weights. ``seed`` decides the initial weights and the order of the batches. Raises ``ValueError``
+    for a value out of range.
     """
 
     lr: float
@@ -42,7 +43,7 @@ class HyperParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def intrinsic_lr(self) -> float:
-        """lambda_e = lr * weight_decay, per step (Li, Lyu, Arora 2020)."""
+        """The intrinsic learning rate lambda_e = lr * weight_decay, per step (Li, Lyu, Arora 2020)."""
         return self.lr * self.weight_decay
 
 

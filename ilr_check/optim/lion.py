@@ -1,4 +1,5 @@
-"""Lion as a plain ``torch.optim.Optimizer``: torch has none, and the laws of sign updates need one."""
+"""Lion as a plain ``torch.optim.Optimizer``. torch does not have it, and the laws of sign updates need
+one."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from torch import Tensor
 class Lion(torch.optim.Optimizer):
     """u = sign(b1 m + (1 - b1) g); w' = (1 - lr wd) w - lr u; m' = b2 m + (1 - b2) g (Chen et al. 2023).
 
-    With ``decoupled_weight_decay=False`` the decay is added to the gradient instead, as torch's Adam does.
+    With ``decoupled_weight_decay=False`` the decay is added to the gradient instead, as in torch's Adam.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Lion(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step; a closure is called first, with gradients enabled, and its value returned."""
+        """Take one step. A closure is called first, with gradients enabled, and its value is returned."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

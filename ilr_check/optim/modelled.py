@@ -1,4 +1,4 @@
-"""Every optimizer that the fleet steps by itself, by name."""
+"""The optimizers that the fleet steps by itself, by name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Muon as a rule, in the form of ``torch.optim.Muon``: Newton-Schulz in bfloat16, for all runs at once.
 
-Jordan et al. 2024: the momentum of a weight matrix is replaced by an approximation of U V^T, where U S V^T is
-its singular value decomposition, by five steps of a quintic iteration.
+Jordan et al. 2024: let U S V^T be the singular value decomposition of the momentum of a weight matrix. Five
+steps of a quintic iteration replace the momentum by an approximation of U V^T.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ilr_check.optim.rules import Array, Columns, Rule, State
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 EPS = 1e-7
-"""What ``torch.optim.Muon`` has by default."""
+"""The default of ``torch.optim.Muon``."""
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Approximate U V^T of each matrix [runs, rows, columns]; bfloat16."""
+    """Return an approximation of U V^T of each matrix [runs, rows, columns], in bfloat16."""
     a, b, c = COEFFICIENTS
     x = matrices.bfloat16()
     tall = x.shape[1] > x.shape[2]
@@ -40,10 +40,10 @@ def _coefficients(c: Columns) -> tuple[Array, ...]:
 def _muon(w: Tensor, g: Tensor, state: State, c: tuple[Tensor, ...]) -> tuple[Tensor, State]:
     buffer = torch.lerp(state[0], g, c[2])
     update = orthogonalised(torch.lerp(g, buffer, c[3])).to(w.dtype)
-    # Wide steps for tall matrices, as in Jordan's own code.
+    # Tall matrices take larger steps, as in Jordan's own code.
     ratio = math.sqrt(max(1.0, w.shape[1] / w.shape[2]))
     return torch.addcmul(w * c[0], c[1] * ratio, update), (buffer,)
 
 
 muon = Rule("muon", _coefficients, _muon, ("momentum_buffer",), dimensions=2)
-"""With Nesterov momentum and ``adjust_lr_fn="original"``."""
+"""Muon with Nesterov momentum and ``adjust_lr_fn="original"``."""

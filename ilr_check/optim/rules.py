@@ -1,9 +1,9 @@
-"""Optimizers that we model: numbers made ready on the host, and one pure function of tensors.
+"""The form of a modelled optimizer: numbers prepared on the host, and one pure function of tensors.
 
-``torch.optim`` takes ``1 - beta2**step`` and its like in Python's float64, whatever the dtype of the weights,
-and steps with the results. So does a rule: ``coefficients`` turns a run's hyper-parameters into such numbers
-for every step at once, and ``step`` is the rest, in torch's order of operations. A step counter is therefore
-data like the learning rate, and no compiled program depends on it.
+``torch.optim`` computes ``1 - beta2**step`` and similar numbers in Python's float64, whatever the dtype of
+the weights is, and steps with the results. A rule does the same. ``coefficients`` turns a run's
+hyper-parameters into such numbers for every step at once, and ``step`` does the rest, in torch's order of
+operations. So a step counter is data like the learning rate, and no compiled program depends on it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ State: TypeAlias = tuple[Tensor, ...]
 class Rule:
     """One optimizer for all runs of a fleet.
 
-    ``coefficients`` maps columns [steps, runs] to arrays [steps, runs] in float64; ``step`` maps (weights,
+    ``coefficients`` maps columns [steps, runs] to float64 arrays [steps, runs]. ``step`` maps (weights,
     gradient, state, coefficients broadcastable to the weights) to (new weights, new state). ``slots`` names
-    the tensors of the state, each of the weights' shape and 0 at first. ``defaults`` are hyper-parameters
-    beyond those that every run has. ``dimensions`` is what a weight tensor must have, where the optimizer
-    asks for it.
+    the tensors of the state; each has the shape of the weights and starts at 0. ``defaults`` are
+    hyper-parameters beyond those that every run has. ``dimensions`` is the required number of dimensions of a
+    weight tensor, or None.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Rule:
 
 @lru_cache(maxsize=256)
 def as_rule(rule: Rule | UpdateRule) -> Rule:
-    """A rule of the SGD family, or any function of its form, as a ``Rule``."""
+    """Return a rule of the SGD family, or any function of its form, as a ``Rule``."""
     if isinstance(rule, Rule):
         return rule
 
@@ -60,6 +60,6 @@ def as_rule(rule: Rule | UpdateRule) -> Rule:
 
 def _sgd(columns: Columns) -> tuple[Array, ...]:
     dampening = columns["dampening"].copy()
-    # torch starts the buffer at the whole gradient.
+    # torch starts the buffer with the whole gradient.
     dampening[:1] = 0.0
     return StepHyper(columns["lr"], columns["weight_decay"], columns["momentum"], dampening)  # type: ignore[arg-type,return-value]

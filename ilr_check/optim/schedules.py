@@ -1,4 +1,4 @@
-"""Learning-rate schedules as values: each gives the factors that multiply the base rate, one per step."""
+"""Learning-rate schedules as values. Each gives the factors that multiply the base rate, one per step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Drops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="drops"):
-    """factor ** (t // period): one multiplication every ``period`` steps."""
+    """factor ** (t // period): one more multiplication by ``factor`` every ``period`` steps."""
 
     period: int
     factor: float
@@ -45,7 +45,7 @@ class WarmUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Cosine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="cosine"):
-    """(1 + cos(pi t / steps)) / 2: from 1 down towards 0 over the whole run."""
+    """(1 + cos(pi t / steps)) / 2: from 1 towards 0 over the whole run."""
 
     def factors(self, steps: int) -> tuple[float, ...]:
         """Return the factors of steps 0 to steps - 1."""
@@ -53,7 +53,7 @@ class Cosine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Pauses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pauses"):
-    """0 at every ``period``-th step, else 1; with period 1 the rate is always 0 and nothing may move."""
+    """0 at every ``period``-th step, else 1. With period 1 the rate is always 0, and nothing may move."""
 
     period: int
 
@@ -66,7 +66,7 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Sequence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sequence"):
-    """Any factors; after the last one they start again."""
+    """Any factors. After the last one they start again."""
 
     values: tuple[float, ...]
 
@@ -91,4 +91,4 @@ def _period(value: int) -> None:
 
 def _factor(name: str, value: float) -> None:
     if not (0 <= value < math.inf):
-        raise ValueError(f"{name}={value!r}: must be finite and not negative; 1 leaves the rate as it is")
+        raise ValueError(f"{name}={value!r}: must be finite and not negative; 1 does not change the rate")

@@ -1,7 +1,7 @@
-"""The SGD family as pure functions of tensors: what the fleet steps with, in torch's own order of operations.
+"""The SGD family as pure functions of tensors, in torch's own order of operations. The fleet steps with them.
 
-``addcmul`` because ``torch.optim.SGD`` steps with ``add_(..., alpha=...)``, whose product and sum round once;
-so do these, and an eager step is the optimizer's to the last bit.
+``torch.optim.SGD`` steps with ``add_(..., alpha=...)``, which rounds product and sum once. ``addcmul`` does
+the same, so an eager step here equals that of the optimizer to the last bit.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from torch import Tensor
 
 
 class StepHyper(NamedTuple):
-    """Hyper-parameters of one step, broadcastable to the weights; data, never Python branches."""
+    """Hyper-parameters of one step, broadcastable to the weights. They are data and never decide a Python
+    branch."""
 
     lr: Tensor
     weight_decay: Tensor
     momentum: Tensor
     dampening: Tensor
-    """0 at the first step: torch starts the buffer at the whole gradient."""
+    """It is 0 at the first step, because torch starts the buffer with the whole gradient."""
 
 
 UpdateRule = Callable[[Tensor, Tensor, Tensor | None, StepHyper], tuple[Tensor, Tensor | None]]
-"""(weights, gradient, buffer, hyper) -> (new weights, new buffer); the buffer is ``None`` for plain SGD."""
+"""(weights, gradient, buffer, hyper) -> (new weights, new buffer). The buffer is ``None`` for plain SGD."""
 
 
 def plain(weights: Tensor, gradient: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:

@@ -19,14 +19,15 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = get_args(Implementation)
 Argument = bool | int | float | str | tuple[float, ...]
 
 REFERENCES: dict[str, type[torch.optim.Optimizer]] = {"Lion": Lion}
-"""What torch does not have, written here."""
+"""Optimizers that torch does not have and this package does."""
 
 
 class OptimizerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An optimizer to build: ``name`` is a class of ``torch.optim``, or ``Lion``.
+    """An optimizer to build. ``name`` is a class of ``torch.optim``, or ``Lion``.
 
-    ``args`` are its arguments besides lr and weight decay, which come from the hyper-parameters of a run.
-    ``implementation`` is one of those that the class offers; see ``implementations``.
+    ``args`` are its arguments except lr and weight decay, which come from the hyper-parameters of a run.
+    ``implementation`` is one that the class offers (see ``implementations``). Raises ``ValueError`` for an
+    unknown class, implementation or argument.
     """
 
     name: str
@@ -44,22 +45,23 @@ class OptimizerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             if name not in taken or name in ("lr", "weight_decay", "foreach", "fused"):
                 raise ValueError(
                     f"args[{name!r}] is not for {self.name}; lr and weight_decay come from the run, "
-                    f"foreach and fused from implementation; it takes {', '.join(sorted(taken))}"
+                    f"foreach and fused from implementation; the class takes {', '.join(sorted(taken))}"
                 )
 
     def takes(self, argument: str) -> bool:
-        """Whether the class has such an argument."""
+        """Return whether the class has an argument of this name."""
         return argument in _arguments(self.name)
 
     def argument(self, name: str) -> Any:
-        """The value of an argument: as given, or else the default of the class."""
+        """Return the value of an argument: the given one, or else the default of the class."""
         return self.args[name] if name in self.args else _arguments(self.name)[name]
 
     def __hash__(self) -> int:
         return hash((self.name, tuple(sorted(self.args.items())), self.implementation))
 
     def __call__(self, parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.optim.Optimizer:
-        """The optimizer for these parameters; a weight decay that it does not take is left out."""
+        """Return the optimizer for these parameters. A weight decay that the class does not take is left
+        out."""
         taken = _arguments(self.name)
         rates = {name: getattr(hyper, name) for name in ("lr", "weight_decay") if name in taken}
         flags = _flags(self.name, self.implementation)
@@ -68,7 +70,7 @@ class OptimizerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def optimizer_class(name: str) -> Any:
-    """The class of this name; raises ``ValueError`` where torch, in this version, has none."""
+    """Return the class of this name. Raises ``ValueError`` if this version of torch has none."""
     found = REFERENCES.get(name, getattr(torch.optim, name, None))
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise ValueError(f"optimizer {name!r}: torch.optim {torch.__version__} has no such class")
@@ -77,7 +79,7 @@ def optimizer_class(name: str) -> Any:
 
 @lru_cache(maxsize=64)
 def implementations(name: str, device: str = "cpu") -> tuple[Implementation, ...]:
-    """Those of torch's implementations that a class offers on a device, found by building each once."""
+    """Return the implementations that a class offers on a device. Each is built once to find out."""
     optimizer_class(name)
     return tuple(way for way in IMPLEMENTATIONS if _offers(name, way, device))
 
@@ -90,7 +92,7 @@ def _offers(name: str, implementation: Implementation, device: str) -> bool:
     probe = nn.Parameter(torch.zeros(2, 2, device=device))
     try:
         optimizer_class(name)([probe], **{implementation: True})
-    except RuntimeError:  # torch's word for "not on this device"
+    except RuntimeError:  # torch raises it for an implementation that the device lacks
         return False
     return True
 
@@ -103,6 +105,6 @@ def _flags(name: str, implementation: Implementation) -> dict[str, bool]:
 
 @lru_cache(maxsize=64)
 def _arguments(name: str) -> dict[str, Any]:
-    """The arguments of a class besides the parameters, with their defaults."""
+    """Return the arguments of a class except the parameters, with their defaults."""
     found = inspect.signature(optimizer_class(name).__init__).parameters.values()
     return {p.name: p.default for p in found if p.name not in ("self", "params")}

@@ -1,10 +1,10 @@
-"""How each optimizer answers to w -> a w on a scale-invariant loss: a power of a for every argument.
+"""How each optimizer responds to w -> a w on a scale-invariant loss: a power of a for every argument.
 
-The gradient of a scale-invariant loss goes as 1/a. An optimizer has the symmetry when multiplying each
-argument by its power of a, and each entry of its state by another, multiplies the new weights by a; the path
-through function space is then the same, bit for bit for a = 2^k. Where the update has degree h in the
-gradient (SGD 1, a sign or a quotient 0), lr has the power 1 + h; decay that is added to the gradient has -2,
-decay beside the update has minus lr's power; an eps has the power of what it is added to.
+The gradient of a scale-invariant loss scales as 1/a. Multiply each argument by its power of a, and each entry
+of the state by its own power. The optimizer has the symmetry if this multiplies the new weights by a. The
+path through function space is then the same, bit for bit for a = 2^k. If the update has degree h in the
+gradient (1 for SGD, 0 for a sign or a quotient), lr has the power 1 + h. Decay that is added to the gradient
+has the power -2, and decoupled decay has minus the power of lr. An eps has the power of what it is added to.
 """
 
 from __future__ import annotations
@@ -17,56 +17,57 @@ import msgspec
 from ilr_check.optim.specs import OptimizerSpec
 
 Power = int | tuple[int, ...]
-"""For an argument that is a tuple, one power an entry."""
+"""A power of a. An argument that is a tuple has one power per entry."""
 
 
 class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The powers of a: of the constructor's arguments, and of the state's entries, by name.
+    """The powers of a for the arguments of the constructor and for the entries of the state, by name.
 
-    What is not named has power 0. ``first_phase`` replaces powers during the first steps, for an optimizer
-    that changes its update then; ``first_phase_steps`` counts them. ``exception`` says why there is no
-    symmetry; the powers are then the nearest attempt, which must fail.
+    Names that are absent have power 0. ``first_phase`` replaces powers during the first steps of an optimizer
+    that changes its update after them; ``first_phase_steps`` counts these steps. ``exception`` says why there
+    is no symmetry. The powers are then the nearest attempt, which must fail.
     """
 
     arguments: dict[str, Power]
     state: dict[str, int] = {}
     first_phase: dict[str, Power] = {}
     gradient_powers: int = 1
-    """The highest power of the gradient that a step forms: where it underflows, so does the symmetry."""
+    """The highest power of the gradient that a step forms. Where it underflows, the symmetry is lost."""
     gradient_floor: float = 0.0
-    """Entries of the gradient below it reach a constant that no power serves."""
+    """Entries of the gradient below it reach a constant for which no power is right."""
     computes_in: Literal["", "bfloat16"] = ""
-    """A dtype that a step goes through whatever that of the weights: its range is the symmetry's, too."""
+    """A dtype that a step goes through, whatever the dtype of the weights is. Its range limits the symmetry
+    too."""
     mixes: bool = False
-    """Whether an entry's step depends on the other entries of its tensor."""
+    """Whether the step of an entry depends on the other entries of its tensor."""
     exception: str = ""
 
     @property
     def lr(self) -> int:
-        """p: lr -> a^p lr."""
+        """The power p of lr -> a^p lr."""
         return self._plain("lr")
 
     @property
     def weight_decay(self) -> int:
-        """q: weight_decay -> a^q weight_decay."""
+        """The power q of weight_decay -> a^q weight_decay."""
         return self._plain("weight_decay")
 
     @property
     def coupled(self) -> bool:
-        """Whether the decay is part of the gradient, and scales as it does: q = -2."""
+        """Whether the decay is part of the gradient and scales like it: q = -2."""
         return self.weight_decay == -2
 
     @property
     def eps(self) -> Power:
-        """r: eps -> a^r eps."""
+        """The power r of eps -> a^r eps."""
         return self.arguments.get("eps", 0)
 
     def powers(self, *, first_phase: bool = False) -> dict[str, Power]:
-        """The powers of the arguments, in the first phase or after it."""
+        """Return the powers of the arguments, in the first phase or after it."""
         return {**self.arguments, **(self.first_phase if first_phase else {})}
 
     def rates(self, a: float, *, first_phase: bool = False) -> tuple[float, float]:
-        """What to multiply lr and weight decay by."""
+        """Return the factors of lr and weight decay."""
         powers = self.powers(first_phase=first_phase)
         lr, decay = powers.get("lr", 0), powers.get("weight_decay", 0)
         assert isinstance(lr, int)
@@ -74,9 +75,10 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return a**lr, a**decay
 
     def scaled(self, optimizer: OptimizerSpec, a: float) -> OptimizerSpec:
-        """The optimizer whose arguments, lr and weight decay apart, carry their powers of a.
+        """Return the optimizer whose arguments, except lr and weight decay, are multiplied by their powers of
+        a.
 
-        Defaults are written out where they have a power. Exact for a a power of two.
+        Defaults are written out if they have a power. The result is exact if a is a power of two.
         """
         args = dict(optimizer.args)
         for name in self.arguments:
@@ -85,11 +87,11 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return msgspec.structs.replace(optimizer, args=args)
 
     def multiplied(self, name: str, value: Any, a: float) -> Any:
-        """The value of an argument, multiplied by its power of a."""
+        """Return the value of an argument, multiplied by its power of a."""
         return _times(value, a, self.arguments.get(name, 0))
 
     def state_factor(self, key: str, a: float) -> float:
-        """What an entry of the state is multiplied by."""
+        """Return the factor of an entry of the state."""
         return a ** self.state.get(key, 0)
 
     def _plain(self, name: str) -> int:
@@ -99,11 +101,15 @@ class Symmetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def symmetry_of(optimizer: OptimizerSpec) -> Symmetry:
-    """The record of an optimizer: of its class, and of whether its decay is decoupled from the gradient."""
+    """Return the symmetry of an optimizer, by its class and by whether its decay is decoupled from the
+    gradient.
+
+    Raises ``ValueError`` if the table has no such row.
+    """
     for row in CONFIGURATIONS.values():
         if row.optimizer.name == optimizer.name and _decoupled(row.optimizer) == _decoupled(optimizer):
             return row.symmetry
-    raise ValueError(f"{optimizer!r} has no record; known are {', '.join(CONFIGURATIONS)}")
+    raise ValueError(f"{optimizer!r} has no row in the table; known are {', '.join(CONFIGURATIONS)}")
 
 
 def _decoupled(optimizer: OptimizerSpec) -> bool:
@@ -121,10 +127,11 @@ def _times(value: Any, a: float, power: Power) -> Any:
 
 
 def first_phase_steps(optimizer: OptimizerSpec) -> float:
-    """How many steps ``Symmetry.first_phase`` lasts: RAdam's, while rho_t <= 5; infinite for beta2 <= 2/3.
+    """Return how many steps ``Symmetry.first_phase`` lasts. Only RAdam has one, while rho_t <= 5.
 
-    rho_t = rho_inf - 2 t b2^t / (1 - b2^t) with rho_inf = 2 / (1 - b2) - 1 (Liu et al. 2020); up to there the
-    update is lr m, of degree 1 in the gradient, and afterwards lr m / sqrt(v), of degree 0.
+    rho_t = rho_inf - 2 t b2^t / (1 - b2^t) with rho_inf = 2 / (1 - b2) - 1 (Liu et al. 2020). In these steps
+    the update is lr m, of degree 1 in the gradient, and afterwards lr m / sqrt(v), of degree 0. The result is
+    infinite for beta2 <= 2/3.
     """
     if optimizer.name != "RAdam":
         return 0
@@ -139,17 +146,17 @@ def first_phase_steps(optimizer: OptimizerSpec) -> float:
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row of the table: an optimizer with the arguments that make it behave so, and its symmetry."""
+    """A row of the table: an optimizer with the arguments that give it this behaviour, and its symmetry."""
 
     optimizer: OptimizerSpec
     symmetry: Symmetry
     matrices_only: bool = False
-    """It refuses tensors that are not matrices: no convolutions, no biases."""
+    """Whether it refuses tensors that are not matrices, such as convolutions and biases."""
 
 
 _MOMENTS = {"exp_avg": -1, "exp_avg_sq": -2, "max_exp_avg_sq": -2}
 _EPS = 2.0**-7
-"""Large, so that the power of eps matters; the defaults of 1e-8 would hide a wrong one."""
+"""A large eps, so that its power matters. The default of 1e-8 would hide a wrong power."""
 
 _SGD = Symmetry(arguments={"lr": 2, "weight_decay": -2}, state={"momentum_buffer": -1})
 _ADAM = Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1}, state=_MOMENTS, gradient_powers=2)
@@ -215,7 +222,8 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
         initial_accumulator_value=2.0**-6,
         lr_decay=0.01,
     ),
-    # Every quantity under a root has degree -2, so the ratio of roots has 0 and the update that of g.
+    # Every quantity under a root has degree -2, so the ratio of roots has degree 0, and the update has that
+    # of g.
     "Adadelta": _row(
         "Adadelta",
         Symmetry(
@@ -236,8 +244,9 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
         Symmetry(arguments={"lr": 1, "step_sizes": 1}, state={"prev": -1, "step_size": 1}, gradient_powers=2),
         step_sizes=(2.0**-10, 1.0),
     ),
-    # eps[0] floors a mean of squares and, squared, a variance: no one power serves both, so it is too small
-    # to be reached, but for a gradient that is rounding: 2^-28 is above sqrt(8 eps[0]), a = 1/8.
+    # eps[0] is a lower bound of a mean of squares, and its square is one of a variance. No single power fits
+    # both, so eps[0] is too small to matter, except for a gradient that is rounding: 2^-28 is above sqrt(8
+    # eps[0]) at a = 1/8.
     "Adafactor": _row(
         "Adafactor",
         Symmetry(
@@ -271,7 +280,7 @@ _ROWS: dict[str, tuple[str, dict[str, Any], Symmetry, bool]] = {
 }
 
 LEFT_OUT = {"SparseAdam": "takes sparse gradients only, and no layer in front of a norm has them"}
-"""Classes of torch.optim without a row, and why."""
+"""Classes of torch.optim without a row, with the reason."""
 
 
 def _configurations() -> dict[str, Configuration]:
@@ -279,7 +288,7 @@ def _configurations() -> dict[str, Configuration]:
     for name, (kind, args, symmetry, matrices_only) in _ROWS.items():
         try:
             optimizer = OptimizerSpec(name=kind, args=args)
-        except ValueError:  # an older torch, which lacks Muon, or the decoupled decay of Adam
+        except ValueError:  # an older torch has no Muon, or no decoupled decay in Adam
             continue
         found[name] = Configuration(optimizer=optimizer, symmetry=symmetry, matrices_only=matrices_only)
     return found

@@ -1,4 +1,4 @@
-"""Loading an optimizer TARGET, and calling it with the hyper-parameters of a setting."""
+"""Loads an optimizer TARGET and calls it with the hyper-parameters of a setting."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from ilr_check.seeds import derive
 
 FORMS = "package.module:Name or path/to/file.py:Name"
 HYPER = ("lr", "weight_decay", "momentum", "dampening", "nesterov")
-"""What a target is given of a setting, as far as its signature takes it."""
+"""The values of a setting that a target is given, if its signature takes them."""
 EDITED = ("lr", "weight_decay")
-"""What is set in ``param_groups`` before every step; all that a target must let us vary."""
+"""The keys that are set in ``param_groups`` before every step. A target must have all of them."""
 
 
 class TargetError(ValueError):
-    """A TARGET that cannot be loaded or called; one line with the value and the mend."""
+    """A TARGET cannot be loaded or called. The message is one line with the value and the fix."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """An optimizer of the user's: a class or a factory ``factory(params, **hyper)``, and arguments for it."""
+    """An optimizer of the user: a class or a factory ``factory(params, **hyper)``, and arguments for it."""
 
     name: str
     factory: Callable[..., Any]
     args: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.optim.Optimizer:
-        """The optimizer for these parameters; ``args`` come before the setting's own values."""
+        """Return the optimizer for these parameters. ``args`` override the values of the setting."""
         taken = _taken(self.factory)
         values = {name: getattr(hyper, name) for name in HYPER if taken is None or name in taken}
         built = self.factory(parameters, **{**values, **self.args})
@@ -50,9 +50,9 @@ class Target:
 def load_target(
     text: str, args: Mapping[str, Any] | None = None, *, varied: Sequence[str] = EDITED
 ) -> Target:
-    """Import a TARGET and build it once for a small tensor; raises ``TargetError`` if anything is amiss.
+    """Import a TARGET and build it once for a small tensor.
 
-    ``varied`` must stand in its ``param_groups``.
+    ``varied`` are keys that its ``param_groups`` must have. Raises ``TargetError`` if any of this fails.
     """
     target = Target(text, import_target(text), dict(args or {}))
     _try(target, varied)
@@ -60,7 +60,7 @@ def load_target(
 
 
 def import_target(text: str) -> Callable[..., Any]:
-    """The class or factory that a TARGET names, not yet called; raises ``TargetError``."""
+    """Return the class or factory that a TARGET names, without calling it. Raises ``TargetError``."""
     where, colon, name = text.rpartition(":")
     if not colon or not where or not name.isidentifier():
         raise TargetError(f"optimizer {text!r} is not a target; write it as {FORMS}")
@@ -68,14 +68,14 @@ def import_target(text: str) -> Callable[..., Any]:
     factory = getattr(module, name, None)
     if factory is None:
         offered = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_") or "nothing"
-        raise TargetError(f"optimizer {text!r}: {where} has no {name!r}; what it has: {offered}")
+        raise TargetError(f"optimizer {text!r}: {where} has no {name!r}; it has {offered}")
     if not callable(factory):
         raise TargetError(f"optimizer {text!r} is {type(factory).__name__}, not a class or a function")
     return factory  # type: ignore[no-any-return]
 
 
 def parse_argument(text: str) -> tuple[str, Any]:
-    """``k=v`` as a name and a Python literal, or else a string; raises ``ValueError``."""
+    """Split ``k=v`` into a name and a Python literal, or a string if it is not one. Raises ``ValueError``."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ValueError(f"{text!r} is not an argument; write name=value, such as eps=1e-8")
@@ -88,7 +88,7 @@ def parse_argument(text: str) -> tuple[str, Any]:
 def _from_file(text: str, path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"optimizer {text!r}: there is no file {path} below {Path.cwd()}")
-    # Dataclasses and pickles look their module up by name, so it needs one that no other module has.
+    # Dataclasses and pickles look up their module by name, so it needs a name that no other module has.
     name = f"ilr_check_target_{derive(path.resolve()):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -129,8 +129,8 @@ def _try(target: Target, varied: Sequence[str]) -> None:
     fixed = [name for name in varied if any(name not in group for group in built.param_groups)]
     if fixed:
         raise TargetError(
-            f"optimizer {target.name!r} keeps no {' and no '.join(fixed)} in its param_groups, "
-            "so that the laws cannot vary it"
+            f"optimizer {target.name!r} has no {' and no '.join(fixed)} in its param_groups, "
+            "so the laws cannot vary it"
         )
 
 
@@ -141,7 +141,7 @@ def _defaults(target: Target) -> dict[str, Any]:
 
 
 def _taken(factory: Callable[..., Any]) -> frozenset[str] | None:
-    """Names of the arguments that a factory takes; ``None`` for all."""
+    """Return the names of the arguments that a factory takes, or ``None`` if it takes all."""
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):

@@ -1,8 +1,8 @@
 """Any ``torch.optim.Optimizer`` in a fleet: its own ``step()``, on storage that the fleet owns.
 
-What an optimizer does with many tensors is its own affair. So before it is trusted with several runs at once
-it is tried on three runs for three steps, beside one optimizer a run: only what agrees with that to the last
-bit is used, from the fastest down.
+How an optimizer treats many tensors is unknown. So before it may step several runs at once, it is tried on
+three runs for three steps, and compared with one optimizer per run. Only a layout that agrees with that to
+the last bit is used; the fastest is tried first.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ilr_check.train.settings import Settings
 Layout = Literal["stacked", "shared", "separate"]
 LAYOUTS: tuple[Layout, ...] = ("stacked", "shared", "separate")
 MEANING: dict[Layout, str] = {
-    "stacked": "one optimizer steps the stacked tensors: it acts entry by entry",
-    "shared": "one optimizer steps all runs' tensors: it treats each for itself",
-    "separate": "one optimizer a run: it mixes tensors, or the others could not be tried",
+    "stacked": "one optimizer steps the stacked tensors, because it treats each entry alone",
+    "shared": "one optimizer steps the tensors of all runs, because it treats each tensor alone",
+    "separate": "one optimizer per run, because it mixes tensors or the other layouts could not be tried",
 }
 
 TRIED_RUNS, TRIED_STEPS = 3, 3
@@ -34,7 +34,8 @@ class BlackBox:
     """An optimizer that is only called: ``factory(parameters)``.
 
     ``names`` maps hyper-parameters of ``Runs`` to keys of ``param_groups``, which are set before a step
-    whenever they change. ``layout`` ``None`` tries which layout is exact; naming one skips the trial.
+    whenever they change. ``layout`` ``None`` tries which layout is exact, and a named layout skips the trial.
+    Raises ``ValueError`` for an unknown layout.
     """
 
     factory: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
@@ -49,7 +50,7 @@ class BlackBox:
 
 
 class Stepper:
-    """An optimizer, or one a run, on the first ``used`` lanes of stacked weights and gradients."""
+    """An optimizer, or one per run, on the first ``used`` lanes of stacked weights and gradients."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class Stepper:
                 self._optimizers.append(box.factory(parameters))
                 mine = self._optimizers[-1].param_groups
             if layout == "shared" and len(mine) > 1 and len(members) > 1:
-                raise ValueError("the factory makes several param_groups of one list of parameters")
+                raise ValueError("the factory makes several param_groups from one list of parameters")
             self._homes += zip(parameters, slots, strict=True)
             self._groups.append(_Group(mine, setting))
         self._changes = _changes(box, self._groups, settings)
@@ -88,7 +89,7 @@ class Stepper:
         self._restore()
 
     def step(self, t: int) -> None:
-        """Let the optimizer step from the gradients that lie in storage, with the settings of step t."""
+        """Let the optimizer step from the gradients in storage, with the settings of step t."""
         for group, key, value in self._changes.get(t, ()):
             group[key] = value
         if self._states is None:
@@ -107,7 +108,7 @@ class Stepper:
                 self._states[i] = torch.random.get_rng_state()
 
     def _restore(self) -> None:
-        """Bring weights and gradients back to their storage where the optimizer has put others in place."""
+        """Bring weights and gradients back to their storage if the optimizer has replaced them."""
         for p, slot in self._homes:
             if p.data_ptr() != slot.address:
                 slot.home.copy_(p.detach())
@@ -117,7 +118,7 @@ class Stepper:
 
 
 class _Slot:
-    """Where one parameter and its gradient live."""
+    """The storage of one parameter and of its gradient."""
 
     def __init__(self, home: Tensor, grad: Tensor) -> None:
         self.home, self.grad, self.address = home, grad, home.data_ptr()
@@ -130,7 +131,7 @@ class _Group:
 
 
 def _members(layout: Layout, setting_of: Any) -> list[tuple[int, tuple[int, ...] | None]]:
-    """(setting, lanes) of what is made one param group or one optimizer; ``None`` for all lanes, stacked."""
+    """Return (setting, lanes) for each param group or optimizer. ``None`` means all lanes, stacked."""
     if layout == "stacked":
         return [(int(setting_of[0]), None)]
     if layout == "separate":
@@ -144,7 +145,7 @@ def _members(layout: Layout, setting_of: Any) -> list[tuple[int, tuple[int, ...]
 def _changes(
     box: BlackBox, groups: Sequence[_Group], settings: Settings
 ) -> dict[int, list[tuple[dict[str, Any], str, float]]]:
-    """By step, what is to be set in param groups there."""
+    """Return, by step, the values to set in param groups."""
     changes: dict[int, list[tuple[dict[str, Any], str, float]]] = {}
     for name, key in box.names.items():
         for member in groups:
@@ -155,7 +156,7 @@ def _changes(
                     if not values.any():
                         continue
                     raise ValueError(
-                        f"the optimizer keeps no {key!r} in its param_groups, so that {name} cannot be set; "
+                        f"the optimizer has no {key!r} in its param_groups, so {name} cannot be set; "
                         "it has "
                         f"{', '.join(sorted(set(group) - {'params'})) or 'nothing'}; see BlackBox.names"
                     )
@@ -170,7 +171,8 @@ def _rng_state(seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Trial:
-    """Which layout was found exact, whether the optimizer draws random numbers, and why not a faster one."""
+    """The layout that was found exact, whether the optimizer draws random numbers, and why no faster layout
+    is used."""
 
     layout: Layout
     random: bool
@@ -180,7 +182,8 @@ class Trial:
 def find_layout(box: BlackBox, shapes: Weights, settings: Settings) -> Trial:
     """Try the layouts, from the fastest down, on small stacks of the net's own shapes.
 
-    Raises ``ValueError`` where even one optimizer a run does not do on our storage what it does on its own.
+    Raises ``ValueError`` if even one optimizer per run does not do the same on the fleet's storage as on its
+    own.
     """
     tried = _trial_settings(settings)
     stream = _stream(shapes)
@@ -222,9 +225,11 @@ def find_layout(box: BlackBox, shapes: Weights, settings: Settings) -> Trial:
 
 
 def _trial_settings(settings: Settings) -> Settings:
-    """Three runs with the settings of the first three different runs, at the median of each over its steps.
+    """Return three runs with the settings of the first three different runs, each at its median over the
+    steps.
 
-    The median, because an lr that warms up from 0 would show nothing, and one that blows up too much.
+    An lr that warms up from 0 would show nothing, and one that grows without bound would show too much, so
+    the median is used.
     """
     middles = {name: np.median(column, axis=0) for name, column in settings.distinct.items()}
     middles["lr"] = np.where(middles["lr"] > 0, middles["lr"], 1e-3)
@@ -233,7 +238,8 @@ def _trial_settings(settings: Settings) -> Settings:
 
 
 def _stream(shapes: Weights) -> list[Weights]:
-    """Initial weights and each step's gradients of three runs, whose sizes differ a hundredfold."""
+    """Return initial weights and the gradients of each step for three runs, whose sizes differ by a factor of
+    100."""
     generator = torch.Generator().manual_seed(0)
 
     def draw(like: Tensor) -> Tensor:
@@ -258,7 +264,7 @@ def _in_layout(box: BlackBox, stream: list[Weights], settings: Settings, layout:
 
 
 def _alone(box: BlackBox, stream: list[Weights], settings: Settings) -> Weights:
-    """The same by an optimizer a run, on parameters of its own, as in a plain PyTorch loop."""
+    """Return the same for one optimizer per run, on parameters of its own, as in a plain PyTorch loop."""
     runs = []
     for run in range(TRIED_RUNS):
         parameters = [nn.Parameter(w[run].clone()) for w in stream[0].values()]

@@ -1,4 +1,4 @@
-"""When to compile a training step, and how to do without a compiler."""
+"""Decides when to compile a training step, and trains without a compiler if there is none."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ import torch
 log = logging.getLogger(__name__)
 
 COLD_SECONDS, WARM_SECONDS = 19.0, 3.4
-"""What compiling one net costs on two cores: the first on a machine, and each further one."""
+"""The cost of compiling one net on two cores: the first net on a machine, and each further net."""
 SAVED_MICROSECONDS = 65.0
-"""What a run-step of the reference net (64-64-64, batch 32, 64 lanes) costs more without compiling."""
+"""How much more a run-step of the reference net (64-64-64, batch 32, 64 lanes) costs without compiling."""
 
 RUN_STEPS_THAT_PAY, GPU_RUN_STEPS_THAT_PAY = 100_000, 2_000_000
-"""From here on compiling pays: on a CPU between the 52 000 run-steps that repay a further net and the 290 000
-that repay the first. Whether this is the first must not decide: it would change the last bits of a run. On a
-GPU, whose eager steps are graphs, it saves 5 us a run-step and costs 10 s (H100, the reference net)."""
+"""Compiling pays from this number of run-steps on. On a CPU it lies between the 52 000 run-steps that repay a
+further net and the 290 000 that repay the first one. Whether a net is the first must not decide, because it
+would change the last bits of a run. On a GPU, whose eager steps are graphs, compiling saves 5 us per run-step
+and costs 10 s (H100, the reference net)."""
 
-NO_COMPILER = "no C++ compiler was found, so training runs uncompiled (some 5 times slower); install g++"
+NO_COMPILER = "no C++ compiler was found, so training runs uncompiled (about 5 times slower); install g++"
 
 
 def has_compiler() -> bool:
-    """Whether torch.compile finds what it needs here: a C++ compiler, or CUDA with Triton."""
+    """Return whether torch.compile finds a C++ compiler here."""
     return any(shutil.which(name) for name in ("g++", "c++", "clang++"))
 
 
 def run_steps_that_pay(device: str) -> int:
-    """How many run-steps of one net repay its compilation on a device."""
+    """Return how many run-steps of one net repay its compilation on a device."""
     return RUN_STEPS_THAT_PAY if device == "cpu" else GPU_RUN_STEPS_THAT_PAY
 
 
 def compile_pays(expected_run_steps: int, lanes: int, enough: int = 16, device: str = "cpu") -> bool:
-    """Whether the work ahead repays a compilation; fewer lanes than ``enough`` mostly wait for Python."""
+    """Return whether the work ahead repays a compilation. Fewer lanes than ``enough`` mostly wait for
+    Python."""
     return expected_run_steps >= run_steps_that_pay(device) and lanes >= enough
 
 
 def compiled_or_eager(program: Callable[..., Any], wanted: bool) -> Callable[..., Any]:
-    """The program compiled, or as it is; where compiling is not possible it runs eagerly and says so once."""
+    """Return the program, compiled if wanted. If that is impossible it runs eagerly and logs so once."""
     if not wanted:
         return program
     if not has_compiler():
@@ -55,16 +57,16 @@ def compiled_or_eager(program: Callable[..., Any], wanted: bool) -> Callable[...
 
 @lru_cache
 def notify(message: str) -> None:
-    """Log a notice, once a process."""
+    """Log a notice, once per process."""
     log.warning(message)
 
 
 class _Compiled:
-    """A program that is compiled at its first call, and runs as it is where that fails."""
+    """A program that is compiled at its first call, and runs eagerly if the compiler fails."""
 
     def __init__(self, program: Callable[..., Any]) -> None:
-        # torch keeps compiled variants by code object and goes through them at every call. Under a code
-        # object of its own, a program has no others to go through.
+        # torch keeps compiled variants by code object and checks all of them at every call. A program with a
+        # code object of its own has no other variants to check.
         own = types.FunctionType(
             program.__code__.replace(),
             program.__globals__,
@@ -79,7 +81,7 @@ class _Compiled:
         try:
             return self._run(*args)
         except _failures() as error:
-            # Raised before anything runs, so that the step is not half done.
+            # The error is raised before anything runs, so the step is not half done.
             first = next(iter(str(error).splitlines()), "")
             notify(f"the compiler failed, so training runs uncompiled: {type(error).__name__}: {first}")
             self._run = self._eager
@@ -99,10 +101,10 @@ def _failures() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def room_for_programs() -> Iterator[None]:
-    """Let one piece of code have many compiled variants: torch stops at 8.
+    """Let one piece of code have many compiled variants inside a ``with`` block. torch stops at 8.
 
-    The compiler's own deprecation warnings are silent here: where warnings are errors, as in many test
-    suites, they would stop it.
+    The compiler's own deprecation warnings are silenced, because they would stop it in test suites that turn
+    warnings into errors.
     """
     import torch._dynamo
 
@@ -114,10 +116,10 @@ def room_for_programs() -> Iterator[None]:
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Skip the compiler's checks that its programs still fit: to be entered when each has run once.
+    """Skip the compiler's checks that its programs still fit. Enter it when each program has run once.
 
-    A chunk of a fleet gives its programs the same storage, shapes and strides at every step, so that they fit
-    as they did at the first; the checks cost some 5 % of a step, and more with few lanes.
+    A chunk of a fleet gives its programs the same storage, shapes and strides at every step, so the programs
+    fit as they did at the first step. The checks cost about 5 % of a step, and more with few lanes.
     """
     try:
         stance = torch.compiler.set_stance("default", skip_guard_eval_unsafe=True)

@@ -1,4 +1,4 @@
-"""Same spec, seed, device and versions: same numbers."""
+"""The same spec, seed, device and versions give the same numbers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import torch
 
 @contextmanager
 def reproducible(device: str) -> Iterator[None]:
-    """On a GPU, full-precision products and deterministic kernels for a while; on the CPU nothing is needed.
+    """Use full-precision products and deterministic kernels on a GPU inside a ``with`` block. A CPU needs
+    nothing.
 
-    cuBLAS also wants CUBLAS_WORKSPACE_CONFIG in the environment before the process's first product; it is
-    set here where nobody has.
+    cuBLAS also needs CUBLAS_WORKSPACE_CONFIG in the environment before the first product of the process. It
+    is set here if nobody has set it.
     """
     if device != "cuda":
         yield
@@ -33,7 +34,8 @@ def reproducible(device: str) -> Iterator[None]:
 
 
 def checked_device(device: str) -> str:
-    """``auto`` made definite; raises ``ValueError`` where the device is not there."""
+    """Return ``cpu`` or ``cuda`` for a device or ``auto``. Raises ``ValueError`` if the device is not
+    there."""
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device {device!r} is not known; choose auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():

@@ -1,9 +1,9 @@
 """Many independent training runs of one net as one tensor program.
 
-Every tensor has a leading axis of *lanes*, one run a lane; gradients are ``torch.func`` gradients mapped over
-lanes. Learning rates, decay, momentum, batch orders and noise are data. The number of lanes is fixed and idle
-lanes repeat the last run, so that a run's result does not depend on which other runs are trained beside it,
-and so that one compilation serves every fleet of a net.
+Every tensor has a leading axis of *lanes*, one run per lane. Gradients are ``torch.func`` gradients mapped
+over lanes. Learning rates, decay, momentum, batch orders and noise are data. The number of lanes is fixed,
+and idle lanes repeat the last run. So a run's result does not depend on the runs trained beside it, and one
+compilation serves every fleet of a net.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ from ilr_check.train.trace import Trace
 __all__ = ["BLOCK", "Fleet", "Runs"]
 
 BLOCK = 32
-"""Steps whose batches are drawn at once: long enough that the draws cost little."""
+"""The number of steps whose batches are drawn at once. It is large enough that the draws cost little."""
 
 Progress = Callable[[float], None]
 Advance = Callable[[int, Batch, Weights, bool], tuple[Tensor, Weights]]
-"""(step, batch, noise, whether the gradients are wanted) -> (losses, gradients); makes the step."""
+"""(step, batch, noise, whether the gradients are wanted) -> (losses, gradients). It makes the step."""
 Observer = Callable[[int, slice, Weights], None]
-"""(steps made, which runs, their weights); the weights change with the next step, so clone what is kept."""
+"""(steps made, which runs, their weights). The weights change with the next step, so clone what you keep."""
 
 
 class Fleet:
     """A net, its data and an optimizer, ready to train any number of runs.
 
-    ``rule`` is an update rule that we model, or a ``BlackBox`` with any ``torch.optim.Optimizer``.
-    ``compile`` is True, False or None (decide from ``expected_run_steps``); ``lanes`` are the runs at once,
-    by default what suits the net, fewer where ``memory_limit`` bytes demand it. ``choice`` says what was
-    decided and why. Raises ``ValueError`` where the net, the data and the rule do not fit together.
+    ``rule`` is a modelled update rule, or a ``BlackBox`` with any ``torch.optim.Optimizer``. ``compile`` is
+    True, False or None (decided from ``expected_run_steps``). ``lanes`` is the number of runs at once; the
+    default suits the net, and it is lower if ``memory_limit`` bytes require it. ``choice`` holds the decision
+    and its reason. Raises ``ValueError`` if the net, the data and the rule do not fit together.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Fleet:
         if net.inputs != self.dataset.x.shape[1] or net.classes < self.dataset.classes:
             raise ValueError(
                 f"the net has inputs={net.inputs}, classes={net.classes} and the data "
-                f"inputs={self.dataset.x.shape[1]}, classes={self.dataset.classes}; make them fit"
+                f"inputs={self.dataset.x.shape[1]}, classes={self.dataset.classes}; make them equal"
             )
         self.module = build(net, dtype=dtype, device=device)
         self.shapes = {name: p.shape for name, p in self.module.named_parameters()}
@@ -108,10 +108,10 @@ class Fleet:
         )
         slots = len(self.rule.slots) if isinstance(self.rule, Rule) else 2
         first = self.dataset.x[: self.batches.batch_size]
-        # What is kept of a slice counts as its whole data set. Of the small sets it goes on to do so: it may
-        # decide the number of lanes, and that the last bits of every run.
+        # A saved slice counts as its whole data set. For the small sets this must stay so, because it may
+        # decide the number of lanes and with it the last bits of every run.
         self.footprint = footprint(self.module, first.clone() if in_epochs(data) else first, slots)
-        """Of one run; a black box is taken to have two tensors of state a weight."""
+        """The footprint of one run. A black box is assumed to have two tensors of state per weight."""
         usual = usual_lanes(net, device)
         self.choice = choose(
             self.footprint.total,
@@ -130,7 +130,7 @@ class Fleet:
         self._step = _program(net, dtype, device, compiled, modelled, program_of(noise))
         self._measure = _measure_program(net, dtype, device, compiled)
         self.trials: dict[int, Trial] = {}
-        """By number of different settings in a chunk, how a black box was found to be steppable."""
+        """By the number of different settings in a chunk, how a black box was found to be steppable."""
 
     def train(
         self,
@@ -142,10 +142,10 @@ class Fleet:
         observer: Observer | None = None,
         observed: Sequence[int] = (),
     ) -> Trace:
-        """Train every run for ``steps`` steps and return what was measured at each recorded step.
+        """Train every run for ``steps`` steps and return the measurements at each recorded step.
 
-        ``observer`` sees the weights of each chunk of runs after ``observed`` numbers of steps, 0 to
-        ``steps``; training goes on as if it had not looked.
+        ``observer`` sees the weights of each chunk of runs after each of the ``observed`` numbers of steps, 0
+        to ``steps``. It does not change the training. Raises ``ValueError`` if ``observed`` is out of range.
         """
         outside = [at for at in observed if not 0 <= at <= steps]
         if outside:
@@ -161,7 +161,8 @@ class Fleet:
         return recording.trace()
 
     def logits(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Outputs [R, examples, classes] of every run on the same inputs, with their batch statistics."""
+        """Return the outputs [R, examples, classes] of every run on the same inputs, with their batch
+        statistics."""
 
         def one(parameters: dict[str, Tensor]) -> Tensor:
             out: Tensor = functional_call(self.module, parameters, (x,))
@@ -206,7 +207,7 @@ class Fleet:
                 offset = t % BLOCK
                 if offset == 0:
                     index, label = self.batches.draw(generators, BLOCK, lanes=self.lanes)
-                # A black box may hold compiled code of its own, of which we know nothing.
+                # A black box may hold compiled code of its own that this module does not know.
                 if t == 1 and self.choice.compiled and isinstance(self.rule, Rule):
                     stack.enter_context(settled())
                 batch = Batch(index[offset], label[offset])
@@ -234,7 +235,7 @@ class Fleet:
         def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
             if t % BLOCK == 0:
                 block[:] = [
-                    # Contiguous, because a compiled step is specialised on strides.
+                    # They are contiguous, because a compiled step is specialised on strides.
                     torch.from_numpy(np.ascontiguousarray(values[t : t + BLOCK, lanes])).to(
                         self.device, self.dtype
                     )
@@ -265,7 +266,7 @@ class Fleet:
 
         def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
             loss = gradient(batch, noise)
-            # Taken before the step: an optimizer may write into the gradients that it is given.
+            # They are taken before the step, because an optimizer may write into its gradients.
             given = {name: g.clone() for name, g in grads.items()} if wanted else {}
             stepper.step(t)
             return loss, given
@@ -273,7 +274,7 @@ class Fleet:
         return advance
 
     def _bound(self, *storage: Any) -> Callable[..., Any]:
-        """The program on this storage; on a GPU as one graph."""
+        """Return the program on this storage, on a GPU as one graph."""
         return Captured(self._step, storage) if self.device == "cuda" else partial(self._step, *storage)
 
     def _initial(self, runs: Runs, seeds: Sequence[int], lane_of: NDArray[np.intp]) -> Weights:
@@ -303,7 +304,7 @@ class Fleet:
 def _program(
     net: NetSpec, dtype: torch.dtype, device: str, compiled: bool, rule: Rule | None, noise: NoiseSpec | None
 ) -> Callable[..., Any]:
-    """One program for all fleets that are alike, so that a net is compiled once a process."""
+    """Return one program for all fleets that are alike, so that a net is compiled once per process."""
     module = build(net, dtype=dtype, device=device)
     program = gradient_program(module, noise) if rule is None else step_program(module, rule, noise)
     return compiled_or_eager(program, compiled)
@@ -317,8 +318,8 @@ def _measure_program(net: NetSpec, dtype: torch.dtype, device: str, compiled: bo
 def _check_noise(net: NetSpec, noise: NoiseSpec | None) -> None:
     if isinstance(noise, BatchNoise) and net.norm.kind == "batch":
         raise ValueError(
-            f"noise of shape {noise.shape!r} needs gradients of single examples, and under batch norm an "
-            "example's depends on its batch; take norm kind 'layer', 'group', 'instance' or 'rms'"
+            f"noise of shape {noise.shape!r} needs gradients of single examples, and under batch norm these "
+            "depend on the batch; use norm kind 'layer', 'group', 'instance' or 'rms'"
         )
 
 
@@ -329,7 +330,7 @@ def _check_dimensions(rule: Rule | BlackBox, shapes: dict[str, torch.Size]) -> N
     if bad:
         raise ValueError(
             f"{rule.name} steps tensors of {rule.dimensions} dimensions, and this net has {', '.join(bad)}; "
-            "take a net of linear layers without biases"
+            "use a net of linear layers without biases"
         )
 
 

@@ -1,4 +1,4 @@
-"""A step as one CUDA graph: captured once, then replayed without Python between its kernels."""
+"""A step as one CUDA graph. It is captured once and then replayed without Python between its kernels."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 WARM_UP = 3
-"""Steps before the capture, so that the compiler and cuBLAS have done what they do once."""
+"""Steps before the capture, so that the compiler and cuBLAS have done their one-time work."""
 
 
 class Captured:
-    """A program whose first arguments keep their storage; the others are copied to where the graph reads.
+    """A program whose first arguments keep their storage. The others are copied to where the graph reads
+    them.
 
     ``program(*storage, *moving)`` writes into ``storage`` and returns tensors, which the next replay
     overwrites. It must not wait for the host.
@@ -30,7 +31,8 @@ class Captured:
         self._calls += 1
         leaves, spec = tree_flatten(moving)
         if not self._inputs:
-            # Before the first step: a clone may have other strides, for which a compiled step compiles again.
+            # They are cloned before the first step, because a clone may have other strides, for which a
+            # compiled step compiles again.
             self._inputs = [leaf.clone() for leaf in leaves]
         for mine, leaf in zip(self._inputs, leaves, strict=True):
             mine.copy_(leaf)
@@ -45,7 +47,7 @@ class Captured:
         return self._output
 
     def _warm(self, arguments: Any) -> Any:
-        """A real step, on a stream of its own, as the capture wants it."""
+        """Run a real step on a stream of its own, as the capture requires."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

@@ -1,4 +1,5 @@
-"""One run of one net with a real ``torch.optim`` optimizer, step by step; what the exact claims look at."""
+"""One run of one net with a real ``torch.optim`` optimizer, step by step. The exact claims judge such
+runs."""
 
 from __future__ import annotations
 
@@ -24,30 +25,30 @@ DTYPES: dict[str, torch.dtype] = {"float64": torch.float64, "float32": torch.flo
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that decides one training run: a printable value that replays it."""
+    """Everything that decides one training run. It is a printable value that replays the run."""
 
     net: NetSpec
     data: DataSpec
     hyper: HyperParams
     lr_schedule: ScheduleSpec
-    """Factor on ``hyper.lr`` at each step."""
+    """The factor of ``hyper.lr`` at each step."""
     decay_schedule: ScheduleSpec
-    """Factor on ``hyper.weight_decay`` at each step."""
+    """The factor of ``hyper.weight_decay`` at each step."""
     dtype: Dtype = "float64"
     device: Literal["cpu", "cuda"] = "cpu"
 
 
 State = dict[str, dict[str, Any]]
-"""What an optimizer keeps: tensors and numbers by entry, by the name of the parameter they belong to."""
+"""The state of an optimizer: for each parameter name, its tensors and numbers by key."""
 
 Preparation = Callable[[int, torch.optim.Optimizer, Mapping[str, nn.Parameter]], None]
-"""Called in front of each step with its number, the optimizer and the parameters, and may change both."""
+"""Called before each step with its number, the optimizer and the parameters. It may change both."""
 
 OptimizerFactory = Callable[[Sequence[nn.Parameter], HyperParams], torch.optim.Optimizer]
 
 
 def torch_sgd(parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.optim.Optimizer:
-    """``torch.optim.SGD`` with the setting's hyper-parameters."""
+    """Return ``torch.optim.SGD`` with the setting's hyper-parameters."""
     return torch.optim.SGD(
         parameters,
         lr=hyper.lr,
@@ -60,7 +61,7 @@ def torch_sgd(parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.o
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step of a run: the state before, the minibatch gradient there, and the state after."""
+    """One step of a run: the state before it, the minibatch gradient there, and the state after it."""
 
     t: int
     x: Tensor
@@ -70,7 +71,7 @@ class Step:
     gradient: dict[str, Tensor]
     after: dict[str, Tensor]
     state: State
-    """The optimizer's, after the step."""
+    """The state of the optimizer after the step."""
     lr: float
     weight_decay: float
 
@@ -82,10 +83,10 @@ def steps_of(
     weight_factor: float = 1.0,
     prepare: Preparation | None = None,
 ) -> Iterator[Step]:
-    """Train and yield each step; stops early, after yielding it, at a step whose loss is not finite.
+    """Train and yield each step. Training stops early after a step whose loss is not finite.
 
-    ``weight_factor`` multiplies the initial weights; a power of two does so exactly. ``prepare`` may change
-    weights and state in front of a step, once lr and weight decay are set.
+    ``weight_factor`` multiplies the initial weights, exactly if it is a power of two. ``prepare`` may change
+    weights and state before a step, after lr and weight decay are set.
     """
     hyper, dtype = setting.hyper, DTYPES[setting.dtype]
     device = setting.device
@@ -138,18 +139,18 @@ def steps_of(
 
 
 def demands_closure(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether ``step`` cannot be called without a function that evaluates the loss again, as L-BFGS's."""
+    """Return whether ``step`` needs a function that evaluates the loss again, as L-BFGS does."""
     parameters = inspect.signature(optimizer.step).parameters.values()
     return any(p.name == "closure" and p.default is p.empty for p in parameters)
 
 
 def state_of(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> State:
-    """A copy of the optimizer's state by name."""
+    """Return a copy of the optimizer's state by parameter name."""
     return {name: copied(optimizer.state.get(p, {})) for name, p in parameters.items()}
 
 
 def copied(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """The same entries, their tensors cloned."""
+    """Return the same entries with their tensors cloned."""
     return {k: v.detach().clone() if isinstance(v, Tensor) else v for k, v in entries.items()}
 
 
@@ -163,9 +164,10 @@ def one_step(
     lr: float,
     weight_decay: float,
 ) -> tuple[dict[str, Tensor], State]:
-    """One step of a fresh optimizer from given weights, gradient and state: new weights and state.
+    """Return new weights and state after one step of a fresh optimizer from given weights, gradient and
+    state.
 
-    An empty state is that of an optimizer which has not stepped yet.
+    An empty state is that of an optimizer that has not stepped yet.
     """
     parameters = {name: nn.Parameter(w.detach().clone()) for name, w in weights.items()}
     stepper = optimizer(list(parameters.values()), hyper)

@@ -1,6 +1,6 @@
-"""Gradients of all lanes with the noise that a fleet is given: tangent, heavy-tailed, SVAG, of other shape.
+"""Gradients of all lanes with the noise of a fleet: tangent, heavy-tailed, SVAG or of another shape.
 
-What is random is drawn outside of the program, run by run, and handed to it as tensors by name.
+Random numbers are drawn outside of the program, run by run, and passed to it as tensors by name.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ Gradient = Callable[[Weights, Tensor, Tensor, Tensor, Weights], tuple[Weights, T
 """(weights, all examples, rows of the batch, their labels, drawn) -> (gradients, loss [lanes])."""
 
 MEAN, NORMALS, LENGTH, SPREAD = "mean shares", "normals", "length of ", "spread"
-"""Names of what is drawn beside an entry a weight, which has the tensor's own name."""
+"""Names of drawn tensors. Noise for the entries of a weight has the name of the weight itself."""
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """<a, b> of each lane, summed in two stages, so that the rounding bound has n + m terms and not n m."""
+    """Return <a, b> of each lane, summed in two stages so that the rounding bound has n + m terms and not n
+    m."""
     return (a * b).flatten(2).sum(dim=2).sum(dim=1) if a.dim() > 2 else (a * b).sum(dim=1)
 
 
 def tangent(w: Tensor, noise: Tensor, size: float | Tensor) -> Tensor:
-    """Project the noise on the tangent space at w and give it length size / ||w||; sizes may be [lanes]."""
+    """Project the noise to the tangent space at w and scale it to length size / ||w||. ``size`` may be
+    [lanes]."""
     lanes = (-1, *[1] * (w.dim() - 1))
     norm2 = dot(w, w)
     flat = noise - w * (dot(noise, w) / norm2).reshape(lanes)
@@ -36,7 +38,8 @@ def tangent(w: Tensor, noise: Tensor, size: float | Tensor) -> Tensor:
 
 
 def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
-    """The gradients of every lane's batch with the noise added to them, or put in place of theirs."""
+    """Return a function for the gradients of every lane's batch, with the noise added or put in their
+    place."""
 
     def loss_of(parameters: Weights, x: Tensor, y: Tensor) -> Tensor:
         return nn.functional.cross_entropy(functional_call(module, parameters, (x,)), y)
@@ -45,7 +48,7 @@ def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
         return -(shares * torch.log_softmax(functional_call(module, parameters, (x,)), dim=-1)).sum()
 
     def loss_of_two(parameters: Weights, x: Tensor, y: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        # Two passes, since under batch norm each batch has statistics of its own.
+        # Two passes, because under batch norm each batch has statistics of its own.
         half = len(y) // 2
         one, other = (loss_of(parameters, x[part], y[part]) for part in (slice(half), slice(half, None)))
         return 0.5 * ((1.0 + spread) * one + (1.0 - spread) * other), 0.5 * (one + other)
@@ -108,24 +111,24 @@ def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
 
 
 def batches_a_step(noise: NoiseSpec | None) -> int:
-    """How many batches a step draws: SVAG takes two."""
+    """Return how many batches a step draws. SVAG takes two."""
     return 2 if isinstance(noise, SvagNoise) else 1
 
 
 def program_of(noise: NoiseSpec | None) -> NoiseSpec | None:
-    """The noise that stands for all that share its program: the order of SVAG is data."""
+    """Return the noise that stands for all that share its program. The order of SVAG is data."""
     return SvagNoise(order=1.0) if isinstance(noise, SvagNoise) else noise
 
 
 def svag_spread(order: float) -> float:
-    """s, for which (1 + s)/2 and (1 - s)/2 add up to 1 and their squares to (1 + s^2)/2 = order."""
+    """Return s for which (1 + s)/2 and (1 - s)/2 add up to 1 and their squares to (1 + s^2)/2 = order."""
     return float((2.0 * order - 1.0) ** 0.5)
 
 
 def mean_shares(y: Tensor, classes: int, outputs: int, label_noise: float, dtype: torch.dtype) -> Tensor:
-    """With which probability an example of a batch is this one with this label, [examples, outputs].
+    """Return the probability that an example of a batch is this one with this label, [examples, outputs].
 
-    Labels are redrawn from ``classes``; a net may have more outputs.
+    Label noise draws labels from ``classes``; a net may have more outputs.
     """
     own = nn.functional.one_hot(y, classes).to(dtype)
     shares = ((1.0 - label_noise) * own + label_noise / classes) / len(y)
@@ -133,20 +136,20 @@ def mean_shares(y: Tensor, classes: int, outputs: int, label_noise: float, dtype
 
 
 def gaussian_shares(mean: Tensor, normals: Tensor, scale: float) -> Tensor:
-    """Weights of examples and labels with the mean m and scale^2 times the covariance D - m m', D = diag m.
+    """Return weights of examples and labels with mean m and covariance scale^2 (D - m m'), D = diag m.
 
-    Those of a batch of B, counts over B, have it at scale = B^(-1/2). D^(1/2) z - m <m^(1/2), z> has the
-    covariance D - 2 m m' + m m', since the entries of m add up to 1.
+    The weights of a batch of B, which are counts over B, have it at scale = B^(-1/2). D^(1/2) z - m <m^(1/2),
+    z> has the covariance D - 2 m m' + m m', because the entries of m add up to 1.
     """
     root = mean.sqrt() * normals
     return mean + scale * (root - mean * root.sum(dim=(-2, -1), keepdim=True))
 
 
 def lengths(noise: HeavyTailedNoise, uniform: Tensor) -> Tensor:
-    """Factors of the tail index from pairs of uniform numbers [..., 2] in [0, 1).
+    """Return factors of the tail index from pairs of uniform numbers [..., 2] in [0, 1).
 
     Pareto: U^(-1/tail). Student: |t| = sqrt(tail (U^(-2/tail) - 1)) |cos(2 pi V)| (Bailey 1994, Mathematics
-    of Computation 62, 779). U = 1 - u is never 0; steps of 2^-24 end the tail at 2^(24/tail).
+    of Computation 62, 779). U = 1 - u is never 0, and steps of 2^-24 end the tail at 2^(24/tail).
     """
     u = 1.0 - uniform[..., 0]
     if noise.shape == "pareto":
@@ -156,9 +159,10 @@ def lengths(noise: HeavyTailedNoise, uniform: Tensor) -> Tensor:
 
 
 class Draws:
-    """What a chunk of runs draws for its noise, a step at a time: a block would outweigh everything else.
+    """The random numbers for the noise of a chunk of runs, one step at a time. A block of steps would need
+    too much memory.
 
-    Run by run from its own generator, on the device, so that a run does not depend on those beside it.
+    Each run draws from its own generator, on the device, so that it does not depend on the other runs.
     """
 
     def __init__(
@@ -182,7 +186,7 @@ class Draws:
         }
 
     def __iter__(self) -> Iterator[Weights]:
-        """Each step's tensors; the next step overwrites them."""
+        """Yield the tensors of each step. The next step overwrites them."""
         noise = self._noise
         if noise is None or isinstance(noise, SvagNoise):
             fixed = {} if noise is None else {SPREAD: self._first.new_full((), svag_spread(noise.order))}
@@ -199,7 +203,7 @@ class Draws:
             if shuffled:
                 self._entries.sign_()
             if isinstance(noise, HeavyTailedNoise):
-                # Contiguous, because a compiled step is specialised on strides.
+                # They are contiguous, because a compiled step is specialised on strides.
                 factors = lengths(noise, uniform).T.contiguous()
                 beside = {LENGTH + name: f for name, f in zip(self._drawn, factors, strict=True)}
             yield {**self._drawn, **beside}

@@ -1,6 +1,6 @@
-"""What a fleet keeps: buffers on the device for one chunk of runs, arrays on the host for all.
+"""The record of a fleet: buffers on the device for one chunk of runs, and arrays on the host for all runs.
 
-Nothing is copied to the host before a chunk is done, so that recording never waits for the device.
+Nothing is copied to the host before a chunk is done, so recording never waits for the device.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Buffers:
         self.loss = torch.empty(shape[:2], dtype=like.dtype, device=like.device)
 
     def keep(self, slot: int, loss: Tensor, measured: Sequence[Tensor]) -> None:
-        """Keep one step."""
+        """Store the measurements of one step."""
         self.loss[slot] = loss
         for column, value in zip(self.columns, measured, strict=True):
             column[slot] = value
 
 
 class Recording:
-    """The trace of all runs while it is made."""
+    """The trace of all runs while training fills it."""
 
     def __init__(self, names: tuple[str, ...], runs: int, steps: int, record_every: int) -> None:
         self.names, self.runs, self.total = names, runs, steps
@@ -49,7 +49,7 @@ class Recording:
     def take(
         self, chunk: slice, buffers: Buffers, tally: Tally, weights: Weights, settings: dict[str, Array]
     ) -> None:
-        """Take over what a chunk measured; ``settings`` are its lr and weight_decay [recorded, runs]."""
+        """Copy the measurements of a chunk; ``settings`` are its lr and weight_decay [recorded, runs]."""
         used = chunk.stop - chunk.start
         for name, column in zip(PER_TENSOR, buffers.columns, strict=True):
             self._fields[name][:, chunk] = column[:, :used].cpu().numpy()
@@ -64,7 +64,7 @@ class Recording:
             self._final[name][chunk] = value[:used]
 
     def trace(self) -> Trace:
-        """Everything measured."""
+        """Return the trace of all runs."""
         return Trace(
             names=self.names,
             steps=self.steps,

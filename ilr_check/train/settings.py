@@ -1,7 +1,6 @@
 """Hyper-parameters of the runs of one chunk, at every step.
 
-Runs with equal settings share one column, so that what is derived from settings costs memory for the
-different ones only.
+Runs with equal settings share one column, so derived values need memory only for the different settings.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ OF_EVERY_RUN = ("lr", "weight_decay", "momentum", "dampening")
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Per-run data: ``seeds`` [R]; the rest broadcasts to [steps, R].
+    """The data of each run: ``seeds`` [R]. The other fields broadcast to [steps, R].
 
-    ``init_scale`` multiplies the initial weights; ``initial_norm`` instead sets the norm of every tensor.
-    With ``init_seed`` all runs start from the weights of that seed, and their own decides the batches only.
-    ``hyper`` holds what the rule has beyond lr, weight_decay, momentum and dampening, such as ``beta1`` or
-    ``eps``; what is not there has torch's default.
+    ``init_scale`` multiplies the initial weights. ``initial_norm`` sets the norm of every tensor instead.
+    With ``init_seed`` all runs start from the weights of that seed, and their own seeds decide only the
+    batches. ``hyper`` holds the hyper-parameters of the rule beyond lr, weight_decay, momentum and dampening,
+    such as ``beta1`` or ``eps``; absent ones have torch's defaults.
     """
 
     seeds: Sequence[int]
@@ -40,27 +39,28 @@ class Runs:
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """``distinct`` columns [steps, settings] by name, and which of them each lane has."""
+    """``distinct`` columns [steps, settings] by name, and the index of the column of each lane."""
 
     distinct: dict[str, Array]
     of_lane: NDArray[np.intp]
 
     @property
     def count(self) -> int:
-        """How many different settings there are."""
+        """The number of different settings."""
         return int(self.of_lane.max()) + 1
 
     def of_lanes(self, name: str, steps: NDArray[np.int64]) -> Array:
-        """One hyper-parameter at some steps, [steps, lanes]."""
+        """Return one hyper-parameter at the given steps, [steps, lanes]."""
         return self.distinct[name][np.ix_(steps, self.of_lane)]
 
 
 def settings_of(runs: Runs, defaults: Mapping[str, float], steps: int, lane_of: NDArray[np.intp]) -> Settings:
-    """The settings of lanes; raises ``ValueError`` where ``runs.hyper`` names what the rule does not know."""
+    """Return the settings of lanes. Raises ``ValueError`` if ``runs.hyper`` has a name that the rule does not
+    know."""
     unknown = sorted(set(runs.hyper) - set(defaults))
     if unknown:
         raise ValueError(
-            f"hyper={unknown}: this rule has no such hyper-parameters; beside {', '.join(OF_EVERY_RUN)} "
+            f"hyper={unknown}: this rule has no such hyper-parameters; besides {', '.join(OF_EVERY_RUN)} "
             f"it has {', '.join(sorted(defaults)) or 'none'}"
         )
     values = {name: getattr(runs, name) for name in OF_EVERY_RUN} | {**defaults, **runs.hyper}

@@ -1,7 +1,7 @@
-"""The programs of a fleet: gradients of all lanes, a modelled update behind them, and what is measured.
+"""The programs of a fleet: gradients of all lanes, the modelled update after them, and the measurements.
 
-A program writes weights, optimizer state and counts into the storage that it is given, so that the storage
-keeps its address: a training neither allocates weights nor, where it is compiled, compiles again.
+A program writes weights, optimizer state and counts into the storage that it is given, so the storage keeps
+its address. Training then neither allocates weights nor, if it is compiled, compiles again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ilr_check.train.noise import Weights, dot, gradients
 
 
 class Tally(NamedTuple):
-    """Which lanes are still finite, and after how many steps each was last; both [lanes].
+    """Which lanes are still finite, and the number of steps after which each was finite last; both [lanes].
 
-    ``survived`` starts at -1: a step counts once the weights that it left are seen to be finite, which is
-    when the next one begins.
+    ``survived`` starts at -1. A step counts once its new weights are seen to be finite, which happens when
+    the next step begins.
     """
 
     finite: Tensor
@@ -29,21 +29,22 @@ class Tally(NamedTuple):
 
     @classmethod
     def new(cls, lanes: int, device: str) -> Tally:
-        """Nothing has diverged yet."""
+        """Return the tally before the first step."""
         return cls(
             torch.ones(lanes, dtype=torch.bool, device=device),
             torch.full((lanes,), -1, dtype=torch.int64, device=device),
         )
 
     def begin(self, weights: Weights) -> None:
-        """Count the step that left these weights. Squared norms, because a norm layer squares them, too."""
+        """Count the step that left these weights. It checks squared norms, because a norm layer squares
+        weights too."""
         for w in weights.values():
             self.finite.logical_and_(torch.isfinite(dot(w, w)))
         self.survived.add_(self.finite)
 
 
 class Batch(NamedTuple):
-    """One step's examples, by index, and the labels to use instead of theirs (-1 keeps one)."""
+    """The examples of one step, by index, and labels to use instead of theirs (-1 keeps the label)."""
 
     rows: Tensor
     labels: Tensor
@@ -58,7 +59,7 @@ MeasureProgram = Callable[[Weights, Weights, Weights], tuple[Tensor, ...]]
 
 
 def step_program(module: nn.Module, rule: Rule, noise: NoiseSpec | None) -> StepProgram:
-    """(weights, state, tally, examples, batch, noise, coefficients) -> (loss [lanes], gradients)."""
+    """Return (weights, state, tally, examples, batch, noise, coefficients) -> (loss [lanes], gradients)."""
     gradient = _gradient(module, noise)
 
     def step(
@@ -83,7 +84,8 @@ def step_program(module: nn.Module, rule: Rule, noise: NoiseSpec | None) -> Step
 
 
 def gradient_program(module: nn.Module, noise: NoiseSpec | None) -> GradientProgram:
-    """(weights, gradients, tally, examples, batch, noise) -> loss [lanes]; writes the gradients."""
+    """Return (weights, gradients, tally, examples, batch, noise) -> loss [lanes], which writes the
+    gradients."""
     gradient = _gradient(module, noise)
 
     def fill(
@@ -98,12 +100,12 @@ def gradient_program(module: nn.Module, noise: NoiseSpec | None) -> GradientProg
 
 
 def measure(before: Weights, grads: Weights, after: Weights) -> tuple[Tensor, ...]:
-    """What is recorded of a step, each [lanes, tensors]; see ``Trace``."""
+    """Return the measurements of a step, each [lanes, tensors]; ``Trace`` describes them."""
     rows = []
     for name, w in before.items():
         g, new = grads[name], after[name]
         norm2, inner = dot(w, w), dot(w, new)
-        # Taken entry by entry: 1 - cos^2 would lose all digits of a small rotation.
+        # It is computed entry by entry, because 1 - cos^2 would lose all digits of a small rotation.
         turned = new - w * (inner / norm2).reshape(-1, *[1] * (w.dim() - 1))
         rows.append((norm2, dot(g, g), dot(new, new), inner, dot(turned, turned), dot(g, w)))
     return tuple(torch.stack(column, dim=-1) for column in zip(*rows, strict=True))

@@ -1,4 +1,4 @@
-"""Thread counts are set, never inherited by accident: two busy pools on two cores are 50 times slower."""
+"""Sets the number of threads. Two busy thread pools on two cores can be 50 times slower than one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ VARIABLE = "ILR_CHECK_THREADS"
 
 
 def thread_count() -> int:
-    """How many threads this process may use: ILR_CHECK_THREADS, or half of the cores that are its share.
+    """Return how many threads this process may use: ILR_CHECK_THREADS, or half of the cores it may use.
 
-    Half, because a pool that finds one of its cores busy waits for it at every step: on two cores with one
-    busy neighbour two threads were 50 times slower than one, and without it only 1.7 times faster.
+    Half, because a pool that finds one of its cores busy waits for it at every step. On two cores with one
+    busy neighbour, two threads were 50 times slower than one; without the neighbour they were only 1.7 times
+    faster. Raises ``ValueError`` if ILR_CHECK_THREADS is not a whole number of at least 1.
     """
     asked = os.environ.get(VARIABLE)
     if asked is not None:
@@ -24,7 +25,7 @@ def thread_count() -> int:
             raise ValueError(f"{VARIABLE}={asked!r} must be a whole number of threads, at least 1")
         return int(asked)
     if multiprocessing.parent_process() is not None:
-        # One worker of a pool of unknown size: its siblings have the other cores.
+        # This is one worker of a pool of unknown size. Its siblings use the other cores.
         return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # pytest-xdist says how many workers share the machine.
@@ -34,7 +35,7 @@ def thread_count() -> int:
 
 @contextmanager
 def threads(count: int | None = None) -> Iterator[int]:
-    """Set torch's thread count for a while and put the old one back."""
+    """Set torch's thread count inside a ``with`` block and restore the old one afterwards."""
     before = torch.get_num_threads()
     now = thread_count() if count is None else count
     torch.set_num_threads(now)

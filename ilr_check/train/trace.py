@@ -1,4 +1,4 @@
-"""What a fleet leaves behind: a few numbers per run, tensor and recorded step."""
+"""The result of training a fleet: a few numbers per run, tensor and recorded step."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Array = NDArray[np.float64]
 
 PER_TENSOR = ("norm2", "grad2", "next_norm2", "inner", "turned2", "radial")
 PER_RUN = (*PER_TENSOR, "loss", "lr", "weight_decay")
-"""Fields with runs on the second axis."""
+"""Fields whose second axis is the runs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """Measurements of a fleet, on the host, in float64.
 
-    Shapes: S recorded steps, R runs, P parameter tensors (``names``). Everything at index s is taken at the
-    step ``steps[s]``: ``norm2``, ``grad2`` and ``radial`` = <g, w> before the update, ``next_norm2``,
-    ``inner`` = <w, w'> and ``turned2`` (squared length of the part of w' orthogonal to w) after it. ``lr``
-    and ``weight_decay`` [S, R] are what that step used; ``loss`` [S, R] is of its minibatch. ``first_bad``
-    [R] is the first step whose loss, or the norm of whose new weights, is not finite, or -1. ``final`` are
-    the weights after the last step, on the training device, stacked over runs.
+    Shapes: S recorded steps, R runs, P parameter tensors (``names``). Index s belongs to the step
+    ``steps[s]``. ``norm2``, ``grad2`` and ``radial`` = <g, w> are taken before the update. ``next_norm2``,
+    ``inner`` = <w, w'> and ``turned2`` (the squared length of the part of w' orthogonal to w) are taken after
+    it. ``lr`` and ``weight_decay`` [S, R] are those of the step, and ``loss`` [S, R] is that of its
+    minibatch. ``first_bad`` [R] is the first step whose loss, or whose norm of the new weights, is not
+    finite, or -1. ``final`` are the weights after the last step, on the training device, stacked over runs.
     """
 
     names: tuple[str, ...]
@@ -43,11 +43,11 @@ class Trace:
     run_steps: int
 
     def group(self, names: tuple[str, ...]) -> GroupTrace:
-        """The same of one invariant group: tensors of a group add up."""
+        """Return the same measurements of one invariant group. The tensors of a group add up."""
         columns = [self.names.index(name) for name in names]
         totals = {field: getattr(self, field)[..., columns].sum(axis=-1) for field in PER_TENSOR}
         if len(columns) > 1:
-            # The joint vector also turns where its tensors grow unequally.
+            # The joint vector also rotates if its tensors grow unequally.
             growth = self.inner[..., columns] / self.norm2[..., columns]
             mean = (totals["inner"] / totals["norm2"])[..., None]
             totals["turned2"] = totals["turned2"] + ((growth - mean) ** 2 * self.norm2[..., columns]).sum(
@@ -56,7 +56,7 @@ class Trace:
         return GroupTrace(names=names, lr=self.lr, weight_decay=self.weight_decay, **totals)
 
     def runs(self, keep: slice | NDArray[np.intp]) -> Trace:
-        """The trace of some of the runs."""
+        """Return the trace of some of the runs."""
         return replace(
             self,
             **{field: getattr(self, field)[:, keep] for field in PER_RUN},
@@ -67,7 +67,7 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class GroupTrace:
-    """Norm dynamics of one invariant group; all arrays [S, R]."""
+    """Norm dynamics of one invariant group. All arrays are [S, R]."""
 
     names: tuple[str, ...]
     norm2: Array
@@ -81,15 +81,15 @@ class GroupTrace:
 
     @property
     def unit_grad2(self) -> Array:
-        """Squared gradient on the unit sphere, ||g||^2 r^2."""
+        """The squared gradient on the unit sphere, ||g||^2 r^2."""
         return self.grad2 * self.norm2
 
     @property
     def effective_lr(self) -> Array:
-        """lr / ||w||^2."""
+        """The effective learning rate lr / ||w||^2."""
         return self.lr / self.norm2
 
     @property
     def tangent(self) -> Array:
-        """tan of the rotation made by the step."""
+        """The tangent of the rotation of the step."""
         return np.asarray(np.sqrt(self.turned2 * self.norm2) / self.inner)

@@ -233,7 +233,7 @@ def test_what_is_recorded_are_the_gradients_that_the_optimizer_was_given() -> No
         (torch.optim.LBFGS, "cannot step in a fleet: TypeError"),
         (Flattens, "cannot be used in a fleet: .*not those of an optimizer of one run alone"),
         (ReplacesParameters, "cannot step in a fleet: TypeError"),
-        (torch.optim.Rprop, "keeps no 'weight_decay' in its param_groups"),
+        (torch.optim.Rprop, "has no 'weight_decay' in its param_groups"),
     ],
     ids=[
         "needs a closure",

@@ -35,11 +35,11 @@ def chosen(**options: object) -> Choice:
 @pytest.mark.parametrize(
     ("options", "compiled", "reason"),
     [
-        ({"expected_run_steps": RUN_STEPS_THAT_PAY}, True, "compiled, since 100000 run-steps lie ahead"),
-        ({"expected_run_steps": RUN_STEPS_THAT_PAY - 1}, False, "eager, since 99999 run-steps lie ahead"),
-        ({"expected_run_steps": 10**9, "lanes": 15}, False, "on 15 lanes and 100000 on at least 16"),
-        ({"compile": True}, True, "compiled, as asked for"),
-        ({"compile": False, "expected_run_steps": 10**9}, False, "eager, as asked for"),
+        ({"expected_run_steps": RUN_STEPS_THAT_PAY}, True, "compiled, because 100000 run-steps are planned"),
+        ({"expected_run_steps": RUN_STEPS_THAT_PAY - 1}, False, "eager, because 99999 run-steps are planned"),
+        ({"expected_run_steps": 10**9, "lanes": 15}, False, "on 15 lanes, and 100000 on at least 16"),
+        ({"compile": True}, True, "compiled, as requested"),
+        ({"compile": False, "expected_run_steps": 10**9}, False, "eager, as requested"),
     ],
 )
 def test_much_work_on_many_lanes_is_compiled_and_anyone_may_overrule(
@@ -129,7 +129,7 @@ def test_a_deeper_net_keeps_more() -> None:
 def test_doctor_explains_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {what: follows for what, _, follows in doctor.diagnose()}
     assert rows["compiler"] in (explained(), NO_COMPILER)
-    assert "fleets of 100000 run-steps and more are compiled, on a GPU of 2000000" in explained()
+    assert "training is compiled from 100000 run-steps on (on a GPU from 2000000)" in explained()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert ("compiler", "none", NO_COMPILER) in doctor.diagnose()
 

@@ -106,5 +106,5 @@ def test_a_step_waits_for_no_number() -> None:
 
 @pytest.mark.parametrize("order", [0.5, float("inf"), float("nan")])
 def test_an_order_below_sgd_is_refused(order: float) -> None:
-    with pytest.raises(ValueError, match="where it is SGD"):
+    with pytest.raises(ValueError, match="1 is SGD"):
         SvagNoise(order=order)
