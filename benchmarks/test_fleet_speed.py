@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ilr_check.bench.paths import Unavailable, make
+from ilr_check.bench.path import Unavailable
+from ilr_check.bench.paths import make
 from ilr_check.bench.results import PATHS, PathName
 from ilr_check.bench.workloads import WORKLOADS
 from ilr_check.train.fleet import BLOCK

@@ -23,6 +23,7 @@ from ilr_check.gate.measurement import measure
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.result import GateResult
 from ilr_check.reporting import write_report
+from ilr_check.seeds import checked_seed
 from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads
 from ilr_check.workers import checked_jobs, workers
@@ -42,7 +43,6 @@ __all__ = [
 ]
 
 PROFILES = ("quick", "standard", "paper", "nightly")
-MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,7 @@ def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
     """Settings after validation; each error names the value, what is allowed, and the mend."""
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is not known; choose one of {', '.join(PROFILES)}")
-    if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed {seed} is out of range; give a whole number from 0 to {MAX_SEED}")
+    checked_seed(seed)
     known: dict[str, Profile] = {
         "quick": "quick",
         "standard": "standard",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PROFILES = ("quick", "standard", "nightly")
 DEVICES = ("auto", "cpu", "cuda")
-MAX_SEED = 2**63 - 1
 TORCH_SGD = "torch.optim.SGD"
 
 
@@ -248,6 +247,8 @@ def _one_of(allowed: tuple[str, ...]) -> Any:
 
 
 def _seed(text: str) -> int:
+    from ilr_check.seeds import MAX_SEED
+
     if not text.isdecimal() or not int(text) <= MAX_SEED:
         raise argparse.ArgumentTypeError(
             f"{text!r} is out of range; give a whole number from 0 to {MAX_SEED}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from pathlib import Path
 from typing import Any
+
+from ilr_check.spelling import did_you_mean
 
 PREFIX = "ILR_CHECK_"
 KEYS = {
@@ -57,6 +58,6 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _refuse(where: str, name: str, known: list[str]) -> None:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(f"{where} {name!r} is not known{hint} Known are {', '.join(known)}")
+    raise ValueError(
+        f"{where} {name!r} is not known; {did_you_mean(name, known)}known are {', '.join(known)}"
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ilr_check.bench.minimum import flops
-from ilr_check.bench.paths import Unavailable
+from ilr_check.bench.path import Unavailable
 from ilr_check.bench.workloads import DATA, Net, Workload
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters

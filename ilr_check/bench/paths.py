@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from math import inf
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ilr_check.bench.minimum import products
+from ilr_check.bench.path import Path, Unavailable
 from ilr_check.bench.results import PathName
 from ilr_check.bench.workloads import DATA, Workload
 from ilr_check.data.sets import load
@@ -33,26 +33,6 @@ FEWEST_STEPS = 2
 """Of a sample, however slow."""
 LIMIT_RUNS = 8
 """Runs whose products are taken at once for the limit on a CPU: their factors still fit the caches."""
-
-
-class Unavailable(Exception):
-    """A path cannot be taken here; the message says why and what to do."""
-
-
-class Path(Protocol):
-    """A way of training the runs of one workload."""
-
-    def compile(self, runs: int) -> float:
-        """Train a little, so that everything is loaded and compiled; return the seconds of compiling."""
-
-    def train(self, runs: int, steps: int) -> None:
-        """Train every run that is timed for so many steps."""
-
-    def sample(self, runs: int, steps: int, seconds: float) -> float:
-        """Microseconds a run and step over ``steps`` steps, or fewer once ``seconds`` are over."""
-
-    def timed(self, runs: int) -> int:
-        """How many of the runs a sample trains."""
 
 
 def make(path: PathName, workload: Workload, device: str = "cpu") -> Path:

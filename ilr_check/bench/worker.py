@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from ilr_check.bench.path import Path, Unavailable
 from ilr_check.bench.results import PathName
 from ilr_check.bench.workloads import Workload
 
@@ -56,15 +57,15 @@ class Sample(Order, frozen=True, kw_only=True, tag="sample"):
 
 def serve(orders: TextIO, answers: TextIO) -> None:
     """Answer orders until they end; what goes wrong is answered as ``absent`` or ``error``."""
-    path: Any = None
-    begun: Any = None
+    path: Path | None = None
+    begun: Begin | None = None
     for line in orders:
         order = msgspec.json.decode(line, type=Begin | Warm | Sample)
         answer: dict[str, Any] = {}
         try:
             if isinstance(order, Begin):
                 path, begun = _begin(order), order
-            elif path is None:
+            elif path is None or begun is None:
                 raise RuntimeError("the first order must be to begin")
             elif isinstance(order, Warm):
                 answer["compile_seconds"] = path.compile(order.runs)
@@ -78,12 +79,12 @@ def serve(orders: TextIO, answers: TextIO) -> None:
             else:
                 answer["us_per_run_step"] = path.sample(order.runs, order.steps, order.seconds)
         except Exception as error:
-            kind = "absent" if type(error).__name__ == "Unavailable" else "error"
+            kind = "absent" if isinstance(error, Unavailable) else "error"
             answer = {kind: " ".join(str(error).split()) or type(error).__name__}
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _begin(order: Begin) -> Any:
+def _begin(order: Begin) -> Path:
     if order.path == "jax":
         os.environ |= {"JAX_PLATFORMS": order.device, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if order.path == "jax" and hasattr(os, "sched_setaffinity"):

@@ -5,7 +5,6 @@ A claim is one module of ``exact``, ``mean_field`` or ``function_space``, and it
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 from ilr_check.claims import exact, function_space, mean_field
 from ilr_check.claims.claim import Claim
 from ilr_check.claims.exact_law import ExactLaw
+from ilr_check.spelling import did_you_mean
 
 GROUPS = ("core", "exact", "mean-field", "function-space", "all")
 
@@ -63,8 +63,7 @@ def select(wanted: str) -> tuple[Claim, ...]:
         if not members:
             filled = {c.text.chapter for c in every.values()} | {"core", "all"}
             known = [*(group for group in GROUPS if group in filled), *every]
-            close = difflib.get_close_matches(word, known, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = did_you_mean(word, known)
             raise ValueError(f"unknown claim {word!r}; {hint}known are {', '.join(known)}")
         chosen.update((claim.id, claim) for claim in members)
     return tuple(claim for claim in every.values() if claim.id in chosen)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ilr_check.seeds import checked_seed
+
 STANDARD_OUTPUT = Path("-")
-MAX_SEED = 2**63 - 1
 
 
 def pairs(option: str, typed: tuple[str, ...]) -> tuple[str, ...]:
@@ -32,9 +33,7 @@ def one_of(what: str, value: str, allowed: tuple[str, ...]) -> str:
 
 def seed(value: int) -> int:
     """A whole number that decides every random number."""
-    if not 0 <= value <= MAX_SEED:
-        raise ValueError(f"seed {value} is out of range; give a whole number from 0 to {MAX_SEED}")
-    return value
+    return checked_seed(value)
 
 
 def positive(what: str, value: float | None) -> float | None:

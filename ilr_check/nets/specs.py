@@ -14,13 +14,14 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
+from ilr_check.seeds import MAX_SEED
+
 NormKind = Literal["batch", "group", "layer", "instance", "rms", "weight_norm", "weight_standard"]
 Activation = Literal["identity", "relu", "leaky_relu", "tanh", "gelu", "silu", "elu", "softplus"]
 Residual = Literal["pre", "post"]
 
 MAX_DEPTH = 256
 MAX_WIDTH = 4096
-MAX_SEED = 2**63 - 1
 HOMOGENEOUS: tuple[Activation, ...] = ("identity", "relu", "leaky_relu")
 """act(s x) = s act(x) for s > 0, so that a factor in front of these activations passes through."""
 EPS_RANGE = (1e-20, 1e20)

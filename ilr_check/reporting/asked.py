@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ilr_check.evidence import severity
 from ilr_check.questions import Question, command, is_here, questions
-from ilr_check.reporting import verdicts
-from ilr_check.reporting.page import ClaimPart, Page, PageFigure
+from ilr_check.reporting.page import Page
+from ilr_check.reporting.parts import ClaimPart, PageFigure
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class Answer:
 
         A claim that holds beside an unjudged direct one is no answer yet, one that fails is news anyway.
         """
-        worst = min((part.verdict for part in self.judged), key=verdicts.rank, default=None)
+        worst = min((part.verdict for part in self.judged), key=severity.rank, default=None)
         direct = bool(self.witnesses) and self.witnesses[0].part is not None
-        return worst if direct or worst in verdicts.FAILED else None
+        return worst if direct or worst in severity.FAILED else None
 
     @property
     def state(self) -> str:

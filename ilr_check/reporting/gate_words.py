@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ilr_check.evidence import ClaimText, Finding, GateReport
+from ilr_check.evidence import ClaimText, Finding, GateReport, severity
 from ilr_check.reporting import numbers, verdicts
 
 NAMELESS = "no near-miss of the textbook explains all steps"
 """How a diagnosis ends that has figures and no cause."""
-FAILED = ("violated", "unexpected_pass", "error", "inconclusive")
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class LawVerdict:
     @property
     def failed(self) -> bool:
         """Whether somebody has to act on it."""
-        return self.verdict in FAILED
+        return self.verdict in severity.FAILED
 
 
 def laws(report: GateReport) -> tuple[LawVerdict, ...]:
@@ -38,11 +37,11 @@ def laws(report: GateReport) -> tuple[LawVerdict, ...]:
         LawVerdict(
             texts[name],
             verdicts.worst(found),
-            tuple(sorted(found, key=lambda f: (not f.counts, verdicts.rank(f.verdict)))),
+            tuple(sorted(found, key=lambda f: (not f.counts, severity.rank(f.verdict)))),
         )
         for name, found in own.items()
     ]
-    return tuple(sorted(judged, key=lambda law: verdicts.rank(law.verdict)))
+    return tuple(sorted(judged, key=lambda law: severity.rank(law.verdict)))
 
 
 def answer(report: GateReport) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ilr_check.evidence import RunFolder
+from ilr_check.evidence import RunFolder, severity
 from ilr_check.evidence.run_folder import REPORT, RunFolderError
 from ilr_check.questions import answered_by
 from ilr_check.reporting import asked, numbers, page, verdicts
@@ -62,7 +62,7 @@ def render(folder: RunFolder) -> str:
         calibration=_calibration(),
         anchor=anchor,
         symbols=verdicts.SYMBOLS,
-        failed=verdicts.FAILED,
+        failed=severity.FAILED,
         form_notes=verdicts.FORM_NOTES,
     )
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ilr_check.evidence import ClaimText, Figure, Manifest, PlannedUnit, Record
+from ilr_check.evidence import ClaimText, Figure, Manifest, PlannedUnit, Record, severity
 from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.reporting import plots, residuals, verdicts
-from ilr_check.reporting.intervals import Panel, Row, panels, strip
+from ilr_check.reporting.intervals import panels, strip
 from ilr_check.reporting.numbers import rate
-from ilr_check.reporting.plots import Plot
+from ilr_check.reporting.parts import ClaimPart, PageFigure
 from ilr_check.reporting.residuals import ResidualChart
 
 CHAPTERS = {
@@ -28,35 +28,6 @@ CHAPTERS = {
 }
 MAX_PASSED = 100
 """Records of one claim shown in full when nothing is wrong with them; the rest is counted."""
-
-
-@dataclass(frozen=True)
-class PageFigure:
-    """A figure with its drawing, or ``plot=None`` where the page can only describe it."""
-
-    figure: Figure
-    plot: Plot | None
-
-
-@dataclass(frozen=True)
-class ClaimPart:
-    """One claim: its text, roll-up, records, figures and interval plots."""
-
-    text: ClaimText
-    verdict: str
-    records: tuple[Record, ...]
-    hidden: int
-    deciding: Record | None
-    strip: Row | None
-    tally: dict[str, int]
-    figures: tuple[PageFigure, ...]
-    panels: tuple[Panel, ...]
-    unfinished: tuple[PlannedUnit, ...]
-
-    @property
-    def failed(self) -> bool:
-        """Whether somebody has to act on it."""
-        return self.verdict in verdicts.FAILED
 
 
 @dataclass(frozen=True)
@@ -125,7 +96,7 @@ def build(
         manifest=manifest,
         headline=_headline(manifest, records, parts, unfinished),
         tally=verdicts.tally(part.verdict for part in parts),
-        worst_first=tuple(sorted(parts, key=lambda part: verdicts.rank(part.verdict))),
+        worst_first=tuple(sorted(parts, key=lambda part: severity.rank(part.verdict))),
         chapters=_chapters(parts),
         skipped=tuple(record for record in records if record.verdict == "skipped" and record.counts),
         unfinished=unfinished,
@@ -162,8 +133,8 @@ def _part(
     drawn: dict[str, PageFigure],
     unfinished: Iterable[PlannedUnit],
 ) -> ClaimPart:
-    own = sorted((r for r in records if r.claim == text.id), key=lambda r: verdicts.rank(r.verdict))
-    failed = [r for r in own if r.verdict in verdicts.FAILED and r.counts]
+    own = sorted((r for r in records if r.claim == text.id), key=lambda r: severity.rank(r.verdict))
+    failed = [r for r in own if r.verdict in severity.FAILED and r.counts]
     passed = [r for r in own if r not in failed]
     names = dict.fromkeys(record.figure for record in own if record.figure in drawn)
     counting = [r for r in own if r.counts and r.verdict != "skipped"]
@@ -195,7 +166,7 @@ def _closeness(record: Record) -> tuple[int, bool, float]:
     elif low is not None and high is not None and value is not None and high > low:
         ends = [v for v in (value, record.measured.low, record.measured.high) if v is not None]
         room = min(min(v - low, high - v) for v in ends) / (high - low)
-    return verdicts.rank(record.verdict), algebra, room
+    return severity.rank(record.verdict), algebra, room
 
 
 def _budget(stored: dict[str, Any]) -> BudgetView:
@@ -236,7 +207,7 @@ def _headline(
     code = exit_code(records, allow_inconclusive=allow)
     if manifest.status == "interrupted":
         code = 130
-    verdict = min((part.verdict for part in parts), key=verdicts.rank, default="not run")
+    verdict = min((part.verdict for part in parts), key=severity.rank, default="not run")
     if verdict == "not run" and records and not unfinished:
         verdict = verdicts.worst(records)
     gate = "gate" in manifest.command.split()[:2]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ilr_check.evidence import ClaimText, Record
 from ilr_check.reporting import numbers
 from ilr_check.reporting.intervals import Axis, Tick
-
-if TYPE_CHECKING:
-    from ilr_check.reporting.page import ClaimPart
+from ilr_check.reporting.parts import ClaimPart
 
 SMALLEST = 1e-6
 """The left edge: what is smaller, exact zeros among it, is as good as zero in units of a bound."""

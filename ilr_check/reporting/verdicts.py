@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from ilr_check.evidence import Record
+from ilr_check.evidence import Record, severity
+from ilr_check.evidence.severity import rank
 
 SYMBOLS = {
     "violated": "✗",
@@ -29,21 +30,6 @@ ASCII_SYMBOLS = {
     "holds": "+",
     "not run": ".",
 }
-
-ORDER = (
-    "violated",
-    "error",
-    "unexpected_pass",
-    "inconclusive",
-    "not run",
-    "expected_failure",
-    "holds",
-    "skipped",
-)
-"""Worst first: the order of the verdict table, and of a claim's roll-up."""
-
-FAILED = ("violated", "error", "unexpected_pass", "inconclusive")
-"""Verdicts that somebody has to act on; reports open them."""
 
 EXIT_MEANINGS = {
     0: "every claim that was run holds",
@@ -72,17 +58,12 @@ def place(record: Record) -> str:
     return f"{title}: {record.group}" if isinstance(title, str) and title != record.group else record.group
 
 
-def rank(verdict: str) -> int:
-    """Place of a verdict in ``ORDER``; unknown words come first, because nobody vouched for them."""
-    return ORDER.index(verdict) if verdict in ORDER else -1
-
-
 def worst(records: Iterable[Record]) -> str:
-    """The verdict of a claim: the worst of those that count; ``not run`` where there is none."""
-    return min((record.verdict for record in records if record.counts), key=rank, default="not run")
+    """Return the verdict of a claim: the worst of those that count, and ``not run`` where there is none."""
+    return severity.worst(record.verdict for record in records if record.counts)
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:
-    """How often each verdict occurs, worst first, words that do not occur left out."""
+    """Return how often each verdict occurs, the worst first."""
     counts = Counter(verdicts)
     return {word: counts[word] for word in sorted(counts, key=rank)}

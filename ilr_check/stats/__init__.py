@@ -47,7 +47,8 @@ from ilr_check.stats.distribution import (
     planned_sd,
 )
 from ilr_check.stats.estimates import Estimate, estimate, may_be_lowest
-from ilr_check.stats.looks import Examination, Rates, examine, spend
+from ilr_check.stats.examination import Examination, examine
+from ilr_check.stats.looks import Rates, spend
 from ilr_check.stats.mean import MeanEquivalence, log_ratios, paired_differences
 from ilr_check.stats.permutation import permutation_p_value
 from ilr_check.stats.relaxation import RelaxationRate

@@ -20,18 +20,20 @@ DOCUMENT = PACKAGE.parent / "ARCHITECTURE.md"
 RULE: dict[tuple[str, ...], set[str]] = {
     ("theory",): set(),
     ("seeds",): set(),
+    ("spelling",): set(),
     ("nets",): {"seeds"},
     ("data",): {"seeds"},
-    ("optim",): {"seeds"},
+    ("optim",): {"seeds", "spelling"},
     ("train",): {"nets", "data", "optim", "seeds"},
     ("stats",): set(),
     ("evidence",): set(),
     ("strategies",): {"nets", "optim"},
-    ("claims",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"},
+    ("claims",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"}
+    | {"spelling"},
     ("workers",): set(),
     ("engine",): {"claims", "evidence", "stats", "train", "seeds"},
     ("gate",): {"theory", "seeds", "nets", "data", "optim", "train", "stats", "evidence", "strategies"}
-    | {"claims"},
+    | {"claims", "spelling"},
     ("questions",): set(),
     ("reporting",): {"evidence", "questions"},
     ("bench",): {"nets", "data", "optim", "train", "seeds", "evidence", "claims"},

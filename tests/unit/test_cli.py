@@ -129,7 +129,7 @@ def test_debug_shows_the_traceback_and_keeps_the_code(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("toml", "line"),
     [
-        ("[tool.ilr_check]\nprofil = 'quick'", "key 'profil' is not known; did you mean profile?"),
+        ("[tool.ilr_check]\nprofil = 'quick'", "key 'profil' is not known; did you mean 'profile'?"),
         ("[tool.ilr_check]\nseed = 'one'", "seed='one' must be of type int"),
         ("[tool.ilr_check]\nseed = true", "seed=True must be of type int"),
         ("[tool.ilr_check", "pyproject.toml is not valid TOML"),
@@ -147,7 +147,7 @@ def test_a_bad_settings_file_is_one_line(
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("ILR_CHECK_SEEDS", "1", "'ILR_CHECK_SEEDS' is not known; did you mean ILR_CHECK_SEED?"),
+        ("ILR_CHECK_SEEDS", "1", "'ILR_CHECK_SEEDS' is not known; did you mean 'ILR_CHECK_SEED'?"),
         ("ILR_CHECK_SEED", "x", "'x' is not a valid integer"),
         ("ILR_CHECK_THREADS", "0", "ILR_CHECK_THREADS='0' must be a whole number of threads, at least 1"),
         ("ILR_CHECK_DEVICE", "tpu", "device 'tpu' is not known"),

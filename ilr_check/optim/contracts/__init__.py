@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from functools import lru_cache
 
 from ilr_check.optim.contracts.contract import Contract
+from ilr_check.spelling import did_you_mean
 
 
 @lru_cache(maxsize=1)
@@ -24,7 +24,6 @@ def contract_named(name: str) -> Contract:
     """One contract; raises ``ValueError`` with the known names for a stranger."""
     known = contracts()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(name, known)
         raise ValueError(f"unknown contract {name!r}; {hint}known are auto, {', '.join(known)}")
     return known[name]
