@@ -42,8 +42,9 @@ def answered_by(claim: str) -> tuple[Question, ...]:
 
 
 def is_here(claim: str) -> bool:
-    """Return whether this version has the claim. A claim exists if its file exists."""
-    return (resources.files("ilr_check") / "claims" / f"{claim.replace('-', '_')}.py").is_file()
+    """Return whether this version has the claim: whether its file stands in one of the rooms of claims."""
+    name = f"{claim.replace('-', '_')}.py"
+    return any((room / name).is_file() for room in (resources.files("ilr_check") / "claims").iterdir())
 
 
 def command(question: Question) -> str:
