@@ -41,6 +41,8 @@ _file = click.Path(path_type=Path, allow_dash=True)
 @click.option("--declare", metavar="K=V", multiple=True, help="An intended variation of the contract.")
 @click.option("--names", metavar="lr=NAME,...", default="", help="The target's own words for our names.")
 @click.option("--impl", metavar="K=V", multiple=True, help="Implementation switch, such as foreach=True.")
+@click.option("--tag", "tags", metavar="K=V", multiple=True, help="How it is driven, as needs_closure=True.")
+@click.option("--setup", metavar="TARGET", default="", help="A function that prepares a built optimizer.")
 @click.option("--reference", metavar="TARGET", default="", help="Compare its steps with another optimizer's.")
 @click.option("--baseline", metavar="FILE", type=_file, help="First use saves; later a change is violated.")
 @click.option("--update-baseline", is_flag=True, help="Accept the changes: write the baseline anew.")
@@ -82,6 +84,8 @@ def gate(
     declare: tuple[str, ...],
     names: str,
     impl: tuple[str, ...],
+    tags: tuple[str, ...],
+    setup: str,
     reference: str,
     baseline: Path | None,
     update_baseline: bool,
@@ -133,6 +137,8 @@ def gate(
         args=pairs("--arg", args),
         declare=pairs("--declare", declare),
         impl=pairs("--impl", impl),
+        tags=pairs("--tag", tags),
+        setup=setup,
         names=renamed(names),
         reference=reference,
     )

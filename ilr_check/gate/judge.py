@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from ilr_check.gate.reference.same_steps import REFERENCE, apart
 from ilr_check.gate.result import GateResult
 from ilr_check.gate.stimuli.scenarios import traces
 from ilr_check.gate.subject import BASIC, WEIGHT_DTYPES, Subject, SubjectError
+from ilr_check.gate.tags import tags_of
 from ilr_check.gate.words.location import step_location
 from ilr_check.optim.contracts import contract_named, contracts
 from ilr_check.train.threads import threads
@@ -39,6 +41,8 @@ def check_optimizer(
     declare: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
     impl: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    setup: Callable[[Any], Any] | None = None,
     reference: Callable[..., Any] | None = None,
     device: str = "cpu",
     dtype: str = "all",
@@ -48,7 +52,8 @@ def check_optimizer(
 
     ``claims`` are law ids or tiers, comma-separated; ``args`` are constructor arguments; ``declare`` states
     intended variations; ``names`` maps our words to the target's; ``impl`` are implementation
-    switches; ``reference`` is another optimizer, whose steps are compared; ``dtype`` names the dtypes of
+    switches; ``tags`` say how the optimizer wants to be driven; ``setup`` prepares it after it was built;
+    ``reference`` is another optimizer, whose steps are compared; ``dtype`` names the dtypes of
     weights that the optimizer is made for, comma-separated.
     Raises ``ValueError`` for a setting out of range and ``SubjectError`` for a target that cannot be built.
     """
@@ -59,6 +64,8 @@ def check_optimizer(
         declare=declare,
         names=names,
         impl=impl,
+        tags=tags,
+        setup=setup,
         device=device,
         dtype=dtype,
         name=name,
@@ -93,6 +100,8 @@ def subject_of(
     declare: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
     impl: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    setup: Callable[[Any], Any] | None = None,
     device: str = "cpu",
     dtype: str = "all",
     name: str = "",
@@ -102,7 +111,17 @@ def subject_of(
     if not callable(factory):
         raise SubjectError(f"{factory!r} is not callable; give an optimizer class or a factory")
     bare = Subject(
-        factory, None, dict(args or {}), dict(names or {}), {}, dict(impl or {}), device=device, name=name
+        factory,
+        None,
+        dict(args or {}),
+        dict(names or {}),
+        {},
+        dict(impl or {}),
+        device=device,
+        name=name,
+        dtypes=dtypes,
+        tags=tags_of(factory, tags or {}),
+        setup=setup,
     )
     _demand_names(bare)
     if contract == "auto":
@@ -114,17 +133,7 @@ def subject_of(
     declared = {} if found is None else found.declared(declare or {})
     if found is None and declare:
         raise ValueError("declare needs a contract; name one instead of auto")
-    subject = Subject(
-        factory,
-        found,
-        bare.args,
-        bare.names,
-        declared,
-        bare.switches,
-        device=device,
-        name=name,
-        dtypes=dtypes,
-    )
+    subject = replace(bare, contract=found, declared=declared)
     subject.check_built()
     return subject, note
 

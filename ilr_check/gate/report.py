@@ -126,11 +126,12 @@ def command_of(request: GateRequest, law: str = "") -> str:
     words = ["ilr-check", "gate", request.target]
     if law:
         words += ["--claims", law]
-    for option in ("contract", "profile", "seed", "device", "dtype", "reference"):
+    for option in ("contract", "profile", "seed", "device", "dtype", "reference", "setup"):
         value = getattr(request, option)
         if value != getattr(GateRequest(target=""), option):
             words += [f"--{option}", str(value)]
-    for option, typed in (("arg", request.args), ("declare", request.declare), ("impl", request.impl)):
+    repeated = {"arg": request.args, "declare": request.declare, "impl": request.impl, "tag": request.tags}
+    for option, typed in repeated.items():
         words += [word for text in typed for word in (f"--{option}", text)]
     if request.names:
         words += ["--names", ",".join(f"{ours}={theirs}" for ours, theirs in request.names.items())]

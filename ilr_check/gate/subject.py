@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ilr_check.gate.driving import arranged, prepare, take_step
+from ilr_check.gate.tags import Tags
 from ilr_check.optim.contracts.contract import Contract, Name
 
 FORM = "it is called as factory(params, **hyper)"
@@ -48,7 +50,10 @@ class Subject:
     device: str = "cpu"
     name: str = ""
     dtypes: tuple[str, ...] = WEIGHT_DTYPES
-    """Dtypes of weights that it is made for. The laws of rounding keep to them; the others take float64."""
+    """Dtypes of weights that it is made for. The laws of rounding keep to them; the others take ``dtype``."""
+    tags: Tags = field(default_factory=Tags)
+    setup: Callable[[Any], Any] | None = None
+    """The user's function that prepares an optimizer after it was built."""
 
     @cached_property
     def title(self) -> str:
@@ -124,8 +129,11 @@ class Subject:
         """The optimizer over parameters or parameter groups; raises ``CannotVaryError``, ``SubjectError``."""
         arguments, edits = self.arguments(hyper)
         arguments = {**self._required, **arguments}
+        given = arranged(parameters, self.tags, named=self.takes_names)
+        capturable = {"capturable": True} if self.tags.capturable_only else {}
         try:
-            built = self.factory(parameters, **{**self.args, **arguments, **self.switches})
+            built = self.factory(given, **{**self.args, **capturable, **arguments, **self.switches})
+            built = prepare(built, self.tags, self.setup)
         except Exception as error:
             words = " ".join(str(error).split())
             raise SubjectError(
@@ -136,6 +144,45 @@ class Subject:
             for ours, value in edits.items():
                 _write(group, self.hyper_names[ours], ours, value)
         return built  # type: ignore[no-any-return]
+
+    @cached_property
+    def takes_names(self) -> bool:
+        """Whether its constructor wants named parameters: by its tag, or by its first argument's name."""
+        if self.tags.named_parameters is not None:
+            return self.tags.named_parameters
+        try:
+            first = next(iter(inspect.signature(self.factory).parameters), "")
+        except (TypeError, ValueError):
+            return False
+        return first.startswith("named_param")
+
+    @cached_property
+    def needs_closure(self) -> bool:
+        """Whether it steps with a closure only: by its contract, by its tag, or by trying both."""
+        if self.contract is not None and self.contract.closure:
+            return True
+        if self.tags.needs_closure is not None:
+            return self.tags.needs_closure
+        return not self._steps(closure=False) and self._steps(closure=True)
+
+    @cached_property
+    def matrices_only(self) -> bool:
+        """Whether it refuses tensors that are no matrices: by its contract, by its tag, or by trying."""
+        if self.contract is not None and self.contract.matrices_only:
+            return True
+        if self.tags.matrices_only is not None:
+            return self.tags.matrices_only
+        closure = self.needs_closure
+        return not self._steps((3,), closure=closure) and self._steps(closure=closure)
+
+    def _steps(self, shape: tuple[int, ...] = (2, 2), *, closure: bool) -> bool:
+        """Whether a step over one tensor of this shape returns."""
+        parameters = [nn.Parameter(torch.ones(shape))]
+        try:
+            take_step(self.build(parameters), parameters, [torch.ones(shape)], closure=closure)
+        except Exception:  # whatever the target raises, it does not step so
+            return False
+        return True
 
     def read(
         self, optimizer: Any, asked: Mapping[str, Any] | None = None, *, group: int = 0
@@ -299,19 +346,16 @@ class Trial:
         """One step with these gradients; ``hyper`` is set first."""
         if hyper:
             self.set(**hyper)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = None if gradient is None else self._handed(gradient)
         contract = self.subject.contract
-        if contract is not None and contract.closure:
-            # The gradients are chosen, so the loss says nothing: an even one ends a search after its step.
-            self.optimizer.step(lambda: torch.zeros(()))
-        else:
-            self.optimizer.step()
-
-    def _handed(self, gradient: Tensor) -> Tensor:
-        contract = self.subject.contract
-        copied = gradient.detach().clone()
-        return copied.to_sparse() if contract is not None and contract.sparse else copied
+        if contract is not None and contract.sparse:
+            gradients = [None if g is None else g.detach().to_sparse() for g in gradients]
+        take_step(
+            self.optimizer,
+            self.parameters,
+            gradients,
+            closure=self.subject.needs_closure,
+            in_backward=self.subject.tags.steps_in_backward,
+        )
 
     def values(self) -> list[Tensor]:
         """Copies of the weights."""

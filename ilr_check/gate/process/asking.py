@@ -26,6 +26,8 @@ def subject_from(request: GateRequest, factory: Callable[..., Any]) -> tuple[Sub
         declare=values(request.declare),
         names=request.names,
         impl=values(request.impl),
+        tags=values(request.tags),
+        setup=import_target(request.setup) if request.setup else None,
         device=request.device,
         dtype=request.dtype,
         name=request.target,

@@ -11,7 +11,7 @@ from ilr_check.evidence.manifest import ClaimText
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One judgement of one target; ``args``, ``declare`` and ``impl`` are ``name=value`` as typed."""
+    """One judgement of one target; ``args``, ``declare``, ``impl``, ``tags`` are ``name=value`` as typed."""
 
     target: str
     contract: str = "auto"
@@ -23,6 +23,8 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     args: tuple[str, ...] = ()
     declare: tuple[str, ...] = ()
     impl: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    setup: str = ""
     names: dict[str, str] = {}
     reference: str = ""
     only_fingerprint: bool = False
