@@ -98,12 +98,12 @@ def verify(
     Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
     """
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
-    count = len(select(settings.claims))
     if cifar10 is not None:
         cifar.check(Path(cifar10))
     going_on = None if resume is None else Path(resume)
-    begun = settings if going_on is None else engine.settings_of(going_on)
-    with threads(), cifar.naming(cifar10), workers(checked_jobs(jobs, count, begun.device)) as shared:
+    begun = settings if going_on is None else _begun_settings(going_on)
+    count = checked_jobs(jobs, len(select(begun.claims)), begun.device)
+    with threads(), cifar.naming(cifar10), workers(count) as shared:
         if begun.profile == "paper":
             predicted = _predicted(begun, going_on)
             listener(predicted)
@@ -133,7 +133,13 @@ def predict(
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
     going_on = None if resume is None else Path(resume)
     with threads(), cifar.naming(cifar10):
-        return _predicted(settings if going_on is None else engine.settings_of(going_on), going_on)
+        return _predicted(settings if going_on is None else _begun_settings(going_on), going_on)
+
+
+def _begun_settings(resume: Path) -> Settings:
+    """The settings of a run folder; raises ``ValueError`` where this machine cannot go on with them."""
+    begun = engine.settings_of(resume)
+    return checked(profile=begun.profile, claims=begun.claims, seed=begun.seed, device=begun.device)
 
 
 def _predicted(settings: Settings, resume: Path | None) -> CostPredicted:

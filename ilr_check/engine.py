@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shlex
 import time
 import traceback
@@ -18,12 +20,14 @@ from ilr_check.claims import catalogue, select
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.pricing import Price, prices
 from ilr_check.evidence import Manifest, Margin, Measured, PlannedUnit, Record, RunFolder
+from ilr_check.evidence.lock import locked
 from ilr_check.evidence.manifest import (
     command_line,
     current_commit,
     current_hardware,
     current_versions,
 )
+from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.seeds import derive
 from ilr_check.stats import ErrorBudget
 from ilr_check.stats.budget import total_for
@@ -206,7 +210,12 @@ def replay_line(work: Work, finding: Finding) -> str:
 
 def settings_of(resume: Path) -> Settings:
     """The settings that a run folder was begun with; raises ``RunFolderError``."""
-    return msgspec.convert(RunFolder.open(resume).manifest().settings, type=Settings)
+    try:
+        return msgspec.convert(RunFolder.open(resume).manifest().settings, type=Settings, strict=True)
+    except msgspec.ValidationError as error:
+        raise RunFolderError(
+            f"the settings in {resume} are damaged ({error}); run the command again"
+        ) from error
 
 
 def predict(settings: Settings, resume: Path | None = None) -> CostPredicted:
@@ -233,20 +242,61 @@ def run(
     judged is on the disk when this returns or raises, ``KeyboardInterrupt`` included. Raises
     ``RunFolderError`` for a folder that cannot be used and ``ValueError`` for settings that make no sense.
     """
-    started = time.perf_counter()
     if resume is not None:
-        folder = RunFolder.open(resume)
-        manifest = folder.manifest()
-        settings = settings_of(resume)
+        settings, path = settings_of(resume), resume
     claims, works, budget = plan(settings)
+    manifest = _manifest(settings, claims, works, budget)
     if resume is None:
-        manifest = _manifest(settings, claims, works, budget)
-        folder = RunFolder.create(out or default_folder(manifest), manifest)
-        kept: tuple[Record, ...] = ()
-    else:
-        kept = folder.repair()
-        manifest.status = "running"
-        folder.write_manifest(manifest)
+        path = default_folder(manifest) if out is None else _made(out)
+    with locked(path):
+        if resume is None:
+            folder, kept = RunFolder.create(path, manifest), ()
+        else:
+            folder, manifest, kept = _continued(path, manifest)
+        _judge_all(folder, manifest, kept, works, budget, listener, executor, shared_executor)
+    return folder
+
+
+def _made(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot write to {path} ({error.strerror or error}); choose a writable folder with --out"
+        ) from error
+    return path
+
+
+def _continued(path: Path, planned: Manifest) -> tuple[RunFolder, Manifest, tuple[Record, ...]]:
+    """A run folder that goes on, its manifest and its finished records; raises ``RunFolderError``.
+
+    A version that plans other units would mix two runs in one folder.
+    """
+    folder = RunFolder.open(path)
+    manifest = folder.manifest()
+    if [unit.key for unit in manifest.units] != [unit.key for unit in planned.units]:
+        made = manifest.versions.get("ilr-check", "another version")
+        raise RunFolderError(
+            f"{path} was begun by ilr-check {made}, which planned other units than this one "
+            f"({planned.versions['ilr-check']}); continue it with that version, or run the command again"
+        )
+    kept = folder.repair()
+    manifest.status = "running"
+    folder.write_manifest(manifest)
+    return folder, manifest, kept
+
+
+def _judge_all(
+    folder: RunFolder,
+    manifest: Manifest,
+    kept: tuple[Record, ...],
+    works: tuple[Work, ...],
+    budget: ErrorBudget,
+    listener: Listener,
+    executor: Executor | None,
+    shared_executor: Executor | None,
+) -> None:
+    started = time.perf_counter()
     finished = {record.unit for record in kept}
     listener(RunStarted(folder, manifest, len(works), len(finished)))
     elapsed_before = manifest.seconds
@@ -293,7 +343,6 @@ def run(
         manifest.seconds = elapsed_before + time.perf_counter() - started
         manifest.budget = _spent(budget, works, folder.records())
         folder.write_manifest(manifest)
-    return folder
 
 
 def _may_share(work: Work) -> bool:
@@ -310,14 +359,18 @@ def _may_share(work: Work) -> bool:
 
 
 def default_folder(manifest: Manifest) -> Path:
-    """reports/runs/<time>-<profile>-<seed>, below the working folder."""
+    """Make reports/runs/<time>-<profile>-<seed> below the working folder; another number if it is there."""
     stamp = manifest.created.replace(":", "").replace("-", "").partition(".")[0].partition("+")[0]
     name = f"{stamp}-{manifest.profile}-seed{manifest.seed}"
     parent = Path("reports") / "runs"
-    candidate, number = parent / name, 2
-    while candidate.exists():
-        candidate, number = parent / f"{name}-{number}", number + 1
-    return candidate
+    _made(parent)
+    for number in itertools.count(1):
+        candidate = parent / (name if number == 1 else f"{name}-{number}")
+        # Made here and not only chosen, since a run that begins in the same second would choose it too.
+        with contextlib.suppress(FileExistsError):
+            candidate.mkdir()
+            return candidate
+    raise AssertionError("there is always one more number")
 
 
 def _manifest(

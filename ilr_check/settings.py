@@ -17,6 +17,7 @@ KEYS = {
     "device": str,
     "out": str,
     "threads": int,
+    "jobs": int,
     "contract": str,
     "cifar10": str,
 }

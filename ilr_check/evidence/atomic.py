@@ -1,39 +1,163 @@
-"""Files that appear in one step: a reader, or a killed process, never leaves half of one behind."""
+"""Output files that the user names: how they are written, and which existing files are left alone.
+
+A regular file appears in one step, so that no reader and no killed process meets half of it. A device, a
+pipe or an open descriptor is written to. A link is followed. A file that the same command did not make is
+refused unless the caller says ``force``.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import tempfile
+import re
+import secrets
+import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+
+from ilr_check.evidence.marks import HEAD_BYTES, mark_of
+
+PARTIAL_SUFFIX = ".ilr-check-partial"
+"""The end of the name of a file that is not complete yet; a killed process can leave one behind."""
+MAX_LINKS = 40
+"""Links in a row that Linux follows (``MAXSYMLINKS``)."""
+
+Way = Literal["regular", "direct", "refused"]
 
 
-class UnwritableError(ValueError):
-    """A file that cannot be written; one line with the path, the cause and the mend."""
+class UnwritableError(OSError, ValueError):
+    """A file that cannot be written; one line with the path, the cause and the fix."""
+
+    def __init__(self, path: Path, reason: str, fix: str) -> None:
+        super().__init__(f"cannot write {path} ({reason}); {fix}")
+        self.reason = reason
 
 
-def write(path: Path, data: bytes) -> None:
-    """Replace ``path`` by ``data``; raises ``UnwritableError``."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def way_to_write(mode: int) -> Way:
+    """Return how a file of this ``st_mode`` is written; a disk, a folder and a socket never are."""
+    if stat.S_ISREG(mode):
+        return "regular"
+    return "direct" if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else "refused"
+
+
+def write(path: Path, data: bytes, *, force: bool = False) -> None:
+    """Write an output; raises ``UnwritableError``, and then an existing file is as it was."""
+    place, way = _destination(path, mark_of(data), force)
     try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
+        if way == "direct":
+            _write_to(place, data)
+        else:
+            replace(place, data)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise _refusal(path, error) from error
 
 
-def demand_writable(path: Path) -> None:
-    """Raise ``UnwritableError`` now, before hours of work, if ``path`` cannot be written later."""
+def replace(path: Path, data: bytes) -> None:
+    """Replace a regular file, or make it, in one step and on the disk; raises ``OSError``."""
+    partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if mode is not None:
+            partial.chmod(mode)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        # A single file that is mounted into a container cannot be renamed onto.
+        if error.errno != errno.EBUSY:
+            raise
+        path.write_bytes(data)
+
+
+def demand_writable(path: Path, mark: str | None, *, force: bool = False) -> None:
+    """Raise ``UnwritableError`` now, before hours of work, if ``path`` cannot be written later.
+
+    ``mark`` is that of the output to come; ``None`` for a format that carries none. A pipe is not opened,
+    because its reader would see an end.
+    """
+    place, way = _destination(path, mark, force)
+    try:
+        if way == "regular":
+            probe = place.with_name(f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
+            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            probe.unlink()
+        elif not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _refusal(path, error) from error
+
+
+def demand_distinct(outputs: Mapping[str, Path | None]) -> None:
+    """Raise ``UnwritableError`` where two options name the same regular file, which would lose one output."""
+    taken: dict[Path, str] = {}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        place = Path(os.path.realpath(path))
+        if place in taken and (place.is_file() or not place.exists()):
+            raise UnwritableError(path, f"{taken[place]} and {option} both name it", "name two files")
+        taken[place] = option
+
+
+def _destination(path: Path, mark: str | None, force: bool) -> tuple[Path, Way]:
+    """Where and how to write; raises ``UnwritableError`` for what must stay as it is."""
+    try:
+        place = _followed(path)
+        if _is_descriptor(place):
+            return place, "direct"
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        return Path(os.path.realpath(path)), "regular"
+    except OSError as error:
+        raise _refusal(path, error) from error
+    way = way_to_write(mode)
+    if way == "refused":
+        what = "a folder" if stat.S_ISDIR(mode) else "a disk" if stat.S_ISBLK(mode) else "a socket"
+        raise UnwritableError(path, f"it is {what}", "name a file")
+    if way == "regular" and not force:
+        try:
+            with place.open("rb") as stream:
+                head = stream.read(HEAD_BYTES)
+        except OSError as error:
+            raise _refusal(path, error) from error
+        if head and (mark is None or mark_of(head) != mark):
+            raise UnwritableError(
+                path, "it exists, and this command did not make it", "name another file, or add --force"
+            )
+    return place, way
+
+
+def _followed(path: Path) -> Path:
+    """The end of a chain of links, but not beyond an open descriptor: that end is a file of its own."""
+    for _ in range(MAX_LINKS):
+        if _is_descriptor(path) or not path.is_symlink():
+            return path
+        path = path.parent / path.readlink()
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Whether a path names an open file of this process, such as /dev/stdout or bash's >(...)."""
+    return re.fullmatch(r"/proc/\d+/(task/\d+/)?fd|/dev/fd", os.path.realpath(path.parent)) is not None
+
+
+def _write_to(path: Path, data: bytes) -> None:
+    """Append to a device, a pipe or a descriptor; nothing is created or cut off."""
+    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), "wb", closefd=True) as stream:
+        stream.write(data)
 
 
 def _refusal(path: Path, error: OSError) -> UnwritableError:
-    return UnwritableError(
-        f"cannot write {path} ({error.strerror or error}); name a file in a folder that can be written"
+    if isinstance(error, UnwritableError):
+        return error
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    fix = (
+        "free some space, or name a file elsewhere" if full else "name a file in a folder that can be written"
     )
+    return UnwritableError(path, error.strerror or str(error), fix)

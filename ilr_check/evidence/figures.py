@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ilr_check.evidence import atomic
+
 MAX_POINTS = 2000
 """Points kept per series; a figure is a picture, and the HTML file has to stay small."""
+
+MAX_BYTES = 64 * 2**20
+"""A figure of 1000 series has this size. A file that unpacks to more was made to fill the memory."""
 
 SeriesKind = Literal["line", "band", "points", "interval", "histogram"]
 Role = Literal["measured", "predicted", "rival", "margin", "control", "reference"]
@@ -67,12 +73,11 @@ def save(figure: Figure, folder: Path) -> Path:
             values = getattr(series, field)
             if values is not None:
                 arrays[f"{field}{number}"] = _thin(np.asarray(values, dtype=np.float64), series.kind)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{figure.name}.npz"
-    partial = target.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-    partial.replace(target)
+    atomic.replace(target, packed.getvalue())
     return target
 
 
@@ -81,6 +86,9 @@ def load(path: Path) -> Figure:
     try:
         # Opened here, because numpy leaves a damaged file open.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            unpacked = sum(entry.file_size for entry in stored.zip.infolist())
+            if unpacked > MAX_BYTES:
+                raise ValueError(f"it unpacks to {unpacked} bytes, and a figure has at most {MAX_BYTES}")
             layout = json.loads(str(stored["layout"]))
             series = tuple(
                 Series(

@@ -1,14 +1,20 @@
-"""A run folder on disk: append-only verdicts, atomic manifest, figures; safe to kill at any moment."""
+"""A run folder on disk: append-only verdicts, atomic manifest, figures; safe to kill at any moment.
+
+A run folder may come from anywhere, so it holds plain files alone: a link or a pipe in it is refused.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from ilr_check.evidence import figures, records
+from ilr_check.evidence import atomic, figures, records
+from ilr_check.evidence.atomic import PARTIAL_SUFFIX
 from ilr_check.evidence.figures import Figure
 from ilr_check.evidence.manifest import Manifest
 from ilr_check.evidence.records import SCHEMA_VERSION, Record
@@ -20,6 +26,10 @@ class RunFolderError(ValueError):
     """A run folder that cannot be used; the message says what is wrong and what to do."""
 
 
+class StorageError(RunFolderError, OSError):
+    """A run folder that could not be written to during a run, for example because the disk is full."""
+
+
 class RunFolder:
     """Reads and writes one run folder."""
 
@@ -28,21 +38,26 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> RunFolder:
-        """Make a new run folder; refuses one that already holds a run."""
-        if (path / MANIFEST).exists() or (path / VERDICTS).exists():
+        """Make a new run folder; refuses one that holds a run or a file with one of our names.
+
+        The manifest is written last: a folder without one, such as a killed process leaves, is still free.
+        """
+        if (path / MANIFEST).exists() or _holds_something(path / VERDICTS):
             raise RunFolderError(
                 f"{path} already holds a run; choose another --out, or continue it with --resume {path}"
             )
+        for name in (REPORT, TRACES):
+            if _holds_something(path / name):
+                raise RunFolderError(f"{path} holds {name}, which no run made; choose another --out")
         try:
-            (path / "traces").mkdir(parents=True, exist_ok=True)
-            folder = cls(path)
-            folder.write_manifest(manifest)
+            (path / TRACES).mkdir(parents=True, exist_ok=True)
             (path / VERDICTS).touch()
+            atomic.replace(path / MANIFEST, _json(manifest))
         except OSError as error:
             raise RunFolderError(
                 f"cannot write to {path} ({error.strerror or error}); choose a writable folder with --out"
             ) from error
-        return folder
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -54,15 +69,14 @@ class RunFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest in one step, so that a reader never sees half of it."""
-        partial = self.path / (MANIFEST + ".partial")
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-        partial.replace(self.path / MANIFEST)
+        with self._storing(MANIFEST):
+            atomic.replace(self.path / MANIFEST, _json(manifest))
 
     def manifest(self) -> Manifest:
         """The manifest; raises ``RunFolderError`` with the reason if it cannot be used."""
         target = self.path / MANIFEST
         try:
-            raw = target.read_bytes()
+            raw = _plain(target).read_bytes()
         except OSError as error:
             raise RunFolderError(
                 f"{self.path} is not a run folder (no readable {MANIFEST}); "
@@ -78,13 +92,13 @@ class RunFolder:
                     "upgrade ilr-check to read it"
                 )
             return msgspec.json.decode(raw, type=Manifest)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RunFolderError(f"{target} is damaged ({error}); run the command again") from error
 
     def append(self, batch: Iterable[Record]) -> None:
         """Append the records of one finished unit and flush them to the disk."""
         payload = b"".join(records.encode(record) + b"\n" for record in batch)
-        with (self.path / VERDICTS).open("ab") as stream:
+        with self._storing(VERDICTS), _plain(self.path / VERDICTS).open("ab") as stream:
             stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())
@@ -96,7 +110,7 @@ class RunFolder:
         error, because something else than our own append has changed the file.
         """
         try:
-            lines = (self.path / VERDICTS).read_bytes().split(b"\n")
+            lines = _plain(self.path / VERDICTS).read_bytes().split(b"\n")
         except OSError as error:
             raise RunFolderError(f"{self.path} has no readable {VERDICTS}; run the command again") from error
         unfinished_tail = lines.pop()
@@ -105,7 +119,7 @@ class RunFolder:
         for number, line in enumerate(lines, start=1):
             try:
                 found.append(records.decode(line))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise RunFolderError(
                     f"{self.path / VERDICTS} is damaged in line {number} ({error}); "
                     "remove the folder and run the command again"
@@ -116,21 +130,58 @@ class RunFolder:
     def repair(self) -> tuple[Record, ...]:
         """Drop what a killed process left of an unfinished unit; returns the records that stay."""
         kept = self.records()
-        partial = self.path / (VERDICTS + ".partial")
-        partial.write_bytes(b"".join(records.encode(record) + b"\n" for record in kept))
-        partial.replace(self.path / VERDICTS)
+        with self._storing(VERDICTS):
+            for folder in (self.path, self._traces()):
+                for left in folder.glob(f".*{PARTIAL_SUFFIX}"):
+                    left.unlink()
+            atomic.replace(self.path / VERDICTS, b"".join(records.encode(record) + b"\n" for record in kept))
         return kept
 
     def save_figure(self, figure: Figure) -> None:
         """Store one figure under ``traces/``."""
-        figures.save(figure, self.path / TRACES)
+        with self._storing(TRACES):
+            figures.save(figure, self._traces())
 
     def figures(self) -> dict[str, Figure]:
         """Every figure by name; raises ``RunFolderError`` if one is damaged."""
         try:
-            return {path.stem: figures.load(path) for path in sorted((self.path / TRACES).glob("*.npz"))}
-        except ValueError as error:
+            return {path.stem: figures.load(_plain(path)) for path in sorted(self._traces().glob("*.npz"))}
+        except (ValueError, OSError) as error:
             raise RunFolderError(f"{error}; remove the file, or run the command again") from error
+
+    def _traces(self) -> Path:
+        if (self.path / TRACES).is_symlink():
+            raise RunFolderError(f"{self.path / TRACES} is a link; put the folder itself in its place")
+        return self.path / TRACES
+
+    @contextmanager
+    def _storing(self, name: str) -> Iterator[None]:
+        """Say in one sentence why something could not be stored, and that the run can continue later."""
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {self.path / name} ({error.strerror or error}); free some space or make it "
+                f"writable, then continue with --resume {self.path}: what was finished is kept"
+            ) from error
+
+
+def _json(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a file is not empty, or a folder has an entry; a link counts as something."""
+    if path.is_symlink() or not path.exists():
+        return path.is_symlink()
+    return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
+
+
+def _plain(path: Path) -> Path:
+    """The path of a plain file; raises ``OSError`` for a link, a device or a pipe."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(errno.EINVAL, f"{path} is not a plain file")
+    return path
 
 
 def _whole_units(found: list[Record]) -> tuple[Record, ...]:

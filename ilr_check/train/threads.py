@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import torch
 
 VARIABLE = "ILR_CHECK_THREADS"
+MAX_THREADS = 256
+"""More than any machine gains from; some hundred thousand end torch with a segmentation fault."""
 
 
 def thread_count() -> int:
@@ -21,8 +23,10 @@ def thread_count() -> int:
     """
     asked = os.environ.get(VARIABLE)
     if asked is not None:
-        if not asked.isdigit() or int(asked) < 1:
-            raise ValueError(f"{VARIABLE}={asked!r} must be a whole number of threads, at least 1")
+        if not asked.isdecimal() or not 1 <= int(asked) <= MAX_THREADS:
+            raise ValueError(
+                f"{VARIABLE}={asked!r} must be a whole number of threads, at least 1 and at most {MAX_THREADS}"
+            )
         return int(asked)
     if multiprocessing.parent_process() is not None:
         # This is one worker of a pool of unknown size. Its siblings use the other cores.

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ilr_check.evidence.figures import MAX_POINTS, Figure, Series, load, save
+from ilr_check.evidence.figures import MAX_BYTES, MAX_POINTS, Figure, Series, load, save
 
 
 def figure(*series: Series) -> Figure:
@@ -72,3 +72,11 @@ def test_saving_leaves_no_partial_file(tmp_path: Path) -> None:
     save(figure(), tmp_path)
     save(figure(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a-figure.npz"]
+
+
+def test_a_file_that_unpacks_to_more_than_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, layout=np.array("{}"), x0=np.zeros(MAX_BYTES // 8))
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(ValueError, match=r"bomb\.npz is not a readable figure: it unpacks to \d+ bytes"):
+        load(path)

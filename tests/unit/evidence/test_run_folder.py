@@ -1,14 +1,17 @@
 """A run folder survives kills, refuses what it cannot use, and never overwrites."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from make_records import manifest, record
 
-from ilr_check.evidence import Figure, RunFolder, RunFolderError, Series
+from ilr_check.evidence import Figure, RunFolder, RunFolderError, Series, atomic
+from ilr_check.evidence.atomic import PARTIAL_SUFFIX
 from ilr_check.evidence.records import SCHEMA_VERSION, encode
+from ilr_check.evidence.run_folder import StorageError
 
 
 @pytest.fixture
@@ -134,3 +137,87 @@ def test_figures_are_found_by_name_and_a_damaged_one_is_named(folder: RunFolder)
     (folder.path / "traces" / "g.npz").write_bytes(b"junk")
     with pytest.raises(RunFolderError, match=r"g\.npz is not a readable figure.*remove the file"):
         folder.figures()
+
+
+def test_a_kill_before_the_manifest_leaves_a_folder_that_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "run" / "traces").mkdir(parents=True)
+    (tmp_path / "run" / "verdicts.jsonl").touch()
+    assert RunFolder.create(tmp_path / "run", manifest()).records() == ()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_beside_the_manifest_leaves_a_folder_that_can_be_used_or_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    real = atomic.replace
+
+    def killed(path: Path, data: bytes) -> None:
+        if when == "after":
+            real(path, data)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            RunFolder.create(tmp_path / "run", manifest())
+    if when == "before":
+        RunFolder.create(tmp_path / "run", manifest())
+    assert RunFolder.open(tmp_path / "run").repair() == ()
+
+
+@pytest.mark.parametrize("name", ["report.html", "traces/mine.npz"])
+def test_a_file_of_somebody_else_with_our_name_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "traces").mkdir()
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(RunFolderError, match="which no run made; choose another --out"):
+        RunFolder.create(tmp_path, manifest())
+    assert (tmp_path / name).read_text() == "precious"
+    assert not (tmp_path / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "verdicts.jsonl", "traces", "traces/f.npz"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_link_or_a_pipe_in_a_run_folder_is_neither_read_nor_written(
+    folder: RunFolder, tmp_path: Path, name: str, kind: str
+) -> None:
+    path, elsewhere = folder.path / name, tmp_path / "elsewhere"
+    if path.is_dir():
+        path.rmdir()
+        elsewhere.mkdir()
+    elif path.exists():
+        path.rename(elsewhere)
+    else:
+        elsewhere.write_bytes(b"")
+    before = [elsewhere.read_bytes()] if elsewhere.is_file() else list(elsewhere.iterdir())
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(elsewhere)
+    figure = Figure(name="f", title="", x_label="", y_label="", series=())
+    with pytest.raises(RunFolderError):  # noqa: PT012
+        opened = RunFolder.open(folder.path)
+        opened.figures()
+        opened.save_figure(figure)
+    after = [elsewhere.read_bytes()] if elsewhere.is_file() else list(elsewhere.iterdir())
+    assert after == before
+
+
+def test_a_full_disk_is_one_sentence_with_the_path_and_the_fix(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    words = r"cannot write .*(verdicts|manifest).* \(No space left on device\); free some space.*--resume"
+    with pytest.raises(StorageError, match=words):
+        folder.append([record("a.0")])
+    with pytest.raises(StorageError, match=words):
+        folder.write_manifest(manifest())
+
+
+def test_what_a_killed_process_was_writing_is_removed_on_repair(folder: RunFolder) -> None:
+    for place in (folder.path, folder.path / "traces"):
+        (place / f".0123{PARTIAL_SUFFIX}").write_bytes(b"half")
+    folder.repair()
+    assert list(folder.path.rglob(f"*{PARTIAL_SUFFIX}")) == []
