@@ -17,6 +17,7 @@ from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
 from ilr_check.commands.symmetry import symmetry
+from ilr_check.commands.typed import NamedPath, force_option
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _env(name: str) -> str:
 
 
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-_folder = click.Path(path_type=Path)
+_folder = NamedPath()
 
 
 @app.command(
@@ -124,13 +125,14 @@ def verify(
 @app.command(epilog="Example: ilr-check report reports/runs/NAME --out report.html")
 @click.argument("run", type=_folder)
 @click.option("--out", type=_folder, help="Where to write [RUN/report.html].")
+@force_option
 @_debug
-def report(run: Path, out: Path | None, debug: bool) -> None:
+def report(run: Path, out: Path | None, force: bool, debug: bool) -> None:
     """Rebuild the HTML report of a run from its files alone."""
     from ilr_check.evidence import RunFolder
     from ilr_check.reporting import write_report
 
-    click.echo(write_report(RunFolder.open(run), out))
+    click.echo(write_report(RunFolder.open(run), out, force=force))
 
 
 @app.command(epilog="Example: ilr-check replay 'reports/runs/NAME#norm-recursion.1a2b3c4d.0'")

@@ -98,7 +98,8 @@ def to_json(rows: tuple[Row, ...]) -> str:
     """Return the version of torch and the rows as JSON."""
     import torch
 
-    table = {"torch": str(torch.__version__), "rows": msgspec.to_builtins(rows)}
+    made_by = {"made_by": "ilr-check symmetry"}
+    table = {**made_by, "torch": str(torch.__version__), "rows": msgspec.to_builtins(rows)}
     return msgspec.json.format(msgspec.json.encode(table), indent=2).decode()
 
 

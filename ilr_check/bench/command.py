@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option
+from ilr_check.evidence import atomic
+
 ALL_PATHS = "loop,eager,compiled,blackbox,jax,limit"
 ALL_WORKLOADS = "reference,cnn,deep,pre-residual"
-_file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(
@@ -23,9 +25,15 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--rounds", default=3, show_default=True, help="Samples of each path, taken in turn.")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda")
 @click.option("--scaling", is_flag=True, help="Also fit cost against runs, width, depth, batch and steps.")
-@click.option("--json", "json_file", help="Write the numbers here; - is standard output, and nothing else.")
-@click.option("--markdown", type=_file, help="Write the page here.")
-@click.option("--figure", type=_file, help="Write a PNG here; needs plotly and a Chromium.")
+@click.option(
+    "--json",
+    "json_file",
+    type=NamedPath(),
+    help="Write the numbers here; - is standard output, and nothing else.",
+)
+@click.option("--markdown", type=NamedPath(), help="Write the page here.")
+@click.option("--figure", type=NamedPath(), help="Write a PNG here; needs plotly and a Chromium.")
+@force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def bench(
     workload: str,
@@ -36,9 +44,10 @@ def bench(
     rounds: int,
     device: str,
     scaling: bool,
-    json_file: str | None,
+    json_file: Path | None,
     markdown: Path | None,
     figure: Path | None,
+    force: bool,
     debug: bool,
 ) -> None:
     """Time fleets beside a torch.optim loop, JAX and the matrix-product limit, in one run.
@@ -63,15 +72,20 @@ def bench(
         rounds=rounds,
         device=checked_device(device),
     )
+    named = None if json_file == STANDARD_OUTPUT else json_file
+    demand_outputs(
+        {"--json": (named, "bench"), "--markdown": (markdown, "speed"), "--figure": (figure, None)}, force
+    )
     found = run_bench(plan, scaling=scaling)
-    if json_file is not None and json_file != "-":
-        _write(Path(json_file), found.json() + "\n")
+    if named is not None:
+        atomic.write(named, f"{found.json()}\n".encode(), force=force)
     if markdown is not None:
         link = None if figure is None else Path(os.path.relpath(figure, markdown.parent)).as_posix()
-        _write(markdown, tables.markdown(found, link))
+        page = f"<!-- made by ilr-check speed -->\n{tables.markdown(found, link)}"
+        atomic.write(markdown, page.encode(), force=force)
     if figure is not None:
         write_figure(found, figure)
-    click.echo(found.json() if json_file == "-" else tables.markdown(found))
+    click.echo(found.json() if json_file == STANDARD_OUTPUT else tables.markdown(found))
     if not found.rows:
         raise ValueError(f"nothing was measured: {'; '.join(a.reason for a in found.absent)}")
 
@@ -87,8 +101,3 @@ def _whole(word: str) -> int:
     if not word.isdigit():
         raise ValueError(f"runs={word!r}: must be whole numbers from 1, separated by commas, such as 1,64")
     return int(word)
-
-
-def _write(target: Path, text: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")

@@ -73,6 +73,8 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one call of ``ilr-check bench`` found."""
 
+    made_by: str = "ilr-check bench"
+    """The first field, by which an earlier result is recognised (``evidence.marks``)."""
     machine: dict[str, Any]
     versions: dict[str, str]
     rounds: int

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import click
 
-from ilr_check.commands.typed import STANDARD_OUTPUT, pairs, renamed
-
-_file = click.Path(path_type=Path, allow_dash=True)
+from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option, pairs, renamed
 
 
 @click.command(epilog="Example: ilr-check fingerprint mypkg.optim:MyOptimizer --json fingerprint.json")
 @click.argument("target", metavar="TARGET")
 @click.option("--arg", "args", metavar="K=V", multiple=True, help="Constructor argument; may be repeated.")
 @click.option("--names", metavar="lr=NAME,...", default="", help="The target's own words for our names.")
-@click.option("--json", "json_file", metavar="FILE", type=_file, help="One object; - is standard output.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=NamedPath(), help="One object; - is standard output."
+)
+@force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def fingerprint(target: str, args: tuple[str, ...], names: str, json_file: Path | None, debug: bool) -> None:
+def fingerprint(
+    target: str, args: tuple[str, ...], names: str, json_file: Path | None, force: bool, debug: bool
+) -> None:
     """Measure how an optimizer scales, decays and remembers, and where it settles.
 
     TARGET is package.module:Name or path/to/file.py:Name. It runs in a process of its own.
@@ -30,8 +33,7 @@ def fingerprint(target: str, args: tuple[str, ...], names: str, json_file: Path 
     from ilr_check.gate.process.isolation import TargetRefusedError, judge_isolated
     from ilr_check.gate.process.request import GateRequest
 
-    if json_file is not None and json_file != STANDARD_OUTPUT:
-        atomic.demand_writable(json_file)
+    demand_outputs({"--json": (json_file, "fingerprint")}, force)
     request = GateRequest(
         target=target,
         only_fingerprint=True,
@@ -41,11 +43,11 @@ def fingerprint(target: str, args: tuple[str, ...], names: str, json_file: Path 
     outcome = judge_isolated(request)
     if not outcome.fingerprint:
         raise TargetRefusedError(f"{target}: {outcome.deaths[0].diagnosis}")
-    data = json.dumps(outcome.fingerprint, indent=2) + "\n"
+    data = json.dumps({"made_by": "ilr-check fingerprint", **outcome.fingerprint}, indent=2) + "\n"
     if json_file == STANDARD_OUTPUT:
         click.echo(data, nl=False)
         return
     for line in msgspec.convert(outcome.fingerprint, type=Fingerprint).lines():
         click.echo(line)
     if json_file is not None:
-        atomic.write(json_file, data.encode())
+        atomic.write(json_file, data.encode(), force=force)

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
-from ilr_check.commands.typed import STANDARD_OUTPUT
+from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option
 from ilr_check.evidence.exit_codes import VIOLATED
-
-_file = click.Path(path_type=Path, allow_dash=True)
 
 
 @click.command(epilog="Example: ilr-check symmetry AdamW 'SGD momentum' --json symmetry.json")
 @click.argument("names", metavar="[OPTIMIZER]...", nargs=-1)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
-@click.option("--json", "json_file", metavar="FILE", type=_file, help="One object; - is standard output.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=NamedPath(), help="One object; - is standard output."
+)
+@force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def symmetry(names: tuple[str, ...], device: str, json_file: Path | None, debug: bool) -> None:
+def symmetry(names: tuple[str, ...], device: str, json_file: Path | None, force: bool, debug: bool) -> None:
     """Measure by which power of the weights' scale each optimizer's arguments must be multiplied."""
     import torch
 
@@ -25,13 +26,12 @@ def symmetry(names: tuple[str, ...], device: str, json_file: Path | None, debug:
     from ilr_check.evidence import atomic
     from ilr_check.symmetries import as_lines, measure, to_json
 
-    if json_file is not None and json_file != STANDARD_OUTPUT:
-        atomic.demand_writable(json_file)
+    demand_outputs({"--json": (json_file, "symmetry")}, force)
     rows = measure(names, checked_device(device))
     if json_file == STANDARD_OUTPUT:
         click.echo(to_json(rows))
     else:
         click.echo("\n".join([f"torch {torch.__version__}", "", *as_lines(rows)]))
         if json_file is not None:
-            atomic.write(json_file, f"{to_json(rows)}\n".encode())
+            atomic.write(json_file, f"{to_json(rows)}\n".encode(), force=force)
     raise click.exceptions.Exit(0 if all(row.holds for row in rows) else VIOLATED)

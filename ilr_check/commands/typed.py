@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import click
 
 from ilr_check.seeds import checked_seed
 
 STANDARD_OUTPUT = Path("-")
+
+
+class NamedPath(click.Path):
+    """A path as an option; an empty word is refused, because as a path it would be the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word as a path; raises ``BadParameter`` for one that names nothing."""
+        word = str(value)
+        if word == "" or "\0" in word:
+            self.fail(f"{word!r} names no file or folder; name one, or leave the option out.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+force_option = click.option(
+    "--force", is_flag=True, help="Overwrite output files that this command did not make."
+)
+
+
+def demand_outputs(outputs: Mapping[str, tuple[Path | None, str | None]], force: bool) -> None:
+    """Check the output files of a command before its work: an option to its file and the mark of its form."""
+    from ilr_check.evidence import atomic
+
+    named = {option: path for option, (path, _) in outputs.items() if path != STANDARD_OUTPUT}
+    atomic.demand_distinct(named)
+    for option, path in named.items():
+        if path is not None:
+            atomic.demand_writable(path, outputs[option][1], force=force)
 
 
 def pairs(option: str, typed: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ class UnwritableError(OSError, ValueError):
     def __init__(self, path: Path, reason: str, fix: str) -> None:
         super().__init__(f"cannot write {path} ({reason}); {fix}")
         self.reason = reason
+        self.or_force = ", or add --force" if "--force" in fix else ""
 
 
 def way_to_write(mode: int) -> Way:

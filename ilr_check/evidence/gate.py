@@ -37,6 +37,8 @@ class Finding(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
 class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """Everything the gate says of one optimizer; what ``gate --json`` prints."""
 
+    made_by: str = "ilr-check gate"
+    """The first field, by which an earlier report is recognised (``evidence.marks``)."""
     target: str
     contract: str
     verdict: VerdictWord | Literal["not run"]

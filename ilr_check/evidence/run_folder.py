@@ -149,6 +149,13 @@ class RunFolder:
         except (ValueError, OSError) as error:
             raise RunFolderError(f"{error}; remove the file, or run the command again") from error
 
+    def report_path(self) -> Path:
+        """Where the report belongs; raises ``RunFolderError`` for a link, which may lead anywhere."""
+        try:
+            return _plain(self.path / REPORT)
+        except OSError as error:
+            raise RunFolderError(f"{error.strerror}; remove it, or name a file with --out") from error
+
     def _traces(self) -> Path:
         if (self.path / TRACES).is_symlink():
             raise RunFolderError(f"{self.path / TRACES} is a link; put the folder itself in its place")

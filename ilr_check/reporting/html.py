@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 from functools import cache
 from html import escape as escape_text
@@ -16,30 +15,29 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ilr_check.evidence import RunFolder, severity
-from ilr_check.evidence.run_folder import REPORT, RunFolderError
+from ilr_check.evidence import RunFolder, atomic, severity
+from ilr_check.evidence.atomic import UnwritableError
+from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.questions import answered_by
 from ilr_check.reporting import asked, numbers, page, verdicts
 
 MAX_CALIBRATION_ROWS = 60
 
 
-def write_report(folder: RunFolder, target: Path | None = None) -> Path:
+def write_report(folder: RunFolder, target: Path | None = None, *, force: bool = False) -> Path:
     """Write the report of a run, by default to ``report.html`` in its folder; returns the path.
 
-    The file appears in one step. Raises ``RunFolderError`` if the folder is damaged or the target cannot be
-    written.
+    A regular file appears in one step. Raises ``RunFolderError`` if the folder is damaged or the target
+    cannot be written; a file that is no report of ours is only replaced with ``force``.
     """
-    target = folder.path / REPORT if target is None else target
+    target = folder.report_path() if target is None else target
     text = render(folder)
-    partial = target.with_name(target.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, target)
-    except OSError as error:
+        atomic.write(target, text.encode(), force=force)
+    except UnwritableError as error:
         raise RunFolderError(
-            f"cannot write the report to {target} ({error.strerror or error}); "
-            "choose a writable file with --out"
+            f"cannot write the report to {target} ({error.reason}); "
+            f"choose a writable file with --out{error.or_force}"
         ) from error
     return target
 

@@ -25,7 +25,8 @@ def thread_count() -> int:
     if asked is not None:
         if not asked.isdecimal() or not 1 <= int(asked) <= MAX_THREADS:
             raise ValueError(
-                f"{VARIABLE}={asked!r} must be a whole number of threads, at least 1 and at most {MAX_THREADS}"
+                f"{VARIABLE}={asked!r} must be a whole number of threads, at least 1 and at most "
+                f"{MAX_THREADS}"
             )
         return int(asked)
     if multiprocessing.parent_process() is not None:
