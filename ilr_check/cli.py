@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ilr_check.bench.command import bench
+from ilr_check.commands.bench import bench
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave

@@ -248,9 +248,10 @@ def run(
     manifest = _manifest(settings, claims, works, budget)
     if resume is None:
         path = default_folder(manifest) if out is None else _made(out)
+    kept: tuple[Record, ...] = ()
     with locked(path):
         if resume is None:
-            folder, kept = RunFolder.create(path, manifest), ()
+            folder = RunFolder.create(path, manifest)
         else:
             folder, manifest, kept = _continued(path, manifest)
         _judge_all(folder, manifest, kept, works, budget, listener, executor, shared_executor)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ilr_check.commands.typed import STANDARD_OUTPUT, one_of, pairs, positive, renamed
+from ilr_check.commands.typed import (
+    STANDARD_OUTPUT,
+    NamedPath,
+    demand_outputs,
+    force_option,
+    one_of,
+    pairs,
+    positive,
+    renamed,
+)
 from ilr_check.commands.typed import seed as checked_seed
 
 if TYPE_CHECKING:
@@ -22,7 +31,10 @@ DEVICES = ("auto", "cpu", "cuda")
 """``auto`` is the CPU: the laws are small float64 steps, for which a GPU is slower."""
 FORMS = {"json": "gate.json", "junit": "junit.xml", "sarif": "gate.sarif", "summary": "summary.md"}
 """File names in the folder of --out."""
-_file = click.Path(path_type=Path, allow_dash=True)
+MARKS = {"json": "gate", "junit": "junit", "sarif": "sarif", "summary": "summary"}
+"""What `evidence.marks` finds at the beginning of each form."""
+SUMMARY_MARK = "<!-- made by ilr-check summary -->\n"
+_file = NamedPath()
 
 
 @click.command(
@@ -75,6 +87,7 @@ _file = click.Path(path_type=Path, allow_dash=True)
 @click.option("--junit", metavar="FILE", type=_file, help="JUnit XML.")
 @click.option("--sarif", metavar="FILE", type=_file, help="SARIF 2.1.0, for code scanning.")
 @click.option("--summary", metavar="FILE", type=_file, help="Markdown, such as $GITHUB_STEP_SUMMARY.")
+@force_option
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def gate(
@@ -102,6 +115,7 @@ def gate(
     junit: Path | None,
     sarif: Path | None,
     summary: Path | None,
+    force: bool,
     allow_inconclusive: bool,
     debug: bool,
 ) -> None:
@@ -110,7 +124,6 @@ def gate(
     TARGET is package.module:Name or path/to/file.py:Name: a torch.optim.Optimizer class, or a factory called
     as factory(params, **hyper). It runs in a process of its own, with a time and a memory limit.
     """
-    from ilr_check.evidence import atomic
     from ilr_check.gate.process.request import Begun, Event, GateRequest, Started
     from ilr_check.gate.report import Options, gate_report
     from ilr_check.reporting.gate_terminal import GateTerminal
@@ -121,11 +134,9 @@ def gate(
     to_output = [name for name, path in files.items() if path == STANDARD_OUTPUT]
     if len(to_output) > 1:
         raise ValueError(f"--{' and --'.join(to_output)} cannot both write to standard output; name files")
-    for path in (*files.values(), baseline):
-        if path is not None and path != STANDARD_OUTPUT:
-            atomic.demand_writable(path)
     if out is not None:
         _make_folder(out)
+    _demand_outputs(files, out, baseline, update_baseline, force)
     request = GateRequest(
         target=target,
         contract=contract,
@@ -164,7 +175,7 @@ def gate(
             terminal.close()
     if terminal is not None:
         terminal.finished(report)
-    _write(report, files, out)
+    _write(report, files, out, force)
     if terminal is not None:
         _annotate(report)
         if out is not None:
@@ -172,7 +183,30 @@ def gate(
     raise click.exceptions.Exit(report.exit_code)
 
 
-def _write(report: GateReport, files: dict[str, Path | None], out: Path | None) -> None:
+def _demand_outputs(
+    files: dict[str, Path | None], out: Path | None, baseline: Path | None, update: bool, force: bool
+) -> None:
+    """Check before the work that every output can be written, and that none would replace another."""
+    wanted = {
+        f"--{form}": (path, MARKS[form]) for form, path in files.items() if not _is_appended(form, path)
+    }
+    if baseline is not None and (update or not baseline.exists()):
+        wanted["--baseline"] = (baseline, "baseline")
+    if out is not None:
+        named = {(path, form) for form, path in files.items()}
+        for form, name in FORMS.items():
+            if (out / name, form) not in named:
+                wanted[f"--out ({name})"] = (out / name, MARKS[form])
+        wanted["--out (report.html)"] = (out / "report.html", "page")
+    demand_outputs(wanted, force)
+
+
+def _is_appended(form: str, path: Path | None) -> bool:
+    """Whether other commands of a GitHub step may have written into the summary before."""
+    return form == "summary" and str(path) == os.environ.get("GITHUB_STEP_SUMMARY")
+
+
+def _write(report: GateReport, files: dict[str, Path | None], out: Path | None, force: bool) -> None:
     from ilr_check.evidence import atomic
     from ilr_check.evidence.gate import encode_report
     from ilr_check.reporting import junit, markdown, sarif
@@ -182,7 +216,7 @@ def _write(report: GateReport, files: dict[str, Path | None], out: Path | None) 
         "json": lambda: encode_report(report),
         "junit": lambda: junit.render(report),
         "sarif": lambda: sarif.render(report),
-        "summary": lambda: storable(markdown.render(report)).encode(),
+        "summary": lambda: f"{SUMMARY_MARK}{storable(markdown.render(report))}".encode(),
     }
     for name, path in files.items():
         if path is None:
@@ -191,19 +225,19 @@ def _write(report: GateReport, files: dict[str, Path | None], out: Path | None) 
         if path == STANDARD_OUTPUT:
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
-        elif name == "summary" and str(path) == os.environ.get("GITHUB_STEP_SUMMARY"):
-            # Other commands of the step may have written there, and GitHub drops more than 1 MiB as a whole.
+        elif _is_appended(name, path):
+            # GitHub drops more than 1 MiB as a whole.
             room = markdown.MAX_BYTES - (path.stat().st_size if path.exists() else 0)
             with path.open("ab") as stream:
                 stream.write(storable(markdown.render(report, limit=max(0, room))).encode())
         else:
-            atomic.write(path, data)
+            atomic.write(path, data, force=force)
     if out is not None:
         from ilr_check.reporting.gate_page import write_gate_report
 
         for form, name in FORMS.items():
-            atomic.write(out / name, forms[form]())
-        write_gate_report(report, out / "report.html")
+            atomic.write(out / name, forms[form](), force=force)
+        write_gate_report(report, out / "report.html", force=force)
 
 
 def _annotate(report: GateReport) -> None:
@@ -221,6 +255,4 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UnwritableError(
-            f"cannot make {out} ({error.strerror or error}); name a folder with --out"
-        ) from error
+        raise UnwritableError(out, error.strerror or str(error), "name a folder with --out") from error

@@ -56,9 +56,9 @@ class GatePage:
         return [part for part in self.laws if part.law.failed]
 
 
-def write_gate_report(report: GateReport, target: Path) -> Path:
+def write_gate_report(report: GateReport, target: Path, *, force: bool = False) -> Path:
     """Write the page in one step; raises ``UnwritableError``."""
-    atomic.write(target, render(report).encode())
+    atomic.write(target, render(report).encode(), force=force)
     return target
 
 

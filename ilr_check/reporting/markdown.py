@@ -56,7 +56,6 @@ def _annotation(law: LawVerdict, report: GateReport) -> str:
 def _head(report: GateReport) -> str:
     symbol = verdicts.SYMBOLS.get(report.verdict, "…")
     lines = [
-        "<!-- made by ilr-check summary -->",
         f"## {symbol} {markdown_code(report.target)}: {markdown(gate_words.answer(report))}",
         "",
         markdown(gate_words.sentence(report)),

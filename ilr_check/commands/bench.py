@@ -73,6 +73,9 @@ def bench(
         device=checked_device(device),
     )
     named = None if json_file == STANDARD_OUTPUT else json_file
+    for path in (named, markdown, figure):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
     demand_outputs(
         {"--json": (named, "bench"), "--markdown": (markdown, "speed"), "--figure": (figure, None)}, force
     )
