@@ -1,19 +1,19 @@
-"""The judge: verdicts on random numbers with both error rates stated, derived and measured.
+"""The judge: verdicts on random numbers, with both error rates stated, derived and measured.
 
-A design says what is estimated, what theory predicts, the margin and where it comes from, and both rates::
+A design states what is estimated, what theory predicts, the margin with its derivation, and both rates::
 
     from ilr_check.stats import ErrorBudget, MeanEquivalence, Rival, examine
 
     budget = ErrorBudget(total=1e-3)
-    share = budget.plan(["equilibrium", "recovery"])
+    alpha = budget.plan(["equilibrium", "recovery"])
     design = MeanEquivalence(
         estimand="log(measured/predicted effective LR)", theory=0.0,
         margin=(-0.05, 0.05), margin_reason="finite-size terms 0.02, tolerance 0.03",
-        looks=(32, 64, 128), false_fail=share["equilibrium"], inconclusive=budget.patience("equilibrium"),
+        looks=(32, 64, 128), false_fail=alpha["equilibrium"], inconclusive=budget.patience("equilibrium"),
         rivals=(Rival(name="without the 2", expected=0.35),), sd=0.04,
     )
-    design.weakness()                      # None, or one sentence: this design can not keep its promise
-    design.smallest_detectable()           # the deviation found violated with probability 0.95
+    design.weakness()                      # None, or one sentence that says why the design is too weak
+    design.smallest_detectable()           # the deviation that is violated with probability 0.95
     design.runs_needed(discrepancy=0.08)
     decision = design.decide(log_ratios(measured, predicted), look=0)        # one number per run
     outcome = examine(design, draw)        # draw(n): data of the first n runs; .decision .runs_used .saved
@@ -28,11 +28,10 @@ Data of the other designs (runs first; independent groups as tuples; names of ex
     CollapseOnOne(x=(-6.2, -5.5, -6.2, -5.5), groups=("lr 0.1", ...), degree=1, ...).decide(cells)
     TailIndex(alpha=1.5, top=0.05, ...).decide(magnitudes)                   # [n_runs, n_magnitudes]
     DistributionEquivalence(theta=0.25, metric="euclidean", seed=1, ...).decide((a, b, control))  # [n, d]
-    each
 
-``margin`` is the allowed range of the estimand and contains ``theory``; the designs with a control have none.
-Drop diverged runs before ``decide`` and say so: data that are not finite are an error. Nothing here may be
-called inside ``@given``: it raises ``SearchError``.
+``margin`` is the allowed range of the estimand and contains ``theory``. The designs with a control have no
+margin. Drop diverged runs before ``decide`` and report it, because data that are not finite are an error.
+Nothing here may be called inside ``@given``; it raises ``SearchError``.
 """
 
 from ilr_check.stats.budget import FLOOR, ErrorBudget

@@ -1,7 +1,8 @@
 """One error budget for all verdicts of one invocation.
 
-The chance that any of them is falsely ``violated`` is at most the sum of their chances (Boole's inequality),
-whatever the dependence between them; so shares that add up to ``total`` keep the promise of the whole.
+The probability that any verdict is falsely ``violated`` is at most the sum of their probabilities (Boole's
+inequality), whatever the dependence between them is. So alphas that add up to ``total`` keep the promise of
+the whole.
 """
 
 from __future__ import annotations
@@ -11,29 +12,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FLOOR = 1e-5
-"""The smallest false-fail share of one decision. Below it no calibration of feasible size (2e5 replicates)
-says anything about the tail that the share speaks of, so the promise could not be checked."""
+"""The smallest alpha of one decision. Below it no calibration of feasible size (2e5 replicates) can measure
+the tail, so the promise could not be checked."""
 
 
 TOTAL = 1e-3
-"""The false-fail rate that one invocation spends, as long as its decisions are few enough for the floor."""
+"""The false-fail rate that one invocation spends, as long as the number of decisions leaves each its
+floor."""
 
 
 def total_for(decisions: int) -> float:
-    """Return the smallest total, from 1e-3 on, that leaves the floor to each of so many decisions.
+    """Return the smallest total, at least 1e-3, that leaves the floor to each of this many decisions.
 
-    A profile that judges hundreds of populations promises less for all of them together: 100 share 1e-3,
-    200 share 2e-3. The alternative, a smaller share each, would be a promise that nobody has measured.
+    A profile that judges hundreds of populations promises less for all of them together: 100 decisions share
+    1e-3, and 200 share 2e-3. The alternative, a smaller alpha each, would be a promise that nobody has
+    measured.
     """
     return max(TOTAL, FLOOR * decisions)
 
 
 @dataclass(kw_only=True)
 class ErrorBudget:
-    """Shares out the false-fail rate ``total``, and ``inconclusive``, over the planned decisions.
+    """Splits the false-fail rate ``total``, and ``inconclusive``, over the planned decisions.
 
-    ``inconclusive`` is the chance that any verdict stays open though the theory is exact. Whatever is planned
-    and then skipped is not handed on: the plan was made before the data, and stays.
+    ``inconclusive`` is the probability that any verdict stays inconclusive although the theory is exact. The
+    alpha of a decision that is skipped is not given to others, because the plan was made before the data and
+    stays.
     """
 
     total: float = TOTAL
@@ -43,15 +47,14 @@ class ErrorBudget:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def plan(self, names: Sequence[str], *, weights: Mapping[str, float] | None = None) -> dict[str, float]:
-        """Return the false-fail share of each decision, equal or in proportion to ``weights``.
+        """Return the alpha of each decision, equal or in proportion to ``weights``.
 
-        Raises:
-            ValueError: on repeated names, a second plan, a weight that is not positive, or a share below
-            1e-5.
+        Raises ``ValueError`` for repeated names, a second plan, a weight that is not positive, or an alpha
+        below 1e-5.
         """
         if self.planned:
             raise ValueError(
-                "this budget is planned already; an invocation has one plan, made before its data"
+                "this budget already has a plan; an invocation has one plan, made before its data"
             )
         if len(set(names)) != len(names) or not names:
             raise ValueError(f"names must be distinct and at least one, got {list(names)}")
@@ -62,28 +65,28 @@ class ErrorBudget:
         smallest = min(alphas, key=alphas.__getitem__)
         if alphas[smallest] < FLOOR * (1 - 1e-9):
             raise ValueError(
-                f"the share of {smallest!r} would be {alphas[smallest]:.2g}, below the floor of {FLOOR:g}: "
+                f"the alpha of {smallest!r} would be {alphas[smallest]:.2g}, below the floor of {FLOOR:g}: "
                 f"with equal weights {self.total:g} is enough for {int(self.total / FLOOR * (1 + 1e-9))} "
-                f"decisions, and {len(names)} are planned; plan fewer, or give a larger total"
+                f"decisions, and {len(names)} are planned; plan fewer decisions, or give a larger total"
             )
         self.planned = alphas
         return dict(alphas)
 
     def patience(self, name: str) -> float:
-        """Return the share of ``inconclusive`` that the planned decision ``name`` may use."""
+        """Return the part of ``inconclusive`` that the planned decision ``name`` may use."""
         return self.inconclusive * self.planned[name] / self.total
 
     def spend(self, name: str) -> float:
-        """Record that ``name`` is decided now and return its share; each is decided once."""
+        """Record that ``name`` is decided now and return its alpha. Each decision is taken once."""
         if name in self.spent or name in self.skipped:
-            raise ValueError(f"{name!r} is decided or skipped already; each planned decision is taken once")
+            raise ValueError(f"{name!r} is already decided or skipped; each planned decision is taken once")
         self.spent[name] = self.planned[name]
         return self.spent[name]
 
     def skip(self, name: str, reason: str) -> None:
         """Record that ``name`` will not be decided, and why."""
         if name in self.spent or name not in self.planned:
-            raise ValueError(f"{name!r} is decided already or was never planned")
+            raise ValueError(f"{name!r} is already decided or was never planned")
         self.skipped[name] = reason
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Collapse of a response on one variable: lack of fit of a common curve, as an equivalence."""
+"""Collapse of a response on one variable: the lack of fit of a common curve, judged as an equivalence."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ilr_check.stats.verdicts import Rival
 
 @dataclass(frozen=True, kw_only=True)
 class CollapseOnOne(Design):
-    """The mean response is one smooth function of ``x``, whatever the group, up to ``margin`` in every cell.
+    """The mean response is one smooth function of ``x`` for all groups, up to ``margin`` in every cell.
 
-    ``x`` and ``groups`` name the cells: the value of the one variable (such as log(lr*wd)) and what else
-    differed (such as lr). The common curve is the polynomial of ``degree`` through the cell means, and the
-    estimand each cell's deviation from it: lack of fit, whether it comes from the group or from a curve that
-    is no polynomial, which the margin must allow for. Deviations are fixed linear contrasts of cell means,
-    with Welch intervals that hold for all cells at once (Bonferroni). Unlike an F test this names the cell,
-    needs no equal variances, and can show that there is no deviation. Data: one group of runs per cell. A
-    rival gives the response that it expects in each cell, up to a polynomial in x.
+    ``x`` and ``groups`` name the cells: the value of the one variable (such as log(lr*wd)), and what else
+    differed (such as lr). The common curve is the polynomial of ``degree`` through the cell means. The
+    estimand is the deviation of each cell from it. This lack of fit may come from the group or from a curve
+    that is not a polynomial, so the margin must allow for the latter. The deviations are fixed linear
+    contrasts of cell means, with Welch intervals that hold for all cells at once (Bonferroni). Unlike an F
+    test, this names the cell, needs no equal variances, and can show that there is no deviation. Data: one
+    group of runs per cell. A rival gives the response that it expects in each cell, up to a polynomial in x.
     """
 
     x: tuple[float, ...]
@@ -52,7 +52,7 @@ class CollapseOnOne(Design):
                 raise ValueError(f"rival {rival.name!r} needs one response per cell, {len(self.x)} numbers")
 
     def residual_contrasts(self) -> Array:
-        """Return R = 1 - H [n_cells, n_cells], which takes cell means to deviations from the common curve."""
+        """Return R = 1 - H [n_cells, n_cells], which maps cell means to deviations from the common curve."""
         x = np.asarray(self.x)
         scaled = (x - x.mean()) / np.ptp(x)
         basis, _ = np.linalg.qr(np.vander(scaled, self.degree + 1))
@@ -73,7 +73,8 @@ class CollapseOnOne(Design):
         return summarise(data, self.residual_contrasts())
 
     def read(self, summary: Summary, rates: Rates) -> Reading:
-        """Return both intervals of all deviations, reported at the cell worst placed in the margin."""
+        """Return both intervals of all deviations, reported at the cell that is worst placed in the
+        margin."""
         cells = len(self.x)
         bounds = np.full(cells, self.margin[0]), np.full(cells, self.margin[1])
         return read_points(

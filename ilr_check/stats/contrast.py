@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
+from ilr_check.stats.controlled import SIGN_SHARE, UNPOWERED, ControlledDesign
 from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
 from ilr_check.stats.power import welch_degrees_of_freedom
@@ -19,13 +19,13 @@ from ilr_check.stats.robust import Summary, summarise
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastEquivalence(ControlledDesign):
-    """|mean a - mean b| <= theta |mean control - mean of a and b|, a ratio that is never estimated as one.
+    """|mean a - mean b| <= theta |mean control - mean of a and b|, without estimating the ratio.
 
-    Two linear contrasts, U = (a - b) + theta D and V = (a - b) - theta D with D = control - (a + b)/2: the
-    claim is true where U and V have opposite signs, false where they have the same. Each sign is established
-    by a Welch interval: ``holds`` when they are opposite and D differs from 0 with that sign, ``violated``
-    when they are the same. Of the false-pass rate a tenth goes to the sign of D. Data: three samples (a, b,
-    control), one number per run.
+    There are two linear contrasts, U = (a - b) + theta D and V = (a - b) - theta D with D = control - (a +
+    b)/2. The claim is true if U and V have opposite signs, and false if they have the same sign. A Welch
+    interval establishes each sign. The verdict is ``holds`` if the signs are opposite and D differs from 0
+    with the sign of U, and ``violated`` if they are the same. A tenth of the false-pass rate goes to the sign
+    of D. Data: three samples (a, b, control), one number per run.
     """
 
     def check_data(self, data: Any) -> tuple[tuple[Array, Array, Array], int]:
@@ -50,7 +50,7 @@ class ContrastEquivalence(ControlledDesign):
         u, v, d = (plain.estimate[..., k] for k in range(3))
         alone = plain.estimate.ndim == 1
         distance = float(theta * abs(d)) if alone else 0.0
-        notes = () if not alone or bool(powered) else ("the control is not powered: it does not differ",)
+        notes = () if not alone or bool(powered) else (UNPOWERED,)
         return Reading(
             np.abs((u + v) / 2) - theta * np.abs(d),
             np.maximum(plain.error[..., 0], plain.error[..., 1]),
@@ -79,7 +79,8 @@ class ContrastEquivalence(ControlledDesign):
 def _excess(low: Array, high: Array) -> tuple[Array, Array]:
     """Return the interval of |a - b| - theta |D| from those of U and V, [..., >= 2].
 
-    |g| - |h| = max(min(u, v), min(-u, -v)) for u = g + h, v = g - h: monotone in each of the two terms.
+    |g| - |h| = max(min(u, v), min(-u, -v)) for u = g + h, v = g - h, and this is monotone in each of the two
+    terms.
     """
     u_low, v_low, u_high, v_high = low[..., 0], low[..., 1], high[..., 0], high[..., 1]
     lower = np.maximum(np.minimum(u_low, v_low), np.minimum(-u_high, -v_high))

@@ -1,8 +1,8 @@
-"""Equality by a margin that is a fraction of a known difference: the positive control.
+"""Equality up to a margin that is a fraction of a known difference, the effect of a positive control.
 
-"These two are equal" needs a scale: the effect of a control that must differ. The difference of
-interest may be at most ``theta`` times that effect. If the control itself can not be told from the others,
-the data could not have seen a difference, and the verdict is inconclusive.
+"These two are equal" needs a scale: the effect of a control that must differ. The difference of interest may
+be at most ``theta`` times that effect. If the control cannot be told from the others, the data could not have
+shown a difference, and the verdict is inconclusive.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from ilr_check.stats.intervals import Array
 from ilr_check.stats.reading import finite
 
 SIGN_SHARE = 0.1
-"""Share of the false-pass rate spent on the control, the rest on the equality."""
+"""The fraction of the false-pass rate that is spent on the control. The rest is spent on the equality."""
+
+
+UNPOWERED = "the control does not differ from the others, so this test could not see a difference"
+"""The note of a decision whose control shows no effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControlledDesign(Design):
-    """Fields common to designs with a positive control.
+    """The common fields of designs with a positive control.
 
-    The estimand is an excess: the difference of interest less ``theta`` times the control's effect; the claim
-    is that it is below 0. ``effect`` is the control's planned effect, which with ``sd`` allows planning.
-    Data: three independent samples (a, b, control) with a and b claimed equal.
+    The estimand is an excess: the difference of interest minus ``theta`` times the control's effect. The
+    claim is that it is below 0. ``effect`` is the planned effect of the control, which together with ``sd``
+    makes planning possible. Data: three independent samples (a, b, control), where a and b are claimed to be
+    equal.
     """
 
     theta: float
@@ -48,10 +53,10 @@ class ControlledDesign(Design):
         object.__setattr__(self, "margin", (-math.inf, 0.0))
 
     def room(self) -> tuple[float, float]:
-        """Return theta times the planned effect, on either side of equality."""
+        """Return theta times the planned effect, on both sides of equality."""
         if self.effect is None:
             raise ValueError(
-                "give effect=, the control's planned effect: this design was planned without one"
+                "give effect=, the control's planned effect, because this design was planned without one"
             )
         return self.theta * self.effect, self.theta * self.effect
 

@@ -1,15 +1,15 @@
-"""Equivalence of a whole curve with its prediction: a simultaneous band, not a pointwise one.
+"""Equivalence of a whole curve with its prediction, by a simultaneous band and not a pointwise one.
 
-The band is max-|t|: each point has its own Student interval, all with one critical value c. For n runs of a
-Gaussian curve, T(s) along the curve is a Student field, and
+The band is max-|t|: each point has its own Student interval, and all have the same critical value c. For n
+runs of a Gaussian curve, T(s) along the curve is a Student field, and
 
-    P(max |T| > c) <= 2 P(t > c) + (kappa/pi) (1 + c^2/df)^(-(df - 1)/2),        df = n - 1,
+    P(max |T| > c) <= 2 P(t > c) + (kappa/pi) (1 + c^2/df)^(-(df - 1)/2),        df = n - 1.
 
-the chance at one end plus the expected number of crossings (Rice's formula for Student fields: Worsley 1994,
-Adv. Appl. Prob. 26, 13). kappa is the length of the path of the standardised curve on the unit sphere;
-joining the measured points by great circles it is the sum of arccos |corr| of neighbours, and the bound holds
-for the points. c is the smaller one of this and Bonferroni's, so it is right at any rate, deep tails
-included, and gains from smoothness where there is some.
+This is the probability at one end plus the expected number of crossings (Rice's formula for Student fields:
+Worsley 1994, Adv. Appl. Prob. 26, 13). kappa is the length of the path of the standardised curve on the unit
+sphere. If great circles join the measured points, it is the sum of arccos |corr| of neighbours, and the bound
+holds for the points. c is the smaller of this critical value and Bonferroni's. So it is right at any rate,
+including deep tails, and it becomes smaller for smooth curves.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class CurveEquivalence(Design):
     """The mean deviation of a curve from its prediction lies within the margin at every point.
 
     Data: [n_runs, points] of deviations from theory, such as log(measured) - log(predicted). ``margins``
-    gives one (low, high) per point where the margin is not the same everywhere. A rival is its curve of
-    deviations from theory and is excluded when it leaves the band somewhere. ``nuisance="level"`` takes each
-    run's mean over the points out first (and each rival's), so that only the shape is judged. It is violated
-    when the band of the false-fail rate lies outside the margin at some point.
+    gives one (low, high) per point if the margin is not the same everywhere. A rival is its curve of
+    deviations from theory; it is excluded if it leaves the band somewhere. ``nuisance="level"`` first
+    subtracts the mean over the points from each run and each rival, so that only the shape is judged. The
+    claim is violated if the band of the false-fail rate lies outside the margin at some point.
     """
 
     points: int
@@ -73,7 +73,7 @@ class CurveEquivalence(Design):
         return summarise([curves], [1.0]), path_length(curves)[..., None, None], curves.shape[-1]
 
     def read(self, summary: tuple[Summary, Array, int], rates: Rates) -> Reading:
-        """Return both bands, reported at the point worst placed in its margin."""
+        """Return both bands, reported at the point that is worst placed in its margin."""
         points, length, n = summary
 
         def band(tail: float) -> tuple[Array, Array]:
@@ -101,7 +101,7 @@ class CurveEquivalence(Design):
         return float(-bottom.max()), float(top.min())
 
     def comparisons(self) -> int:
-        """Return the number of points: planning is by Bonferroni, the band itself is no wider."""
+        """Return the number of points. Planning uses Bonferroni, and the band itself is not wider."""
         return self.points
 
     def rival_distance(self, rival: Rival) -> float:
@@ -129,8 +129,8 @@ def path_length(curves: Array) -> Array:
 def simultaneous_tail(level: float, degrees_of_freedom: int, points: int, length: Array) -> Array:
     """Return the tail on either side of each point such that P(max |T| > c) <= ``level``.
 
-    The bound of this module's head gives the path length as a function of c in closed form; it is tabulated
-    between the critical values of one point and of ``points`` independent ones, and inverted.
+    The bound in the docstring of this module gives the path length as a function of c in closed form. It is
+    tabulated between the critical values of one point and of ``points`` independent ones, and inverted.
     """
     if level <= 0:
         return np.zeros_like(length)

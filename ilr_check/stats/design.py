@@ -1,7 +1,8 @@
-"""The design of a judgement: what is estimated, what theory says, what may be missed and how often.
+"""The design of a judgement: what is estimated, what theory predicts, and which errors may occur how often.
 
-Every design offers the triad: ``decide`` judges data; ``smallest_detectable`` says what the design can see;
-``runs_needed`` what it would take to see something smaller. ``weakness`` checks the promise before any data.
+Every design has three methods that belong together. ``decide`` judges data, ``smallest_detectable`` says what
+the design can detect, and ``runs_needed`` says how many runs a smaller deviation needs. ``weakness`` checks
+the promise before there are any data.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from ilr_check.stats.reading import Reading
 from ilr_check.stats.verdicts import Decision, Rival, RivalResult, confirmation_only, word
 
 TOLERATED_LOSS = 1.0 / 8.0
-"""The share of the planned runs that may be missing (diverged, interrupted) before nothing is decided."""
+"""The fraction of the planned runs that may be missing (diverged, interrupted) before nothing is decided."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design(Plan):
     """A plan that can judge data: ``decide`` compares two intervals of the estimate with the margin."""
 
-    # What a design has to say about itself ------------------------------------------------------------------
+    # What each design defines
 
     def summary(self, data: Any) -> Any:
-        """Return what the data say whatever the rates; data may have leading replicate axes."""
+        """Return what the data say independently of the rates. Data may have leading replicate axes."""
         raise NotImplementedError
 
     def read(self, summary: Any, rates: Rates) -> Reading:
-        """Return both intervals at these rates, and where they lie; no verdict."""
+        """Return both intervals at these rates and where they lie. This is not yet a verdict."""
         raise NotImplementedError
 
     def check_data(self, data: Any) -> tuple[Any, int]:
@@ -45,15 +46,12 @@ class Design(Plan):
         expected = float(np.asarray(rival.expected))
         return not float(reading.low) <= expected <= float(reading.high)
 
-    # The triad ----------------------------------------------------------------------------------------------
-
     def decide(self, data: Any, *, look: int | None = None) -> Decision:
-        """Judge ``data``; ``look`` counts from 0 and is the last one if not given.
+        """Judge ``data``. ``look`` is the number of the interim analysis, counted from 0; the default is the
+        last one.
 
-        Raises:
-            SearchError: inside a Hypothesis search.
-            ValueError: on data of the wrong shape or that are not finite; drop diverged runs first, and say
-            so.
+        Raises ``SearchError`` inside a Hypothesis search, and ``ValueError`` for data of the wrong shape or
+        that are not finite. Drop diverged runs first, and report it.
         """
         confirmation_only(f"a verdict on {self.estimand!r}")
         index = len(self.looks) - 1 if look is None else range(len(self.looks))[look]
@@ -75,13 +73,13 @@ class Design(Plan):
         if note:
             notes.append(note)
         if runs != self.looks[index]:
-            notes.append(f"{runs} runs, {self.looks[index]} planned at this look")
+            notes.append(f"{runs} runs, {self.looks[index]} planned at this interim analysis")
         if self.false_fail > 0 and self.rates(index).false_fail == 0:
-            notes.append("this look has no share of the false-fail rate: it can end in holds only")
+            notes.append("this interim analysis has a false-fail rate of 0, so it cannot end in violated")
         low, high = self.margin if reading.margin is None else reading.margin
         error = float(np.max(reading.error))
         if not error > 0:
-            weak = "nothing to decide on: the runs do not differ at all, so they are not independent draws"
+            weak = "no decision: the runs do not differ at all, so they are not independent draws"
             notes.insert(0, weak)
         return Decision(
             verdict=word(
@@ -110,7 +108,7 @@ class Design(Plan):
         )
 
     def undecided(self, reason: str) -> Decision:
-        """Return the decision that none is taken: inconclusive, on no runs, with the reason."""
+        """Return the decision without a judgement: inconclusive, with no runs and with the reason."""
         low, high = self.margin
         return Decision(
             verdict="inconclusive",

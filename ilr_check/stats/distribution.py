@@ -1,8 +1,8 @@
-"""Equality of two distributions of vectors, within a fraction of a control's distance.
+"""Equality of two distributions of vectors, up to a fraction of the distance to a control.
 
-The distance is the energy distance 2 E|A - B| - E|A - A'| - E|B - B'| as an unbiased U-statistic: 0 on
-average for equal distributions, whatever the sample sizes. With the Hamming distance on labels it is, summed
-over the inputs, the squared distance of the label distributions.
+The distance is the energy distance 2 E|A - B| - E|A - A'| - E|B - B'|, estimated as an unbiased U-statistic.
+It is 0 on average for equal distributions, whatever the sample sizes are. With the Hamming distance on labels
+it is the squared distance of the label distributions, summed over the inputs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ilr_check.stats.controlled import SIGN_SHARE, ControlledDesign
+from ilr_check.stats.controlled import SIGN_SHARE, UNPOWERED, ControlledDesign
 from ilr_check.stats.intervals import Array, contrast, hall, moments, student, union
 from ilr_check.stats.looks import Rates
 from ilr_check.stats.permutation import permutation_p_value
@@ -31,12 +31,12 @@ class DistributionEquivalence(ControlledDesign):
     """E(a, b) <= theta E(control): two populations are equal up to a fraction of the distance to a control.
 
     E(control) is the mean of E(a, control) and E(b, control). Data: samples (a, b, control), [n, d], one
-    vector per run (predictions on fixed inputs; labels with ``metric="hamming"``, one per input). The
-    interval of the excess E(a, b) - theta E(control) is by jackknife over the runs of all three samples.
-    Where a and b are equal, E(a, b) is degenerate and no jackknife is exact; so ``violated`` also needs an
-    exact permutation test of a against b, at the same rate, and ``holds`` one that tells the control from
-    both, at a tenth of the false-pass rate. ``sd`` is sqrt(n) times the planned standard error of the excess.
-    ``seed`` is that of the permutations.
+    vector per run (predictions on fixed inputs, or labels with ``metric="hamming"``, one per input). The
+    interval of the excess E(a, b) - theta E(control) comes from a jackknife over the runs of all three
+    samples. If a and b are equal, E(a, b) is degenerate and no jackknife is exact. So ``violated`` also needs
+    an exact permutation test of a against b, at the same rate. ``holds`` also needs a permutation test that
+    tells the control from both, at a tenth of the false-pass rate. ``sd`` is sqrt(n) times the planned
+    standard error of the excess. ``seed`` is that of the permutations.
     """
 
     metric: Metric = "euclidean"
@@ -50,17 +50,17 @@ class DistributionEquivalence(ControlledDesign):
         return samples, runs
 
     def summary(self, data: Sequence[Array]) -> tuple[Array, list[int]]:
-        """Return the distances between all runs and the sizes of the samples; no replicate axes."""
+        """Return the distances between all runs and the sizes of the samples, without replicate axes."""
         return pairwise_distances(np.concatenate(data), metric=self.metric), [len(part) for part in data]
 
     def read(self, summary: tuple[Array, list[int]], rates: Rates) -> Reading:
-        """Return both intervals of the excess, and the permutation tests they call for."""
+        """Return both intervals of the excess, after the permutation tests that they require."""
         distances, sizes = summary
         between, control, influence, curvature = energies(distances, sizes, self.theta)
         excess = between - self.theta * control
         value = contrast(moments(influence), [1.0, 1.0, 1.0])
         # In a studentised U-statistic (Helmers 1991, Ann. Statist. 19, 470) the third cumulant of the runs
-        # counts (2t^2 + 1)/6, and that of the pairs (t^2 + 1)/6, half as much.
+        # counts (2t^2 + 1)/6, and that of the pairs counts (t^2 + 1)/6, half as much.
         skewness = value.skewness + curvature / 2 / value.error**3
         value = value._replace(estimate=np.asarray(excess), skewness=skewness)
 
@@ -76,7 +76,7 @@ class DistributionEquivalence(ControlledDesign):
             inside = p <= rate
             notes.append(f"permutation test of the control: p = {p:.2g}")
         if not inside and not outside and control <= 2 * float(value.error) / self.theta:
-            notes.append("the control is not powered: its distance is within the noise")
+            notes.append(UNPOWERED)
         if outside:
             ab = distances[: sizes[0] + sizes[1], : sizes[0] + sizes[1]]
             p = permutation_p_value(ab, sizes[0], seed=self.seed, smallest=rates.false_fail)
@@ -100,12 +100,12 @@ class DistributionEquivalence(ControlledDesign):
         )
 
     def degrees_of_freedom(self, runs: int) -> float:
-        """Return the degrees of freedom, those of the smallest sample to be safe."""
+        """Return the degrees of freedom of the smallest sample, which is the safe choice."""
         return runs - 1.0
 
 
 def pairwise_distances(vectors: Array, *, metric: Metric = "euclidean") -> Array:
-    """Return the matrix [n, n] of distances between rows [n, d]; Hamming counts the entries that differ."""
+    """Return the matrix [n, n] of distances between rows [n, d]. Hamming counts the entries that differ."""
     from scipy.spatial.distance import cdist
 
     scale = vectors.shape[1] if metric == "hamming" else 1
@@ -113,7 +113,8 @@ def pairwise_distances(vectors: Array, *, metric: Metric = "euclidean") -> Array
 
 
 class Energies(NamedTuple):
-    """E(a, b), the control's energy, each run's jackknife influence on the excess, and its curvature."""
+    """E(a, b), the control's energy, each run's jackknife influence on the excess, and the curvature of the
+    excess."""
 
     between: float
     control: float
@@ -122,12 +123,12 @@ class Energies(NamedTuple):
 
 
 def energies(distances: Array, sizes: Sequence[int], theta: float) -> Energies:
-    """Return the energies of three samples and what the spread of E(a, b) - theta E(control) rests on.
+    """Return the energies of three samples and what determines the spread of E(a, b) - theta E(control).
 
     The excess is the sum of P = weight * distance over all pairs. The influence of a run of a sample of n is
-    (n - 1)(mean of delete-one values - delete-one value without it), so that its variance over n is the
-    jackknife variance; delete-one values come from row sums of P. ``curvature`` is 6 g'Pg, g the influences
-    over n: what pairs of runs add to the third cumulant of the excess.
+    (n - 1)(mean of delete-one values - delete-one value without it), so its variance over n is the jackknife
+    variance. Delete-one values come from row sums of P. ``curvature`` is 6 g'Pg, where g are the influences
+    over n. It is the contribution of pairs of runs to the third cumulant of the excess.
     """
     edges = np.cumsum([0, *sizes])
     spans = [slice(low, high) for low, high in pairwise(edges)]
@@ -159,7 +160,8 @@ def energies(distances: Array, sizes: Sequence[int], theta: float) -> Energies:
 def label_distribution_distance(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
     """Return the unbiased estimate of sum_k (p_k - q_k)^2 for counts [..., n_labels] of labels over runs.
 
-    sum_k [(p^2 - p/n) n/(n-1) + (q^2 - q/m) m/(m-1) - 2 p q] with p, q the observed shares of n and m runs.
+    It is sum_k [(p^2 - p/n) n/(n-1) + (q^2 - q/m) m/(m-1) - 2 p q], where p and q are the observed fractions
+    of n and m runs. Raises ``ValueError`` for fewer than 2 runs.
     """
     a, b = np.asarray(first, float), np.asarray(second, float)
     n, m = a.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)

@@ -12,10 +12,10 @@ from ilr_check.stats.verdicts import Decision
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """The outcome of a sequential examination and what it saved.
+    """The outcome of a sequential examination, and the runs that it saved.
 
-    ``fixed_runs`` is what a design with a single look and the same promise would need at the planned standard
-    deviation (the last look where none was planned); ``saved`` the share of those runs that was not needed.
+    ``fixed_runs`` is the number of runs that a design with one look and the same promise needs at the planned
+    standard deviation, or the last look if no standard deviation was planned.
     """
 
     decision: Decision
@@ -25,21 +25,22 @@ class Examination:
 
     @property
     def looks_used(self) -> int:
-        """How many looks were taken."""
+        """The number of looks that were taken."""
         return len(self.decisions)
 
     @property
     def saved(self) -> float:
-        """The share of the fixed design's runs that was saved; negative if more were used."""
+        """The fraction of the fixed design's runs that was saved. It is negative if more runs were used."""
         return 1.0 - self.runs_used / self.fixed_runs
 
 
 def examine(design: Design, draw: Callable[[int], Any]) -> Examination:
     """Take the design's looks in turn and stop at the first verdict that is not inconclusive.
 
-    ``draw(n)`` returns the data of the first ``n`` runs (of each group, where the design has groups); it is
-    called with growing ``n``, so it may keep what it has and add the rest. It is not called at all where the
-    design, as planned, is too weak for its promise: that is ``inconclusive`` before any run is trained.
+    ``draw(n)`` returns the data of the first ``n`` runs (of each group, if the design has groups). It is
+    called with growing ``n``, so it may keep what it has and add the rest. It is not called at all if the
+    design, as planned, is too weak for its promise. The verdict is then ``inconclusive`` before any run is
+    trained.
     """
     weak = design.weakness()
     if weak is not None:

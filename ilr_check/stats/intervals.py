@@ -1,10 +1,11 @@
 """Intervals for linear contrasts of independent group means, safe against skewness and heavy tails.
 
-Everything here works on arrays [..., n]: the last axis is runs, leading axes are replicates or points.
+Everything works on arrays [..., n]: the last axis is runs, and leading axes are replicates or points.
 Student's interval alone is not enough at small rates: for skewed data and 32 runs its real tail at 1e-4 was 7
-to 42 times the nominal one. So the interval is the union of Student's (Welch's) and Hall's, which takes the
-skewness out by a cubic transformation (P. Hall 1992, J. R. Statist. Soc. B 54, 221). The skewness is itself
-guessed from few runs, too small as often as too large, so Hall's interval allows for some doubt about it.
+to 42 times the nominal one. So the interval is the union of Student's (Welch's) interval and Hall's, which
+removes the skewness by a cubic transformation (P. Hall 1992, J. R. Statist. Soc. B 54, 221). The skewness
+itself is estimated from few runs and is too small as often as too large, so Hall's interval allows for an
+error in it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 DOUBTS = 1.5
-"""Standard errors of the sample skewness that Hall's interval allows for. With 0 the tail at 0.001 was up to
-3 times too large for runs as skewed as gamma(2) or exponential, as measured; with 1.5 it is right."""
+"""The standard errors of the sample skewness that Hall's interval allows for. With 0, the measured tail at
+0.001 was up to 3 times too large for runs as skewed as gamma(2) or exponential; with 1.5 it is right."""
 FURTHEST = 0.875
 
 
 class Moments(NamedTuple):
-    """The centres of groups [..., n_groups] with the variance, the degrees of freedom and the third cumulant
-    of each centre."""
+    """The centres of groups [..., n_groups], and the variance, degrees of freedom and third cumulant of each
+    centre."""
 
     centre: Array
     variance: Array
@@ -35,8 +36,9 @@ class Moments(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """A linear combination of group centres: value, standard error, degrees of freedom, skewness (third
-    standardised cumulant) of the estimator, and ``doubt``, the standard error of that for normal runs."""
+    """A linear combination of group centres: its value, standard error, degrees of freedom and skewness (the
+    third standardised cumulant of the estimator). ``doubt`` is the standard error of the skewness for normal
+    runs."""
 
     estimate: Array
     error: Array
@@ -46,7 +48,7 @@ class Contrast(NamedTuple):
 
 
 def student_quantile(tail: npt.ArrayLike, degrees_of_freedom: npt.ArrayLike) -> Array:
-    """Return t with P(T > t) = ``tail``; infinite where ``tail`` is 0."""
+    """Return t with P(T > t) = ``tail``. It is infinite if ``tail`` is 0."""
     from scipy.special import stdtrit
 
     degrees_of_freedom = np.asarray(degrees_of_freedom, float)
@@ -81,7 +83,7 @@ def moments(groups: Sequence[Array]) -> Moments:
 
 def trimmed_moments(groups: Sequence[Array], *, trim: float = 0.1) -> Moments:
     """Return the same for trimmed means: Winsorised variance and h - 1 degrees of freedom (Tukey and
-    McLaughlin 1963; Yuen 1974), third cumulant taken as 0."""
+    McLaughlin 1963; Yuen 1974). The third cumulant is set to 0."""
     columns = []
     for x in groups:
         n = x.shape[-1]
@@ -101,14 +103,14 @@ def trimmed_moments(groups: Sequence[Array], *, trim: float = 0.1) -> Moments:
 def contrast(groups: Moments, weights: npt.ArrayLike) -> Contrast:
     """Return sum_k w_k centre_k with Welch and Satterthwaite's degrees of freedom.
 
-    ``weights`` is [n_groups] or [n_contrasts, n_groups]; the result has shape [...] or [..., n_contrasts].
+    ``weights`` is [n_groups] or [n_contrasts, n_groups]. The result has shape [...] or [..., n_contrasts].
     """
     w = np.asarray(weights, float).T
     variance = groups.variance @ w**2
     with np.errstate(divide="ignore", invalid="ignore"):
         degrees_of_freedom = variance**2 / ((groups.variance**2 / groups.degrees_of_freedom) @ w**4)
         skewness = (groups.third @ w**3) / variance**1.5
-        # k3 of n normal runs has variance 6 s^6/n, so that of k3/n^2 is 6 (s^2/n)^3/n^2
+        # The k3 of n normal runs has variance 6 s^6/n, so that of k3/n^2 is 6 (s^2/n)^3/n^2.
         doubt = np.sqrt(
             6 * ((groups.variance**3 / (groups.degrees_of_freedom + 1) ** 2) @ w**6) / variance**3
         )
@@ -129,8 +131,8 @@ def student(value: Contrast, tail: npt.ArrayLike) -> tuple[Array, Array]:
 def hall_point(quantile: Array, skewness: Array) -> Array:
     """Return Hall's inverse transformation: the T with T + aT^2/3 + a^2 T^3/27 + a/6 = ``quantile``.
 
-    ``a`` is the skewness of the estimator (of the data over sqrt(n)). The cubic is ((1 + aT/3)^3 - 1)/a +
-    a/6, so the inverse is (3/a)(cbrt(1 + a(q - a/6)) - 1): monotone for every a.
+    ``a`` is the skewness of the estimator (that of the data over sqrt(n)). The cubic is ((1 + aT/3)^3 - 1)/a
+    + a/6, so the inverse is (3/a)(cbrt(1 + a(q - a/6)) - 1), which is monotone for every a.
     """
     small = np.abs(skewness) < 1e-6
     a = np.where(small, 1.0, skewness)
@@ -142,9 +144,9 @@ def hall_point(quantile: Array, skewness: Array) -> Array:
 def hall(value: Contrast, tail: npt.ArrayLike, *, doubts: float = DOUBTS) -> tuple[Array, Array]:
     """Return Hall's interval: T = (estimate - truth)/error, made symmetric by his cubic.
 
-    The skewness may be wrong by ``doubts`` times its standard error either way: each end takes the worse one.
-    The inverse transformation is furthest out, at 4 quantiles, where 1 + aq = -1/8, and comes back beyond;
-    the skewness is cut off there, so that more of it never gives a shorter interval.
+    The skewness may be wrong by ``doubts`` times its standard error in either direction, and each end takes
+    the worse case. The inverse transformation is largest, at 4 quantiles, where 1 + aq = -1/8, and decreases
+    beyond. The skewness is cut off there, so that more skewness never gives a shorter interval.
     """
     quantile = np.broadcast_to(student_quantile(tail, value.degrees_of_freedom), value.estimate.shape)
     furthest = FURTHEST / quantile
@@ -156,7 +158,7 @@ def hall(value: Contrast, tail: npt.ArrayLike, *, doubts: float = DOUBTS) -> tup
 
 
 def union(*intervals: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Return the smallest interval that holds all of ``intervals``."""
+    """Return the smallest interval that contains all of ``intervals``."""
     lows, highs = zip(*intervals, strict=True)
     low, high = lows[0], highs[0]
     for other_low, other_high in zip(lows[1:], highs[1:], strict=True):

@@ -1,13 +1,15 @@
-"""Sequential looks: runs are added in planned steps, and the error rates are spent over them.
+"""Sequential looks (interim analyses): runs are added in planned steps, and the error rates are spent over
+the looks.
 
-Why a union bound and not a group-sequential (Lan-DeMets) boundary: the latter needs the joint law of the
-statistics over the looks, multivariate normal with a known variance. Here intervals are Student, skewness
-corrected, trimmed or permutation based, at levels where a joint normal law is the least trustworthy part.
-Rates that add up to the promise keep it for any statistic and any dependence, by Boole's inequality. The cost
-is small where it matters: half of 3e-5 instead of all of it moves a normal quantile from 4.17 to 4.33, 4 %.
+The rates are combined by a union bound and not by a group-sequential (Lan-DeMets) boundary. Such a boundary
+needs the joint law of the statistics over the looks, a multivariate normal with a known variance. Here the
+intervals are Student, skewness corrected, trimmed or based on permutations, at levels where a joint normal
+law is the least trustworthy part. Rates that add up to the promise keep it for any statistic and any
+dependence, by Boole's inequality. The cost is small where it matters: half of 3e-5 instead of all of it moves
+a normal quantile from 4.17 to 4.33, which is 4 %.
 
-Why geometric: each look gets half of what the next one gets, so that the last look, which must carry the hard
-cases, keeps more than half of the rate; a real defect is clear at any rate.
+The rates are geometric: each look gets half of what the next one gets. So the last look, which must decide
+the hard cases, keeps more than half of the rate. A real defect is clear at any rate.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ class Rates(NamedTuple):
 
 
 def spend(rate: float, looks: int, *, floor: float = 0.0) -> tuple[float, ...]:
-    """Return shares of ``rate`` for each look, geometric with ratio 2; they add up to ``rate``.
+    """Return the part of ``rate`` for each look, geometric with ratio 2; the parts add up to ``rate``.
 
-    A look whose share would be below ``floor`` gets the floor while the rate lasts, and the first looks get
-    nothing once it does not: they can then end in ``holds`` but not in ``violated``.
+    A look whose part would be below ``floor`` gets the floor while the rate lasts. When it does not last, the
+    first looks get nothing, so they can end in ``holds`` but not in ``violated``. Raises ``ValueError`` if
+    ``looks`` is below 1.
     """
     if looks < 1:
         raise ValueError(f"at least one look is needed, got {looks}")
@@ -44,5 +47,5 @@ def spend(rate: float, looks: int, *, floor: float = 0.0) -> tuple[float, ...]:
 
 
 def rates_of_look(false_fail: float, false_pass: float, looks: int, look: int) -> Rates:
-    """Return what look number ``look`` (from 0) of ``looks`` may spend."""
+    """Return the error rates allotted to look number ``look``, counted from 0, of ``looks``."""
     return Rates(spend(false_fail, looks, floor=FLOOR)[look], spend(false_pass, looks)[look])

@@ -1,4 +1,4 @@
-"""Equivalence of a mean over independent runs; of a log-ratio; of a paired difference."""
+"""Equivalence of a mean over independent runs, of a log-ratio, or of a paired difference."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ilr_check.stats.robust import Summary, summarise
 class MeanEquivalence(Design):
     """The mean of one number per run equals ``theory``, up to ``margin``.
 
-    Data: one number per run, [n_runs]. A run is the unit: average over time inside each run first. For ratios
-    decide on ``log_ratios(measured, predicted)`` with theory 0, for paired runs on ``paired_differences(a,
-    b)``.
+    Data: one number per run, [n_runs]. A run is the unit, so average over time inside each run first. For
+    ratios decide on ``log_ratios(measured, predicted)`` with theory 0, and for paired runs on
+    ``paired_differences(a, b)``.
     """
 
     def check_data(self, data: Any) -> tuple[Array, int]:
@@ -40,11 +40,11 @@ class MeanEquivalence(Design):
 
 
 def log_ratios(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> Array:
-    """Return log(measured/predicted) per run; both must be positive."""
+    """Return log(measured/predicted) per run. Raises ``ValueError`` unless both are positive."""
     top, bottom = np.asarray(measured, float), np.asarray(predicted, float)
     if not (np.all(top > 0) and np.all(bottom > 0)):
         raise ValueError(
-            "a log-ratio needs positive numbers; drop the runs where measured or predicted is not"
+            "a log-ratio needs positive numbers; drop the runs where one of them is not positive"
         )
     return np.asarray(np.log(top) - np.log(bottom))
 
@@ -53,5 +53,5 @@ def paired_differences(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
     """Return the difference per pair of runs that share their seed (data, initialisation or noise)."""
     a, b = np.asarray(first, float), np.asarray(second, float)
     if a.shape != b.shape:
-        raise ValueError(f"paired runs come in equal numbers, got shapes {a.shape} and {b.shape}")
+        raise ValueError(f"paired runs must have equal numbers, got shapes {a.shape} and {b.shape}")
     return np.asarray(a - b)

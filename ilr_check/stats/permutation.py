@@ -1,8 +1,8 @@
 """Exact tests of "these two samples come from one distribution", by permuting runs.
 
-Written here because ``scipy.stats.permutation_test`` calls a Python statistic per permutation: on a
-precomputed distance matrix one matrix product does a thousand of them, and rates of 1e-5 need a hundred
-thousand.
+The package has its own test because ``scipy.stats.permutation_test`` calls a Python statistic per
+permutation. On a precomputed distance matrix one matrix product does a thousand permutations, and rates of
+1e-5 need a hundred thousand.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from ilr_check.stats.verdicts import confirmation_only
 
 BATCH = 2048
 ENOUGH = 20
-"""Exceedances after which the p-value is large enough to stop (Besag and Clifford 1991)."""
+"""The number of exceedances after which the p-value is large enough to stop (Besag and Clifford 1991)."""
 
 
 def permutation_p_value(distances: Array, first: int, *, seed: int, smallest: float = 1e-3) -> float:
     """Return the p-value of equal distributions of the first ``first`` runs and the others.
 
-    ``distances`` is the symmetric matrix [n, n] of distances between all runs; the statistic is the energy
-    distance of the two samples. Exact at any sample size: P(p <= alpha) <= alpha. Enough permutations are
-    drawn that p can reach half of ``smallest``; it stops early once p is clearly larger.
-
-    Raises:
-        SearchError: inside a Hypothesis search.
+    ``distances`` is the symmetric matrix [n, n] of distances between all runs. The statistic is the energy
+    distance of the two samples. The test is exact at any sample size: P(p <= alpha) <= alpha. It draws enough
+    permutations that p can reach half of ``smallest``, and it stops early once p is clearly larger. Raises
+    ``SearchError`` inside a Hypothesis search, and ``ValueError`` for a sample of fewer than 2 runs.
     """
     confirmation_only("a permutation p-value")
     n = distances.shape[0]

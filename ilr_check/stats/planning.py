@@ -1,7 +1,7 @@
 """The plan of a judgement: what is promised, whether the runs can keep it, and how many runs it takes.
 
-All of this is asked before any data: ``weakness`` checks the promise, ``smallest_detectable`` says what the
-plan can see, and ``runs_needed`` says what it would take to see something smaller.
+All of this is asked before there are any data. ``weakness`` checks the promise, ``smallest_detectable`` says
+what the plan can detect, and ``runs_needed`` says how many runs a smaller deviation needs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ilr_check.stats.verdicts import Rival
 
 
 def fewest_runs(enough: Callable[[int], bool], start: int, *, what: str) -> int:
-    """Return the smallest count from ``start`` on that is enough, by doubling and bisection."""
+    """Return the smallest sufficient count, at least ``start``, by doubling and bisection."""
     high = start
     while not enough(high):
         high *= 2
@@ -35,15 +35,15 @@ def fewest_runs(enough: Callable[[int], bool], start: int, *, what: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a design promises before any data; ``Design`` adds how the data are judged.
+    """What a design promises before there are any data. ``Design`` adds how the data are judged.
 
-    ``margin`` is the range of the estimand within which the claim counts as true; it contains ``theory``.
-    ``margin_reason`` is its derivation in words. ``false_fail`` bounds P(violated) while the truth is within
-    the margin, ``false_pass`` bounds P(holds) while it is outside, and ``inconclusive`` is what is tolerated
-    of P(inconclusive) while the theory is exact. ``looks`` are cumulative run counts (per group where there
-    are groups). ``sd`` is the planned run-to-run standard deviation and ``must_detect`` a deviation from
-    theory that has to be found violated with probability 0.95; with these two the plan is checked before the
-    data.
+    ``margin`` is the range of the estimand in which the claim counts as true; it contains ``theory``.
+    ``margin_reason`` is its derivation in words. ``false_fail`` is the alpha of the decision: a bound of
+    P(violated) while the truth is within the margin. ``false_pass`` bounds P(holds) while the truth is
+    outside. ``inconclusive`` is the tolerated P(inconclusive) while theory is exact. ``looks`` are cumulative
+    run counts (per group, if there are groups). ``sd`` is the planned run-to-run standard deviation, and
+    ``must_detect`` is a deviation from theory that must be found violated with probability 0.95. With these
+    two the plan is checked before the data. Raises ``ValueError`` for inconsistent fields.
     """
 
     estimand: str
@@ -59,7 +59,7 @@ class Plan:
     must_detect: float | None = None
 
     min_runs: ClassVar[int] = 32
-    """Fewest runs (per group) for the intervals of this design."""
+    """The fewest runs (per group) for which the intervals of this design are valid."""
 
     def __post_init__(self) -> None:
         low, high = self.margin
@@ -73,7 +73,7 @@ class Plan:
                 f"{self.false_pass}"
             )
         if not self.margin_reason.strip():
-            raise ValueError("a margin is derived, not chosen: say in margin_reason where it comes from")
+            raise ValueError("a margin is derived and not chosen; give its derivation in margin_reason")
 
     def standard_error(self, sd: float, runs: int) -> float:
         """Return the standard error of the estimate from ``runs`` runs (per group)."""
@@ -96,11 +96,11 @@ class Plan:
         return float(np.max(np.abs(np.asarray(rival.expected) - self.theory)))
 
     def rates(self, look: int) -> Rates:
-        """Return what look number ``look`` (from 0) may spend."""
+        """Return the error rates allotted to interim analysis number ``look``, counted from 0."""
         return rates_of_look(self.false_fail, self.false_pass, len(self.looks), look)
 
     def smallest_detectable(self, *, sd: float | None = None) -> float:
-        """Return the smallest deviation found ``violated`` with probability 0.95 by the last look."""
+        """Return the smallest deviation that is ``violated`` with probability 0.95 by the last look."""
         runs = self.looks[-1]
         error = self.standard_error(self._planned(sd), runs)
         return self._detectable(error, self.degrees_of_freedom(runs), self.rates(len(self.looks) - 1))
@@ -108,13 +108,12 @@ class Plan:
     def runs_needed(self, *, discrepancy: float, sd: float | None = None) -> int:
         """Return the fewest runs of a last look that detects ``discrepancy`` and is not too weak otherwise.
 
-        Raises:
-            ValueError: if ``discrepancy`` lies within the margin, where nothing is to be detected.
+        Raises ``ValueError`` if ``discrepancy`` lies within the margin, where there is nothing to detect.
         """
         if discrepancy <= max(self.room()):
             raise ValueError(
                 f"a deviation of {discrepancy:g} lies within the margin, which reaches {max(self.room()):g} "
-                "from theory: no number of runs finds it violated"
+                "from theory, so no number of runs finds it violated"
             )
         spread = self._planned(sd)
 
@@ -125,17 +124,17 @@ class Plan:
         return fewest_runs(enough, self.min_runs, what=f"{discrepancy:g} at sd {spread:g}")
 
     def weakness(self, *, sd: float | None = None) -> str | None:
-        """Say in one sentence why this design cannot keep its promise; return ``None`` if it can.
+        """Return one sentence that says why this design cannot keep its promise, or ``None`` if it can.
 
-        Without ``sd``, given or planned, only the number of runs and the rate are checked. Chances add up
-        over both ends of the margin and over the points judged at once, so they err on the side of more runs.
+        Without ``sd``, given or planned, only the number of runs and the rate are checked. Probabilities add
+        up over both ends of the margin and over the points judged at once, so they err towards more runs.
         """
         sd = self.sd if sd is None else sd
         if self.looks[0] < self.min_runs:
-            return f"too weak: {self.looks[0]} runs, and this design needs {self.min_runs}"
+            return f"too weak: {self.looks[0]} runs are planned, and this design needs {self.min_runs}"
         if self.false_fail < FLOOR * (1 - 1e-9):
             return (
-                f"too weak: a false-fail share of {self.false_fail:.2g} is below {FLOOR:g}, where no "
+                f"too weak: a false-fail rate of {self.false_fail:.2g} is below {FLOOR:g}, where no "
                 "interval is known to be right"
             )
         if sd is None:
@@ -169,7 +168,7 @@ class Plan:
         return None
 
     def fixed_runs(self) -> int | None:
-        """Return the runs of a single-look design with the same promise; ``None`` without ``sd``."""
+        """Return the runs of a design with one look and the same promise, or ``None`` without ``sd``."""
         if self.sd is None or self.weakness() is not None:
             return None
         wanted = self.smallest_detectable()
@@ -194,7 +193,7 @@ class Plan:
         spread = self.sd if sd is None else sd
         if spread is None:
             raise ValueError(
-                "give sd=, the run-to-run standard deviation: this design was planned without one"
+                "give sd=, the run-to-run standard deviation, because this design was planned without one"
             )
         return spread
 

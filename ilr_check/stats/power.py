@@ -1,10 +1,10 @@
-"""What a design can see, before any data: closed forms that the calibration checks.
+"""What a design can detect, before there are any data: closed forms that the calibration checks.
 
-The estimate is normal with standard error se, its estimated error se*S with S = chi/sqrt(df), independent of
-it. For a critical value c, P(estimate - c*S*se > bound) depends on X - cS, which is very nearly normal with
-mean delta - c*m and variance 1 + c^2 (1 - m^2), m = E S; the non-central t distribution says the same
-(checked against it) but is unstable at these tails. Hall's interval makes c itself random, a function of the
-sample skewness, which for normal runs is independent of the two others: so that is averaged over.
+The estimate is normal with standard error se. Its estimated error is se*S with S = chi/sqrt(df), independent
+of it. For a critical value c, P(estimate - c*S*se > bound) depends on X - cS, which is very nearly normal
+with mean delta - c*m and variance 1 + c^2 (1 - m^2), where m = E S. The non-central t distribution agrees
+(this is checked), but it is unstable in these tails. Hall's interval makes c itself random, a function of the
+sample skewness, which for normal runs is independent of the two others. So the result is averaged over c.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ilr_check.stats.intervals import DOUBTS, FURTHEST, Array, hall_point, stude
 POWER = 0.95
 """The probability with which ``detectable`` is detected."""
 ALLOWANCE = 0.015
-"""Planned on top of ``POWER``: the approximations above miss it by up to 0.003, and one normal sample in 200
-is taken for one that is not, which costs up to 0.01 with eight groups (measured)."""
+"""Planned on top of ``POWER``. The approximations above miss it by up to 0.003. One normal sample in 200 is
+classified as not normal, which costs up to 0.01 with eight groups (measured)."""
 
 
 def mean_chi(degrees_of_freedom: float) -> float:
@@ -30,7 +30,7 @@ def mean_chi(degrees_of_freedom: float) -> float:
 
 
 def critical_values(tail: float, degrees_of_freedom: float) -> tuple[Array, Array]:
-    """Return critical values and their weights, over the skewness of normal samples (Gauss and Hermite)."""
+    """Return critical values and their weights, over the skewness of normal samples (Gauss-Hermite)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(21)
     c = float(student_quantile(tail, degrees_of_freedom))
     skewness = (nodes + DOUBTS) * math.sqrt(6) / (degrees_of_freedom + 1)
@@ -50,7 +50,7 @@ def chance_of_reaching(room: float, tail: float, degrees_of_freedom: float) -> f
 
 
 def needed_shift(tail: float, degrees_of_freedom: float, power: float = POWER + ALLOWANCE) -> float:
-    """Return the distance from a bound, in standard errors, that clears it with probability ``power``."""
+    """Return the distance from a bound, in standard errors, that exceeds it with probability ``power``."""
     from scipy.optimize import brentq
 
     if tail <= 0:
@@ -64,7 +64,8 @@ def needed_shift(tail: float, degrees_of_freedom: float, power: float = POWER + 
 def welch_degrees_of_freedom(weights: Array, runs: int) -> float:
     """Return the degrees of freedom to plan contrasts [..., n_groups] with: Welch's for equal variances.
 
-    A tenth is taken off because they are themselves estimated, which costs power (measured at 16 to 64 runs).
+    They are reduced by a tenth, because they are estimated themselves, which costs power (measured at 16 to
+    64 runs).
     """
     square = np.asarray(weights) ** 2
     return 0.9 * float(np.min(square.sum(axis=-1) ** 2 / (square**2).sum(axis=-1))) * (runs - 1)

@@ -1,4 +1,4 @@
-"""What is read off data: two intervals and where they lie, for one estimand or many points at once."""
+"""The reading of data: two intervals and where they lie, for one estimand or for many points at once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ilr_check.stats.verdicts import Band
 class Reading(NamedTuple):
     """Both intervals, with any leading replicate axes, and where they lie.
 
-    ``expected``, ``room`` (distance from theory to the end of the margin) and ``margin`` stand in for those
-    of the design where they depend on the data: on the control, or on the point of a curve.
+    ``expected``, ``room`` (the distance from theory to the end of the margin) and ``margin`` replace those of
+    the design if they depend on the data, that is on the control or on the point of a curve.
     """
 
     estimate: Array
@@ -62,9 +62,10 @@ def read_points(
     *,
     what: str,
 ) -> Reading:
-    """Return the reading of many points [..., points] judged at once, reported at the worst placed one.
+    """Return the reading of many points [..., points] judged at once, reported at the worst placed point.
 
-    Inside: at every point. Outside: at some point. Without replicate axes the whole band comes along.
+    ``inside`` means at every point, and ``outside`` at some point. Without replicate axes the whole band is
+    included.
     """
     (low, high), (fail_low, fail_high), (bottom, top) = interval, fail, bounds
     inside = np.asarray(((low > bottom) & (high < top)).all(axis=-1))
@@ -108,15 +109,18 @@ def outside_band(expected: Array, band: Band | None) -> bool:
 
 
 def finite(name: str, data: Any, *, ndim: int) -> Array:
-    """Return ``data`` as a float array; refuse another number of axes, NaN and infinities."""
+    """Return ``data`` as a float array.
+
+    Raises ``ValueError`` for another number of axes, fewer than 4 runs, NaN or infinities.
+    """
     array = np.asarray(data, float)
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes with runs first, got shape {array.shape}")
     if array.shape[0] < 4:
-        raise ValueError(f"{name}: {array.shape[0]} runs; nothing is estimated from fewer than 4")
+        raise ValueError(f"{name}: {array.shape[0]} runs; an estimate needs at least 4")
     bad = int(np.sum(~np.isfinite(array.reshape(array.shape[0], -1)).all(axis=1)))
     if bad:
         raise ValueError(
-            f"{name}: {bad} of {array.shape[0]} runs are not finite; drop diverged runs first, and say so"
+            f"{name}: {bad} of {array.shape[0]} runs are not finite; drop diverged runs first, and report it"
         )
     return array

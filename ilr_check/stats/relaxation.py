@@ -1,4 +1,4 @@
-"""Rate of an exponential relaxation, from an ensemble of runs."""
+"""The rate of an exponential relaxation, from an ensemble of runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ilr_check.stats.reading import Reading, finite, read_one
 from ilr_check.stats.robust import Summary, summarise
 
 FURTHEST = 3.0
-"""A fitted rate more than e^3 = 20 times off the theory's means that the curve does not determine one."""
+"""If a fitted rate differs from theory by more than e^3 = 20 times, the curve does not determine a rate."""
 STEPS, REFINING_STEPS = 20, 3
 
 
@@ -22,10 +22,11 @@ STEPS, REFINING_STEPS = 20, 3
 class RelaxationRate(Design):
     """log(rate/``rate``) is 0 up to ``margin``, for runs that relax as level + amplitude exp(-rate t).
 
-    Data: [n_runs, n_times], one curve per run at ``times``. The exponential is fitted to the mean curve (a
-    single run may be too noisy for one), with a free level unless ``level`` is given, and the interval is by
-    jackknife over runs: each run's pseudo-value n fit - (n - 1) fit without it is treated as its own number.
-    Noise within a run may be correlated in any way. Rivals expect a log-ratio: log 2 for twice the rate.
+    Data: [n_runs, n_times], one curve per run at ``times``. The exponential is fitted to the mean curve,
+    because a single run may be too noisy. The level is free unless ``level`` is given. The interval comes
+    from a jackknife over runs: the pseudo-value of each run, n fit - (n - 1) fit without it, is treated as
+    its own number. Noise within a run may be correlated in any way. Rivals expect a log-ratio, such as log 2
+    for twice the rate.
     """
 
     rate: float
@@ -36,7 +37,7 @@ class RelaxationRate(Design):
         super().__post_init__()
         if self.theory != 0 or self.rate <= 0:
             raise ValueError(
-                "the estimand is log(rate/theory's rate): theory is 0, and rate, positive, is its rate"
+                "the estimand is log(rate/predicted rate), so theory must be 0 and rate must be positive"
             )
         if len(self.times) < 4 or any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
             raise ValueError(f"times needs at least 4 growing times, got {self.times}")
@@ -49,7 +50,7 @@ class RelaxationRate(Design):
         return curves, curves.shape[0]
 
     def summary(self, data: Array) -> tuple[Summary, Bools]:
-        """Summarise the pseudo-values of curves [..., n_runs, n_times]; and say where the fit was lost."""
+        """Summarise the pseudo-values of curves [..., n_runs, n_times], and return where the fit failed."""
         n = data.shape[-2]
         mean = data.mean(axis=-2)
         whole = self.fit(mean, np.zeros(mean.shape[:-1]), STEPS)
@@ -74,7 +75,7 @@ class RelaxationRate(Design):
             fail_high=np.where(lost, np.inf, reading.fail_high),
             inside=np.asarray(reading.inside & ~lost),
             outside=np.asarray(reading.outside & ~lost),
-            notes=("the curves do not determine a rate within a factor of 20 of theory's",)
+            notes=("the curves do not determine a rate within a factor of 20 of the predicted one",)
             if lost_all
             else (),
         )
@@ -82,8 +83,8 @@ class RelaxationRate(Design):
     def fit(self, curves: Array, start: Array, steps: int) -> Array:
         """Return log(rate/theory) by least squares for curves [..., n_times].
 
-        Variable projection (Kaufman 1975): level and amplitude are linear and solved for at each step, so
-        that Gauss and Newton act on the log-rate alone.
+        It uses variable projection (Kaufman 1975): level and amplitude are linear and solved for at each
+        step, so the Gauss-Newton iteration acts on the log-rate alone.
         """
         times = np.asarray(self.times)
         y = curves - (curves.mean(axis=-1, keepdims=True) if self.level is None else self.level)

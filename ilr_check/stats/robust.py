@@ -1,13 +1,14 @@
-"""What to do when runs are not normal: notice it, say so, and use an interval that stays honest.
+"""Detects runs that are not normal, reports it, and uses an interval that stays valid.
 
-Three cases, decided by the data of each judgement, and measured as one rule by the calibration:
+The data of each judgement decide between three cases, and the calibration measures them as one rule:
 
-* ``NORMAL``: skewness and kurtosis are those of a normal sample. Union of Student's and Hall's intervals.
-* ``OUTLIERS``: at most one run in twenty lies more than 5 robust standard deviations out, and the others look
-  normal. The verdict then speaks about the others: 10 % trimmed mean, united with the sign-test interval of
-  the median where there is a single sample.
-* ``HEAVY``: skewed or heavy-tailed throughout. The interval must convince for the mean (with twice the
-  allowance for misjudged skewness), the trimmed mean and the median at once: the union of all of these.
+- ``NORMAL``: skewness and kurtosis are those of a normal sample. The interval is the union of Student's and
+  Hall's.
+- ``OUTLIERS``: at most one run in twenty lies more than 5 robust standard deviations away, and the others
+  look normal. The verdict is then about the others: the 10 % trimmed mean, united with the sign-test interval
+  of the median if there is a single sample.
+- ``HEAVY``: skewed or heavy-tailed throughout. The interval must hold for the mean (with twice the allowance
+  for misjudged skewness), the trimmed mean and the median at once: the union of all of these.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ NORMAL, OUTLIERS, HEAVY = 0, 1, 2
 
 NOTES = {
     NORMAL: "",
-    OUTLIERS: "a few runs lie far outside the others: decided on the 10 % trimmed mean",
-    HEAVY: "the runs are not normal (skewed or heavy-tailed): the interval had to hold for the mean, the "
-    "trimmed mean and the median alike",
+    OUTLIERS: "a few runs lie far from the others, so the 10 % trimmed mean is judged",
+    HEAVY: "the runs are not normal (skewed or heavy-tailed), so the interval covers the mean, the "
+    "trimmed mean and the median",
 }
 
 SUSPICION = 3.0
-"""Normal score of skewness or excess kurtosis from which a sample is not treated as normal; a normal sample
-reaches it about once in 200."""
+"""From this normal score of skewness or excess kurtosis on, a sample is not treated as normal. A normal
+sample reaches it about once in 200."""
 ACQUITTAL = 2.0
-"""Normal score below which the runs that are left without their outliers count as normal."""
+"""Below this normal score, the runs without their outliers count as normal."""
 FAR_OUT = 5.0
 FEW = 1.0 / 20.0
 
@@ -51,8 +52,8 @@ FEW = 1.0 / 20.0
 def normal_scores(second: Array, third: Array, fourth: Array, n: npt.ArrayLike) -> tuple[Array, Array]:
     """Return the normal scores of skewness and kurtosis from central moments.
 
-    D'Agostino 1970 and Anscombe and Glynn 1983, the formulas behind ``scipy.stats.skewtest`` and
-    ``kurtosistest`` (checked against them), here for samples of differing size along leading axes.
+    The formulas are those of D'Agostino 1970 and of Anscombe and Glynn 1983, which ``scipy.stats.skewtest``
+    and ``kurtosistest`` use (checked against them). Here samples may differ in size along leading axes.
     """
     n = np.asarray(n, float)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -79,7 +80,7 @@ def normal_scores(second: Array, third: Array, fourth: Array, n: npt.ArrayLike) 
 
 
 def _scores(x: Array, keep: Bools | None = None) -> tuple[Array, Array]:
-    """Return the normal scores of samples [..., n], of the kept runs only where ``keep`` is given."""
+    """Return the normal scores of samples [..., n], or of the kept runs only if ``keep`` is given."""
     weight = np.ones(x.shape[-1]) if keep is None else keep.astype(float)
     n = weight.sum(axis=-1)
     centred = x - ((x * weight).sum(axis=-1) / n)[..., None]
@@ -113,7 +114,8 @@ def caution(x: Array) -> npt.NDArray[np.int_]:
 def sign_interval(x: Array, tail: npt.ArrayLike) -> tuple[Array, Array]:
     """Return the exact interval of the median, from order statistics of samples [..., n].
 
-    P(Binomial(n, 1/2) < k) <= tail for the k-th smallest and k-th largest run; infinite where there is no k.
+    k is the largest with P(Binomial(n, 1/2) < k) <= tail; the ends are the k-th smallest and the k-th largest
+    run. They are infinite if there is no k.
     """
     from scipy.special import bdtr
 
@@ -128,7 +130,8 @@ def sign_interval(x: Array, tail: npt.ArrayLike) -> tuple[Array, Array]:
 
 
 class Summary(NamedTuple):
-    """Contrasts [..., n_contrasts] of independent groups, with what a judgement at any rate needs."""
+    """Contrasts [..., n_contrasts] of independent groups, with everything that a judgement at any rate
+    needs."""
 
     plain: Contrast
     caution: npt.NDArray[np.int_]
@@ -136,7 +139,7 @@ class Summary(NamedTuple):
     runs: Array | None
 
     def interval(self, tail: npt.ArrayLike) -> tuple[Array, Array]:
-        """Return the interval with ``tail`` on either side, by the case each replicate belongs to."""
+        """Return the interval with ``tail`` on either side, for the case that each replicate belongs to."""
         tails = np.broadcast_to(np.asarray(tail, float), self.plain.estimate.shape)
         low, high = union(student(self.plain, tail), hall(self.plain, tail))
         marked = self.caution > NORMAL

@@ -1,7 +1,7 @@
-"""How far two samples of vectors are apart at several looks, and what each pair of runs has to do with it.
+"""The distance between two samples of vectors at several looks, and the contribution of each pair of runs.
 
-The distance is the unbiased energy distance of ``DistributionEquivalence``: 0 on average for equal
-distributions, so that sums and ratios of distances need no floor taken out, and may be negative.
+The distance is the unbiased energy distance of ``DistributionEquivalence``. It is 0 on average for equal
+distributions, so sums and ratios of distances need no correction, and it may be negative.
 """
 
 from __future__ import annotations
@@ -18,25 +18,28 @@ from ilr_check.stats.intervals import Array
 class Separation(NamedTuple):
     """Distances between two samples at K looks, [K], and those without pair i of runs, [n, K].
 
-    Run i of both samples goes at once: the samples are independent, so a pair is a unit as good as a run, and
-    one jackknife carries the spread of both and the dependence between looks at the same runs.
+    Run i of both samples is left out at once. The samples are independent, so a pair is as good a unit as a
+    run, and one jackknife covers the spread of both samples and the dependence between looks at the same
+    runs.
     """
 
     whole: Array
     without: Array
 
     def pseudo_values(self, read: Callable[[Array], Array]) -> Array:
-        """n f - (n - 1) f without pair i, for ``read`` of distances [..., K]; one row a pair, [n, ...].
+        """Return n f - (n - 1) f without pair i, for ``read`` of distances [..., K]; one row per pair, [n,
+        ...].
 
-        Their mean is the jackknife's estimate and their spread its error: to first order they are independent
-        numbers, one a pair, whatever ``read`` is.
+        Their mean is the jackknife's estimate, and their spread is its error. To first order they are
+        independent numbers, one per pair, for any ``read``.
         """
         n = len(self.without)
         return np.asarray(n * read(self.whole) - (n - 1) * read(self.without))
 
 
 def separation(looks: Iterable[tuple[Array, Array]], *, metric: Metric = "euclidean") -> Separation:
-    """Distances at each of ``looks``: two samples [n, d] of the same runs each time, n at least 3."""
+    """Return distances at each of ``looks``: two samples [n, d] of the same runs each time, with n at least
+    3."""
     columns = [_of_one_look(first, second, metric) for first, second in looks]
     whole, without = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
     return Separation(whole, without)
@@ -45,7 +48,7 @@ def separation(looks: Iterable[tuple[Array, Array]], *, metric: Metric = "euclid
 def _of_one_look(first: Array, second: Array, metric: Metric) -> tuple[Array, Array]:
     n = len(first)
     if len(second) != n or n < 3:
-        raise ValueError(f"pairs need two samples of one size of at least 3, got {n} and {len(second)}")
+        raise ValueError(f"pairs need two samples of equal size, at least 3, got {n} and {len(second)}")
     distances = pairwise_distances(np.concatenate([first, second]), metric=metric)
     own = [distances[:n, :n], distances[n:, n:]]
     cross = distances[:n, n:]
@@ -58,7 +61,7 @@ def _of_one_look(first: Array, second: Array, metric: Metric) -> tuple[Array, Ar
 
 
 def cross_distances(first: Array, second: Array, *, metric: Metric = "euclidean") -> Separation:
-    """Mean distance of a vector of one sample [n, d] from one of the other, as one look of a separation."""
+    """Return the mean distance of a vector of one sample [n, d] from one of the other, as one look."""
     n = len(first)
     cross = pairwise_distances(np.concatenate([first, second]), metric=metric)[:n, n:]
     lost = cross.sum(axis=0) + cross.sum(axis=1) - np.diagonal(cross)

@@ -1,4 +1,4 @@
-"""Slope of a log-log relation whose levels have unequal variances."""
+"""The slope of a log-log relation whose levels have unequal variances."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ilr_check.stats.robust import Summary, summarise
 class SlopeEquivalence(Design):
     """The slope of log y against log x equals ``theory``, up to ``margin``.
 
-    ``levels`` are the x (positive, at least 4). Data: one group of runs per level, independent of each other;
-    y positive, or already log y with ``response="log"``. The estimate is least squares on the level means of
-    log y, with the planned ``weights`` (all equal if not given): a fixed linear contrast, whose variance is
-    that of each level's own runs and whose degrees of freedom are Welch's. Nothing is assumed of the
-    variances.
+    ``levels`` are the x (positive, at least 4). Data: one group of runs per level, independent of each other.
+    y is positive, or already log y with ``response="log"``. The estimate is the least-squares slope of the
+    level means of log y, with the planned ``weights`` (all equal by default). It is a fixed linear contrast,
+    so its variance comes from each level's own runs, and its degrees of freedom are Welch's. Nothing is
+    assumed about the variances.
     """
 
     levels: tuple[float, ...]
@@ -42,14 +42,14 @@ class SlopeEquivalence(Design):
             raise ValueError(f"weights needs one positive number per level, got {self.weights}")
 
     def coefficients(self) -> Array:
-        """Return c with slope = sum_k c_k mean_k, of weighted least squares on log x."""
+        """Return c with slope = sum_k c_k mean_k, from weighted least squares on log x."""
         x = np.log(self.levels)
         v = np.asarray(self.weights or (1.0,) * len(self.levels))
         deviation = x - (v @ x) / v.sum()
         return np.asarray(v * deviation / (v @ deviation**2))
 
     def check_data(self, data: Any) -> tuple[list[Array], int]:
-        """Return the groups as log y and the size of the smallest."""
+        """Return the groups as log y and the size of the smallest group."""
         if len(data) != len(self.levels):
             raise ValueError(f"the design has {len(self.levels)} levels, the data {len(data)} groups")
         groups = [finite(f"level {x:g}", y, ndim=1) for x, y in zip(self.levels, data, strict=True)]

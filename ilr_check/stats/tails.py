@@ -1,4 +1,4 @@
-"""Tail index of heavy-tailed magnitudes, from several independent runs."""
+"""The tail index of heavy-tailed magnitudes, from several independent runs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class TailIndex(Design):
     """log(alpha/``alpha``) is 0 up to ``margin``, where P(magnitude > s) falls as s^-alpha.
 
     Data: [n_runs, n_magnitudes], positive. Each run gives Hill's estimate of 1/alpha (1975, Ann. Statist. 3,
-    1163): the mean of log(s_i/s_k+1) over its ``top`` share of magnitudes. It has no bias where that part is
-    a power law; where it is only nearly one, the margin must hold the bias. Magnitudes within a run may
-    depend on each other; the interval is over runs. Rivals expect a log-ratio: log(2/1.5) for alpha 2 beside
-    1.5.
+    1163), the mean of log(s_i/s_k+1) over its ``top`` fraction of magnitudes. The estimate has no bias if
+    that part is a power law; if it is only nearly one, the margin must contain the bias. Magnitudes within a
+    run may depend on each other, because the interval is over runs. Rivals expect a log-ratio, such as
+    log(2/1.5) for alpha 2 against 1.5.
     """
 
     alpha: float
@@ -33,10 +33,12 @@ class TailIndex(Design):
         super().__post_init__()
         if self.theory != 0 or self.alpha <= 0:
             raise ValueError(
-                "the estimand is log(alpha/theory's alpha): theory is 0, alpha, positive, its index"
+                "the estimand is log(alpha/predicted alpha), so theory must be 0 and alpha must be positive"
             )
         if not 0 < self.top <= 0.5:
-            raise ValueError(f"top is the share of magnitudes in the tail, in (0, 0.5]; got {self.top}")
+            raise ValueError(
+                f"top is the fraction of magnitudes in the tail and must lie in (0, 0.5]; got {self.top}"
+            )
 
     def check_data(self, data: Any) -> tuple[Array, int]:
         """Return the magnitudes and the number of runs."""
@@ -45,7 +47,7 @@ class TailIndex(Design):
             raise ValueError("magnitudes must be positive")
         if math.floor(self.top * magnitudes.shape[1]) < 10:
             raise ValueError(
-                f"the top {self.top:g} of {magnitudes.shape[1]} magnitudes are fewer than 10: give more"
+                f"the top {self.top:g} of {magnitudes.shape[1]} magnitudes are fewer than 10; give more"
             )
         return magnitudes, magnitudes.shape[0]
 

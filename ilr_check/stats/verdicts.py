@@ -1,6 +1,6 @@
-"""The decision: what a judgement says, and the one place where it is said.
+"""The decision: what a judgement says, and the one place where the verdict is chosen.
 
-``holds``: the interval of level 1 - 2 false_pass lies inside the margin and every rival is excluded.
+``holds``: the interval of level 1 - 2 false_pass lies inside the margin, and every rival is excluded.
 ``violated``: the interval of level 1 - false_fail lies outside the margin. Otherwise ``inconclusive``.
 """
 
@@ -16,15 +16,14 @@ VerdictWord = Literal["holds", "violated", "inconclusive"]
 
 
 class SearchError(RuntimeError):
-    """A p-value, interval or verdict was asked for inside a Hypothesis search."""
+    """A p-value, an interval or a verdict was requested inside a Hypothesis search."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rival:
-    """A near-miss theory that the same data must exclude.
+    """A wrong theory, close to the right one, that the same data must exclude.
 
-    ``expected`` is what it predicts of the estimand: one number, or one per point where the estimand is a
-    curve.
+    ``expected`` is its prediction of the estimand: one number, or one per point if the estimand is a curve.
     """
 
     name: str
@@ -38,7 +37,7 @@ class Rival:
 
 @dataclass(frozen=True, kw_only=True)
 class RivalResult:
-    """Whether the data exclude a rival; ``expected`` is ``None`` where the rival is a curve."""
+    """Whether the data exclude a rival. ``expected`` is ``None`` if the rival is a curve."""
 
     name: str
     expected: float | None
@@ -47,7 +46,7 @@ class RivalResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A simultaneous band over the points of a curve, everything a figure of it needs."""
+    """A simultaneous band over the points of a curve, with everything that its figure needs."""
 
     estimate: tuple[float, ...]
     low: tuple[float, ...]
@@ -60,14 +59,15 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One verdict and all that it rests on.
+    """One verdict and everything that it is based on.
 
-    ``low`` and ``high`` bound the interval that decides ``holds``, the one to report; ``fail_low`` and
-    ``fail_high`` the wider one that decides ``violated``. For a curve these are taken at the point that lies
-    worst in its margin, and ``band`` has the rest. ``detectable`` is the smallest deviation from theory that
-    would be found violated with probability 0.95, at the observed standard deviation. ``false_fail`` and
-    ``false_pass`` are the promise of the whole design, over all its looks. A margin without a bound on one
-    side has ``None`` there. Where the data determine no estimate it is NaN, its interval infinite.
+    ``low`` and ``high`` bound the interval that decides ``holds``; this is the interval to report.
+    ``fail_low`` and ``fail_high`` bound the wider interval that decides ``violated``. For a curve they are
+    taken at the point that lies worst in its margin, and ``band`` has the rest. ``detectable`` is the
+    smallest deviation from theory that would be found violated with probability 0.95, at the observed
+    standard deviation. ``false_fail`` and ``false_pass`` are the promise of the whole design, over all its
+    looks. A margin without a bound on one side has ``None`` there. If the data determine no estimate, it is
+    NaN and its interval is infinite.
     """
 
     verdict: VerdictWord
@@ -91,7 +91,7 @@ class Decision:
     band: Band | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the decision as plain data for JSON, with ``None`` for what is not finite."""
+        """Return the decision as plain data for JSON, with ``None`` for numbers that are not finite."""
         plain: dict[str, Any] = _json_numbers(asdict(self))
         return plain
 
@@ -105,18 +105,15 @@ def _json_numbers(value: Any) -> Any:
 
 
 def confirmation_only(what: str) -> None:
-    """Refuse to compute ``what`` inside a Hypothesis search.
+    """Refuse to compute ``what`` inside a Hypothesis search, by raising ``SearchError``.
 
-    A search looks for inputs that fail, so whatever error rate is computed inside it belongs to a selected
-    input and means nothing. Every decision and every p-value of this package passes through here.
-
-    Raises:
-        SearchError: if the caller runs inside a test decorated with ``@given``.
+    A search looks for inputs that fail, so an error rate computed inside it belongs to a selected input and
+    means nothing. Every decision and every p-value of this package calls this function.
     """
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is not None and hypothesis.currently_in_test_context():
         raise SearchError(
-            f"{what} was asked for inside a Hypothesis search, which selects the inputs that fail, so its "
+            f"{what} was requested inside a Hypothesis search, which selects the inputs that fail, so its "
             "error rate would mean nothing. Draw a fixed number of specs first, parametrise over them, and "
             "decide each one once; inside @given assert exact claims only."
         )
@@ -125,7 +122,7 @@ def confirmation_only(what: str) -> None:
 def word(
     *, inside: bool, outside: bool, rivals: tuple[RivalResult, ...], weakness: str | None
 ) -> VerdictWord:
-    """Return the verdict; a design too weak for its promise is never more than inconclusive."""
+    """Return the verdict. A design that is too weak for its promise can only be inconclusive."""
     if weakness is not None:
         return "inconclusive"
     if outside:

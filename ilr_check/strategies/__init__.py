@@ -1,6 +1,6 @@
-"""Hypothesis strategies that return specs: printable, hashable, JSON; never live modules.
+"""Hypothesis strategies that return specs: printable, hashable and JSON, and never live modules.
 
-They shrink to the smallest net, the plainest optimizer and the constant schedule. All bounds are keyword-only
+They shrink to the smallest net, the simplest optimizer and the constant schedule. All bounds are keyword-only
 and inclusive.
 """
 

@@ -1,4 +1,4 @@
-"""Values of a strategy drawn up front, outside any search."""
+"""Draws values of a strategy before any search."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ T = TypeVar("T")
 
 
 def drawn(strategy: st.SearchStrategy[T], n: int, seed_value: int) -> list[T]:
-    """Return ``n`` values of a strategy, decided by ``seed_value`` and the version of Hypothesis alone.
+    """Return ``n`` values of a strategy. They depend on ``seed_value`` and the version of Hypothesis alone.
 
-    For statistical claims: what a search returns is selected, so their subjects are drawn up front. Call it
-    outside ``@given``. Raises ``ValueError`` where the strategy has fewer than ``n`` different values.
+    It is meant for statistical claims. A search selects what it returns, so the subjects of statistical
+    claims are drawn before it. Call it outside ``@given``. Raises ``ValueError`` if the strategy has fewer
+    than ``n`` different values.
     """
     values: list[T] = []
 
@@ -33,5 +34,5 @@ def drawn(strategy: st.SearchStrategy[T], n: int, seed_value: int) -> list[T]:
 
     collect()
     if len(values) < n:
-        raise ValueError(f"n={n}: {strategy} gave only {len(values)} different values; ask for fewer")
+        raise ValueError(f"n={n}: {strategy} gave only {len(values)} different values; use a smaller n")
     return values[:n]

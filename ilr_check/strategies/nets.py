@@ -1,4 +1,4 @@
-"""Nets of every architecture that a spec can say."""
+"""A strategy for nets of every architecture that a spec can describe."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ ACTIVATIONS: tuple[Activation, ...] = (
 )  # fmt: skip
 NETS = ("mlp", "cnn", "resnet", "attention")
 IMAGE_WIDTH, IMAGE_DEPTH, IMAGE_SIZE = 16, 7, 6
-"""Convolutions are kept narrow, shallow and small: 20 layers of 64 channels take seconds an example."""
+"""Nets with convolutions are kept narrow, shallow and small: with 20 layers of 64 channels an example takes
+seconds."""
 USUAL_DEPTH, DEEP_WIDTH, RARELY = 20, 8, 19
-"""One flat net in 20 is deeper than usual, and then narrow: a hundred layers take a second an example."""
+"""One flat net in 20 is deeper than usual, and then it is narrow: with a hundred layers an example takes a
+second."""
 MAX_TOKENS, MAX_HEADS = 5, 4
 MAX_GROUPS = 4
 _RESIDUALS: tuple[Residual, ...] = ("post", "pre")
@@ -57,13 +59,13 @@ def net_specs(
     affines: Sequence[bool] = (False, True),
     shared: Sequence[bool] = (False, True),
 ) -> NetSpec:
-    """Draw the spec of an MLP, a CNN, a residual net, flat or on images, or a net with attention.
+    """Draw the spec of an MLP, a CNN, a residual net (flat or on images) or a net with attention.
 
-    Depth counts trainable layers; few nets are deeper than 20 and these are narrow, for the sake of time.
-    With one class the cross-entropy is constant, hence two at least by default. ``eps``, ``biases``,
-    ``affines`` and ``shared`` are the values to choose from, the first being the simplest. Degenerate corners
-    (sets of one or two numbers, width 1) are drawn on purpose; count them with ``hypothesis.event`` and
-    ``ilr_check.nets.degenerate``.
+    Depth counts trainable layers. Few nets are deeper than 20, and these are narrow, to save time. With one
+    class the cross-entropy is constant, so the default has at least two. ``eps``, ``biases``, ``affines`` and
+    ``shared`` are the values to choose from; the first is the simplest. Degenerate cases (sets of one or two
+    numbers, width 1) are drawn on purpose; count them with ``hypothesis.event`` and
+    ``ilr_check.nets.degenerate``. Raises ``ValueError`` for bounds that no net can satisfy.
     """
     bounds("depth", min_depth, max_depth, 256)
     bounds("width", min_width, max_width, MAX_WIDTH)
@@ -76,12 +78,13 @@ def net_specs(
     if not kinds:
         raise ValueError(
             f"no net of {tuple(nets)} fits depth {min_depth} to {max_depth}, width from {min_width} and "
-            f"norms {tuple(norms)}: residual nets have odd depth from 3 on, nets on images have up to "
-            f"{IMAGE_DEPTH} layers and {IMAGE_WIDTH} channels, and only they can have instance norm"
+            f"norms {tuple(norms)}: residual nets have an odd depth of at least 3, nets on images have up to "
+            f"{IMAGE_DEPTH} layers and {IMAGE_WIDTH} channels, and only nets on images can have instance norm"
         )
     kind = draw(st.sampled_from(kinds))
     flat = [n for n in norms if n != "instance"]
-    # The same decisions in the same order whatever the kind, so that failures shrink from one to another.
+    # The same decisions are made in the same order for every kind, so that failures shrink from one kind to
+    # another.
     may_be_deep = max_depth > USUAL_DEPTH
     rare = may_be_deep and draw(st.integers(0, RARELY)) == RARELY
     on_images = (may_be_deep or kind == "resnet") and draw(st.booleans())
@@ -132,7 +135,7 @@ def net_specs(
         else (draw(st.integers(1, max_inputs)),)
     )
     if kind == "resnet":
-        # A number, a yes or no, and a width, as for an MLP.
+        # The order is a number, a yes or no, and a width, as for an MLP.
         count, before = draw(blocks), draw(st.booleans())
         return ResNetSpec(
             shape=shape,
@@ -143,8 +146,8 @@ def net_specs(
             **options,
         )
     depth = draw(integers(min_depth, max_depth, with_largest=deep))
-    # One width for all layers is the simpler choice, also to Hypothesis, which prefers few decisions: without
-    # it a deep MLP would shrink to a residual net.
+    # One width for all layers is the simpler choice. Hypothesis prefers few decisions too, so without this
+    # choice a deep MLP would shrink to a residual net.
     if draw(st.booleans()) and not options["shared"]:
         sizes = tuple(draw(st.lists(widths, min_size=depth, max_size=depth)))
     else:
@@ -167,7 +170,7 @@ def _norm_specs(
     max_width: int,
 ) -> NormSpec:
     kind = draw(st.sampled_from(kinds))
-    # Only as many groups as divide some allowed width.
+    # The number of groups must divide some allowed width.
     fitting = [g for g in range(1, MAX_GROUPS + 1) if max_width // g * g >= min_width]
     groups = draw(st.sampled_from(fitting)) if kind in ("group", "rms") else 1
     return NormSpec(
@@ -176,7 +179,8 @@ def _norm_specs(
 
 
 def _usual(activations: Sequence[Activation]) -> list[Activation]:
-    """Repeat the homogeneous ones: only with these is the gain of a hidden norm scale-invariant."""
+    """Repeat the homogeneous activations, because only with them the gain of a hidden norm is
+    scale-invariant."""
     return [*activations, *2 * [a for a in activations if a in HOMOGENEOUS]]
 
 

@@ -1,4 +1,4 @@
-"""Numbers within bounds, and what is said where the bounds make no sense."""
+"""Draws numbers within bounds, and reports bounds that make no sense."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from hypothesis import strategies as st
 
 
 def integers(low: int, high: int, *, with_largest: bool) -> st.SearchStrategy[int]:
-    """Draw within the range, which Hypothesis does near its lower end; the largest often, on request."""
+    """Draw within the range, where Hypothesis prefers its lower end. ``with_largest`` draws the largest
+    often."""
     if not with_largest:
         return st.integers(low, high)
-    # Not `integers | just`: just needs no decision, so failures would shrink to it.
+    # `integers | just` would not do: `just` needs no decision, so failures would shrink to it.
     return st.tuples(st.booleans(), st.integers(low, high)).map(lambda pair: high if pair[0] else pair[1])
 
 
 def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
-    """Draw numbers over all decades of the range, three digits long; shrinks towards 1.
+    """Draw numbers over all decades of the range, with three digits. They shrink towards 1.
 
-    The decade is a draw of its own: one number for the whole exponent would lie near 0 nine times out of ten.
+    The decade is drawn separately, because one number for the whole exponent would be near 0 nine times out
+    of ten.
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high)) - 1
     parts = st.tuples(st.integers(first, max(first, last)), st.integers(0, 99))
@@ -27,7 +29,7 @@ def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 def thousandths(low: float, high: float) -> st.SearchStrategy[float]:
-    """Draw whole thousandths; spread evenly, where ``st.floats`` prefers the ends."""
+    """Draw whole thousandths, spread evenly. ``st.floats`` would prefer the ends."""
     return st.integers(math.ceil(1000 * low), math.floor(1000 * high)).map(lambda n: n / 1000)
 
 

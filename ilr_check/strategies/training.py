@@ -1,4 +1,4 @@
-"""Hyper-parameters, schedules and optimizers."""
+"""Strategies for hyper-parameters, schedules and optimizers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ilr_check.optim.symmetry import CONFIGURATIONS
 from ilr_check.strategies.ranges import bounds, known, log_uniform, thousandths
 
 MAX_INTRINSIC_LR = 1.9
-"""Above 1 the weights change sign at every step; from 2 on they grow without bound."""
+"""Above 1 the weights change sign at every step. From 2 on they grow without bound."""
 
 _SECOND_BETAS = (0.999, 0.99, 0.9, 0.8, 0.7, 0.5)
-"""Down to 0.7 RAdam's first phase grows from 5 steps to 9; at 0.5 it lasts for ever."""
+"""Down to 0.7, RAdam's first phase grows from 5 steps to 9. At 0.5 it never ends."""
 
 _VARIED: dict[str, st.SearchStrategy[Any]] = {
     "eps": log_uniform(1e-12, 1.0),
@@ -28,11 +28,11 @@ _VARIED: dict[str, st.SearchStrategy[Any]] = {
     "initial_accumulator_value": st.just(0.0) | log_uniform(1e-6, 1.0),
     "lambd": log_uniform(1e-6, 0.1),
 }
-"""Arguments whose value is drawn wherever a row of the table has them."""
+"""Arguments whose value is drawn if a row of the table has them."""
 
 
 def batch_sizes(*, min_value: int = 2, max_value: int = 128) -> st.SearchStrategy[int]:
-    """Draw a batch size; 2 is a degenerate corner of batch norm (its gradient is rounding)."""
+    """Draw a batch size. 2 is a degenerate case of batch norm, because its gradient is rounding."""
     bounds("batch size", min_value, max_value, 2**20)
     return st.integers(min_value, max_value)
 
@@ -51,11 +51,11 @@ def hyper_params(
     max_steps: int = 20,
     max_init_scale: float = 1e3,
 ) -> HyperParams:
-    """Draw the settings of one run: lr over its decades, lambda_e = lr * weight_decay from 0 to above 1.
+    """Draw the settings of one run: lr over its decades, and lambda_e = lr * weight_decay from 0 to above 1.
 
-    lambda_e is exactly 0 (no decay) and exactly 1 (the old weights vanish) in a good share of the draws.
-    Without ``momentum`` the optimizer is plain SGD. ``init_scale`` is log-uniform within 1 /
-    ``max_init_scale`` and ``max_init_scale``.
+    lambda_e is exactly 0 (no decay) or exactly 1 (the old weights vanish) in many of the draws. Without
+    ``momentum`` the optimizer is plain SGD. ``init_scale`` is log-uniform between 1 / ``max_init_scale`` and
+    ``max_init_scale``. Raises ``ValueError`` for bounds that make no sense.
     """
     if not 0 < min_lr <= max_lr < math.inf:
         raise ValueError(f"min_lr={min_lr!r}, max_lr={max_lr!r}: need 0 < min_lr <= max_lr, both finite")
@@ -86,11 +86,11 @@ def hyper_params(
 
 
 def schedules(*, max_period: int = 20, min_factor: float = 0.0) -> st.SearchStrategy[ScheduleSpec]:
-    """Draw a schedule: constant, drops (or rises), warm-up, cosine, random positive factors, and pauses at lr
+    """Draw a schedule: constant, drops (or rises), warm-up, cosine, random positive factors, or pauses at lr
     0.
 
-    With ``min_factor`` > 0 no factor is 0: no pauses, and no cosine, which comes as near to 0 as the run is
-    long.
+    With ``min_factor`` > 0 no factor is 0. There are then no pauses and no cosine, which comes close to 0 in
+    a long run.
     """
     if not 0 <= min_factor <= 1 or max_period < 1:
         raise ValueError(f"max_period={max_period!r}, min_factor={min_factor!r}: need >= 1 and within [0, 1]")
@@ -114,8 +114,8 @@ def optimizers(
 ) -> OptimizerSpec:
     """Draw an optimizer of the installed torch, or Lion, with its arguments and one of its implementations.
 
-    ``configurations`` are rows of ``ilr_check.optim.symmetry.CONFIGURATIONS``; by default all that have a
-    symmetry. lr and weight decay are not part of it: they come from ``hyper_params``.
+    ``configurations`` are rows of ``ilr_check.optim.symmetry.CONFIGURATIONS``; the default is all that have a
+    symmetry. lr and weight decay are not included, because they come from ``hyper_params``.
     """
     symmetric = [name for name, row in CONFIGURATIONS.items() if not row.symmetry.exception]
     names = symmetric if configurations is None else list(configurations)

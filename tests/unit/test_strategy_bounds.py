@@ -81,7 +81,10 @@ def test_drawn_says_when_there_are_too_few_values() -> None:
     ("strategy", "words"),
     [
         (lambda: net_specs(min_depth=5, max_depth=2).example(), "depth from 5 to 2"),
-        (lambda: net_specs(norms=("instance",), nets=("mlp",)).example(), "only they can have instance"),
+        (
+            lambda: net_specs(norms=("instance",), nets=("mlp",)).example(),
+            "nets on images can have instance",
+        ),
         (lambda: net_specs(activations=("relux",)).example(), "relux"),
         (lambda: batch_sizes(min_value=0), "batch size from 0"),
         (lambda: hyper_params(max_intrinsic_lr=2.5).example(), "max_intrinsic_lr=2.5"),

@@ -13,7 +13,7 @@ from ilr_check.stats.calibration.table import SUMMARY, write
 
 
 def main() -> int:
-    """Measure, write, and return 1 if any covered cell breaks its promise."""
+    """Measure, write, and return 1 if any covered cell breaks its promise, else 0."""
     parser = argparse.ArgumentParser(prog="python -m ilr_check.stats.calibration", description=__doc__)
     parser.add_argument(
         "--replicates", type=int, default=200_000, metavar="N", help="per cell (default 200000)"

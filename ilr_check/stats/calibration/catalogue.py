@@ -1,4 +1,5 @@
-"""What is measured: each decision in the situations it promises to handle, and in some that it does not."""
+"""The measured studies: each decision rule in the situations that it promises to handle, and in some
+others."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ COMMON: dict[str, Any] = {
     "false_fail": 1e-3,
 }
 MARGIN = 1.0
-"""In standard deviations of a run: wider than the intervals, so that P(holds) at its end is not 0 already."""
+"""In standard deviations of a run. It is wider than the intervals, so that P(holds) at its end is not 0
+anyway."""
 
 
 def _margin(width: float = MARGIN) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def _margin(width: float = MARGIN) -> dict[str, Any]:
 
 
 def mean(situation: str, law: have.Draw, *, runs: int = 32, both: bool = True, **rest: Any) -> Study:
-    """Return a study of the mean; at both ends of the margin where the law is not symmetric."""
+    """Return a study of the mean, at both ends of the margin if the law is not symmetric."""
     edges = (MARGIN, -MARGIN) if both else (MARGIN,)
     return Study(
         decision="mean",
@@ -49,12 +51,12 @@ def mean(situation: str, law: have.Draw, *, runs: int = 32, both: bool = True, *
 
 
 def deep(study: Study) -> Study:
-    """Return a study of the false-fail rate at the levels that shares of a budget have."""
+    """Return a study of the false-fail rate at the levels that the alphas of a budget have."""
     return replace(study, beyond=(), power=False, levels=(1e-4, 3e-5), replicates=1_000_000)
 
 
 def looks(situation: str, law: have.Draw, *, counts: tuple[int, ...] = (32, 64, 128)) -> Study:
-    """Return a study of a whole sequential examination: does it ever err, over all its looks?"""
+    """Return a study of a whole sequential examination: how often it is wrong, over all its looks."""
 
     def judge(design: Design, data: Any, rates: Rates) -> tuple[Any, Any]:
         holds = np.zeros(data.shape[0], bool)
@@ -79,7 +81,8 @@ def looks(situation: str, law: have.Draw, *, counts: tuple[int, ...] = (32, 64, 
 
 
 def curve(situation: str, *, points: int, correlation: float | None, runs: int = 32, **rest: Any) -> Study:
-    """Return a study of a curve whose deviation is ``at`` at every point, or at one if beyond or below."""
+    """Return a study of a curve. Its deviation is ``at`` at every point, or at one point if ``at`` is beyond
+    or below."""
     nuisance = rest.pop("nuisance", "none")
     law = rest.pop("law", None)
 
@@ -159,7 +162,8 @@ THETA, EFFECT = 0.25, 6.0
 
 
 def contrast(situation: str, laws: list[tuple[have.Draw, float]], *, runs: int = 32, **rest: Any) -> Study:
-    """Return a study of equality beside a control; the deviation is a - b, the control's effect fixed."""
+    """Return a study of equality with a control. The deviation is a - b, and the control's effect is
+    fixed."""
     draw_groups = have.groups(laws, runs)
     effect = rest.pop("effect", EFFECT)
 
@@ -177,7 +181,7 @@ def contrast(situation: str, laws: list[tuple[have.Draw, float]], *, runs: int =
 
 
 def distribution(situation: str, *, effect: float, runs: int = 32, dimensions: int = 3, **rest: Any) -> Study:
-    """Return a study of two populations beside a control; the deviation is the shift between a and b."""
+    """Return a study of two populations with a control. The deviation is the shift between a and b."""
 
     def draw(generator: np.random.Generator, replicates: int, at: float) -> Any:
         data = [generator.standard_normal((replicates, runs, dimensions)) for _ in range(3)]
@@ -288,10 +292,10 @@ def tails(situation: str, *, runs: int = 32, **rest: Any) -> Study:
 EDGE = (MARGIN,)
 BOTH = (MARGIN, -MARGIN)
 ONE = (-MARGIN,)
-"""A curve that is at the end of its margin at one point only: the hardest one to hold back from ``holds``."""
+"""A curve at the end of its margin at one point only. It is the hardest curve to keep from ``holds``."""
 LIMIT = THETA * EFFECT
-SKEWED = "runs too skewed for 32 of them: a skewness of 1.8 or more, or of 1.4 at the smallest rates"
-STRAYS = "the rule decides on the runs without the strays, and says so"
+SKEWED = "32 runs are too few for this skewness: 1.8 or more, or 1.4 at the smallest rates"
+STRAYS = "the rule judges the runs without the outliers, and says so"
 
 CORE: tuple[Study, ...] = (
     mean("normal", have.normal, both=False, power=True, sd=1.0),
@@ -343,7 +347,7 @@ CORE: tuple[Study, ...] = (
     ),
     tails("Pareto 1.5", within=(0.0, 0.3, -0.3), beyond=(0.3, -0.3)),
 )
-"""What the tests measure, in minutes."""
+"""The studies that the tests measure, in minutes."""
 
 FULL: tuple[Study, ...] = (
     *CORE,
@@ -381,4 +385,4 @@ FULL: tuple[Study, ...] = (
     collapse("Student t5", [(have.student(5), 0.2)] * 8, within=EDGE, beyond=EDGE),
     collapse("equal sd", [(have.normal, 0.2)] * 8, within=EDGE, beyond=EDGE, power=True, sd=0.2),
 )
-"""What the table shows."""
+"""The studies that the table shows."""

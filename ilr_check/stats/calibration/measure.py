@@ -1,4 +1,4 @@
-"""Counting how often a rule does what it must not, with exact binomial limits over all cells at once."""
+"""Counts how often a rule makes an error, with exact binomial limits over all cells at once."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ What = Literal["false fail", "false pass", "power"]
 LEVELS = (0.05, 0.01, 0.001)
 CHUNK = 10_000
 CONFIDENCE = 0.95
-"""Probability that no cell at all is blamed by chance (Bonferroni over the cells of a table)."""
+"""The probability that no cell at all is accused by chance (Bonferroni over the cells of a table)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A decision in a situation whose truth is known.
+    """A decision rule in a situation whose truth is known.
 
     ``draw(generator, replicates, deviation)`` returns data with a leading replicate axis whose true deviation
-    from theory is ``deviation``. ``within`` are deviations at which the claim is true (up to the margin) and
-    P(violated) is bounded by the false-fail rate; ``beyond`` those at which it is false (from the margin on)
-    and P(holds) is bounded by the false-pass rate. ``power`` asks whether ``detectable`` of a planned ``sd``
-    is detected. ``outside`` says why a situation is not covered by the promise: it is measured and shown all
-    the same, and the rule has to notice it.
+    from theory is ``deviation``. ``within`` are deviations at which the claim is true (up to the margin), so
+    that the false-fail rate bounds P(violated). ``beyond`` are deviations at which it is false (from the
+    margin on), so that the false-pass rate bounds P(holds). ``power`` asks whether the ``detectable``
+    deviation of a planned ``sd`` is detected. ``outside`` says why the promise does not cover a situation.
+    Such a situation is measured and shown as well, and the rule has to notice it.
     """
 
     decision: str
@@ -48,7 +48,7 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One measured rate beside its promise; ``inflation`` above 1 is on the wrong side of it."""
+    """One measured rate and its promise. An ``inflation`` above 1 is on the wrong side of the promise."""
 
     decision: str
     situation: str
@@ -70,14 +70,14 @@ class Cell:
 
     @property
     def inflation(self) -> float:
-        """Measured over promised; for power, misses over permitted misses."""
+        """The measured rate over the promised one. For power, misses over permitted misses."""
         if self.what == "power":
             return (1 - self.measured) / (1 - self.promised)
         return self.measured / self.promised
 
     @property
     def fails(self) -> bool:
-        """Whether the simultaneous limit on the promise's side breaks it, in a situation it covers."""
+        """Whether the simultaneous limit breaks the promise, in a situation that the promise covers."""
         if self.outside:
             return False
         return self.high < self.promised if self.what == "power" else self.low > self.promised
@@ -99,7 +99,7 @@ def judge(design: Design, data: Any, rates: Rates) -> tuple[Any, Any]:
 
 
 def tally(study: Study, replicates: int, seed: int) -> Iterator[Cell]:
-    """Measure one study; each chunk of replicates has its own seed, derived from the study's name."""
+    """Measure one study. Each chunk of replicates has its own seed, derived from the study's name."""
     name = f"{study.decision}/{study.situation}"
     points = dict.fromkeys((*study.within, *study.beyond))
     for deviation in points:
@@ -180,14 +180,14 @@ def cell_count(studies: Sequence[Study]) -> int:
 
 
 def limited(cells: Sequence[Cell], *, among: int = 0) -> list[Cell]:
-    """Return the cells with exact limits that hold for all of them, or for all ``among``, at once."""
+    """Return the cells with exact limits that hold for all of them, or for all ``among`` cells, at once."""
     error = (1 - CONFIDENCE) / max(len(cells), among, 1)
     limits = [clopper_pearson(cell.count, cell.replicates, error) for cell in cells]
     return [replace(cell, low=low, high=high) for cell, (low, high) in zip(cells, limits, strict=True)]
 
 
 def measure(studies: Sequence[Study], *, replicates: int = 200_000, seed: int = 0) -> list[Cell]:
-    """Measure all ``studies``; the limits of the cells hold for all of them at once."""
+    """Measure all ``studies``. The limits of the cells hold for all of them at once."""
     cells = [cell for study in studies for cell in tally(study, study.replicates or replicates, seed)]
     return limited(cells)
 

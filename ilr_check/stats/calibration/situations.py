@@ -1,7 +1,7 @@
 """Data whose truth is known: normal, skewed, heavy-tailed or contaminated runs, and simulations.
 
-Simulations are run once into a bank of a million runs; a replicate draws its runs from the bank. The truth is
-then the bank's own mean, known exactly.
+A simulation is run once into a bank of a million runs, and a replicate draws its runs from the bank. The
+truth is then the mean of the bank, which is known exactly.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def student(degrees_of_freedom: float) -> Draw:
 
 
 def contaminated(share: float, factor: float) -> Draw:
-    """Return normal runs of which a ``share`` has ``factor`` times the standard deviation."""
+    """Return normal runs where a fraction ``share`` has ``factor`` times the standard deviation."""
 
     def draw(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
         runs = generator.standard_normal(shape)
@@ -51,10 +51,10 @@ def contaminated(share: float, factor: float) -> Draw:
 
 
 def stray(share: float, distance: float, *, centred_at: str) -> Draw:
-    """Return normal runs with a ``share`` that is ``distance`` off on one side, centred at mean or median."""
+    """Return normal runs where a fraction ``share`` is shifted by ``distance``, centred at mean or median."""
     from scipy.special import ndtri
 
-    # The strays lie beyond the median, which is that of the others at level 1/2 / (1 - share).
+    # The shifted runs lie beyond the median, which is that of the others at level 1/2 / (1 - share).
     centre = share * distance if centred_at == "mean" else float(ndtri(0.5 / (1 - share)))
 
     def draw(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -98,9 +98,9 @@ def from_bank(name: str) -> Draw:
 def _log_gamma(generator: np.random.Generator, runs: int, *, steps: int = 40, dimensions: int = 6) -> Array:
     """Return log gamma after steps of gamma' = a^4 gamma + 2 a^2 G2 + G2^2/gamma.
 
-    G2 is the squared length of isotropic Gaussian noise, tangential to the sphere: chi squared with one
-    degree of freedom less than dimensions. a^2 = 1 - 0.2: far from equilibrium to near it, skewed and not
-    normal.
+    G2 is the squared length of isotropic Gaussian noise tangent to the sphere: chi squared with one degree of
+    freedom less than dimensions. a^2 = 1 - 0.2 takes the runs from far from equilibrium to near it. They are
+    skewed and not normal.
     """
     a2 = 0.8
     gamma = np.ones(runs)
@@ -114,8 +114,8 @@ def _log_gamma(generator: np.random.Generator, runs: int, *, steps: int = 40, di
 def curve_bank(points: int) -> Array:
     """Return a bank [runs, points] of log-gamma paths, each point centred at its mean over the bank.
 
-    The same recursion, started from runs already different, with the noise that a run of it makes:
-    neighbouring points are highly correlated and their spread changes along the path.
+    It is the same recursion, started from runs that already differ, with the noise that one of its runs
+    makes. Neighbouring points are highly correlated, and their spread changes along the path.
     """
     generator = np.random.default_rng([11, points])
     runs, a2 = BANK // 4, 0.9

@@ -1,4 +1,4 @@
-"""The table of promised beside measured rates, for the docs and for the footer of reports."""
+"""The table of promised and measured rates, for the docs and for the footer of reports."""
 
 from __future__ import annotations
 
@@ -10,37 +10,40 @@ from typing import Any
 from ilr_check.stats.calibration.measure import CONFIDENCE, Cell, failing
 
 SUMMARY = Path(__file__).resolve().parent.parent / "calibration.json"
-"""The figures that travel with the package."""
+"""The figures that are part of the package."""
 COMMAND = "python -m ilr_check.stats.calibration"
 
 HEAD = """# Calibration: the judge, judged
 
-Made by `{command} --replicates {replicates} --seed {seed}`; do not edit.
+`{command} --replicates {replicates} --seed {seed}` writes this page; do not edit it.
 
-Every decision rule of `ilr_check.stats` on data with known truth. *False fail*: how often the rule says
-`violated` though the truth lies within the margin, here at its end, where that is most frequent. *False
-pass*: how often it says `holds` though the truth is at the end of the margin. *Power*: how often a
-deviation of the size that the design calls `detectable` is found `violated`. The promise is the nominal
-rate, and 0.95 for power. `at` is the true deviation from theory. *Inflation* is the measured rate over
-the promised one (for power: misses over permitted misses); above 1 is on the wrong side. *Noticed* is
-how often the rule said that runs are not normal.
+The page shows every decision rule of `ilr_check.stats` on data whose truth is known.
 
-A cell breaks its promise when its exact binomial limit does, at {confidence:.0%} over all {cells} cells
-at once (Clopper and Pearson, Bonferroni): **{failing} of {covered} covered cells do**. The worst
-inflation of a covered cell is **{worst:.2f}**, of its lower limit {worst_low:.2f}. {outside} cells are
-situations that the promise does not cover; they are shown at the end, with the reason.
+- *False fail*: how often the rule says `violated` although the truth lies within the margin. It is measured
+  at the end of the margin, where it is most frequent.
+- *False pass*: how often the rule says `holds` although the truth is at the end of the margin.
+- *Power*: how often the rule says `violated` for a deviation that the design calls `detectable`.
+- `at` is the true deviation from theory. The promise is the nominal rate, and 0.95 for power.
+- *Inflation* is the measured rate over the promised one (for power: misses over permitted misses). A number
+  above 1 is worse than promised.
+- *Noticed* is how often the rule said that the runs are not normal.
+
+A cell breaks its promise if its exact binomial limit does, at {confidence:.0%} over all {cells} cells at once
+(Clopper and Pearson, Bonferroni). **{failing} of {covered} covered cells break their promise.** The worst
+inflation of a covered cell is **{worst:.2f}**, and that of its lower limit is {worst_low:.2f}. The promise
+does not cover the situations of {outside} cells; they are at the end of the page, with the reason.
 """
 
 
 def worst_first(cells: Sequence[Cell]) -> list[Cell]:
-    """Return cells by falling inflation."""
+    """Return cells sorted by falling inflation."""
     return sorted(
         cells, key=lambda cell: (-cell.inflation, cell.decision, cell.situation, cell.what, cell.at)
     )
 
 
 def summary(cells: Sequence[Cell], *, replicates: int, seed: int) -> dict[str, Any]:
-    """Return the few figures that a report's footer shows."""
+    """Return the few figures that the footer of a report shows."""
     covered = [cell for cell in cells if not cell.outside]
     ranked = worst_first(covered)
     decisions: dict[str, dict[str, float]] = {}

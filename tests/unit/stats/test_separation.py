@@ -55,5 +55,5 @@ def test_pseudo_values_have_the_spread_of_the_estimate_over_replicates() -> None
 
 
 def test_samples_of_two_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="one size"):
+    with pytest.raises(ValueError, match="equal size"):
         separation([(np.zeros((4, 2)), np.zeros((5, 2)))])

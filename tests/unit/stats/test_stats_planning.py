@@ -88,7 +88,7 @@ def test_an_early_look_without_a_share_can_not_end_in_violated() -> None:
     runs = np.random.default_rng(0).normal(5, 0.3, 128)
     decision = design.decide(runs[:32], look=0)
     assert decision.verdict == "inconclusive"
-    assert any("no share" in note for note in decision.notes)
+    assert any("cannot end in violated" in note for note in decision.notes)
     assert design.decide(runs).verdict == "violated"
 
 

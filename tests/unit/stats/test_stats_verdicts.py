@@ -24,6 +24,7 @@ from ilr_check.stats import (
     paired_differences,
     permutation_p_value,
 )
+from ilr_check.stats.controlled import UNPOWERED
 
 COMMON: dict[str, Any] = {
     "estimand": "a number",
@@ -156,7 +157,7 @@ def test_band_of_a_curve_has_its_own_margins() -> None:
 
 WEAK = {
     "runs": (mean(looks=(16, 64)), "16 runs"),
-    "rate": (mean(false_fail=5e-6), "false-fail share of 5e-06"),
+    "rate": (mean(false_fail=5e-6), "false-fail rate of 5e-06"),
     "sd": (mean(sd=2.0), "stays inconclusive"),
     "rival": (mean(sd=0.5, rivals=(Rival(name="twin", expected=0.05),)), "rival 'twin' is 0.05"),
     "power": (mean(sd=0.5, must_detect=0.6), "detect a deviation of"),
@@ -182,7 +183,7 @@ def test_a_sound_design_has_no_weakness() -> None:
 def test_some_runs_may_be_missing_but_not_many() -> None:
     runs = np.random.default_rng(0).normal(0, 0.5, 64)
     assert mean().decide(runs[:60]).verdict == "holds"
-    assert "60 runs, 64 planned at this look" in mean().decide(runs[:60]).notes
+    assert "60 runs, 64 planned at this interim analysis" in mean().decide(runs[:60]).notes
     assert mean().decide(runs[:50]).verdict == "inconclusive"
 
 
@@ -225,7 +226,7 @@ def test_a_control_without_effect_is_named() -> None:
     design, _ = designs()["contrast"]
     decision = design.decide(tuple(law.normal(size=(3, 64))))
     assert decision.verdict == "inconclusive"
-    assert "the control is not powered: it does not differ" in decision.notes
+    assert UNPOWERED in decision.notes
 
 
 def test_log_ratios_and_paired_differences() -> None:

@@ -25,6 +25,7 @@ from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.rules import Rule
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import ContrastEquivalence, Examination, examine
+from ilr_check.stats.controlled import UNPOWERED
 
 Array = NDArray[np.float64]
 Role = Literal["reference", "scaled", "control"]
@@ -178,7 +179,7 @@ def _rivals(examination: Examination) -> tuple[RivalOutcome, ...]:
         return tuple(RivalOutcome(name=name, expected=None, excluded=False) for name in RIVALS)
     effect = -decision.expected / THETA
     expected = [(factor - THETA) * effect for factor in (2.0, 1.0 / 1.5)]
-    powered = not any("control is not powered" in note for note in decision.notes)
+    powered = UNPOWERED not in decision.notes
     return tuple(
         RivalOutcome(name=name, expected=value, excluded=powered and decision.high < value)
         for name, value in zip(RIVALS, expected, strict=True)
