@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,12 @@ from ilr_check.gate.judge import check_optimizer, subject_of
 from ilr_check.gate.measurement import measure
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.result import GateResult
+from ilr_check.optim.target import import_target
 from ilr_check.reporting import write_report
 from ilr_check.seeds import checked_seed
 from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads
+from ilr_check.train.world import World, world_of
 from ilr_check.workers import checked_jobs, workers
 
 __all__ = [
@@ -81,27 +84,39 @@ def verify(
     out: Path | str | None = None,
     resume: Path | str | None = None,
     cifar10: Path | str | None = None,
+    world: Any = None,
     executor: Executor | None = None,
     jobs: int | None = 1,
     listener: Listener = lambda event: None,
 ) -> Run:
     """Judge claims of the paper on generated nets and on real data; returns the run with its report written.
 
-    ``cifar10`` is a folder with CIFAR-10, for the claims that can use it; without it the environment variable
-    ILR_CHECK_CIFAR10 names one, and a run that is resumed needs it again. The profile ``paper`` has to have
-    one; it first reads all its files and tells the listener what the units in full size will cost, and
-    refuses them where a CPU would take more than a day.
-    ``executor`` is anything with ``submit(fn, *args)``, to which work units are handed as plain values.
-    ``jobs`` processes share the units, which spawns your main module again: guard it; ``None`` decides from
+    ``cifar10`` is a folder with CIFAR-10, for the claims that can use it. Without it, the environment
+    variable ILR_CHECK_CIFAR10 names one. A run that is resumed needs it again. The profile ``paper`` must
+    have one: it reads all its files, tells the listener what the units in full size will cost, and refuses
+    them where a CPU would take more than a day.
+
+    ``world`` is a TARGET or an object that states how the trainings depart from plain training; see
+    ``ilr_check.train.world``. The report names it.
+
+    ``executor`` is anything with ``submit(fn, *args)``; it gets work units as plain values. ``jobs``
+    processes share the units, and each imports your main module again, so guard that. ``None`` decides from
     the work. Verdicts do not depend on either: where fleets have several threads on a CPU, only exact units
     are shared.
+
     Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
     """
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
+    entered, settings = _enter(world, settings)
     if cifar10 is not None:
         cifar.check(Path(cifar10))
     going_on = None if resume is None else Path(resume)
     begun = settings if going_on is None else _begun_settings(going_on)
+    if begun.world != settings.world:
+        raise ValueError(
+            f"the run in {going_on} was begun in the world {begun.world!r} and this call names "
+            f"{settings.world!r}; name the same world with --world"
+        )
     count = checked_jobs(jobs, len(select(begun.claims)), begun.device)
     with threads(), cifar.naming(cifar10), workers(count) as shared:
         if begun.profile == "paper":
@@ -115,9 +130,19 @@ def verify(
             listener=listener,
             executor=executor,
             shared_executor=shared,
+            world=entered,
         )
     write_report(folder)
     return Run(folder)
+
+
+def _enter(world: Any, settings: Settings) -> tuple[World | None, Settings]:
+    """Return the world that a TARGET or an object states, and the settings that name it."""
+    if world is None:
+        return None, settings
+    entered = world_of(import_target(world, what="world") if isinstance(world, str) else world)
+    name = world if isinstance(world, str) else entered.name
+    return entered, dataclasses.replace(settings, world=name)
 
 
 def predict(

@@ -71,6 +71,7 @@ _folder = NamedPath()
 @click.option("--out", type=_folder, envvar=_env("out"), help="Run folder [reports/runs/<time>-<profile>].")
 @click.option("--resume", type=_folder, help="Go on with this run folder, with its settings.")
 @click.option("--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10 [no CIFAR-10].")
+@click.option("--world", help="How trainings depart from plain ones: package.module:Name or FILE.py:Name.")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Processes that share the work [from its size].")
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
 @click.option("--dry-run", is_flag=True, help="Predict what full-size units cost, and stop there.")
@@ -83,6 +84,7 @@ def verify(
     out: Path | None,
     resume: Path | None,
     cifar10: Path | None,
+    world: str | None,
     jobs: int | None,
     allow_inconclusive: bool,
     dry_run: bool,
@@ -112,6 +114,7 @@ def verify(
             out=out,
             resume=resume,
             cifar10=cifar10,
+            world=world,
             jobs=jobs,
             listener=_listener(reporter, interrupts),
         )

@@ -33,6 +33,7 @@ from ilr_check.stats import ErrorBudget
 from ilr_check.stats.budget import total_for
 from ilr_check.train.determinism import reproducible
 from ilr_check.train.threads import thread_count, threads
+from ilr_check.train.world import World
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class Settings:
     claims: str = "core"
     seed: int = 0
     device: str = "cpu"
+    world: str = ""
+    """How the trainings depart from plain training: a TARGET, or the name of an object; empty for plain."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,12 @@ class Work:
     seed: int
     settings: Settings
     alphas: dict[str, float]
+    world: World | None = None
 
 
-def plan(settings: Settings) -> tuple[tuple[Claim, ...], tuple[Work, ...], ErrorBudget]:
+def plan(
+    settings: Settings, world: World | None = None
+) -> tuple[tuple[Claim, ...], tuple[Work, ...], ErrorBudget]:
     """All work of a run in its order, and the error budget over all its decisions."""
     claims = select(settings.claims)
     units = [unit for claim in claims for unit in claim.plan(settings.profile, settings.seed)]
@@ -128,6 +134,7 @@ def plan(settings: Settings) -> tuple[tuple[Claim, ...], tuple[Work, ...], Error
                 seed=seed,
                 settings=settings,
                 alphas={name: alphas[name] for name in unit.decisions},
+                world=world,
             )
         )
     return claims, tuple(work), budget
@@ -147,6 +154,7 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
         device=work.settings.device,
         alphas=work.alphas,
         progress=progress,
+        world=work.world,
     )
     try:
         with reproducible(context.device), threads():
@@ -205,7 +213,8 @@ def replay_line(work: Work, finding: Finding) -> str:
             spec["false_fail"] = finding.false_fail
         if work.settings.device != "cpu":
             spec["device"] = work.settings.device
-    return f"ilr-check replay {shlex.quote(msgspec.json.encode(spec).decode())}"
+    line = f"ilr-check replay {shlex.quote(msgspec.json.encode(spec).decode())}"
+    return f"{line} --world {shlex.quote(work.settings.world)}" if work.settings.world else line
 
 
 def settings_of(resume: Path) -> Settings:
@@ -235,6 +244,7 @@ def run(
     listener: Listener = lambda event: None,
     executor: Executor | None = None,
     shared_executor: Executor | None = None,
+    world: World | None = None,
 ) -> RunFolder:
     """Run, or go on with, a verification; returns its folder.
 
@@ -244,7 +254,7 @@ def run(
     """
     if resume is not None:
         settings, path = settings_of(resume), resume
-    claims, works, budget = plan(settings)
+    claims, works, budget = plan(settings, world)
     manifest = _manifest(settings, claims, works, budget)
     if resume is None:
         path = default_folder(manifest) if out is None else _made(out)

@@ -10,8 +10,9 @@ import msgspec
 
 from ilr_check.data import DataSpec
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
-from ilr_check.evidence.records import Form, VerdictWord
+from ilr_check.evidence.records import Agreement, Form, Premise, VerdictWord
 from ilr_check.nets.specs import NetSpec
+from ilr_check.train.world import World
 
 Profile = Literal["quick", "standard", "paper", "nightly"]
 Progress = Callable[[float], None]
@@ -60,6 +61,8 @@ class Context:
     default_alpha: float = 1e-5
     """For a decision that was not planned: a replay, or a test that judges one unit by hand."""
     progress: Progress = lambda fraction: None
+    world: World | None = None
+    """How the trainings depart from plain training; ``None`` where they do not."""
 
     def alpha(self, decision: str) -> float:
         """The false-fail rate that a decision may spend."""
@@ -89,6 +92,8 @@ class Finding:
     counts: bool = True
     events: dict[str, int] = field(default_factory=dict)
     figure: str = ""
+    agreement: Agreement = ""
+    premises: tuple[Premise, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Uni
 from ilr_check.claims.settings.full_size import workload_of
 from ilr_check.evidence import ClaimText, Margin, Measured, RivalOutcome
 from ilr_check.seeds import derive
-from ilr_check.train.loop import Setting
+from ilr_check.train.loop import Setting, sgd_in
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from ilr_check.train.loop import OptimizerFactory
+    from ilr_check.train.world import World
 
 Example = TypeVar("Example", bound=msgspec.Struct)
 
@@ -159,6 +160,8 @@ class ExactLaw(Generic[Example]):
         return tuple(units)
 
     def _judge(self, subject: dict[str, Any], context: Context) -> Judged:
+        if context.world is not None:
+            return self._judge_in(context.world, subject, context)
         if "generated" in subject:
             return self._judge_generated(subject["generated"], context)
         example = on_device(msgspec.convert(subject["example"], type=self.example_type), context.device)
@@ -167,6 +170,28 @@ class ExactLaw(Generic[Example]):
         tally = Tally(1, outcome, example, dict(outcome.rivals), events, [outcome.ratio], outcome.steps)
         title = subject.get("title", "one example")
         return Judged((self.judged(tally, subject, title, demand_rivals="title" in subject),))
+
+    def _judge_in(self, world: World, subject: dict[str, Any], context: Context) -> Judged:
+        plain = replace(context, world=None)
+        if self.takes_optimizer:
+            law = self.of(sgd_in(world), {"world": world.name})
+            return law._judge(subject, plain)
+        return Judged(
+            (
+                Finding(
+                    form="exact",
+                    group=subject.get("title", "generated nets"),
+                    subject=subject,
+                    verdict="skipped",
+                    quantity=self.quantity,
+                    measured=Measured(value=None),
+                    expected=0.0,
+                    margin=Margin(low=0.0, high=1.0),
+                    message=f"the claim takes no optimizer steps, so world {world.name!r} cannot enter it",
+                    counts=False,
+                ),
+            )
+        )
 
     def _judge_generated(self, plan: dict[str, int], context: Context) -> Judged:
         from ilr_check.claims.search import search

@@ -12,7 +12,8 @@ import msgspec
 SCHEMA_VERSION = 1
 
 Kind = Literal["exact", "statistical", "distributional"]
-Form = Literal["exact", "identity", "transfer", "raw"]
+Form = Literal["exact", "identity", "transfer", "prediction", "raw"]
+Agreement = Literal["", "agrees", "deviates within the margin", "inequality"]
 VerdictWord = Literal[
     "holds", "violated", "inconclusive", "error", "skipped", "expected_failure", "unexpected_pass"
 ]
@@ -39,6 +40,15 @@ class RivalOutcome(msgspec.Struct, frozen=True):
     name: str
     expected: float | None
     excluded: bool
+
+
+class Premise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a law presupposes, measured on the judged runs: ``measured`` must lie in ``margin``."""
+
+    name: str
+    measured: float
+    margin: Margin
+    met: bool
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -83,6 +93,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fa
     """What the generator covered: label to number of examples."""
     figure: str = ""
     """Name of the figure in ``traces/`` that shows this verdict, without its suffix."""
+    agreement: Agreement = ""
+    """Whether the interval contains the expected value; ``inequality`` where only one side is bounded."""
+    premises: tuple[Premise, ...] = ()
 
 
 def encode(record: Record) -> bytes:

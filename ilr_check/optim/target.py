@@ -59,19 +59,22 @@ def load_target(
     return target
 
 
-def import_target(text: str) -> Callable[..., Any]:
-    """Return the class or factory that a TARGET names, without calling it. Raises ``TargetError``."""
+def import_target(text: str, *, what: str = "optimizer") -> Any:
+    """Return what a TARGET names, without calling it; ``what`` it is goes into errors.
+
+    Raises ``TargetError``.
+    """
     where, colon, name = text.rpartition(":")
     if not colon or not where or not name.isidentifier():
-        raise TargetError(f"optimizer {text!r} is not a target; write it as {FORMS}")
+        raise TargetError(f"{what} {text!r} is not a target; write it as {FORMS}")
     module = _from_file(text, Path(where)) if where.endswith(".py") else _from_module(text, where)
     factory = getattr(module, name, None)
     if factory is None:
         offered = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_") or "nothing"
-        raise TargetError(f"optimizer {text!r}: {where} has no {name!r}; it has {offered}")
-    if not callable(factory):
-        raise TargetError(f"optimizer {text!r} is {type(factory).__name__}, not a class or a function")
-    return factory  # type: ignore[no-any-return]
+        raise TargetError(f"{what} {text!r}: {where} has no {name!r}; it has {offered}")
+    if what == "optimizer" and not callable(factory):
+        raise TargetError(f"{what} {text!r} is {type(factory).__name__}, not a class or a function")
+    return factory
 
 
 def parse_argument(text: str) -> tuple[str, Any]:

@@ -42,6 +42,7 @@ from ilr_check.train.steps import (
     step_program,
 )
 from ilr_check.train.trace import Trace
+from ilr_check.train.world import Visit, World, WorldError
 
 __all__ = ["BLOCK", "Fleet", "Runs"]
 
@@ -78,7 +79,10 @@ class Fleet:
         compile: bool | None = None,
         expected_run_steps: int = 0,
         memory_limit: int | None = None,
+        world: World | None = None,
     ) -> None:
+        self.world = world
+        noise = world.noise(noise) if world else noise
         self.net, self.data, self.noise = net, data, noise
         self.rule = rule if isinstance(rule, BlackBox) else as_rule(rule)
         self.dtype, self.device = dtype, device
@@ -127,6 +131,9 @@ class Fleet:
         self.lanes = self.choice.lanes
         modelled = self.rule if isinstance(self.rule, Rule) else None
         compiled = self.choice.compiled
+        if world:
+            _check_world(world, self.rule)
+            modelled = None  # The world steps between the gradient and the rule, so they are not one program.
         self._step = _program(net, dtype, device, compiled, modelled, program_of(noise))
         self._measure = _measure_program(net, dtype, device, compiled)
         self.trials: dict[int, Trial] = {}
@@ -189,7 +196,14 @@ class Fleet:
         weights = self._initial(runs, seeds, lane_of)
         tally = Tally.new(self.lanes, self.device)
         used = chunk.stop - chunk.start
-        if isinstance(self.rule, Rule):
+        visit = None
+        if self.world:
+            departing = self.world.departing(len(runs.seeds))
+            lanes = torch.from_numpy(np.isin(lane_of, departing)).to(self.device)
+            visit = Visit(self.world, lanes, self.rule.name if isinstance(self.rule, Rule) else "black box")
+        if isinstance(self.rule, Rule) and visit:
+            advance = self._in_world(self.rule, weights, tally, _in_world(settings, visit, steps), visit)
+        elif isinstance(self.rule, Rule):
             advance = self._modelled(self.rule, weights, tally, settings)
         else:
             advance = self._black_box(self.rule, weights, tally, settings, used, seeds)
@@ -208,9 +222,11 @@ class Fleet:
                 if offset == 0:
                     index, label = self.batches.draw(generators, BLOCK, lanes=self.lanes)
                 # A black box may hold compiled code of its own that this module does not know.
-                if t == 1 and self.choice.compiled and isinstance(self.rule, Rule):
+                if t == 1 and self.choice.compiled and isinstance(self.rule, Rule) and not visit:
                     stack.enter_context(settled())
                 batch = Batch(index[offset], label[offset])
+                if visit:
+                    batch = Batch(*visit.batch(batch.rows, batch.labels, t))
                 recorded = t % record_every == 0
                 before = {name: w.clone() for name, w in weights.items()} if recorded else {}
                 loss, grads = advance(t, batch, next(noise), recorded)
@@ -244,6 +260,33 @@ class Fleet:
             row = tuple(values[t % BLOCK] for values in block)
             loss, grads = step(batch, noise, row)
             return loss, grads
+
+        return advance
+
+    def _in_world(
+        self, rule: Rule, weights: Weights, tally: Tally, settings: Settings, visit: Visit
+    ) -> Advance:
+        state: dict[str, State] = {
+            name: tuple(torch.zeros_like(w) for _ in rule.slots) for name, w in weights.items()
+        }
+        numbers = rule.coefficients(settings.distinct)
+        grads = {name: torch.empty_like(w) for name, w in weights.items()}
+        gradient = self._bound(weights, grads, tally, (self.dataset.x, self.dataset.y))
+
+        def of_lanes(values: NDArray[np.float64], t: int, w: Tensor) -> Tensor:
+            row = torch.from_numpy(np.ascontiguousarray(values[t, settings.of_lane]))
+            return row.to(self.device, self.dtype).reshape(-1, *[1] * (w.dim() - 1))
+
+        def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
+            loss = gradient(batch, noise)
+            given = {name: visit.gradient(name, g, weights[name], t) for name, g in grads.items()}
+            for name, w in weights.items():
+                row = tuple(of_lanes(values, t, w) for values in numbers)
+                new, state[name] = rule.step(w, given[name], state[name], row)
+                names = ("lr", "weight_decay", "momentum")
+                hyper = tuple(of_lanes(settings.distinct[of], t, w) for of in names)
+                w.copy_(visit.update(name, w, given[name], new, hyper, t))  # type: ignore[arg-type]
+            return loss, {name: g.clone() for name, g in given.items()} if wanted else {}
 
         return advance
 
@@ -313,6 +356,23 @@ def _program(
 @lru_cache(maxsize=256)
 def _measure_program(net: NetSpec, dtype: torch.dtype, device: str, compiled: bool) -> Callable[..., Any]:
     return compiled_or_eager(measure, compiled)
+
+
+def _in_world(settings: Settings, visit: Visit, steps: int) -> Settings:
+    """Return the settings with the world's learning rates; each lane has a column of its own."""
+    distinct = {name: column[:, settings.of_lane].copy() for name, column in settings.distinct.items()}
+    if visit.has("lr"):
+        for t in range(steps):
+            distinct["lr"][t] = visit.lr(torch.from_numpy(distinct["lr"][t].copy()), t).numpy()
+    return Settings(distinct, np.arange(len(settings.of_lane)))
+
+
+def _check_world(world: World, rule: Rule | BlackBox) -> None:
+    if isinstance(rule, BlackBox):
+        raise WorldError(
+            f"world {world.name!r} cannot enter an optimizer that is judged as a black box; "
+            "judge the optimizer without --world"
+        )
 
 
 def _check_noise(net: NetSpec, noise: NoiseSpec | None) -> None:

@@ -19,6 +19,7 @@ from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import ScheduleSpec
+from ilr_check.train.world import DepartingSGD, World
 
 Dtype = Literal["float64", "float32"]
 DTYPES: dict[str, torch.dtype] = {"float64": torch.float64, "float32": torch.float32}
@@ -59,6 +60,23 @@ def torch_sgd(parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.o
     )
 
 
+def sgd_in(world: World) -> OptimizerFactory:
+    """Return SGD as it is in a world."""
+
+    def build(parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.optim.Optimizer:
+        return DepartingSGD(
+            parameters,
+            world,
+            lr=hyper.lr,
+            weight_decay=hyper.weight_decay,
+            momentum=hyper.momentum,
+            dampening=hyper.dampening,
+            nesterov=hyper.nesterov,
+        )
+
+    return build
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One step of a run: the state before it, the minibatch gradient there, and the state after it."""
@@ -96,6 +114,8 @@ def steps_of(
     module.load_state_dict(start, strict=False)
     parameters = dict(module.named_parameters())
     stepper = optimizer(list(parameters.values()), hyper)
+    if isinstance(stepper, DepartingSGD):
+        stepper.names = list(parameters)
     by_closure = demands_closure(stepper)
     batches = Batches(
         examples=len(dataset),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Claim, Context, Judged, Profile, Unit
 from ilr_check.claims.function_space.trainings.early_answers import figures, final_metric
 from ilr_check.claims.function_space.trainings.early_drops import Early, EarlyRuns, judged
-from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
 from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings
 from ilr_check.claims.populations import file_name
 from ilr_check.claims.settings import recipes
@@ -145,7 +145,7 @@ def memory_words(readings: TransferReadings[Course], n: int) -> str:
     )
 
 
-LAW = CourseLaw(
+LAW = CourseQuestion(
     text=TEXT,
     courses=courses,
     rivals=lambda course: (course.log_quasi_static(), course.log_ideal(0.5), course.log_ideal(2.0)),
@@ -155,7 +155,7 @@ LAW = CourseLaw(
     ),
     words=memory_words,
     kind=EarlyDrop,
-)
+).law()
 
 
 def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
@@ -183,7 +183,7 @@ def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain
         name = file_name(TEXT.id, "recipes")
         return Judged((recipes.reported(subject, name),), (recipes.drawn(name),))
     if "phases" in subject:
-        return LAW.judge(subject, context, rule=rule)
+        return LAW.judge(subject, context)
     early = msgspec.convert(subject, type=Early)
     runs = EarlyRuns(early, context, rule)
     names = tuple(file_name(TEXT.id, early.title, part) for part in ("distance", "metric"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
 from ilr_check.claims.settings import full_size
 from ilr_check.claims.settings.nets import FOUR_LAYERS
 from ilr_check.data import Cifar10Spec, Mnist5kSpec
@@ -101,10 +101,10 @@ def _full_size(small: Course) -> list[Course]:
     ]
 
 
-LAW = CourseLaw(
+LAW = CourseQuestion(
     text=TEXT,
     courses=courses,
     rivals=lambda course: (course.log_ideal(0.5), course.log_ideal(2.0)),
     caption="A drop of the LR by 5. The line is what the gradient noise of other runs makes of the norm.",
-)
+).law()
 CLAIM = LAW.claim()

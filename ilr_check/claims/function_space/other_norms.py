@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
+from ilr_check.claims.mean_field.trainings.levels import (
+    LevelQuestion,
+    finite_lambda,
+    norm_deviations,
+    norm_rival,
+)
 from ilr_check.data import DigitsSpec, TangentNoise
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec
@@ -127,7 +132,7 @@ def points(experiment: Equilibrium) -> tuple[float, ...]:
     return tuple(1.0 + i for i in range(len(experiment.levels) * (2 if judges_norms(experiment) else 1)))
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=deviations,
@@ -138,5 +143,5 @@ LAW = LevelLaw(
     estimand="rotation per step and effective LR over theory, less 1",
     x_label="rotation (first half), then effective LR (second half), a point a level",
     caption="Rotation over arccos(1 - lambda_e) and effective LR over sqrt(2 lambda_e)/G for one norm.",
-)
+).law()
 CLAIM = LAW.claim()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw
+from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
 from ilr_check.claims.settings.subjects import NOISE, ONE_LAYER, controls
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.build import parameter_shapes
@@ -127,7 +127,7 @@ def coordinates(net: NetSpec) -> int:
     return math.prod(shape)
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=deviations,
@@ -140,5 +140,5 @@ LAW = LevelLaw(
     caption="Norms and rotations of five optimizers at equilibrium over their closed forms.",
     populations=1,
     form="raw",
-)
+).law()
 CLAIM = LAW.claim()

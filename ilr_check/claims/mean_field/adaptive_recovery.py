@@ -11,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.lab import Lab
 from ilr_check.claims.mean_field.adaptive_equilibrium import coordinates, equilibrium
 from ilr_check.claims.mean_field.trainings.equilibrium import Level
-from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings, TransferRuns
+from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings, TransferRuns, run_steps
 from ilr_check.claims.populations import file_name, finding_of, judged_groups
 from ilr_check.claims.settings.subjects import FILTERS, NOISE, ONE_LAYER
 from ilr_check.data import DataSpec, DigitsSpec, TangentNoise
 from ilr_check.evidence import ClaimText, Figure, Series
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.modelled import MODELLED
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule
 from ilr_check.stats import CurveEquivalence, Decision, Examination, Rival, examine
 from ilr_check.theory.adaptive import adam_l2_drop, decoupled_drop
 
@@ -139,10 +137,10 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     )
 
 
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule | None = None) -> Judged:
-    """Judge one optimizer's curve; tests plant another ``rule``."""
+def judge(subject: dict[str, Any], context: Context) -> Judged:
+    """Judge one optimizer's curve."""
     drop = msgspec.convert(subject, type=AdaptiveDrop)
-    runs = TransferRuns(drop, context, rule=rule or MODELLED[drop.level.rule], hyper=drop.level.hyper)
+    runs = TransferRuns(drop, Lab(context, run_steps(drop)), rule=drop.level.rule, hyper=drop.level.hyper)
     ((group, tensors),) = judged_groups(drop.net).items()
     readings = TransferReadings(runs, tensors)
     examination = _examine(readings, context.alpha(f"{TEXT.id}/{drop.title}"))

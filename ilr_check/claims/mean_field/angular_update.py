@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw
+from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
 from ilr_check.claims.settings.subjects import BESIDE, subjects
 from ilr_check.evidence import ClaimText
 
@@ -127,7 +127,7 @@ def premise(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> str:
     return f"Over the window, level by level: {'; '.join(parts)} ({verdict})"
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=deviations,
@@ -140,5 +140,5 @@ LAW = LevelLaw(
     caption="Rotation per step over arccos(1 - lr wd / (1 + momentum)), in units that need no noise at all.",
     populations=1,
     premise=premise,
-)
+).law()
 CLAIM = LAW.claim()

@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
+from ilr_check.claims.mean_field.trainings.levels import (
+    LevelQuestion,
+    finite_lambda,
+    norm_deviations,
+    norm_rival,
+)
 from ilr_check.claims.settings.nets import NARROW
 from ilr_check.claims.settings.subjects import CLEAN, DIGITS, Subject, subjects
 from ilr_check.data import DigitsSpec, TangentNoise
@@ -102,7 +107,7 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     }
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=norm_deviations,
@@ -114,5 +119,5 @@ LAW = LevelLaw(
     x_label="lambda_e",
     caption="The effective LR at equilibrium over sqrt(2 lambda_e)/G, with G measured on other runs.",
     limit_rivals={"without the 2": -0.5},
-)
+).law()
 CLAIM = LAW.claim()

@@ -39,7 +39,7 @@ def drops(profile: Profile, seed: int) -> list[Drop]:
     return [changed(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)]
 
 
-RECOVERY = Recovery(
+LAW = Recovery(
     text=TEXT,
     drops=drops,
     ends=lambda drop: (1.0 / drop.factor, drop.factor**-0.5, drop.factor ** (-1.0 / 3.0)),
@@ -48,5 +48,5 @@ RECOVERY = Recovery(
         "The LR falls by 10 at step 0 and weight decay rises by 10. The effective LR falls with the LR at "
         "once and comes back completely, since their product has not changed."
     ),
-)
-CLAIM = RECOVERY.claim()
+).law()
+CLAIM = LAW.claim()

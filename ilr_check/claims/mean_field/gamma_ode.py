@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
 from ilr_check.claims.settings.subjects import CLEAN, subjects
 from ilr_check.evidence import ClaimText
 
@@ -49,7 +49,7 @@ def courses(profile: Profile, seed: int) -> list[Course]:
     return [through(**s._asdict()) for s in found]
 
 
-LAW = CourseLaw(
+LAW = CourseQuestion(
     text=TEXT,
     courses=courses,
     rivals=lambda course: (course.log_ideal(0.5), course.log_ideal(2.0)),
@@ -57,5 +57,5 @@ LAW = CourseLaw(
         "Warm-up, a drop by 5 and a linear decay to 0. The line is what the gradient noise of other runs "
         "makes of the norm, by its recursion."
     ),
-)
+).law()
 CLAIM = LAW.claim()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw
+from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText
 
@@ -114,7 +114,7 @@ def _pairs(experiment: Equilibrium) -> list[tuple[Level, Level]]:
     return list(zip(experiment.levels[::2], experiment.levels[1::2], strict=True))
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=deviations,
@@ -126,5 +126,5 @@ LAW = LevelLaw(
     x_label="SGD, AdamW, Lion, Adam with L2, RMSprop with L2",
     caption="Rotation per step of two trainings that differ by 2 in LR, with equal intrinsic parameter.",
     populations=1,
-)
+).law()
 CLAIM = LAW.claim()

@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw, finite_lambda, norm_deviations, norm_rival
+from ilr_check.claims.mean_field.trainings.levels import (
+    LevelQuestion,
+    finite_lambda,
+    norm_deviations,
+    norm_rival,
+)
 from ilr_check.claims.settings.nets import NARROW
 from ilr_check.claims.settings.subjects import controls, subjects
 from ilr_check.evidence import ClaimText
@@ -90,7 +95,7 @@ def corrections(experiment: Equilibrium) -> tuple[float, str]:
     return finite + 0.02, f"{words} and the gradient's correlation with the step before (0.02), together"
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=norm_deviations,
@@ -104,5 +109,5 @@ LAW = LevelLaw(
         "The effective LR at equilibrium over its closed form, with G measured on other runs. Settings, with "
         f"their momentum: {_SETTINGS}."
     ),
-)
+).law()
 CLAIM = LAW.claim()

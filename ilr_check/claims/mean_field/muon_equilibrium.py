@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw
+from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
 from ilr_check.claims.settings.subjects import NOISE
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText
@@ -186,7 +186,7 @@ def _closed_form(shape: tuple[int, ...], level: Level) -> tuple[float, float]:
     return decoupled(level.lr, level.weight_decay, float(shape[0]), correlations(kernel))
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=deviations,
@@ -198,5 +198,5 @@ LAW = LevelLaw(
     x_label="norms, then rotations, by weight decay",
     caption="Muon's norm and rotation at equilibrium over the universal formula with measured updates.",
     populations=1,
-)
+).law()
 CLAIM = LAW.claim()

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.lab import Lab
 from ilr_check.claims.mean_field.trainings.noise_references import (
     TrainingSpec,
     TransferReadings,
     TransferRuns,
+    run_steps,
 )
 from ilr_check.claims.mean_field.trainings.transfer import predicted_from
 from ilr_check.claims.populations import (
@@ -25,7 +27,6 @@ from ilr_check.claims.populations import (
 )
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import MeanEquivalence, Rival, examine
 
 Array = NDArray[np.float64]
@@ -90,10 +91,10 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     )
 
 
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
-    """Judge the exponent of every group; tests plant defects through ``rule``."""
+def judge(subject: dict[str, Any], context: Context) -> Judged:
+    """Judge the exponent of every group."""
     growth = msgspec.convert(subject, type=Growth)
-    runs = TransferRuns(growth, context, rule=rule)
+    runs = TransferRuns(growth, Lab(context, run_steps(growth)))
     findings: list[Finding] = []
     figures: list[Figure] = []
     for group, tensors in judged_groups(growth.net).items():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw, finite_lambda
+from ilr_check.claims.mean_field.trainings.levels import LevelQuestion, finite_lambda
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText
 
@@ -69,7 +69,7 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     }
 
 
-LAW = LevelLaw(
+LAW = LevelQuestion(
     text=TEXT,
     experiments=experiments,
     deviations=deviations,
@@ -81,5 +81,5 @@ LAW = LevelLaw(
     x_label="ratio of the learning rates",
     caption="The ratio of the norms over the square root of the ratio of the LRs, at one lambda_e.",
     populations=1,
-)
+).law()
 CLAIM = LAW.claim()

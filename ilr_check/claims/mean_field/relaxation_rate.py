@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.lab import Lab
 from ilr_check.claims.mean_field.trainings.noise_references import (
     TrainingSpec,
     TransferReadings,
     TransferRuns,
+    run_steps,
 )
 from ilr_check.claims.mean_field.trainings.transfer import relaxation_rates
 from ilr_check.claims.populations import (
@@ -25,7 +27,6 @@ from ilr_check.claims.populations import (
 )
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.stats import CurveEquivalence, Rival, examine
 
 Array = NDArray[np.float64]
@@ -107,10 +108,11 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
     )
 
 
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
-    """Judge the rates from above and from below at once; tests plant defects through ``rule``."""
+def judge(subject: dict[str, Any], context: Context) -> Judged:
+    """Judge the rates from above and from below at once."""
     base = msgspec.convert(subject, type=Return)
-    runs = {m: TransferRuns(base.started_at(m), context, rule=rule) for m in MULTIPLES}
+    starts = {m: base.started_at(m) for m in MULTIPLES}
+    runs = {m: TransferRuns(start, Lab(context, run_steps(start))) for m, start in starts.items()}
     findings: list[Finding] = []
     figures: list[Figure] = []
     for group, tensors in judged_groups(base.net).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
 from ilr_check.claims.settings.subjects import BESIDE, DIGITS
 from ilr_check.evidence import ClaimText
 
@@ -52,7 +52,7 @@ def courses(profile: Profile, seed: int) -> list[Course]:
     return found + [Course(phases=first, **s._asdict()) for s in others]
 
 
-LAW = CourseLaw(
+LAW = CourseQuestion(
     text=TEXT,
     courses=courses,
     rivals=lambda course: (course.log_quasi_static(), course.log_ideal(0.5), course.log_ideal(2.0)),
@@ -60,5 +60,5 @@ LAW = CourseLaw(
         "The norm answers with a delay, and stands still once the LR is small; equilibrium at every moment "
         "would have a higher effective LR towards the end."
     ),
-)
+).law()
 CLAIM = LAW.claim()

@@ -69,7 +69,7 @@ def control_by(factor: float) -> Drop:
     return msgspec.structs.replace(shorter, title=title, factor=factor, after=after)
 
 
-RECOVERY = Recovery(
+LAW = Recovery(
     text=TEXT,
     drops=drops,
     ends=lambda drop: (1.0 / drop.factor, 1.0, drop.factor ** (-1.0 / 3.0)),
@@ -79,5 +79,5 @@ RECOVERY = Recovery(
         "and then recovers, because the weights shrink until gradient noise and weight decay balance again. "
         "The dotted line is the end for noise of unchanged size."
     ),
-)
-CLAIM = RECOVERY.claim()
+).law()
+CLAIM = LAW.claim()

@@ -41,7 +41,7 @@ def drops(profile: Profile, seed: int) -> list[Drop]:
     return [changed(**first._asdict()), *(shorter(**s._asdict()) for s in others)]
 
 
-RECOVERY = Recovery(
+LAW = Recovery(
     text=TEXT,
     drops=drops,
     ends=lambda drop: (1.0 / drop.decay_factor, 1.0, drop.decay_factor ** (-1.0 / 3.0)),
@@ -50,5 +50,5 @@ RECOVERY = Recovery(
         "Weight decay falls by 10 at step 0 and the LR stays. The effective LR does not jump, because the "
         "norm has not moved yet; it falls as the weights grow to their new equilibrium."
     ),
-)
-CLAIM = RECOVERY.claim()
+).law()
+CLAIM = LAW.claim()

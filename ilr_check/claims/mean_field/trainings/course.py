@@ -5,30 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
+from ilr_check.claims.claim import Finding, Profile, Workload
+from ilr_check.claims.figures import along_prediction
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.identities import longest_sum, norm_identity
 from ilr_check.claims.mean_field.trainings.noise_references import (
     TrainingSpec,
     TransferReadings,
     TransferRuns,
-)
-from ilr_check.claims.populations import (
-    decision_name,
-    file_name,
-    finding_of,
-    judged_groups,
-    units_by_group,
+    run_steps,
 )
 from ilr_check.claims.settings.full_size import is_full_size
-from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import CurveEquivalence, Decision, Examination, Rival, examine
+from ilr_check.evidence import ClaimText, Figure
+from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.relaxation import equilibrium_gamma
 from ilr_check.theory.sgd import decay_factor, squared_norm_path
 from ilr_check.train.choice import fewer_lanes
@@ -124,7 +120,7 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 @dataclass(frozen=True, kw_only=True)
-class CourseLaw:
+class CourseQuestion:
     """A claim that the norm follows its recursion along whole schedules, given the noise of other runs."""
 
     text: ClaimText
@@ -135,107 +131,75 @@ class CourseLaw:
     words: Callable[[TransferReadings[Course], int], str] = lambda readings, n: ""
     """What the record says beside the verdict."""
     kind: type[Course] = Course
-    """The courses of this claim, where they are more than that."""
+    """The type of the courses, where they are more than that."""
 
-    def claim(self) -> Claim:
-        """The claim as the engine runs it."""
-        return Claim(text=self.text, plan=self.plan, judge=self.judge)
-
-    def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
-        """One unit a course, with one decision an invariant group."""
-        courses = self.courses(profile, seed)
-        units = units_by_group(self.text.id, courses)
-        return tuple(
-            msgspec.structs.replace(unit, workload=course.workload() if profile == "paper" else None)
-            for unit, course in zip(units, courses, strict=True)
+    def law(self) -> StatisticalLaw[Course, TransferRuns[Course]]:
+        """Return the statistical law that asks this."""
+        return StatisticalLaw(
+            text=self.text,
+            spec=self.kind,
+            experiments=self.courses,
+            run_steps=run_steps,
+            trained=self._trained,
+            design=self._design,
+            sample=lambda runs, part, n: TransferReadings(runs, part.tensors).deviations(n),
+            steps=lambda course, part: course.steps,
+            message=lambda seen: self.words(TransferReadings(seen.runs, seen.tensors), seen.n),
+            figure=self._figure,
+            findings=_with_identity,
+            workload=Course.workload,
         )
 
-    def judge(self, subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
-        """Judge one course; tests plant defects through ``rule``."""
-        course = msgspec.convert(subject, type=self.kind)
-        lanes = fewer_lanes(course.net, context.device, course.looks[0])
-        runs = TransferRuns(course, context, rule=rule, lanes=lanes)
-        findings: list[Finding] = []
-        figures: list[Figure] = []
-        for group, tensors in judged_groups(course.net).items():
-            readings = TransferReadings(runs, tensors)
-            examination = self._examine(readings, context.alpha(decision_name(self.text.id, course, group)))
-            n = examination.runs_used
-            about: dict[str, Any] = {"group": group, "subject": subject, "figure": ""}
-            if n:
-                figures.append(self._figure(readings, n, group, examination.decision))
-                about["figure"] = figures[-1].name
-                terms = longest_sum(course.net, tensors)
-                findings.append(norm_identity(readings.traces(n), terms=terms, **about))
-            findings.append(
-                finding_of(
-                    examination,
-                    form="transfer",
-                    n_steps=course.steps if n else 0,
-                    message=self.words(readings, n) if n else "",
-                    rival_values={rival.name: _farthest(rival) for rival in self._rivals(course)},
-                    **about,
-                )
-            )
-        return Judged(tuple(findings), tuple(figures))
+    def _trained(self, course: Course, lab: Lab) -> TransferRuns[Course]:
+        lanes = fewer_lanes(course.net, lab.context.device, course.looks[0])
+        return TransferRuns(course, lab, lanes=lanes)
 
-    def _rivals(self, course: Course) -> tuple[Rival, ...]:
-        """The rivals on the scale (1 - r^4 / predicted r^4) / 2."""
-        gaps = [curve - course.log_ideal() for curve in self.rivals(course)]
-        return tuple(
-            Rival(name=name, expected=tuple((0.5 * (1.0 - np.exp(-2.0 * gap))).tolist()))
-            for name, gap in zip(self.text.rivals, gaps, strict=True)
-        )
-
-    def _examine(self, readings: TransferReadings[Course], alpha: float) -> Examination:
-        course = readings.training
+    def _design(self, course: Course, part: Part, alpha: float) -> CurveEquivalence:
         # The term of the recursion that is not linear in the noise; derived beside sqrt-recovery's margin.
         corrections = 2.0 * float((course.schedule() * course.decays()).max())
-        design = CurveEquivalence(
+        return CurveEquivalence(
             estimand="effective LR / prediction from other runs' noise, less 1 (half the deviation of r^4)",
             points=len(course.grid()),
             margin=(-TOLERANCE - corrections, TOLERANCE + corrections),
             margin_reason=f"finite lambda_e {corrections:.3f} (2 lambda_e) + tolerance {TOLERANCE}",
-            rivals=self._rivals(course),
+            rivals=tuple(
+                # On the scale (1 - r^4 / predicted r^4) / 2.
+                Rival(name=name, expected=tuple((0.5 * (1.0 - np.exp(-2.0 * gap))).tolist()))
+                for name, gap in self._gaps(course).items()
+            ),
             looks=course.looks,
             false_fail=alpha,
             sd=course.planned_sd,
         )
-        return examine(design, readings.deviations)
 
-    def _figure(self, readings: TransferReadings[Course], n: int, group: str, decision: Decision) -> Figure:
-        course = readings.training
-        t = course.grid().astype(float)
-        prediction, measured = readings.log_predicted(n), readings.log_effective_lr(n)
-        margin = decision.margin_high or 0.0
+    def _gaps(self, course: Course) -> dict[str, Array]:
+        """Return each rival's log effective LR less that of the theory, both for G^2 = 1."""
+        ideal = course.log_ideal()
+        return {
+            name: curve - ideal for name, curve in zip(self.text.rivals, self.rivals(course), strict=True)
+        }
 
-        def line(name: str, kind: Any, role: Any, y: Array) -> Series:
-            return Series(name=name, kind=kind, role=role, x=t, y=np.exp(y))
-
-        def band(name: str, role: Any, low: Array, high: Array) -> Series:
-            return Series(name=name, kind="band", role=role, x=t, low=np.exp(low), high=np.exp(high))
-
+    def _figure(self, seen: Examined[Course, TransferRuns[Course]]) -> Figure:
+        readings = TransferReadings(seen.runs, seen.tensors)
         return Figure(
-            name=file_name(self.text.id, course.title, group),
-            title=f"{course.title}, {group}",
+            name="",
+            title="",
             x_label="step",
             y_label="effective LR, lr / norm squared",
             y_log=True,
-            series=(
-                band("margin around the prediction", "margin", prediction - margin, prediction + margin),
-                band("runs, 5 % to 95 %", "measured", *np.quantile(measured, (0.05, 0.95), axis=0)),
-                line("prediction from other runs' noise", "line", "predicted", prediction),
-                line("measured, mean of the runs", "points", "measured", measured.mean(axis=0)),
-                *(
-                    line(f"rival: {name}", "line", "rival", prediction + curve - course.log_ideal())
-                    for name, curve in zip(self.text.rivals, self.rivals(course), strict=True)
-                ),
+            series=along_prediction(
+                seen.spec.grid().astype(float),
+                readings.log_effective_lr(seen.n),
+                readings.log_predicted(seen.n),
+                seen.decision.margin_high or 0.0,
+                source="other runs' noise",
+                rivals=self._gaps(seen.spec),
             ),
             caption=f"{self.caption} The points must stay in the margin; each rival leaves it.",
         )
 
 
-def _farthest(rival: Rival) -> float:
-    """Where a rival curve is farthest from theory, as the one number that stands for it."""
-    curve = np.asarray(rival.expected)
-    return float(curve[np.abs(curve).argmax()])
+def _with_identity(seen: Examined[Course, TransferRuns[Course]], main: Finding) -> tuple[Finding, ...]:
+    traces = TransferReadings(seen.runs, seen.tensors).traces(seen.n)
+    terms = longest_sum(seen.spec.net, seen.tensors)
+    return (norm_identity(traces, terms=terms, **seen.about()), main)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context
-from ilr_check.claims.populations import Population
+from ilr_check.claims.lab import Lab, Role
 from ilr_check.data import DataSpec, TangentNoise
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.modelled import MODELLED
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule
 from ilr_check.seeds import derive
 from ilr_check.theory.momentum import (
     heavy_ball_cosine,
@@ -25,11 +22,10 @@ from ilr_check.theory.momentum import (
     nesterov_cosine,
     nesterov_gain,
 )
-from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.fleet import Runs
 from ilr_check.train.trace import GroupTrace, Trace
 
 Array = NDArray[np.float64]
-Role = Literal["judged", "noise reference"]
 RuleName = Literal["sgd", "heavy-ball", "nesterov", "adamw", "nadamw", "lion", "adam", "rmsprop", "muon"]
 
 
@@ -118,72 +114,47 @@ class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Steps of a training at this level."""
         return self.burn_steps(level) + self.window_steps(level)
 
+    def steps_of_all(self) -> int:
+        """Steps of one training at every level."""
+        return sum(self.steps(level) for level in self.levels)
+
 
 class EquilibriumRuns:
-    """The judged runs at every level and the noise references of their noise, trained as they are asked for.
+    """The judged runs at every level, and the other runs whose gradient noise predicts theirs."""
 
-    ``rules`` are replaced where a test plants a defect.
-    """
-
-    def __init__(
-        self,
-        experiment: Equilibrium,
-        context: Context,
-        *,
-        rules: Mapping[str, UpdateRule | Rule] | None = None,
-        populations: int = 2,
-    ) -> None:
-        self.experiment, self._context = experiment, context
-        self._rules = {**MODELLED, **(rules or {})}
-        self._total = populations * experiment.looks[0] * sum(experiment.steps(x) for x in experiment.levels)
-        self._done = 0.0
-        self._fleets: dict[str, Fleet] = {}
-        self._populations: dict[tuple[Role, Level], Population] = {}
+    def __init__(self, experiment: Equilibrium, lab: Lab) -> None:
+        self.experiment, self._lab = experiment, lab
 
     def streams(self, level: Level, n: int, measure: Callable[[Sequence[int]], Array]) -> Array:
-        """``measure`` of ``n`` seeds that no run has: what is measured of an optimizer without a net."""
-        return measure([derive(self._context.seed, "stream", level.words(), i) for i in range(n)])
+        """Return ``measure`` of ``n`` seeds that no run has, for an optimizer that steps without a net."""
+        return measure([derive(self._lab.seed, "stream", level.words(), i) for i in range(n)])
 
     def window(self, role: Role, level: Level, tensors: tuple[str, ...], n: int) -> Window:
-        """What ``n`` runs at a level measured of a group after the start was forgotten."""
-        parts = [trace.group(tensors) for trace in self._population(role, level).take(n)]
+        """Return what ``n`` runs at a level measured of a group after the start was forgotten."""
+        population = self._lab.population(f"{role} {level.words()}", partial(self._train, role, level))
+        parts = [trace.group(tensors) for trace in population.take(n)]
         return Window(parts, self.experiment.burn_steps(level), n)
 
-    def _population(self, role: Role, level: Level) -> Population:
-        key = (role, level)
-        if key not in self._populations:
-            self._populations[key] = Population(
-                f"{role} {level.words()}", self._context.seed, lambda seeds: self._train(level, seeds)
-            )
-        return self._populations[key]
-
-    def _train(self, level: Level, seeds: Sequence[int]) -> Trace:
-        experiment, steps, done = self.experiment, self.experiment.steps(level), self._done
-        self._done += len(seeds) * steps / self._total
-        width = self._done - done
-        if level.rule not in self._fleets:
-            self._fleets[level.rule] = Fleet(
-                experiment.net,
-                experiment.data,
-                batch_size=experiment.batch_size,
-                rule=self._rules[level.rule],
-                noise=experiment.noise,
-                device=self._context.device,
-                expected_run_steps=self._total,
-            )
-        return self._fleets[level.rule].train(
-            Runs(
-                seeds=seeds,
-                lr=level.lr,
-                weight_decay=level.weight_decay,
-                momentum=level.momentum,
-                dampening=level.dampening,
-                hyper=level.hyper,
-                initial_norm=experiment.norm_at(level),
-            ),
-            steps,
-            progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),
+    def _train(self, role: Role, level: Level, seeds: Sequence[int]) -> Trace:
+        experiment = self.experiment
+        fleet = self._lab.fleet(
+            experiment.net,
+            experiment.data,
+            batch_size=experiment.batch_size,
+            rule=level.rule,
+            noise=experiment.noise,
+            role=role,
         )
+        settings = Runs(
+            seeds=seeds,
+            lr=level.lr,
+            weight_decay=level.weight_decay,
+            momentum=level.momentum,
+            dampening=level.dampening,
+            hyper=level.hyper,
+            initial_norm=experiment.norm_at(level),
+        )
+        return self._lab.train(fleet, settings, experiment.steps(level))
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Finding
-from ilr_check.claims.mean_field.trainings.equilibrium import EquilibriumRuns, Level
-from ilr_check.claims.populations import finding_of
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.evidence import Margin, Measured, RivalOutcome
-from ilr_check.stats import Examination, MeanEquivalence, Rival, examine
+from ilr_check.stats import MeanEquivalence, Rival
 
 Array = NDArray[np.float64]
-Deviations = Callable[[EquilibriumRuns, tuple[str, ...], int], Array]
 
 REACH = 30.0
 """How far apart in lambda_e the outer levels of a sequence must be for its end to speak of 0."""
@@ -41,29 +39,19 @@ def intercept_weights(levels: Sequence[Level]) -> Array:
     return np.asarray(np.linalg.pinv(np.stack([np.ones_like(x), x], axis=1))[0])
 
 
-def extrapolated(
-    runs: EquilibriumRuns,
-    deviations: Deviations,
-    tensors: tuple[str, ...],
-    *,
-    rivals: Mapping[str, float],
-    alpha: float,
-) -> Examination:
-    """The deviation from theory at lambda_e = 0: one number a run, since a row has all levels."""
-    levels = runs.experiment.levels
-    weights = intercept_weights(levels)
-    sd = runs.experiment.planned_sd
-    design = MeanEquivalence(
+def limit_design(experiment: Equilibrium, rivals: Mapping[str, float], alpha: float) -> MeanEquivalence:
+    """Return the design for the deviation at lambda_e = 0: one number a run, since a row has all levels."""
+    sd, weights = experiment.planned_sd, intercept_weights(experiment.levels)
+    return MeanEquivalence(
         estimand="effective LR / prediction from other runs' G, less 1, extrapolated to lambda_e = 0",
         theory=0.0,
         margin=(-TOLERANCE, TOLERANCE),
         margin_reason=f"tolerance {TOLERANCE}; the line in lambda_e takes the finite-size correction out",
         rivals=tuple(Rival(name=name, expected=value) for name, value in rivals.items()),
-        looks=runs.experiment.looks,
+        looks=experiment.looks,
         false_fail=alpha,
         sd=None if sd is None else sd * float(np.sqrt((weights**2).sum())),
     )
-    return examine(design, lambda n: deviations(runs, tensors, n) @ weights)
 
 
 def local_exponents(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int, **about: Any) -> Finding:
@@ -107,24 +95,3 @@ def local_exponents(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int, **a
         ),
         **about,
     )
-
-
-def in_the_limit(
-    runs: EquilibriumRuns,
-    deviations: Deviations,
-    tensors: tuple[str, ...],
-    *,
-    rivals: Mapping[str, float],
-    alpha: float,
-    group: str,
-    subject: dict[str, Any],
-    figure: str,
-) -> tuple[Finding, ...]:
-    """The extrapolated law and, where runs were trained, the raw exponents beside it."""
-    examination = extrapolated(runs, deviations, tensors, rivals=rivals, alpha=alpha)
-    n = examination.runs_used
-    steps = sum(runs.experiment.steps(level) for level in runs.experiment.levels) if n else 0
-    about: dict[str, Any] = {"group": group, "subject": subject, "figure": figure, "n_steps": steps}
-    words = ", ".join(f"{level.intrinsic_lr:.2g}" for level in runs.experiment.levels)
-    judged = finding_of(examination, form="transfer", message=f"levels of lambda_e: {words}", **about)
-    return (judged, local_exponents(runs, tensors, n, **about)) if n else (judged,)

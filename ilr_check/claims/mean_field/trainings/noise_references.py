@@ -1,24 +1,21 @@
-"""Judged runs and the noise references of their noise: what a training, whatever its schedule, says of
-one group."""
+"""Judged runs, and other runs that measure their gradient noise: what they say about one invariant group."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context
+from ilr_check.claims.lab import Lab, Role
 from ilr_check.claims.mean_field.trainings.transfer import predicted_from
-from ilr_check.claims.populations import Population
 from ilr_check.data import DataSpec, TangentNoise
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule
-from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.fleet import Runs
 from ilr_check.train.trace import GroupTrace, Trace
 
 Array = NDArray[np.float64]
@@ -79,58 +76,49 @@ class TrainingSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class TransferRuns(Generic[AnyTraining]):
-    """The judged runs of a training and the noise references of their noise, trained as they are asked for.
+    """The judged runs of a training, and the other runs whose gradient noise predicts theirs.
 
-    ``hyper`` is what the rule has beyond lr and weight decay. ``noise_references`` and ``rule`` are
-    replaced where a
-    test plants a defect.
+    ``rule`` is an update rule of the fleet, and ``hyper`` what it has beyond lr and weight decay.
     """
 
     def __init__(
         self,
         training: AnyTraining,
-        context: Context,
+        lab: Lab,
         *,
-        rule: UpdateRule | Rule,
+        rule: str = "sgd",
         hyper: Mapping[str, float] | None = None,
-        noise_references: AnyTraining | None = None,
         lanes: int | None = None,
     ) -> None:
-        self.training = training
-        populations = 1 if training.noise else 2
-        self._fleet = Fleet(
+        self.training, self._lab = training, lab
+        self._rule, self._hyper, self._lanes = rule, dict(hyper or {}), lanes
+        self.judged = lab.population("judged", partial(self._train, "judged"))
+        self.noise_reference = lab.population("noise reference", partial(self._train, "noise reference"))
+
+    def _train(self, role: Role, seeds: Sequence[int]) -> Trace:
+        training = self.training
+        fleet = self._lab.fleet(
             training.net,
             training.data,
             batch_size=training.batch_size,
-            rule=rule,
+            rule=self._rule,
             noise=training.noise,
-            device=context.device,
-            lanes=lanes,
-            expected_run_steps=populations * training.looks[0] * training.steps,
+            lanes=self._lanes,
+            role=role,
         )
-        self._context = context
-        self._hyper = dict(hyper or {})
-        self._share = 1.0 / populations
-        self._started = 0
-        self.judged = Population("judged", context.seed, lambda seeds: self._train(training, seeds))
-        self.noise_reference = Population(
-            "noise reference", context.seed, lambda seeds: self._train(noise_references or training, seeds)
+        settings = Runs(
+            seeds=seeds,
+            lr=training.schedule()[:, None],
+            weight_decay=training.decays()[:, None],
+            initial_norm=training.initial_norm,
+            hyper=self._hyper,
         )
+        return self._lab.train(fleet, settings, training.steps)
 
-    def _train(self, training: AnyTraining, seeds: Sequence[int]) -> Trace:
-        done = self._started * self._share
-        self._started += 1
-        return self._fleet.train(
-            Runs(
-                seeds=seeds,
-                lr=training.schedule()[:, None],
-                weight_decay=training.decays()[:, None],
-                initial_norm=training.initial_norm,
-                hyper=self._hyper,
-            ),
-            training.steps,
-            progress=lambda fraction: self._context.progress(min(1.0, done + fraction * self._share)),
-        )
+
+def run_steps(training: Training) -> int:
+    """Return the run-steps of a first look; the control with added noise needs no noise reference."""
+    return (1 if training.noise else 2) * training.looks[0] * training.steps
 
 
 @dataclass(frozen=True)

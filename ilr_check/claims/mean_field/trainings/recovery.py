@@ -7,31 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Finding, Profile
+from ilr_check.claims.figures import along_prediction, line
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.identities import immediate_drop, longest_sum, norm_identity
 from ilr_check.claims.mean_field.trainings.lr_drop import Drop, DropReadings
-from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns
-from ilr_check.claims.populations import (
-    decision_name,
-    file_name,
-    finding_of,
-    judged_groups,
-    units_by_group,
-)
-from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome, Series
-from ilr_check.evidence.records import Form
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import CurveEquivalence, Decision, Examination, Rival, examine
+from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns, run_steps
+from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
+from ilr_check.evidence.records import Premise
+from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.relaxation import change_curve_discrete
 
 Array = NDArray[np.float64]
+Seen = Examined[Drop, TransferRuns[Drop]]
 
 TOLERANCE = 0.04
 """What we tolerate beyond the derived corrections, in log effective LR; the rivals end 0.38 to 2.3 away."""
+
+CONSTANT_NOISE = 0.04
+"""How much log G^2 may change in the control for its noise to count as constant: it moves the log effective
+LR by half of that, which is half of the tolerance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,111 +47,66 @@ class Recovery:
     jumps: Callable[[Drop], Mapping[str, float]]
     caption: str
 
-    def claim(self) -> Claim:
-        """The claim as the engine runs it."""
-        return Claim(text=self.text, plan=self.plan, judge=self.judge)
+    def law(self) -> StatisticalLaw[Drop, TransferRuns[Drop]]:
+        """Return the statistical law of this claim."""
+        return StatisticalLaw(
+            text=self.text,
+            spec=Drop,
+            experiments=self.drops,
+            run_steps=run_steps,
+            trained=TransferRuns,
+            design=self._design,
+            sample=_sample,
+            steps=lambda drop, part: drop.steps,
+            form=lambda drop, part: "prediction" if drop.noise else "transfer",
+            message=lambda seen: _words(_readings(seen), seen.n),
+            figure=self._figure,
+            rival_values=lambda drop, part, design: self._at_the_end(drop),
+            premises=_premises,
+            findings=self._findings,
+        )
 
-    def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
-        """One unit a training, with one decision an invariant group."""
-        return units_by_group(self.text.id, self.drops(profile, seed))
-
-    def judge(
-        self,
-        subject: dict[str, Any],
-        context: Context,
-        *,
-        rule: UpdateRule = plain,
-        noise_references: Drop | None = None,
-    ) -> Judged:
-        """Judge one training in all its forms; tests plant defects through ``rule`` and
-        ``noise_references``."""
-        drop = msgspec.convert(subject, type=Drop)
-        runs = TransferRuns(drop, context, rule=rule, noise_references=noise_references)
-        findings: list[Finding] = []
-        figures: list[Figure] = []
-        form: Form = "raw" if drop.noise else "transfer"
-        for group, tensors in judged_groups(drop.net).items():
-            readings = DropReadings(runs, tensors)
-            alpha = context.alpha(decision_name(self.text.id, drop, group))
-            examination = (self._control if drop.noise else self._transfer)(readings, alpha)
-            n = examination.runs_used
-            if n == 0:
-                untrained: dict[str, Any] = {"group": group, "subject": subject, "n_steps": 0, "figure": ""}
-                findings.append(finding_of(examination, form=form, **untrained))
-                continue
-            figures.append(self._figure(readings, n, group, examination.decision))
-            about: dict[str, Any] = {"group": group, "subject": subject, "figure": figures[-1].name}
-            terms = longest_sum(drop.net, tensors)
-            traces = readings.traces(n)
-            findings += [
-                immediate_drop(
-                    traces,
-                    step=drop.before,
-                    factor=drop.factor,
-                    rivals=self.jumps(drop),
-                    terms=terms,
-                    **about,
-                ),
-                norm_identity(traces, terms=terms, **about),
-                finding_of(
-                    examination,
-                    form=form,
-                    n_steps=drop.steps,
-                    message=_words(readings, n),
-                    rival_values=self._at_the_end(drop),
-                    **about,
-                ),
-            ]
-            if not drop.noise:
-                findings.append(self._raw(readings, n, **about))
-        return Judged(tuple(findings), tuple(figures))
-
-    def _transfer(self, readings: DropReadings, alpha: float) -> Examination:
-        """The whole curve of log effective LR against what the noise of other runs predicts."""
-        drop, grid = readings.training, readings.training.grid()
+    def _design(self, drop: Drop, part: Part, alpha: float) -> CurveEquivalence:
+        """The whole curve of log effective LR: against constant noise in the control, else other runs'."""
+        t = _judged_times(drop)
         corrections = 2.0 * _largest_intrinsic_lr(drop)
-        design = CurveEquivalence(
-            estimand="effective LR / prediction from other runs' noise, less 1 (half the deviation of gamma)",
-            points=len(grid),
+        return CurveEquivalence(
+            estimand=(
+                "log(effective LR / value before the change) less the curve for constant noise"
+                if drop.noise
+                else "effective LR / prediction from other runs' noise, less 1 (half the deviation of gamma)"
+            ),
+            points=len(t),
             margin=(-TOLERANCE - corrections, TOLERANCE + corrections),
             # gamma' = a^4 gamma + 2 a^2 G^2 + G^4/gamma: only the last term is not linear in the noise. It
             # moves gamma* by lambda_e V, V = Var(G^2)/E(G^2)^2, and the effective LR by half of that. Steps
             # of these nets have V = 0.05 to 0.5; 2 lambda_e allows for V = 4.
             margin_reason=f"finite lambda_e {corrections:.3f} (2 lambda_e) + tolerance {TOLERANCE}",
-            rivals=self._rivals(drop, grid - drop.before, of_gamma=True),
+            rivals=self._rivals(drop, t, of_gamma=not drop.noise),
             looks=drop.looks,
             false_fail=alpha,
             sd=drop.planned_sd,
         )
-        return examine(design, readings.deviations)
 
-    def _control(self, readings: DropReadings, alpha: float) -> Examination:
-        """The raw law itself, where its premise holds: against constant noise, nothing measured."""
-        drop = readings.training
-        t = drop.grid() - drop.before
-        theory = np.log(_ideal(drop))[t[t >= 0]]
-        corrections = 0.5 * abs(math.log(readings.noise_change(drop.looks[0])))
-        corrections += 2.0 * _largest_intrinsic_lr(drop)
-        design = CurveEquivalence(
-            estimand="log(effective LR / value before the change) less the curve for constant noise",
-            points=len(theory),
-            margin=(-TOLERANCE - corrections, TOLERANCE + corrections),
-            margin_reason=(
-                f"half the log of the measured change of the noise, and 2 lambda_e: {corrections:.3f}, "
-                f"+ tolerance {TOLERANCE}"
+    def _findings(self, seen: Seen, main: Finding) -> tuple[Finding, ...]:
+        drop, readings = seen.spec, _readings(seen)
+        terms, traces = longest_sum(drop.net, seen.tensors), readings.traces(seen.n)
+        found = (
+            immediate_drop(
+                traces,
+                step=drop.before,
+                factor=drop.factor,
+                rivals=self.jumps(drop),
+                terms=terms,
+                **seen.about(),
             ),
-            rivals=self._rivals(drop, t[t >= 0]),
-            looks=drop.looks,
-            false_fail=alpha,
-            sd=drop.planned_sd,
+            norm_identity(traces, terms=terms, **seen.about()),
+            main,
         )
-        return examine(
-            design,
-            lambda n: readings.log_effective_lr(n)[:, t >= 0] - readings.log_before(n)[:, None] - theory,
-        )
+        return found if drop.noise else (*found, self._raw(readings, seen.n, **seen.about()))
 
     def _rivals(self, drop: Drop, t: NDArray[np.intp], *, of_gamma: bool = False) -> tuple[Rival, ...]:
-        """Each rival's log curve less the theory's, both for constant noise, t steps after the change.
+        """Return each rival's log curve less the theory's, both for constant noise, t steps after the change.
 
         ``of_gamma`` puts them on the scale (1 - gamma / predicted gamma) / 2.
         """
@@ -172,7 +125,7 @@ class Recovery:
         )
 
     def _at_the_end(self, drop: Drop) -> dict[str, float]:
-        """Where each rival stands at the end of training, on the scale of the judged deviation."""
+        """Return where each rival stands at the end of training, on the scale of the judged deviation."""
         last = drop.grid()[-1:] - drop.before
         rivals = self._rivals(drop, last, of_gamma=not drop.noise)
         return {rival.name: np.asarray(rival.expected).item() for rival in rivals}
@@ -210,45 +163,72 @@ class Recovery:
             ),
         )
 
-    def _figure(self, readings: DropReadings, n: int, group: str, decision: Decision) -> Figure:
-        drop, grid = readings.training, readings.training.grid()
-        t = (grid - drop.before).astype(float)
-        level = float(readings.log_before(n).mean())
-        curves = readings.log_effective_lr(n) - level
+    def _figure(self, seen: Seen) -> Figure:
+        drop, readings = seen.spec, _readings(seen)
+        steps = drop.grid() - drop.before
+        t, k = steps.astype(float), drop.intrinsic_factor
+        level = float(readings.log_before(seen.n).mean())
         if drop.noise:
-            prediction = np.where(t >= 0, np.log(_ideal(drop))[np.maximum(t, 0).astype(int)], 0.0)
+            prediction = np.where(steps >= 0, np.log(_ideal(drop))[np.maximum(steps, 0)], 0.0)
         else:
-            prediction = readings.log_predicted(n) - level
-        margin = decision.margin_high or 0.0
-
-        def line(name: str, kind: Any, role: Any, y: Array) -> Series:
-            return Series(name=name, kind=kind, role=role, x=t, y=np.exp(y))
-
-        def band(name: str, role: Any, low: Array, high: Array) -> Series:
-            return Series(name=name, kind="band", role=role, x=t, low=np.exp(low), high=np.exp(high))
-
-        source = "constant noise" if drop.noise else "other runs' noise"
-        k = drop.intrinsic_factor
+            prediction = readings.log_predicted(seen.n) - level
         return Figure(
-            name=file_name(self.text.id, drop.title, group),
-            title=f"{drop.title}, {group}",
+            name="",
+            title="",
             x_label="steps after the change",
             y_label="effective LR / its value before the change",
             y_log=True,
             series=(
-                band("margin around the prediction", "margin", prediction - margin, prediction + margin),
-                band("runs, 5 % to 95 %", "measured", *np.quantile(curves, (0.05, 0.95), axis=0)),
-                line(f"prediction from {source}", "line", "predicted", prediction),
-                line("measured, mean of the runs", "points", "measured", curves.mean(axis=0)),
-                *(
-                    line(f"rival: {rival.name}", "line", "rival", prediction + np.asarray(rival.expected))
-                    for rival in self._rivals(drop, grid - drop.before)
+                *along_prediction(
+                    t,
+                    readings.log_effective_lr(seen.n) - level,
+                    prediction,
+                    seen.decision.margin_high or 0.0,
+                    source="constant noise" if drop.noise else "other runs' noise",
+                    rivals={r.name: np.asarray(r.expected) for r in self._rivals(drop, steps)},
                 ),
-                line(f"1/sqrt({k:g})", "line", "reference", np.full(len(t), -0.5 * math.log(k))),
+                line(f"1/sqrt({k:g})", "reference", t, np.full(len(t), k**-0.5)),
             ),
-            caption=f"{self.caption} The points must stay in the margin around the prediction; each rival "
-            "leaves it.",
+            caption=(
+                f"{self.caption} The points must stay in the margin around the prediction; each "
+                "rival leaves it."
+            ),
         )
+
+
+def _readings(seen: Seen) -> DropReadings:
+    return DropReadings(seen.runs, seen.tensors)
+
+
+def _judged_times(drop: Drop) -> NDArray[np.intp]:
+    """Return the judged steps, counted from the change; the control is judged from the change on."""
+    t = drop.grid() - drop.before
+    return t[t >= 0] if drop.noise else t
+
+
+def _sample(runs: TransferRuns[Drop], part: Part, n: int) -> Array:
+    """Return the deviation from the predicted curve of log effective LR, [n, points]."""
+    drop, readings = runs.training, DropReadings(runs, part.tensors)
+    if not drop.noise:
+        return readings.deviations(n)
+    t = _judged_times(drop)
+    judged = readings.log_effective_lr(n)[:, -len(t) :]
+    return np.asarray(judged - readings.log_before(n)[:, None] - np.log(_ideal(drop))[t])
+
+
+def _premises(seen: Seen) -> tuple[Premise, ...]:
+    """The raw law presupposes noise of constant trace; the control is built so that it has it."""
+    if not seen.spec.noise:
+        return ()
+    change = math.log(_readings(seen).noise_change(seen.n))
+    return (
+        Premise(
+            name="noise of constant trace: log of its change",
+            measured=change,
+            margin=Margin(low=-CONSTANT_NOISE, high=CONSTANT_NOISE),
+            met=abs(change) <= CONSTANT_NOISE,
+        ),
+    )
 
 
 def _largest_intrinsic_lr(drop: Drop) -> float:

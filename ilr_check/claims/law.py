@@ -1,0 +1,328 @@
+"""A statistical claim as one declaration: what is trained, how it is designed, what is read off a run.
+
+The loop that plans, trains, examines, draws and words a finding is written here, once. An exact claim is an
+``ExactLaw`` (``exact_law.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+
+from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
+from ilr_check.claims.lab import Lab
+from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
+from ilr_check.evidence.records import Agreement, Form, Premise
+from ilr_check.nets import NetSpec, net_groups
+from ilr_check.stats import Decision, Design, Examination, examine
+
+PERMUTATION_SEEDS = 2**31
+
+
+class Experiment(Protocol):
+    """What a unit is planned from: a struct with a net, and a title that no other of its claim has."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def net(self) -> NetSpec: ...
+
+
+Spec = TypeVar("Spec", bound=Experiment)
+Trained = TypeVar("Trained")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one decision of an experiment is about.
+
+    ``group`` names it in the record, ``name`` in the error budget, ``figure`` among the figures of the
+    experiment. Parts with the same ``figure`` share one.
+    """
+
+    group: str
+    tensors: tuple[str, ...] = ()
+    what: Any = None
+    """What is judged, where a group is judged in several ways."""
+    name: str = ""
+    figure: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.group)
+
+
+@dataclass(frozen=True)
+class Examined(Generic[Spec, Trained]):
+    """What is known once a part is decided; messages, figures and findings beside it are made from this."""
+
+    spec: Spec
+    runs: Trained
+    part: Part
+    design: Design
+    examination: Examination
+    subject: dict[str, Any]
+    figure: str = ""
+
+    @property
+    def n(self) -> int:
+        """The number of runs in each population."""
+        return self.examination.runs_used
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The tensors of the invariant group."""
+        return self.part.tensors
+
+    @property
+    def decision(self) -> Decision:
+        """The decision of the last look."""
+        return self.examination.decision
+
+    def about(self) -> dict[str, Any]:
+        """Return what every finding about this part has in common."""
+        return {"group": self.part.group, "subject": self.subject, "figure": self.figure}
+
+
+def invariant_groups(spec: Experiment) -> tuple[Part, ...]:
+    """Return one part for each scale-invariant group of the experiment's net."""
+    return tuple(Part(group, tensors, figure=group) for group, tensors in judged_groups(spec.net).items())
+
+
+def _farthest_of(spec: Any, part: Part, design: Design) -> dict[str, float]:
+    """Return, for each rival that is a curve, its value where it is farthest from theory."""
+    curves = {rival.name: np.asarray(rival.expected) for rival in design.rivals if np.ndim(rival.expected)}
+    return {name: float(values[np.abs(values).argmax()]) for name, values in curves.items()}
+
+
+def _no_premises(seen: Any) -> tuple[Premise, ...]:
+    return ()
+
+
+def _main_alone(seen: Any, main: Finding) -> tuple[Finding, ...]:
+    return (main,)
+
+
+def _nothing_more(spec: Any, runs: Any, subject: dict[str, Any], n: int) -> Judged:
+    return Judged(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatisticalLaw(Generic[Spec, Trained]):
+    """A statistical claim: one decision for each part of each experiment.
+
+    ``experiments`` gives the specs, ``run_steps`` the run-steps of the first look of one. ``trained`` makes
+    the object that reads the runs; it trains nothing until it is asked. ``design`` sees the spec alone, so
+    that no margin can depend on the data. ``sample`` gives the data of the first n runs in the form that the
+    design asks for. The rest words, draws and supplements what was decided.
+    """
+
+    text: ClaimText
+    spec: type[Spec]
+    experiments: Callable[[Profile, int], Sequence[Spec]]
+    run_steps: Callable[[Spec], float]
+    trained: Callable[[Spec, Lab], Trained]
+    design: Callable[[Spec, Part, float], Design]
+    """(spec, part, false-fail rate) -> the design."""
+    sample: Callable[[Trained, Part, int], Any]
+    steps: Callable[[Spec, Part], int]
+    """Steps of one run of every population that the part needs."""
+    parts: Callable[[Spec], Sequence[Part]] = invariant_groups
+    form: Form | Callable[[Spec, Part], Form] = "transfer"
+    message: Callable[[Examined[Spec, Trained]], str] = lambda seen: ""
+    figure: Callable[[Examined[Spec, Trained]], Figure] | None = None
+    """Its name and, where it is empty, its title are filled in by the law."""
+    rival_values: Callable[[Spec, Part, Design], Mapping[str, float]] = _farthest_of
+    """(spec, part, design) -> one number for each rival that is a curve; by default where it is farthest."""
+    premises: Callable[[Examined[Spec, Trained]], Sequence[Premise]] = _no_premises
+    findings: Callable[[Examined[Spec, Trained], Finding], Iterable[Finding]] = _main_alone
+    """The findings of a part in order, the main one among them."""
+    closing: Callable[[Spec, Trained, dict[str, Any], int], Judged] = lambda spec, runs, subject, n: Judged(
+        ()
+    )
+    """(spec, runs, subject, most runs used) -> findings and figures about the whole experiment."""
+    workload: Callable[[Spec], Workload | None] = lambda spec: None
+    """What is trained in full size, where it is; priced before it starts."""
+
+    def claim(self) -> Claim:
+        """Return the claim as the engine runs it."""
+        return Claim(text=self.text, plan=self.plan, judge=self.judge)
+
+    def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
+        """Return one unit for each experiment, with one decision for each part."""
+        return tuple(
+            Unit(
+                claim=self.text.id,
+                title=f"{self.text.id}: {spec.title}",
+                subject=msgspec.to_builtins(spec),
+                decisions=tuple(self._decision(spec, part) for part in self.parts(spec)),
+                workload=self.workload(spec) if profile == "paper" else None,
+            )
+            for spec in self.experiments(profile, seed)
+        )
+
+    def judge(self, subject: dict[str, Any], context: Context) -> Judged:
+        """Train and judge one experiment."""
+        spec = msgspec.convert(subject, type=self.spec)
+        runs = self.trained(spec, Lab(context, self.run_steps(spec)))
+        findings: list[Finding] = []
+        figures: dict[str, Figure] = {}
+        most = 0
+        for part in self.parts(spec):
+            alpha = context.alpha(self._decision(spec, part))
+            design = _seeded(self.design(spec, part, alpha), context.seed)
+            examination = examine(design, partial(self.sample, runs, part))
+            name = file_name(self.text.id, spec.title, part.figure) if self.figure else ""
+            seen = Examined(spec, runs, part, design, examination, subject, name if part.figure else "")
+            most = max(most, seen.n)
+            if seen.n and self.figure and name not in figures:
+                figures[name] = self._drawn(seen, name)
+            findings += self._found(seen)
+        last = self.closing(spec, runs, subject, most) if most else Judged(())
+        return Judged((*findings, *last.findings), (*figures.values(), *last.figures))
+
+    def _decision(self, spec: Spec, part: Part) -> str:
+        return f"{self.text.id}/{spec.title}/{part.name}"
+
+    def _drawn(self, seen: Examined[Spec, Trained], name: str) -> Figure:
+        assert self.figure is not None
+        figure = self.figure(seen)
+        title = figure.title or f"{seen.spec.title}, {seen.part.figure}"
+        return msgspec.structs.replace(figure, name=name, title=title)
+
+    def _found(self, seen: Examined[Spec, Trained]) -> Iterable[Finding]:
+        form = self.form if isinstance(self.form, str) else self.form(seen.spec, seen.part)
+        if not seen.n:
+            nothing = {**seen.about(), "figure": ""}
+            return (finding_of(seen.examination, form=form, n_steps=0, **nothing),)
+        main = finding_of(
+            seen.examination,
+            form=form,
+            n_steps=self.steps(seen.spec, seen.part),
+            message=self.message(seen),
+            rival_values=self.rival_values(seen.spec, seen.part, seen.design),
+            premises=tuple(self.premises(seen)),
+            **seen.about(),
+        )
+        return self.findings(seen, main)
+
+
+class SeveralLaws:
+    """A claim that is judged in several ways: each unit is planned and judged by one of its laws."""
+
+    def __init__(self, text: ClaimText, *laws: StatisticalLaw[Any, Any]) -> None:
+        self.text, self.laws = text, laws
+
+    def claim(self) -> Claim:
+        """Return the claim as the engine runs it."""
+        return Claim(text=self.text, plan=self.plan, judge=self.judge)
+
+    def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
+        """Return the units of all laws."""
+        return tuple(unit for law in self.laws for unit in law.plan(profile, seed))
+
+    def judge(self, subject: dict[str, Any], context: Context) -> Judged:
+        """Judge a subject by the first law whose spec it is; raises ``ValueError`` where it is nobody's."""
+        for law in self.laws:
+            try:
+                msgspec.convert(subject, type=law.spec)
+            except msgspec.ValidationError:
+                continue
+            return law.judge(subject, context)
+        raise ValueError(f"{self.text.id} has no experiment with the fields {sorted(subject)}")
+
+
+def judged_groups(net: NetSpec) -> dict[str, tuple[str, ...]]:
+    """Return the groups of a net that a law of the norm speaks about: name to tensors."""
+    return {"+".join(g.names): g.names for g in net_groups(net) if g.kind in ("exact", "joint")}
+
+
+def file_name(*parts: str) -> str:
+    """Return a figure's name made of words: letters, digits, dots and dashes only."""
+    text = "--".join(part for part in parts if part)
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in text)
+
+
+def _seeded(design: Design, seed: int) -> Design:
+    """Return the design with the unit's seed, where it draws permutations."""
+    if any(f.name == "seed" for f in fields(design)):
+        return replace(design, seed=seed % PERMUTATION_SEEDS)  # type: ignore[call-arg]
+    return design
+
+
+def finding_of(
+    examination: Examination,
+    *,
+    form: Form,
+    group: str,
+    subject: dict[str, Any],
+    n_steps: int,
+    figure: str,
+    message: str = "",
+    rival_values: Mapping[str, float] | None = None,
+    premises: tuple[Premise, ...] = (),
+) -> Finding:
+    """Return the finding in which a sequential examination ends.
+
+    ``rival_values`` gives a rival that is a curve one number to be drawn beside the measured one. Where a
+    premise fails, ``holds`` and ``violated`` both become ``inconclusive``: the law does not apply.
+    """
+    d = examination.decision
+    looks = (
+        f"{examination.runs_used} runs a population in {examination.looks_used} look(s); "
+        f"one look with the same promise would need {examination.fixed_runs}"
+    )
+    failed = [premise for premise in premises if not premise.met]
+    words = (*map(_unmet, failed), message, f"margin: {d.margin_reason}", *d.notes, looks)
+    return Finding(
+        form=form,
+        group=group,
+        subject=subject,
+        verdict="inconclusive" if failed and d.verdict in ("holds", "violated") else d.verdict,
+        quantity=d.estimand,
+        measured=Measured(value=d.estimate, low=d.low, high=d.high),
+        expected=d.expected,
+        margin=Margin(low=d.margin_low, high=d.margin_high),
+        message="; ".join(word for word in words if word),
+        detectable=d.detectable,
+        false_fail=d.false_fail,
+        false_pass=d.false_pass,
+        rivals=tuple(
+            RivalOutcome(
+                name=r.name, expected=(rival_values or {}).get(r.name, r.expected), excluded=r.excluded
+            )
+            for r in d.rivals
+        ),
+        n_runs=d.n_runs,
+        n_steps=n_steps,
+        dtype="float32",
+        figure=figure,
+        agreement=agreement_of(d) if d.verdict == "holds" else "",
+        premises=premises,
+    )
+
+
+def agreement_of(decision: Decision) -> Agreement:
+    """Return whether the interval of a ``holds`` contains the theory's value, at every point."""
+    if decision.margin_low is None or decision.margin_high is None:
+        return "inequality"
+    band = decision.band
+    if band is not None:
+        inside = all(low <= 0.0 <= high for low, high in zip(band.low, band.high, strict=True))
+    elif None in (decision.expected, decision.low, decision.high):
+        return ""
+    else:
+        inside = decision.low <= decision.expected <= decision.high
+    return "agrees" if inside else "deviates within the margin"
+
+
+def _unmet(premise: Premise) -> str:
+    low, high = premise.margin.low, premise.margin.high
+    return (
+        f"the premise {premise.name!r} is not met: measured {premise.measured:.4g}, "
+        f"allowed [{'-inf' if low is None else f'{low:.4g}'}, {'inf' if high is None else f'{high:.4g}'}]"
+    )

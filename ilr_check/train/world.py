@@ -1,0 +1,207 @@
+"""Worlds: trainings that depart from plain training in a stated way.
+
+A world is an object, or a class without arguments, with any of the attributes below. What is absent is what
+plain training does. Tests plant defects through worlds, and so can users, with
+``ilr-check verify --world TARGET``.
+
+    gradient(name, gradient, weights, step) -> gradient             after the backward pass
+    update(name, weights, gradient, buffer, lr, weight_decay, momentum, step) -> (weights, buffer)
+    lr(lr, step) -> lr
+    batch(rows, labels, step) -> (rows, labels)
+    noise(spec) -> spec                 the added noise of a fleet; ``None`` is none
+    fraction: float = 1.0               share of the runs to which the world applies, the last of a population
+    judged_only: bool = False           True: the noise references are trained as usual
+    replaces: tuple = SGD's family      the update rules that ``update`` stands in for
+
+Arrays are torch tensors with a leading axis of runs. ``buffer`` is zero before the first step.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ilr_check.data import NoiseSpec
+from ilr_check.optim.sgd import RULES
+
+HOOKS = ("gradient", "update", "lr", "batch", "noise")
+SETTINGS = ("fraction", "judged_only", "replaces", "name")
+
+
+class WorldError(ValueError):
+    """An object cannot be used as a world."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A checked world. ``make`` gives a fresh object for each training, so that its memory starts anew."""
+
+    name: str
+    make: Callable[[], Any]
+    hooks: frozenset[str]
+    fraction: float = 1.0
+    judged_only: bool = False
+    replaces: tuple[str, ...] = tuple(RULES)
+
+    def changes(self, rule: str) -> frozenset[str]:
+        """Return the hooks that matter to a training with this update rule."""
+        return self.hooks if rule in self.replaces else self.hooks - {"update"}
+
+    def departing(self, count: int) -> range:
+        """Return the runs, of ``count`` that are trained together, to which the world applies."""
+        return range(count - round(self.fraction * count), count)
+
+    def noise(self, spec: NoiseSpec | None) -> NoiseSpec | None:
+        """Return the added noise of a fleet in this world."""
+        return self.make().noise(spec) if "noise" in self.hooks else spec
+
+
+def world_of(given: Any, name: str = "") -> World:
+    """Check a world and wrap it.
+
+    Raises:
+        WorldError: where the object has no hook, or a hook or a setting of the wrong kind.
+    """
+    if isinstance(given, World):
+        return given
+    title = name or getattr(given, "name", "") or getattr(given, "__name__", type(given).__name__)
+    try:
+        sample = given() if isinstance(given, type) else given
+    except TypeError as error:
+        raise WorldError(f"world {title!r} cannot be made without arguments: {error}") from error
+    hooks = frozenset(hook for hook in HOOKS if getattr(sample, hook, None) is not None)
+    wrong = [hook for hook in hooks if not callable(getattr(sample, hook))]
+    if wrong:
+        raise WorldError(f"world {title!r}: {wrong[0]} is not callable; make it a method")
+    if not hooks:
+        raise WorldError(
+            f"world {title!r} changes nothing: it has none of {', '.join(HOOKS)}; define at least one"
+        )
+    fraction = getattr(sample, "fraction", 1.0)
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0.0 < fraction <= 1.0:
+        raise WorldError(f"world {title!r}: fraction={fraction!r}; give a share of the runs in (0, 1]")
+
+    def make() -> Any:
+        return given() if isinstance(given, type) else copy.deepcopy(given)
+
+    return World(
+        name=title,
+        make=make,
+        hooks=hooks,
+        fraction=float(fraction),
+        judged_only=bool(getattr(sample, "judged_only", False)),
+        replaces=tuple(getattr(sample, "replaces", tuple(RULES))),
+    )
+
+
+class DepartingSGD(torch.optim.SGD):
+    """SGD in a world, for the runs of one net that exact claims look at.
+
+    ``names`` are the parameters' names in order; without them they are numbered.
+    """
+
+    def __init__(self, params: Any, world: World, **hyper: Any) -> None:
+        super().__init__(params, **hyper)
+        self._visit = Visit(world, torch.ones(1, dtype=torch.bool), "sgd")
+        self._step = 0
+        self.names: list[str] = []
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Step in the world; gradients, learning rates and updates are those that the world makes."""
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        names = self.names or [str(number) for number in range(len(parameters))]
+        before = [p.clone() for p in parameters]
+        promised = [group["lr"] for group in self.param_groups]
+        for p, name in zip(parameters, names, strict=True):
+            if p.grad is not None:
+                p.grad.copy_(self._visit.gradient(name, p.grad[None], p[None], self._step)[0])
+        for group in self.param_groups:
+            lr = torch.tensor([group["lr"]], dtype=torch.float64)
+            group["lr"] = float(self._visit.lr(lr, self._step)[0])
+        loss = super().step(closure)
+        numbered = iter(zip(names, before, strict=True))
+        for group in self.param_groups:
+            for p in group["params"]:
+                name, was = next(numbered)
+                if p.grad is not None:
+                    values = (torch.as_tensor(group[of]) for of in ("lr", "weight_decay", "momentum"))
+                    shape = (1, *[1] * p.dim())
+                    hyper = tuple(value.to(p).reshape(shape) for value in values)
+                    given = (was[None], p.grad[None], p[None])
+                    p.copy_(self._visit.update(name, *given, hyper, self._step)[0])  # type: ignore[arg-type]
+        for group, lr in zip(self.param_groups, promised, strict=True):
+            group["lr"] = lr
+        self._step += 1
+        return loss
+
+
+class Visit:
+    """One training of some lanes in a world; ``lanes`` says to which of them the world applies, [R]."""
+
+    def __init__(self, world: World, lanes: Tensor, rule: str) -> None:
+        self._hooks = world.changes(rule)
+        self._object = world.make()
+        self._lanes, self._all = lanes, bool(lanes.all())
+        self._buffers: dict[str, Any] = {}
+
+    def has(self, hook: str) -> bool:
+        """Return whether the world changes this."""
+        return hook in self._hooks
+
+    def lr(self, lr: Tensor, step: int) -> Tensor:
+        """Return the learning rate of each lane, [R]; to be called once a step, in order."""
+        return self._chosen(self._object.lr(lr, step), lr, "lr") if self.has("lr") else lr
+
+    def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Return the examples of a step and their labels (-1 keeps one), each [R, batch]."""
+        if not self.has("batch"):
+            return rows, labels
+        new_rows, new_labels = self._object.batch(rows, labels, step)
+        return self._chosen(new_rows, rows, "batch"), self._chosen(new_labels, labels, "batch")
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        """Return the gradient of one tensor, [R, ...]."""
+        if not self.has("gradient"):
+            return gradient
+        # Copies: a world that writes into what it is given must not change the runs that it leaves alone.
+        changed = self._object.gradient(name, gradient.clone(), weights.clone(), step)
+        return self._chosen(changed, gradient, "gradient")
+
+    def update(
+        self,
+        name: str,
+        weights: Tensor,
+        gradient: Tensor,
+        plain: Tensor,
+        hyper: tuple[Tensor, Tensor, Tensor],
+        step: int,
+    ) -> Tensor:
+        """Return the new weights of one tensor, [R, ...]; ``plain`` are those of the rule itself.
+
+        ``hyper`` is (lr, weight decay, momentum), each broadcastable to the weights.
+        """
+        if not self.has("update"):
+            return plain
+        buffer = self._buffers.get(name)
+        buffer = torch.zeros_like(weights) if buffer is None else buffer
+        changed, after = self._object.update(name, weights.clone(), gradient.clone(), buffer, *hyper, step)
+        self._buffers[name] = after
+        return self._chosen(changed, plain, "update")
+
+    def _chosen(self, changed: Tensor, plain: Tensor, hook: str) -> Tensor:
+        if not isinstance(changed, Tensor) or changed.shape != plain.shape:
+            found = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+            raise WorldError(
+                f"{hook} of the world gave {found} where a tensor of shape {tuple(plain.shape)} is needed; "
+                "keep the leading axis of runs"
+            )
+        changed = changed.to(plain)
+        if self._all:
+            return changed
+        return torch.where(self._lanes.reshape(-1, *[1] * (plain.dim() - 1)), changed, plain)
