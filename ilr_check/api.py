@@ -23,12 +23,11 @@ from ilr_check.gate.judge import check_optimizer, subject_of
 from ilr_check.gate.measurement import measure
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.result import GateResult
-from ilr_check.optim.target import import_target
 from ilr_check.reporting import write_report
 from ilr_check.seeds import checked_seed
 from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads
-from ilr_check.train.world import World, world_of
+from ilr_check.train.world import World, named_world, world_of
 from ilr_check.workers import checked_jobs, workers
 
 __all__ = [
@@ -140,9 +139,8 @@ def _enter(world: Any, settings: Settings) -> tuple[World | None, Settings]:
     """Return the world that a TARGET or an object states, and the settings that name it."""
     if world is None:
         return None, settings
-    entered = world_of(import_target(world, what="world") if isinstance(world, str) else world)
-    name = world if isinstance(world, str) else entered.name
-    return entered, dataclasses.replace(settings, world=name)
+    entered = named_world(world) if isinstance(world, str) else world_of(world)
+    return entered, dataclasses.replace(settings, world=entered.target or entered.name)
 
 
 def predict(

@@ -105,6 +105,8 @@ def verify(
     reporter = TerminalReporter()
     interrupts = Interrupts()
     interrupts.watch()
+    if world is not None:
+        click.echo(f"world {world}: the trainings depart from plain training, as this world states")
     try:
         run = run_verify(
             profile=profile,
@@ -141,8 +143,11 @@ def report(run: Path, out: Path | None, force: bool, debug: bool) -> None:
 @app.command(epilog="Example: ilr-check replay 'reports/runs/NAME#norm-recursion.1a2b3c4d.0'")
 @click.argument("target", metavar="RUN#ID")
 @click.option("--device", help="Another device than the recorded one.")
+@click.option(
+    "--world", help="The world in which the verdict was recorded: package.module:Name or FILE.py:Name."
+)
 @_debug
-def replay(target: str, device: str | None, debug: bool) -> None:
+def replay(target: str, device: str | None, world: str | None, debug: bool) -> None:
     """Run one recorded verdict again, without Hypothesis: RUN#ID, or a record or a spec as JSON.
 
     A finding of the gate is named by its report, as in gate.json#ID, or given as JSON.
@@ -156,7 +161,7 @@ def replay(target: str, device: str | None, debug: bool) -> None:
     from ilr_check.replaying import replay as run_replay
     from ilr_check.reporting import TerminalReporter
 
-    replayed = run_replay(target, device=None if device is None else checked_device(device))
+    replayed = run_replay(target, device=None if device is None else checked_device(device), world=world)
     found = replayed.as_records()
     code = exit_code(found)
     TerminalReporter().finished(found, code)

@@ -15,14 +15,25 @@ from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Record, RunFolder, records
 from ilr_check.optim.target import load_target
 from ilr_check.train.threads import threads
+from ilr_check.train.world import named_world
 
 
 class ReplayError(ValueError):
     """What was to be replayed cannot be found or read."""
 
 
-def replay(target: str, *, device: str | None = None, progress: Progress = lambda fraction: None) -> Replayed:
-    """Judge again what ``target`` names: RUN#ID, or a record or a spec as JSON."""
+def replay(
+    target: str,
+    *,
+    device: str | None = None,
+    world: str | None = None,
+    progress: Progress = lambda fraction: None,
+) -> Replayed:
+    """Judge again what ``target`` names: RUN#ID, or a record or a spec as JSON.
+
+    ``world`` is a TARGET that states how the trainings depart from plain ones. A record never names the code
+    that is imported; the caller does.
+    """
     recorded = _from_run(target) if not target.lstrip().startswith("{") else _from_json(target)
     claim = recorded.claim
     if claim not in catalogue():
@@ -33,6 +44,7 @@ def replay(target: str, *, device: str | None = None, progress: Progress = lambd
         device=device or recorded.device,
         default_alpha=recorded.false_fail or 1e-5,
         progress=progress,
+        world=None if world is None else named_world(world),
     )
     judge = catalogue()[claim].judge if not recorded.optimizer else _judge_with(recorded)
     with threads():

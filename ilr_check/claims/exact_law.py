@@ -124,14 +124,16 @@ class ExactLaw(Generic[Example]):
 
     def failure(self, example: Example, outcome: Outcome) -> str:
         """Claim, measured, expected, margin, spec, and the line that replays it."""
-        spec = msgspec.json.encode({"claim": self.text.id, "example": example, **self.judged_with}).decode()
+        named = dict(self.judged_with)
+        world = f" --world {shlex.quote(named.pop('world'))}" if "world" in named else ""
+        spec = msgspec.json.encode({"claim": self.text.id, "example": example, **named}).decode()
         return (
             f"{self.text.id} is violated: {self.text.statement}\n"
             f"  measured: {self.quantity} = {outcome.ratio:.3g} in group {outcome.group!r}, "
             f"step {outcome.step}\n"
             f"  expected: 0, margin: 1 (the derived rounding bound)\n"
             f"  meaning: {self.text.meaning}\n"
-            f"  replay: ilr-check replay {shlex.quote(spec)}"
+            f"  replay: ilr-check replay {shlex.quote(spec)}{world}"
         )
 
     def claim(self) -> Claim:
@@ -174,7 +176,7 @@ class ExactLaw(Generic[Example]):
     def _judge_in(self, world: World, subject: dict[str, Any], context: Context) -> Judged:
         plain = replace(context, world=None)
         if self.takes_optimizer:
-            law = self.of(sgd_in(world), {"world": world.name})
+            law = self.of(sgd_in(world), {"world": world.target or world.name})
             return law._judge(subject, plain)
         return Judged(
             (

@@ -277,7 +277,15 @@ def finding_of(
         f"one look with the same promise would need {examination.fixed_runs}"
     )
     failed = [premise for premise in premises if not premise.met]
-    words = (*map(_unmet, failed), message, f"margin: {d.margin_reason}", *d.notes, looks)
+    agreement = agreement_of(d) if d.verdict == "holds" and not failed else ""
+    words = (
+        *map(_unmet, failed),
+        _deviation(d, agreement),
+        message,
+        f"margin: {d.margin_reason}",
+        *d.notes,
+        looks,
+    )
     return Finding(
         form=form,
         group=group,
@@ -301,7 +309,7 @@ def finding_of(
         n_steps=n_steps,
         dtype="float32",
         figure=figure,
-        agreement=agreement_of(d) if d.verdict == "holds" else "",
+        agreement=agreement,
         premises=premises,
     )
 
@@ -318,6 +326,14 @@ def agreement_of(decision: Decision) -> Agreement:
     else:
         inside = decision.low <= decision.expected <= decision.high
     return "agrees" if inside else "deviates within the margin"
+
+
+def _deviation(decision: Decision, agreement: Agreement) -> str:
+    if agreement != "deviates within the margin":
+        return ""
+    return (
+        f"holds within the margin; a deviation of {decision.estimate - decision.expected:+.3g} was detected"
+    )
 
 
 def _unmet(premise: Premise) -> str:

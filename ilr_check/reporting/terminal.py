@@ -106,6 +106,8 @@ class TerminalReporter:
         unjudged = sum(not record.counts for record in found)
         aside = f"; {unjudged} reported, not judged" if unjudged else ""
         self._line(f"verdicts: {summary or 'none'}{aside}")
+        if grades := verdicts.grades(found):
+            self._line(f"of those that hold: {grades}")
         meaning = verdicts.EXIT_MEANINGS.get(exit_code, "unknown")
         self._line(f"exit code {exit_code}: {meaning}", style="bold red" if exit_code in (1, 2) else "bold")
         if report_path is not None:

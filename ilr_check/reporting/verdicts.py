@@ -67,3 +67,23 @@ def tally(verdicts: Iterable[str]) -> dict[str, int]:
     """Return how often each verdict occurs, the worst first."""
     counts = Counter(verdicts)
     return {word: counts[word] for word in sorted(counts, key=rank)}
+
+
+def grades(records: Iterable[Record]) -> str:
+    """Say how the records that hold do so: which are algebra, and which laws agree with theory.
+
+    Identities and exact rows judge the trainer and the optimizer, not the theory of training, so they are
+    counted apart.
+    """
+    held = [record for record in records if record.verdict == "holds" and record.counts]
+    algebra = sum(record.form in ("exact", "identity") for record in held)
+    kinds = {
+        "agree with theory": "agrees",
+        "deviate from it within the margin": "deviates within the margin",
+        "are inequalities": "inequality",
+    }
+    counted = {words: sum(record.agreement == kind for record in held) for words, kind in kinds.items()}
+    if not any(counted.values()):
+        return ""
+    counted["are algebra, which judges the trainer"] = algebra
+    return ", ".join(f"{count} {words}" for words, count in counted.items() if count)

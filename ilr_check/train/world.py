@@ -28,9 +28,11 @@ from torch import Tensor
 
 from ilr_check.data import NoiseSpec
 from ilr_check.optim.sgd import RULES
+from ilr_check.optim.target import import_target
 
 HOOKS = ("gradient", "update", "lr", "batch", "noise")
-SETTINGS = ("fraction", "judged_only", "replaces", "name")
+HYPER = ("lr", "weight_decay", "momentum")
+"""What an update is given of the hyper-parameters, in order."""
 
 
 class WorldError(ValueError):
@@ -43,7 +45,9 @@ class World:
 
     name: str
     make: Callable[[], Any]
-    hooks: frozenset[str]
+    target: str = ""
+    """What to import it by, where that is known."""
+    hooks: frozenset[str] = frozenset()
     fraction: float = 1.0
     judged_only: bool = False
     replaces: tuple[str, ...] = tuple(RULES)
@@ -61,15 +65,15 @@ class World:
         return self.make().noise(spec) if "noise" in self.hooks else spec
 
 
-def world_of(given: Any, name: str = "") -> World:
-    """Check a world and wrap it.
+def world_of(given: Any, target: str = "") -> World:
+    """Check a world and wrap it; ``target`` is the TARGET that named it, where one did.
 
     Raises:
         WorldError: where the object has no hook, or a hook or a setting of the wrong kind.
     """
     if isinstance(given, World):
         return given
-    title = name or getattr(given, "name", "") or getattr(given, "__name__", type(given).__name__)
+    title = getattr(given, "name", "") or getattr(given, "__name__", type(given).__name__)
     try:
         sample = given() if isinstance(given, type) else given
     except TypeError as error:
@@ -92,11 +96,17 @@ def world_of(given: Any, name: str = "") -> World:
     return World(
         name=title,
         make=make,
+        target=target,
         hooks=hooks,
         fraction=float(fraction),
         judged_only=bool(getattr(sample, "judged_only", False)),
         replaces=tuple(getattr(sample, "replaces", tuple(RULES))),
     )
+
+
+def named_world(target: str) -> World:
+    """Import the world that a TARGET names; raises ``TargetError`` or ``WorldError``."""
+    return world_of(import_target(target, what="world"), target)
 
 
 class DepartingSGD(torch.optim.SGD):
@@ -130,7 +140,7 @@ class DepartingSGD(torch.optim.SGD):
             for p in group["params"]:
                 name, was = next(numbered)
                 if p.grad is not None:
-                    values = (torch.as_tensor(group[of]) for of in ("lr", "weight_decay", "momentum"))
+                    values = (torch.as_tensor(group[of], dtype=torch.float64) for of in HYPER)
                     shape = (1, *[1] * p.dim())
                     hyper = tuple(value.to(p).reshape(shape) for value in values)
                     given = (was[None], p.grad[None], p[None])
