@@ -103,3 +103,102 @@ class KeepsThread(Plain):
     def step(self, closure=None):
         threading.Thread(target=lambda: time.sleep(30), name="left behind").start()
         return super().step(closure)
+
+
+def left_behind(seconds=300.0):
+    """Become a process that only its number betrays; it is written where the test looks for it."""
+    with open(os.environ["SURVIVORS"], "a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(seconds)
+    os._exit(0)
+
+
+class DoubleForks(Plain):
+    def misbehave(self):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                left_behind()
+            os._exit(0)
+
+
+class ForksManyTimes(Plain):
+    def misbehave(self):
+        for _ in range(20):
+            if os.fork() == 0:
+                os.setsid()
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                if os.fork() == 0:
+                    left_behind()
+                os._exit(0)
+
+
+class HidesItsEnvironment(Plain):
+    def misbehave(self):
+        path = os.environ["SURVIVORS"]
+        code = f"import os, time; print(os.getpid(), file=open({path!r}, 'a'), flush=True); time.sleep(300)"
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execve(sys.executable, [sys.executable, "-c", code], {})
+            os._exit(0)
+        time.sleep(0.5)
+
+
+class KillsItsSupervisor(Plain):
+    def misbehave(self):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                left_behind()
+            os._exit(0)
+        time.sleep(0.2)
+        os.kill(os.getppid(), signal.SIGKILL)
+        left_behind()
+
+
+class StopsItsSupervisor(Plain):
+    def misbehave(self):
+        os.kill(os.getppid(), signal.SIGSTOP)
+        left_behind()
+
+
+class LeavesItsPipesToAChild(Plain):
+    def misbehave(self):
+        if os.fork() == 0:
+            left_behind()
+        os._exit(0)
+
+
+class SwellsInChildren(Plain):
+    def misbehave(self):
+        for _ in range(4):
+            if os.fork() == 0:
+                kept = bytearray(os.urandom(1024)) * (500 * 1024)
+                assert kept
+                left_behind()
+        time.sleep(300)
+
+
+def channel():
+    """The descriptor of the gate's channel: a pipe that is none of the standard ones."""
+    for number in range(3, 64):
+        try:
+            if os.readlink(f"/proc/self/fd/{number}").startswith("pipe:"):
+                return number
+        except OSError:
+            continue
+    return 3
+
+
+class SaysItIsDone(Plain):
+    def misbehave(self):
+        os.write(channel(), b'{"type":"done"}\n')
+        os._exit(0)
+
+
+class SaysThatALawHolds(Plain):
+    def misbehave(self):
+        os.write(channel(), b"0" * 64 + b' {"type":"judged","id":"descent","findings":[]}\n')
+        os.write(channel(), b"0" * 64 + b' {"type":"done"}\n')
+        os._exit(0)

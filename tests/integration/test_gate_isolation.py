@@ -17,6 +17,9 @@ from ilr_check.gate.process.request import GateRequest
 
 FILE = Path(__file__).parent / "hostile_optimizers.py"
 ALONE = "leaves-the-world-alone"
+ON_LINUX = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="only Linux tells which processes a target started"
+)
 
 
 def judged(name: str, claims: str = "", time_limit: float = 30.0) -> list[Finding]:
@@ -113,6 +116,75 @@ def test_a_change_beside_another_law_is_a_finding_too(hostile) -> None:  # type:
     result = check_optimizer(hostile["Seeds"], contract="sgd", claims="decay-coupling")
     (finding,) = result.violated
     assert (finding.claim, finding.group) == (ALONE, "during decay-coupling")
+
+
+@pytest.fixture
+def survivors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which a target's processes write their numbers."""
+    path = tmp_path / "survivors"
+    monkeypatch.setenv("SURVIVORS", str(path))
+    return path
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="needs Linux, where a tree of processes can be found"
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DoubleForks",
+        "ForksManyTimes",
+        "HidesItsEnvironment",
+        "KillsItsSupervisor",
+        "StopsItsSupervisor",
+        "LeavesItsPipesToAChild",
+    ],
+)
+def test_nothing_that_a_target_starts_outlives_the_gate(survivors: Path, name: str) -> None:
+    judged(name, time_limit=10.0)
+    started = [int(line) for line in survivors.read_text().split()]
+    assert started
+    assert [pid for pid in started if _alive(pid)] == []
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="needs Linux, where a tree of processes can be found"
+)
+def test_nothing_outlives_a_gate_that_is_killed(survivors: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ilr_check", "fingerprint", "slow.py:Opt"]
+    (tmp_path / "slow.py").write_text(
+        "import os, time\n"
+        "if os.fork() == 0:\n    os.setsid()\n"
+        f"open({str(survivors)!r}, 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(300)\n"
+    )
+    gate = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait(lambda: survivors.exists() and survivors.read_text().count("\n") == 2)
+    gate.kill()
+    gate.wait()
+    _wait(lambda: not any(_alive(int(line)) for line in survivors.read_text().split()))
+
+
+@pytest.mark.usefixtures("survivors")
+def test_a_process_that_ends_while_its_child_holds_the_pipes_has_ended() -> None:
+    (death, *_) = [f for f in judged("LeavesItsPipesToAChild") if f.claim == "survives-its-steps"]
+    assert "the process ended with exit code 0" in death.diagnosis
+
+
+@pytest.mark.usefixtures("survivors")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="needs Linux, which tells the memory of a process"
+)
+def test_the_memory_limit_holds_for_the_tree() -> None:
+    (death, *_) = [f for f in judged("SwellsInChildren") if f.claim == "survives-its-steps"]
+    assert "MiB of memory and was stopped at --memory-limit 1500 MiB" in death.diagnosis
+
+
+@pytest.mark.parametrize("name", ["SaysItIsDone", "SaysThatALawHolds"])
+def test_a_target_cannot_speak_for_the_worker(name: str) -> None:
+    found = judged(name, "descent")
+    death = next(f for f in found if f.claim == "survives-its-steps")
+    assert (death.verdict, "a file descriptor that it did not open" in death.diagnosis) == ("violated", True)
+    assert "holds" not in {f.verdict for f in found}
 
 
 def test_an_optimizer_that_behaves_survives() -> None:

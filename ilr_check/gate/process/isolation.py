@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import selectors
 import signal
 import subprocess
@@ -25,9 +26,10 @@ import ilr_check
 from ilr_check.evidence import Measured
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.evidence.records import VerdictWord
+from ilr_check.gate.process import tree
+from ilr_check.gate.process.channel import ForgedError, Listener
 from ilr_check.gate.process.noting import noted, text_of
 from ilr_check.gate.process.request import (
-    EVENTS,
     Begun,
     Done,
     Event,
@@ -55,8 +57,12 @@ MAX_DEATHS = 2
 """After so many the other laws are not tried: an optimizer that always dies would take hours."""
 KEPT_OUTPUT = 64 * 1024
 POLL_SECONDS = 0.1
-BOOT = "import sys; sys.path.append(sys.argv[1]); from ilr_check.gate.process.worker import main; main()"
-"""Not ``-m``: a file called random.py in the working folder must not be what torch imports."""
+BOOT_PATIENCE = 60.0
+"""Seconds until the worker has imported torch and begins; that time is ours and not the target's."""
+CLOSED_PATIENCE = 10.0
+"""Seconds until a process that closed its channel counts as ended."""
+BOOT = "import sys; sys.path.append(sys.argv[1]); from ilr_check.gate.process.keeper import main; main()"
+"""Not ``-m``: a file called random.py in the working folder must not be what Python imports."""
 SYSTEM_EXITS = "the process ended with exit code {}, as os._exit({}) does"
 
 
@@ -100,6 +106,7 @@ def judge_isolated(
             request=_narrowed(request, outcome.begun),
             done=tuple(done),
             path=(str(Path.cwd()), *(p for p in sys.path if p and p != str(Path.cwd()))),
+            key=secrets.token_hex(16),
             patience=max(0.5, 0.9 * limit),
         )
         with _Worker(order, limit, memory_limit_mib) as worker:
@@ -133,104 +140,117 @@ def _narrowed(request: GateRequest, begun: Begun | None) -> GateRequest:
 
 
 class _Worker:
-    """One process, what it says, and the limits under which it runs."""
+    """One process below its keeper, what it says, and the limits under which it and its children run."""
 
     def __init__(self, order: Order, limit: float, memory_limit_mib: float) -> None:
         self.order, self.limit, self.memory_limit_mib = order, limit, memory_limit_mib
         self.current = "import"
         self.printed = ""
-        self._rest = b""
+        self._tag = secrets.token_hex(16)
+        self._listener = Listener(order.key)
 
     def __enter__(self) -> _Worker:
-        self._said, writing = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT, str(Path(ilr_check.__file__).parents[1]), str(writing)],
+        self._said, channel = os.pipe()
+        lifeline, self._lifeline = os.pipe()
+        self._status, status = os.pipe()
+        given = (channel, lifeline, status)
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-P", "-c", BOOT, str(Path(ilr_check.__file__).parents[1]), *map(str, given)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(writing,),
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            pass_fds=given,
+            env=os.environ | {"PYTHONUNBUFFERED": "1", tree.TAG: self._tag},
             start_new_session=True,  # Ctrl-C reaches us alone, and we end it with all its children
         )
-        os.close(writing)
-        assert self._process.stdin is not None
+        for descriptor in given:
+            os.close(descriptor)
+        assert self._keeper.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has died already; following it says how
-            self._process.stdin.write(msgspec.json.encode(self.order))
-            self._process.stdin.close()
+            self._keeper.stdin.write(msgspec.json.encode(self.order))
+            self._keeper.stdin.close()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._kill()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        os.close(self._said)
+        assert self._keeper.stdout is not None
+        self._keeper.stdout.close()
+        for descriptor in (self._said, self._lifeline, self._status):
+            os.close(descriptor)
 
     def follow(self, outcome: Outcome, done: list[str], listener: Callable[[Event], None]) -> Finding | None:
         """Take in what it says until it is done; a finding where it dies or is stopped."""
-        deadline = time.monotonic() + self.limit
-        assert self._process.stdout is not None
+        deadline, closed = time.monotonic() + max(self.limit, BOOT_PATIENCE), False
+        assert self._keeper.stdout is not None
         with selectors.DefaultSelector() as selector:
-            selector.register(self._said, selectors.EVENT_READ)
-            selector.register(self._process.stdout, selectors.EVENT_READ)
+            for source in (self._said, self._status, self._keeper.stdout):
+                selector.register(source, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select(POLL_SECONDS):
-                    block = os.read(key.fd, 1 << 16)
-                    if key.fd != self._said:
+                    # The end is read last: what was said before it is in the channel already.
+                    ended = os.read(self._status, 100) if key.fd == self._status else None
+                    block = self._rest_of_channel() if ended is not None else os.read(key.fd, 1 << 16)
+                    if key.fd == self._keeper.stdout.fileno():
                         self._keep(block)
                         if not block:
                             selector.unregister(key.fileobj)
                         continue
-                    if not block:
-                        return self._death()
-                    for event in self._events(block):
+                    if key.fd == self._said and not block:
+                        selector.unregister(key.fileobj)
+                        deadline, closed = time.monotonic() + CLOSED_PATIENCE, True
+                    try:
+                        events = self._listener.hear(block)
+                    except ForgedError as error:
+                        return self._forged(error)
+                    for event in events:
                         listener(event)
                         if isinstance(event, Started):
                             self.current, deadline = event.id, time.monotonic() + self.limit
                         elif isinstance(event, Refused):
                             raise TargetRefusedError(event.message, event.trace)
                         elif isinstance(event, Done):
-                            return None
+                            return self._left_out(outcome, done)
                         elif isinstance(event, Exited):
                             return self._exited(event)
                         else:
                             _take(outcome, event, done)
+                    if ended is not None:
+                        return self._death(ended)
                 if time.monotonic() > deadline:
-                    return self._stopped_late()
-                used = resident_mib(self._process.pid)
+                    return self._closed() if closed else self._stopped_late()
+                used = tree.memory_mib(tree.below(self._keeper.pid), self.memory_limit_mib)
                 if used > self.memory_limit_mib:
                     return self._stopped_full(used)
 
-    def _events(self, block: bytes) -> list[Event]:
-        *lines, self._rest = (self._rest + block).split(b"\n")
-        try:
-            return [EVENTS.decode(line) for line in lines]
-        except msgspec.MsgspecError as error:
-            raise TargetRefusedError(f"the target wrote into the gate's own channel ({error})") from error
+    def _rest_of_channel(self) -> bytes:
+        """What is in the channel now; a child of the worker may hold it open for ever."""
+        os.set_blocking(self._said, False)
+        found = b""
+        with contextlib.suppress(BlockingIOError):
+            while block := os.read(self._said, 1 << 16):
+                found += block
+        return found
 
     def _keep(self, block: bytes) -> None:
         self.printed = (self.printed + block.decode("utf-8", "replace"))[-KEPT_OUTPUT:]
 
     def _kill(self) -> None:
         """End the process and whatever it started; nothing of it outlives the gate."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            self._process.kill()
-        self._process.wait()
+        tree.end(self._keeper.pid, self._tag)
+        self._keeper.wait()
 
     def _drain(self) -> None:
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
-        while block := self._process.stdout.read(1 << 16):
+        assert self._keeper.stdout is not None
+        os.set_blocking(self._keeper.stdout.fileno(), False)
+        while block := self._keeper.stdout.read(1 << 16):
             self._keep(block)
 
-    def _death(self) -> Finding:
-        try:
-            code = self._process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            return self._finding("closed the gate's channel", "violated", Measured(value=None))
+    def _death(self, ended: bytes) -> Finding:
         self._drain()
+        if not ended:
+            told = "the process that supervises it was killed"
+            return self._finding(told, "violated", Measured(value=None))
+        code = int(ended)
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             return self._finding(
@@ -238,6 +258,22 @@ class _Worker:
             )
         told = SYSTEM_EXITS.format(code, code)
         return self._finding(told, "violated", Measured(value=float(code)))
+
+    def _closed(self) -> Finding:
+        return self._finding("closed the gate's channel", "violated", Measured(value=None))
+
+    def _forged(self, error: ForgedError) -> Finding:
+        told = f"it wrote {error} into a file descriptor that it did not open, the channel of the gate"
+        return self._finding(told, "violated", Measured(value=None))
+
+    def _left_out(self, outcome: Outcome, done: list[str]) -> Finding | None:
+        """A finding where a worker says that it is done and has not judged what it planned."""
+        planned = () if outcome.begun is None else outcome.begun.laws
+        missing = [text.id for text in planned if text.id not in done]
+        if outcome.begun is not None and not missing:
+            return None
+        told = f"the process ended its work without judging {', '.join(missing) or 'anything'}"
+        return self._finding(told, "violated", Measured(value=None))
 
     def _exited(self, event: Exited) -> Finding:
         told = f"it calls sys.exit({event.code})"
@@ -288,15 +324,6 @@ def _take(outcome: Outcome, event: Event, done: list[str]) -> None:
         done.append(event.id)
     elif isinstance(event, Fingerprinted):
         outcome.fingerprint, outcome.traces = event.fingerprint, event.traces
-
-
-def resident_mib(pid: int) -> float:
-    """Memory that a process holds; 0 where the system does not say (then there is no memory limit)."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def last_frame(text: str) -> tuple[Location, str] | None:

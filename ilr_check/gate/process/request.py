@@ -93,5 +93,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     done: tuple[str, ...]
     path: tuple[str, ...]
     """Where to import from, as in the process that asks."""
+    key: str
+    """A secret, as hexadecimal digits: the worker signs with it what it says (``channel``)."""
     patience: float
     """Seconds after which a law's Python frames are written down, shortly before it is stopped."""

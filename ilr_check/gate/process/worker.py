@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ilr_check.evidence.gate import Finding
+from ilr_check.gate.process.channel import Speaker
 from ilr_check.gate.process.request import (
     Begun,
     Done,
@@ -29,14 +30,11 @@ from ilr_check.gate.process.request import (
 
 def main() -> None:
     """Read the order, do it, and leave without waiting for threads that the target may have left behind."""
-    channel = os.fdopen(int(sys.argv[-1]), "wb", buffering=0)
     faulthandler.enable()
-
-    def tell(event: Event) -> None:
-        channel.write(msgspec.json.encode(event) + b"\n")
-
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    tell = Speaker(int(sys.argv[-1]), order.key).tell
+    order = msgspec.structs.replace(order, key="")
     try:
-        order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
         for event in work(order, on_start=tell):
             tell(event)
         tell(Done())
