@@ -146,22 +146,38 @@ def report(run: Path, out: Path | None, force: bool, debug: bool) -> None:
 @click.option(
     "--world", help="The world in which the verdict was recorded: package.module:Name or FILE.py:Name."
 )
+@click.option("--target", "named", metavar="TARGET", multiple=True, help="Code that a report may import.")
+@click.option("--trust", is_flag=True, help="Import whatever the gate's report names.")
+@click.option("--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10 [no CIFAR-10].")
 @_debug
-def replay(target: str, device: str | None, world: str | None, debug: bool) -> None:
+def replay(
+    target: str,
+    device: str | None,
+    world: str | None,
+    named: tuple[str, ...],
+    trust: bool,
+    cifar10: Path | None,
+    debug: bool,
+) -> None:
     """Run one recorded verdict again, without Hypothesis: RUN#ID, or a record or a spec as JSON.
 
-    A finding of the gate is named by its report, as in gate.json#ID, or given as JSON.
+    A finding of the gate is named by its report, as in gate.json#ID, or given as JSON. Its code is imported
+    if you name it with --target, or with --trust. No other option is taken from a file.
     """
     from ilr_check.api import checked_device
-    from ilr_check.commands.gate_replay import gate_finding, judge_again
+    from ilr_check.commands.gate_replay import demand_trust, gate_finding, judge_again
+    from ilr_check.data import cifar
 
     recorded = gate_finding(target)
     if recorded is not None:
+        if not trust:
+            demand_trust(recorded, named)
         raise click.exceptions.Exit(judge_again(recorded))
     from ilr_check.replaying import replay as run_replay
     from ilr_check.reporting import TerminalReporter
 
-    replayed = run_replay(target, device=None if device is None else checked_device(device), world=world)
+    with cifar.naming(cifar10):
+        replayed = run_replay(target, device=None if device is None else checked_device(device), world=world)
     found = replayed.as_records()
     code = exit_code(found)
     TerminalReporter().finished(found, code)

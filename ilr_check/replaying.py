@@ -11,9 +11,11 @@ import msgspec
 
 from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Finding, Judged, Progress
+from ilr_check.data import cifar
 from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Record, RunFolder, records
 from ilr_check.optim.target import load_target
+from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads
 from ilr_check.train.world import named_world
 
@@ -31,17 +33,19 @@ def replay(
 ) -> Replayed:
     """Judge again what ``target`` names: RUN#ID, or a record or a spec as JSON.
 
-    ``world`` is a TARGET that states how the trainings depart from plain ones. A record never names the code
-    that is imported; the caller does.
+    ``world`` is a TARGET that states how the trainings depart from plain ones. A record may come from
+    anywhere: it never names the code that is imported or the folder that is read; the caller does
+    (``world``, ILR_CHECK_CIFAR10). A spec as JSON may name an optimizer, because the caller has typed it.
     """
     recorded = _from_run(target) if not target.lstrip().startswith("{") else _from_json(target)
+    recorded = msgspec.structs.replace(recorded, subject=_with_named_folder(recorded.subject))
     claim = recorded.claim
     if claim not in catalogue():
         raise ReplayError(f"claim {claim!r} is not known here; known are {', '.join(catalogue())}")
     context = Context(
         seed=recorded.unit_seed,
         profile="quick",
-        device=device or recorded.device,
+        device=checked_device(device or recorded.device),
         default_alpha=recorded.false_fail or 1e-5,
         progress=progress,
         world=None if world is None else named_world(world),
@@ -152,11 +156,33 @@ def _judge_with(recorded: Recorded) -> Callable[[dict[str, Any], Context], Judge
     return law.of(load_target(recorded.optimizer, recorded.args), named).claim().judge
 
 
+def _with_named_folder(value: Any) -> Any:
+    """A spec whose folders are those that the caller named; raises ``ReplayError`` where none is named."""
+    if isinstance(value, list):
+        return [_with_named_folder(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _with_named_folder(item) for key, item in value.items()}
+    if isinstance(found.get("folder"), str):
+        named = cifar.named_folder()
+        if named is None:
+            raise ReplayError(
+                f"the spec was judged on CIFAR-10 in {found['folder']!r}, and no path is taken from a file; "
+                f"name your folder of CIFAR-10 with --cifar10 or {cifar.VARIABLE}"
+            )
+        found["folder"] = str(named)
+    return found
+
+
 def _of_record(record: Record) -> Recorded:
+    try:
+        seed = int(record.unit[-16:], 16)
+    except ValueError as error:
+        raise ReplayError(f"the record {record.id!r} is damaged: unit {record.unit!r} has no seed") from error
     return Recorded(
         claim=record.claim,
         subject=record.subject,
-        unit_seed=int(record.unit[-16:], 16),
+        unit_seed=seed,
         device=record.device,
         false_fail=record.false_fail,
         record=record,

@@ -160,6 +160,7 @@ def gate(
         time_limit=positive("time limit", time_limit),
         memory_limit_mib=positive("memory limit", memory_limit) or 0.0,
         allow_inconclusive=allow_inconclusive,
+        force=force,
         command=shlex.join(["ilr-check", *sys.argv[1:]]),
     )
     terminal = None if to_output else GateTerminal()

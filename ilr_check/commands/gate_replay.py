@@ -1,10 +1,15 @@
-"""A finding of the gate once more: its own command is run again, and the verdict is compared."""
+"""Judge a finding of the gate again, and compare the verdict.
+
+A report may come from anywhere. So only options that say what is judged are taken from the command that it
+records, never one that writes a file, and no code is imported that the caller has not named.
+"""
 
 from __future__ import annotations
 
 import difflib
 import shlex
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -14,6 +19,17 @@ from ilr_check.commands.gate import gate
 from ilr_check.evidence.gate import Finding, decode_report
 
 COMMAND = ("ilr-check", "gate")
+TAKEN = (
+    *("--claims", "--laws", "--contract", "--profile", "--seed", "--device", "--dtype"),
+    *("--arg", "--declare", "--names", "--impl", "--tag", "--reference", "--setup"),
+)
+"""Options that a replay takes from a report; each has one value, and none names a file to write."""
+IMPORTED = ("--reference", "--setup", "--contract")
+"""Options whose value can name code, as the target does."""
+
+
+class UntrustedError(ValueError):
+    """A recorded command that asks for more than a replay gives to a file."""
 
 
 def gate_finding(target: str) -> Finding | None:
@@ -44,11 +60,26 @@ def gate_finding(target: str) -> Finding | None:
     return findings[wanted]
 
 
+def demand_trust(finding: Finding, named: Collection[str]) -> None:
+    """Raise ``UntrustedError`` unless the caller has named every target that the finding would import."""
+    target, options = _recorded(finding)
+    wanted = [target, *(value for option, value in options if option in IMPORTED and ":" in value)]
+    unknown = [name for name in wanted if name not in named]
+    if unknown:
+        ways = " ".join(f"--target {shlex.quote(name)}" for name in wanted)
+        raise UntrustedError(
+            f"this replay would import and run {' and '.join(map(repr, unknown))}, which a report names; "
+            f"add {ways} if you know that code, or --trust for whatever this report names"
+        )
+
+
 def judge_again(finding: Finding) -> int:
     """Run the finding's command, say whether its verdict is the recorded one, and give the exit code."""
+    target, options = _recorded(finding)
+    words = [f"{option}={value}" for option, value in options]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gate.json"
-        code = gate.main([*_words(finding), "--json", str(path)], standalone_mode=False)
+        code = gate.main([*words, f"--json={path}", "--", target], standalone_mode=False)
         now = {found.id: found.verdict for found in decode_report(path.read_bytes()).findings}
     if now.get(finding.id) == finding.verdict or _declared(finding, now.get(finding.id)):
         click.echo("the same verdict as recorded")
@@ -56,6 +87,20 @@ def judge_again(finding: Finding) -> int:
     verdict = now.get(finding.id, "not judged")
     click.echo(f"NOT the verdict that was recorded: {finding.verdict}, now {verdict}")
     return max(int(code), 1)
+
+
+def _recorded(finding: Finding) -> tuple[str, list[tuple[str, str]]]:
+    """The target and the options of a recorded command; raises ``UntrustedError`` for any other option."""
+    target, *rest = _words(finding)
+    options = list(zip(rest[::2], rest[1::2], strict=False))
+    refused = [option for option in rest[::2] if option not in TAKEN]
+    if refused or len(rest) % 2 or target.startswith("-"):
+        odd = " ".join(refused) or target
+        raise UntrustedError(
+            f"the recorded command has {odd}, which a replay takes from no file; "
+            f"run the command yourself if you know it: {finding.replay[:300]!r}"
+        )
+    return target, options
 
 
 def _declared(finding: Finding, now: str | None) -> bool:

@@ -23,6 +23,8 @@ NOT_KEPT = (BASELINE.id, REFERENCE.id)
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """One state of one optimizer."""
 
+    made_by: str = "ilr-check baseline"
+    """The first field, by which the file is recognised (``evidence.marks``)."""
     schema: int = SCHEMA
     target: str
     contract: str
@@ -34,8 +36,11 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     traces: dict[str, list[list[float]]]
 
 
-def read_baseline(path: Path) -> Baseline | None:
-    """The kept state, ``None`` where there is no file; raises ``ValueError`` for one that cannot be used."""
+def read_baseline(path: Path, *, renewed: bool = False) -> Baseline | None:
+    """The kept state, ``None`` where there is no file; raises ``ValueError`` for one that cannot be used.
+
+    A file that is ``renewed`` needs not be readable, so a damaged one counts as none.
+    """
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -45,19 +50,28 @@ def read_baseline(path: Path) -> Baseline | None:
     try:
         found = msgspec.json.decode(raw, type=Baseline)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        if renewed:
+            return None
         raise ValueError(
-            f"the baseline {path} is damaged ({error}); make it anew with --update-baseline"
+            f"the baseline {path} is damaged ({error}); write it again with --update-baseline --force"
         ) from error
     if found.schema > SCHEMA:
+        if renewed:
+            return None
         raise ValueError(
             f"the baseline {path} has schema {found.schema}, this ilr-check reads up to {SCHEMA}"
         )
     return found
 
 
-def save_baseline(path: Path, baseline: Baseline) -> None:
+def save_baseline(path: Path, baseline: Baseline, *, force: bool = False) -> None:
     """Replace the file in one step; raises ``UnwritableError``."""
-    atomic.write(path, msgspec.json.format(msgspec.json.encode(baseline), indent=1) + b"\n")
+    atomic.write(path, msgspec.json.format(msgspec.json.encode(baseline), indent=1) + b"\n", force=force)
+
+
+def comparable(before: Baseline, now: Baseline) -> bool:
+    """Whether two states are of the same constructor arguments and switches."""
+    return sorted(before.args) == sorted(now.args) and sorted(before.impl) == sorted(now.impl)
 
 
 def baseline_of(

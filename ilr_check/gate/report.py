@@ -15,7 +15,7 @@ import msgspec
 from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.evidence.gate import Finding, GateReport
 from ilr_check.evidence.records import VerdictWord
-from ilr_check.gate.baseline import baseline_of, changes_since, read_baseline, save_baseline
+from ilr_check.gate.baseline import baseline_of, changes_since, comparable, read_baseline, save_baseline
 from ilr_check.gate.expected_failures import demand_known, read_expected, with_expected
 from ilr_check.gate.process.isolation import MEMORY_LIMIT_MIB, SURVIVES, Outcome, judge_isolated
 from ilr_check.gate.process.request import Begun, Event, GateRequest
@@ -43,6 +43,8 @@ class Options:
     time_limit: float | None = None
     memory_limit_mib: float = MEMORY_LIMIT_MIB
     allow_inconclusive: bool = False
+    force: bool = False
+    """Whether a baseline may replace a file that is none."""
     command: str = ""
 
 
@@ -52,7 +54,11 @@ def gate_report(
     """Judge a target as the command does; raises ``ValueError`` for what cannot be used."""
     began = time.perf_counter()
     expected = {} if options.expected_failures is None else read_expected(options.expected_failures)
-    before = None if options.baseline is None else read_baseline(options.baseline)
+    before = (
+        None
+        if options.baseline is None
+        else (read_baseline(options.baseline, renewed=options.update_baseline))
+    )
 
     def checked(event: Event) -> None:
         if isinstance(event, Begun):
@@ -68,13 +74,14 @@ def gate_report(
     findings, notices = list(outcome.findings), list(_notices(outcome))
     if options.baseline is not None:
         now = baseline_of(request, contract, findings, outcome.traces, _versions())
-        changed = [] if before is None else changes_since(before, now, request, location)
+        compared = before is not None and (not options.update_baseline or comparable(before, now))
+        changed = changes_since(before, now, request, location) if before and compared else []
         if outcome.deaths:
             notices.append("the baseline was neither compared nor saved: the target did not survive")
         elif before is None or options.update_baseline:
-            save_baseline(options.baseline, now)
+            save_baseline(options.baseline, now, force=options.force)
             broken = sum(finding.verdict == "violated" for finding in changed)
-            aside = "nothing to compare with yet" if before is None else f"{broken} changes accepted"
+            aside = f"{broken} changes accepted" if compared else "nothing to compare with yet"
             notices.append(f"the baseline was saved to {options.baseline} ({aside})")
         else:
             findings += changed

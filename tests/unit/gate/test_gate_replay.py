@@ -6,9 +6,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from ilr_check import cli
 from ilr_check.commands.gate import gate
 from ilr_check.commands.gate_replay import gate_finding, judge_again
-from ilr_check.evidence.gate import decode_report
+from ilr_check.evidence import Finding, GateReport
+from ilr_check.evidence.gate import decode_report, encode_report
+from ilr_check.gate.process.noting import noted
+from ilr_check.gate.process.request import GateRequest
 
 BROKEN = (
     "import torch\n\n\nclass Mine(torch.optim.SGD):\n    def step(self, closure=None):\n        return None\n"
@@ -42,6 +46,80 @@ def test_a_finding_is_judged_again(
     assert gate_finding(msgspec.json.encode(found).decode()) == found
     assert judge_again(found) == code
     assert told in capsys.readouterr().out
+
+
+def forged(command: str) -> str:
+    """A finding that anybody may have written, as JSON."""
+    found = noted(GateRequest(target="m:O"), "descent", "g", "holds", message="")
+    return msgspec.json.encode(msgspec.structs.replace(found, replay=command)).decode()
+
+
+EVIL = "import pathlib\npathlib.Path('touched').touch()\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (
+            "evil.py:O",
+            "would import and run 'evil.py:O', which a report names; add --target evil.py:O if",
+        ),
+        ("torch.optim:SGD --reference evil.py:O", "would import and run 'torch.optim:SGD' and 'evil.py:O'"),
+        ("torch.optim:SGD --contract evil.py:O", "'evil.py:O'"),
+        ("torch.optim:SGD --setup evil.py:O", "'evil.py:O'"),
+        ("torch.optim:SGD --junit touched", "has --junit, which a replay takes from no file"),
+        ("torch.optim:SGD --claims descent --out touched", "has --out, which a replay takes from no file"),
+        ("torch.optim:SGD --baseline touched", "has --baseline"),
+        ("torch.optim:SGD --seed", "takes from no file"),
+        ("--out=touched torch.optim:SGD", "takes from no file"),
+    ],
+)
+@pytest.mark.parametrize("by", ["json", "file"])
+def test_a_report_neither_writes_nor_imports(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    line: str,
+    by: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text(EVIL)
+    text = forged(f"ilr-check gate {command}")
+    target = text
+    if by == "file":
+        report = GateReport(
+            target="x",
+            contract="",
+            verdict="holds",
+            exit_code=0,
+            fingerprint={},
+            findings=(msgspec.json.decode(text, type=Finding),),
+        )
+        (tmp_path / "gate.json").write_bytes(encode_report(report))
+        target = f"gate.json#{report.findings[0].id}"
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["replay", target])
+    assert stopped.value.code == 2
+    assert line in capsys.readouterr().err
+    assert not (tmp_path / "touched").exists()
+
+
+def test_even_a_trusted_report_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "--trust", forged("ilr-check gate torch.optim:SGD --junit touched")])
+    assert "has --junit, which a replay takes from no file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_named_target_is_judged_again(recorded: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["replay", recorded, "--target", "mine.py:Mine"])
+    assert stopped.value.code == 1
+    assert "the same verdict as recorded" in capsys.readouterr().out
 
 
 def test_a_finding_that_is_not_there_is_an_error_with_what_is(recorded: str) -> None:

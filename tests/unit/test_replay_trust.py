@@ -1,0 +1,35 @@
+"""A recorded claim takes no path and no device from its file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ilr_check.data import cifar
+from ilr_check.replaying import ReplayError, replay
+
+SPEC = (
+    '{"claim": "larger-data", "unit_seed": 1, "device": "DEVICE", "subject": {"net": {}, '
+    '"data": {"kind": "cifar10", "folder": "/etc", "label_noise": 0.5, "per_file": 10}}}'
+)
+
+
+def test_a_folder_in_a_spec_is_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(cifar.VARIABLE, raising=False)
+    with pytest.raises(ReplayError, match="no path is taken from a file; name your folder of CIFAR-10 with"):
+        replay(SPEC.replace("DEVICE", "cpu"))
+
+
+def test_the_folder_is_the_one_that_the_caller_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ilr_check import replaying
+
+    monkeypatch.setenv(cifar.VARIABLE, str(tmp_path))
+    found = replaying._with_named_folder({"data": [{"folder": "/etc"}], "folder": 3})
+    assert found == {"data": [{"folder": str(tmp_path)}], "folder": 3}
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda"])
+def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"device '{device}' is not"):
+        replay('{"claim": "norm-recursion", "example": {}, "device": "DEVICE"}'.replace("DEVICE", device))
