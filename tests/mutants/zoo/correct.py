@@ -16,9 +16,9 @@ from torch.optim import sgd as torch_sgd
 
 from .broken.adam_decay import SwitchedAdam
 from .broken.sgd_decay import ForeachSGDW
-from .by_hand import adam, adaptive, layerwise, sgd, signs
+from .by_hand import adam, adaptive, layerwise, lifetimes, listed, modes, narrow, sgd, signs
 from .by_hand.base import Group, Hand, State, shrink
-from .records import VARIANTS, Variant, variant
+from .records import UNKNOWN, VARIANTS, Variant, variant
 
 __all__ = ["VARIANTS", "Variant"]
 
@@ -41,6 +41,33 @@ for contract, rewrite in {
     "muon": layerwise.HandMuon,
 }.items():
     variant(contract, "by hand, one parameter at a time")(rewrite)
+
+for contract, written, rewrite in (
+    (
+        "adamw",
+        "a foreach path of its own: decay, moments and a step size for each tensor",
+        listed.ListedAdamW,
+    ),
+    ("sgd", "a foreach path of its own with one buffer for each tensor", listed.ListedSGD),
+    ("adamw", "float32 inside, whatever the weights are", narrow.SingleInside),
+    ("sgd", "float32 inside, whatever the weights are", narrow.SingleInsideSGD),
+    ("adamw", "float32 masters of narrow weights", narrow.MasterAdamW),
+    ("adamw", "what rounding lost is kept and added again", narrow.KahanAdamW),
+    ("adamw", "stochastic rounding of bfloat16 weights", narrow.StochasticAdamW),
+    ("adam", "8-bit moments in blocks of 256 from 4096 entries on", narrow.EightBitAdam),
+    (UNKNOWN, "schedule-free, with train() and eval()", modes.ScheduleFreeSGD),
+    (UNKNOWN, "SAM: two evaluations of a closure", modes.HandSAM),
+    ("adamw", "named parameters, no decay for vectors", modes.NamedAdamW),
+    ("adamw", "groups need a key that chooses Muon or AdamW", modes.MuonWithAdamW),
+    ("sgd", "steps in backward hooks", modes.BackwardSGD),
+    ("adamw", "no torch.optim.Optimizer, but it has all that one needs", modes.Duck),
+    ("sgd", "one flat buffer a group and dtype", modes.FlatSGD),
+    ("adam", "unscales by itself under a GradScaler", lifetimes.ScaledAdam),
+    ("adamw", "float32 moments for narrow weights, kept on load", lifetimes.WideStateAdamW),
+    ("adamw", "Adam with a flag in the group, which older state dicts lack", lifetimes.FlaggedAdamW),
+    ("sgd", "a raw buffer, so that lr = 0 is no trouble", lifetimes.RatioSGD),
+):
+    variant(contract, written)(rewrite)
 
 variant("sgdw", "a foreach path, one dtype at a time")(ForeachSGDW)
 variant("adam", "switches that are taken and change nothing")(SwitchedAdam)

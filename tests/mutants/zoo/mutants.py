@@ -1,8 +1,36 @@
-"""The catalogue of mutants: importing this module fills it."""
+"""The catalogue of mutations: importing this module fills it."""
 
-from .broken import adam_decay, adam_moments, conduct, layerwise, relatives, sgd_decay, sgd_momentum, signs
+from .broken import (
+    adam_decay,
+    adam_moments,
+    conduct,
+    layerwise,
+    lifetimes,
+    listed,
+    modes,
+    narrow,
+    relatives,
+    sgd_decay,
+    sgd_momentum,
+    signs,
+    tensors,
+)
 from .records import MUTANTS, Mutant
 
 __all__ = ["MUTANTS", "Mutant"]
 
-FAMILIES = (adam_decay, adam_moments, conduct, layerwise, relatives, sgd_decay, sgd_momentum, signs)
+FAMILIES = (
+    adam_decay,
+    adam_moments,
+    conduct,
+    layerwise,
+    lifetimes,
+    listed,
+    modes,
+    narrow,
+    relatives,
+    sgd_decay,
+    sgd_momentum,
+    signs,
+    tensors,
+)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 Factory = Callable[..., torch.optim.Optimizer]
+UNKNOWN = "auto"
+"""The contract of what belongs to no family that we know."""
 KINDS = (
     "decay",
     "momentum",
@@ -20,6 +22,13 @@ KINDS = (
     "precision",
     "state",
     "conduct",
+    "foreach",
+    "tensors",
+    "modes",
+    "late",
+    "scaler",
+    "loading",
+    "copies",
 )
 
 
@@ -39,6 +48,8 @@ class Mutant:
     factory: Factory
     thread: str = ""
     declare: Mapping[str, Any] = field(default_factory=dict)
+    killer: str = ""
+    """The law that is made for this defect, where one is named."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -71,6 +82,7 @@ def mutant(
     *expect: str,
     thread: str = "",
     declare: dict[str, Any] | None = None,
+    killer: str = "",
 ) -> Callable[[type], type]:
     """Enter the decorated class into the catalogue of mutants."""
 
@@ -78,7 +90,7 @@ def mutant(
         if cls.__name__ in MUTANTS:
             raise ValueError(f"two mutants are called {cls.__name__}")
         MUTANTS[cls.__name__] = Mutant(
-            cls.__name__, contract, kind, planted, expect, cls, thread, declare or {}
+            cls.__name__, contract, kind, planted, expect, cls, thread, declare or {}, killer
         )
         return cls
 
