@@ -112,6 +112,35 @@ class Subject:
         """A setting as a reader sees it."""
         return ", ".join(f"{k}={v}" for k, v in setting.items()) or "default settings"
 
+    @cached_property
+    def differentiable(self) -> bool:
+        """Whether autograd records the step, by ``differentiable=True``."""
+        return bool({**self.args, **self.switches}.get("differentiable"))
+
+    @cached_property
+    def climbs(self) -> bool:
+        """Whether the target was told to climb, by ``maximize=True``."""
+        return bool({**self.args, **self.switches}.get("maximize"))
+
+    def parameters(self, tensors: Iterable[Tensor | nn.Parameter]) -> list[nn.Parameter]:
+        """Parameters over these tensors, as they stand.
+
+        A differentiable step is recorded by autograd and changes tensors in place. torch refuses that for
+        leaves that need a gradient; for leaves that need none the arithmetic is the same.
+        """
+        needs = not self.differentiable
+        return [t if isinstance(t, nn.Parameter) else nn.Parameter(t, requires_grad=needs) for t in tensors]
+
+    def handed(self, gradient: Tensor) -> Tensor:
+        """A copy of a gradient as the target gets it: negated where it climbs, sparse where it wants so.
+
+        The laws speak of descent. An optimizer that climbs along -g descends along g, bit for bit.
+        """
+        copied = gradient.detach().clone()
+        if self.climbs:
+            copied = copied.neg_()
+        return copied.to_sparse() if self.contract is not None and self.contract.sparse else copied
+
     def with_switches(self, **switches: Any) -> Subject:
         """The same target with implementation switches."""
         return replace(self, switches={**self.switches, **switches})
@@ -122,18 +151,17 @@ class Subject:
 
     def start(self, tensors: Iterable[Tensor | nn.Parameter], **hyper: Any) -> Trial:
         """Build the optimizer over these tensors, as they stand; ``hyper`` by our names."""
-        parameters = [t if isinstance(t, nn.Parameter) else nn.Parameter(t) for t in tensors]
+        parameters = self.parameters(tensors)
         return Trial(self, parameters, self.build(parameters, **hyper), hyper)
 
     def build(self, parameters: Any, **hyper: Any) -> torch.optim.Optimizer:
         """The optimizer over parameters or parameter groups; raises ``CannotVaryError``, ``SubjectError``."""
         arguments, edits = self.arguments(hyper)
-        arguments = {**self._required, **arguments}
         given = arranged(parameters, self.tags, named=self.takes_names)
         capturable = {"capturable": True} if self.tags.capturable_only else {}
+        every = {**self.args, **capturable, **self._required, **arguments, **self.switches}
         try:
-            built = self.factory(given, **{**self.args, **capturable, **arguments, **self.switches})
-            built = prepare(built, self.tags, self.setup)
+            built = prepare(self.factory(given, **every), self.tags, self.setup)
         except Exception as error:
             words = " ".join(str(error).split())
             raise SubjectError(
@@ -177,7 +205,7 @@ class Subject:
 
     def _steps(self, shape: tuple[int, ...] = (2, 2), *, closure: bool) -> bool:
         """Whether a step over one tensor of this shape returns."""
-        parameters = [nn.Parameter(torch.ones(shape))]
+        parameters = self.parameters([torch.ones(shape)])
         try:
             take_step(self.build(parameters), parameters, [torch.ones(shape)], closure=closure)
         except Exception:  # whatever the target raises, it does not step so
@@ -346,16 +374,18 @@ class Trial:
         """One step with these gradients; ``hyper`` is set first."""
         if hyper:
             self.set(**hyper)
-        contract = self.subject.contract
-        if contract is not None and contract.sparse:
-            gradients = [None if g is None else g.detach().to_sparse() for g in gradients]
         take_step(
             self.optimizer,
             self.parameters,
-            gradients,
+            [None if g is None else self.subject.handed(g) for g in gradients],
             closure=self.subject.needs_closure,
             in_backward=self.subject.tags.steps_in_backward,
         )
+
+    def hand(self, gradients: Sequence[Tensor | None]) -> None:
+        """Set the gradients of the parameters, as a backward pass does."""
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = None if gradient is None else self.subject.handed(gradient)
 
     def values(self) -> list[Tensor]:
         """Copies of the weights."""

@@ -35,6 +35,13 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         hyper["weight_decay"] = 0.0
     found = last_step_deviation(subject, start, gradient, LATE, **hyper)
     share = found.measured / found.expected if found.expected else float("inf")
+    if found.bound == float("inf"):
+        yield Reading(
+            group=f"step {LATE}",
+            verdict="skipped",
+            message="rounding decides this step: its denominator is a difference of nearly equal numbers",
+        )
+        return
     yield ratio_reading(
         found.ratio,
         group=f"step {LATE}",

@@ -27,8 +27,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         def closure(t: int = t, loss: Tensor = loss) -> Tensor:
             calls.append(t)
             grad_mode.append(torch.is_grad_enabled())
-            for parameter, gradient in zip(trial.parameters, path.gradients[t], strict=True):
-                parameter.grad = gradient.clone()
+            trial.hand(path.gradients[t])
             return loss
 
         result = trial.optimizer.step(closure)

@@ -34,8 +34,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     steps = []
     for row in gradients:
         before = [v.numpy() for v in trial.values()]
-        for parameter, gradient in zip(trial.parameters, row, strict=True):
-            parameter.grad = torch.tensor(gradient)
+        trial.hand([None if gradient is None else torch.tensor(gradient) for gradient in row])
         compiled()  # type: ignore[no-untyped-call]
         steps.append(Step(hyper, row, before, [v.numpy() for v in trial.values()]))
     # torch keeps step counts in float32, and a graph corrects biases in it: 1 - 0.999 is then good to 6e-5.

@@ -29,7 +29,7 @@ def _one(words: str, path: Path) -> Iterable[Reading]:
     left = [p.grad for p in trial.parameters]
     kept = [g for g in left if g is not None]
     gone = len(kept) < len(left)
-    size = float("inf") if gone else difference(kept, list(handed))
+    size = float("inf") if gone else difference(kept, [path.subject.handed(g) for g in handed])
     yield same_reading(
         size,
         group=f"gradients, {words}",
@@ -57,7 +57,7 @@ def _refilled(words: str, path: Path) -> Reading:
         trial.optimizer.zero_grad(set_to_none=False)
         for parameter, gradient in zip(trial.parameters, row, strict=True):
             assert parameter.grad is not None
-            parameter.grad.add_(gradient)
+            parameter.grad.add_(path.subject.handed(gradient))
         trial.optimizer.step()
     return same_reading(
         difference(trial.values(), path.ends()),

@@ -38,7 +38,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     rng = circumstances.generator()
     starts = [rng.uniform(0.5, 2.0, size=SHAPE) for _ in GROUPS]
     gradients = probing_gradients(contract, rng, [SHAPE] * len(GROUPS), STEPS)
-    weights = [nn.Parameter(torch.tensor(start)) for start in starts]
+    weights = subject.parameters(torch.tensor(start) for start in starts)
     own = {
         ours: subject.hyper_names[ours].names[0] for ours in ("lr", "weight_decay") if subject.can_vary(ours)
     }
@@ -56,7 +56,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         active = range(2 if t < LATE else 3)
         before = [w.detach().clone().numpy() for w in weights]
         for i in active:
-            weights[i].grad = torch.tensor(gradients[t][i])
+            weights[i].grad = subject.handed(torch.tensor(gradients[t][i]))
         optimizer.step()
         for i in active:
             after = weights[i].detach().clone().numpy()

@@ -48,11 +48,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
     for name, arguments in offered(subject).items():
         switched = subject.with_switches(**arguments)
-        sign = -1.0 if "maximize" in arguments else 1.0
-        handed = [[None if g is None else sign * g for g in row] for row in gradients]
-        trajectory = record_trajectory(switched, starts, handed, schedule=schedule, **hyper)
-        reading = compared(switched, _negated(trajectory, sign), hyper, group=name, prefix=f"{name}: ")
-        if reading.verdict == "violated" and sign < 0 and deviation(trajectory, contract).ratio <= 1.0:
+        trajectory = record_trajectory(switched, starts, gradients, schedule=schedule, **hyper)
+        reading = compared(switched, trajectory, hyper, group=name, prefix=f"{name}: ")
+        ignored = "maximize" in arguments and reading.verdict == "violated"
+        if ignored and deviation(_negated(trajectory), contract).ratio <= 1.0:
             reading = dataclasses.replace(reading, diagnosis=f"{name}: maximize is ignored, so it descends")
         yield reading
     if _takes_tensor_lr(subject):
@@ -67,6 +66,8 @@ def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
         return {}
     found = {}
     for name, arguments in SWITCHES.items():
+        if subject.differentiable and not arguments.keys() <= {"maximize"}:
+            continue  # Autograd records neither list operations nor fused kernels.
         if all(word in subject.taken and word not in subject.args for word in arguments):
             try:
                 subject.with_switches(**arguments).check_built()
@@ -84,10 +85,8 @@ def _takes_tensor_lr(subject: Subject) -> bool:
     return subject.taken is not None and isinstance(subject.factory, type)
 
 
-def _negated(trajectory: Trajectory, sign: float) -> Trajectory:
-    """The walk as the textbook sees it: maximize climbs, so its gradients count as negated."""
-    if sign > 0:
-        return trajectory
+def _negated(trajectory: Trajectory) -> Trajectory:
+    """The trajectory of an optimizer that descends along gradients which it was handed in order to climb."""
     steps = [
         Step(s.hyper, [None if g is None else np.asarray(-g) for g in s.gradients], s.before, s.after)
         for s in trajectory.steps

@@ -164,9 +164,10 @@ def last_step_deviation(
 ) -> Deviation:
     """How the last of many steps under a constant gradient deviates from the textbook's.
 
-    The weights are set back to ``start`` before it. A constant gradient makes every entry of the state a sum
-    of terms of one sign, or a product, so that each step adds at most eight roundings relative to it: the
-    state is off by 8 u steps of itself, and the last step hands that on by running error analysis.
+    The textbook takes over the measured weights before it; nobody writes to the optimizer's weights, because
+    an optimizer may keep masters of them. A constant gradient makes every entry of the state a sum of terms
+    of one sign, or a product, so that each step adds at most eight roundings relative to it: the state is
+    off by 8 u steps of itself, and the last step hands that on by running error analysis.
     """
     contract = subject.contract
     assert contract is not None
@@ -174,14 +175,11 @@ def last_step_deviation(
     book = ReferenceImplementation(contract, [start], trial.hyper)
     exact = ReferenceImplementation(contract, [start], trial.hyper, dtypes=["float64"])
     handed = _tensor(gradient, torch.float64, subject.device)
-    (parameter,) = trial.parameters
-    for t in range(steps):
-        if t == steps - 1:
-            with torch.no_grad():
-                parameter.copy_(_tensor(start, torch.float64, subject.device))
-        else:
-            book.step([gradient])
+    for _ in range(steps - 1):
+        book.step([gradient])
         trial.step([handed])
+    (before,) = _arrays(trial.values())
+    trial.step([handed])
     for key, value in book.states[0].items():
         off = ROUNDINGS * steps * UNIT["float64"] * np.abs(plain(value))
         if contract.float32_state and plain(value).ndim == 0:
@@ -189,12 +187,14 @@ def last_step_deviation(
         exact.states[0][key] = Tracked(plain(value), UNIT["float64"], off)
     exact.counts = list(book.counts)
     exact.first_lr = exact.last_lr = float(book.hyper["lr"])
-    (expected,) = exact.step([gradient])
+    (expected,) = exact.step([gradient], weights=[before])
     (after,) = _arrays(trial.values())
-    ratios = _ratios(after - plain(expected), ROUNDINGS * error_of(expected))
+    bound = ROUNDINGS * error_of(expected)
+    ratios = _ratios(after - plain(expected), bound)
     entry = int(np.argmax(ratios))
-    moved, meant = (a.flat[entry] - start.flat[entry] for a in (after, plain(expected)))
-    return Deviation(float(ratios.flat[entry]), steps - 1, 0, entry, float(moved), float(meant))
+    moved, meant = (a.flat[entry] - before.flat[entry] for a in (after, plain(expected)))
+    room = float(bound.flat[entry])
+    return Deviation(float(ratios.flat[entry]), steps - 1, 0, entry, float(moved), float(meant), room)
 
 
 def probing_gradients(

@@ -39,6 +39,8 @@ def trajectory_snippet(
         before = {**before, **step.hyper}
         for k in shown:
             gradient = step.gradients[k]
+            if gradient is not None and subject.climbs:
+                gradient = -gradient
             lines.append(f"{name[k]}.grad = {None if gradient is None else tensor(gradient, k)}")
         lines.append("optimizer.step()")
     entry = f".flatten()[{found.entry}]" if mixes else "[0]"

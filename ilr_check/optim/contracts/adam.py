@@ -16,6 +16,7 @@ from ilr_check.optim.contracts.contract import (
     Number,
     State,
 )
+from ilr_check.optim.contracts.running import kept_in_single
 from ilr_check.optim.symmetry import Symmetry
 
 MOMENTS = {
@@ -24,7 +25,32 @@ MOMENTS = {
     "beta1": Name(default=0.9, names=("betas.0", "beta1", "b1")),
     "beta2": Name(default=0.999, names=("betas.1", "beta2", "b2")),
     "eps": Name(default=1e-8, names=("eps", "epsilon")),
+    "capturable": Name(default=False, names=("capturable",)),
+    "differentiable": Name(default=False, names=("differentiable",)),
 }
+
+
+def scalars_in_single(h: Hyper) -> bool:
+    """Whether torch computes the scalars of a step as float32 tensors: its step count is one, and it is used.
+
+    Without these switches it takes the count as a Python number, and everything after it is float64.
+    """
+    return bool(h.get("capturable") or h.get("differentiable"))
+
+
+def with_scalars(h: Hyper) -> Hyper:
+    """Hyper-parameters whose lr and eps may have been rounded to float32 beside such scalars."""
+    if not scalars_in_single(h):
+        return h
+    return {**h, "lr": kept_in_single(h["lr"]), "eps": kept_in_single(h["eps"])}
+
+
+def power(h: Hyper, beta: str, t: int) -> Number:
+    """beta^t. In float32 the base is rounded once, which the power multiplies by t, and the power once."""
+    found = h[beta] ** t
+    if not scalars_in_single(h):
+        return found
+    return kept_in_single(found, roundings=t + 1.0)
 
 
 def moments(g: Number, s: State, h: Hyper) -> tuple[Number, Number]:
@@ -55,13 +81,14 @@ def denominator(v: Number, h: Hyper, correction: Number) -> Number:
 def corrections(h: Hyper, t: int) -> tuple[Number, Number]:
     """1 - b1^t and 1 - b2^t, or ones where bias correction is off."""
     mode = h.get("bias_correction", "both")
-    first = 1.0 - h["beta1"] ** t if mode in ("both", "first only") else 1.0
-    second = 1.0 - h["beta2"] ** t if mode in ("both", "second only") else 1.0
+    first = 1.0 - power(h, "beta1", t) if mode in ("both", "first only") else 1.0
+    second = 1.0 - power(h, "beta2", t) if mode in ("both", "second only") else 1.0
     return first, second
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """-lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)."""
+    h = with_scalars(h)
     m, v = moments(g, s, h)
     if h.get("amsgrad"):
         v = np.maximum(s["v_max"], v) if "v_max" in s else v

@@ -6,9 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from ilr_check.optim.contracts.adam import ADAM, MOMENTS, SLIPS, denominator, moments
+from ilr_check.optim.contracts.adam import (
+    ADAM,
+    MOMENTS,
+    SLIPS,
+    denominator,
+    moments,
+    power,
+    scalars_in_single,
+    with_scalars,
+)
 from ilr_check.optim.contracts.contract import Hyper, Mutation, Name, Number, State
-from ilr_check.optim.contracts.running import kept_in_single
+from ilr_check.optim.contracts.running import ROUNDINGS, Tracked, error_of, kept_in_single, plain
 from ilr_check.optim.symmetry import Symmetry
 
 DECOUPLED_ON_REQUEST = ADAM.names["decoupled_weight_decay"]
@@ -16,23 +25,32 @@ DECOUPLED_ON_REQUEST = ADAM.names["decoupled_weight_decay"]
 
 def nadam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """mu_t = b1 (1 - 0.96^(t psi) / 2); m is replaced by a mix of g and m with products of mu for b1^t."""
+    h = with_scalars(h)
     m, v = moments(g, s, h)
     mu, coming = (h["beta1"] * (1.0 - 0.5 * 0.96 ** (k * h["momentum_decay"])) for k in (t, t + 1))
+    if scalars_in_single(h):
+        # The exponent, the power, the bracket and the product round once each.
+        mu, coming = kept_in_single(mu, 4.0), kept_in_single(coming, 4.0)
     # torch keeps the product in float32 unless the default dtype is float64.
     product = kept_in_single(s.get("product", 1.0) * mu)
     s["product"] = product
     mixed = (1.0 - mu) / (1.0 - product) * g + coming / (1.0 - product * coming) * m
-    return -h["lr"] * mixed / denominator(v, h, 1.0 - h["beta2"] ** t)
+    return -h["lr"] * mixed / denominator(v, h, 1.0 - power(h, "beta2", t))
 
 
 def radam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """-lr m^ while rho_t <= 5, then -lr rect_t m^ sqrt(1 - b2^t) / (sqrt(v) + eps)."""
+    h = with_scalars(h)
     m, v = moments(g, s, h)
-    b2t = h["beta2"] ** t
+    b2t = power(h, "beta2", t)
     limit = 2.0 / (1.0 - h["beta2"]) - 1.0
     rho = limit - 2.0 * t * b2t / (1.0 - b2t)
-    corrected = m / (1.0 - h["beta1"] ** t)
-    if rho <= h.get("rho_threshold", 5.0):
+    corrected = m / (1.0 - power(h, "beta1", t))
+    threshold = h.get("rho_threshold", 5.0)
+    if ROUNDINGS * error_of(rho) >= np.abs(plain(rho) - threshold) and isinstance(m, Tracked):
+        # Rounding decides on which side of the threshold this step is, so nothing can be said of it.
+        return Tracked(plain(m), m.unit, np.full_like(plain(m), np.inf))
+    if rho <= threshold:
         return -h["lr"] * corrected if h.get("first_phase", "momentum") == "momentum" else 0.0 * corrected
     rectified = (rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho)
     if h.get("rectification", True):
@@ -42,13 +60,13 @@ def radam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 def adamax(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """u <- max(b2 u, |g| + eps);  -lr / (1 - b1^t) m / u."""
-    zero = 0.0 * g
+    h, zero = with_scalars(h), 0.0 * g
     m = h["beta1"] * s.get("m", zero) + (1.0 - h["beta1"]) * g
     kept = h["beta2"] * s.get("u", zero)
     outside = h.get("eps_place", "in the maximum") == "outside"
     u = np.maximum(kept, np.abs(g)) if outside else np.maximum(kept, np.abs(g) + h["eps"])
     s["m"], s["u"] = m, u
-    corrected = 1.0 - h["beta1"] ** t if h.get("bias_correction", "both") == "both" else 1.0
+    corrected = 1.0 - power(h, "beta1", t) if h.get("bias_correction", "both") == "both" else 1.0
     return -h["lr"] / corrected * m / (u + h["eps"] if outside else u)
 
 

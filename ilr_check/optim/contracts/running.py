@@ -93,7 +93,12 @@ Rule = Callable[[list[Array], list[Array], Array], tuple[Any, float]]
 
 
 def _product(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
-    return np.abs(v[0]) * e[1] + np.abs(v[1]) * e[0] + e[0] * e[1], 1.0
+    return _times(np.abs(v[0]), e[1]) + _times(np.abs(v[1]), e[0]) + _times(e[0], e[1]), 1.0
+
+
+def _times(a: Array, b: Array) -> Array:
+    """The product of two sizes. An exact zero times an error without bound is zero, not undefined."""
+    return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
 def _quotient(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
@@ -147,9 +152,9 @@ def error_of(value: Any) -> Array:
     return value.error if isinstance(value, Tracked) else np.zeros(np.shape(value))
 
 
-def kept_in_single(value: Any) -> Any:
-    """The same number, allowed the rounding of a float32 in which torch keeps some of its state."""
+def kept_in_single(value: Any, roundings: float = 1.0) -> Any:
+    """The same number, allowed so many roundings of a float32, in which torch keeps some of its scalars."""
     if not isinstance(value, Tracked):
         return value
-    error = value.error + 2.0**-24 * np.abs(value.value)
+    error = value.error + roundings * 2.0**-24 * np.abs(value.value)
     return Tracked(value.value, value.unit, error, value.tiny)
