@@ -31,6 +31,8 @@ class SubjectError(ValueError):
     """A target that cannot be built; one line with the mend."""
 
 
+SWITCHES = ("foreach", "fused", "capturable", "differentiable")
+"""Arguments that choose how torch computes a step, and leave the step as it is."""
 WEIGHT_DTYPES = ("float64", "float32", "bfloat16", "float16")
 """Dtypes of weights that the gate judges."""
 
@@ -92,9 +94,23 @@ class Subject:
         found = (
             setting
             for setting in self.contract.settings
-            if not any(self._fixed(name) for name in setting) and self.can_vary(*setting)
+            if not any(self._fixed(name) for name in setting)
+            and self.can_vary(*setting)
+            and self.words(setting) not in self.refused
         )
         return tuple(found) or ({},)
+
+    @cached_property
+    def refused(self) -> Mapping[str, str]:
+        """Settings of the contract that the target's constructor refuses, in words, with its reason."""
+        found = {}
+        for setting in () if self.contract is None else self.contract.settings:
+            if setting and self.can_vary(*setting):
+                try:
+                    self.build([nn.Parameter(torch.ones(2, 2))], **setting)
+                except SubjectError as error:
+                    found[self.words(setting)] = str(error)
+        return found
 
     @cached_property
     def fixed_names(self) -> frozenset[str]:
@@ -242,13 +258,38 @@ class Subject:
         return found
 
     def check_built(self) -> None:
-        """Build it once; raises ``SubjectError`` with the mend where that fails."""
+        """Build it once; raises ``SubjectError`` with the fix where that fails."""
         built = self.build([nn.Parameter(torch.ones(2, 2))])
         if not callable(getattr(built, "step", None)) or not hasattr(built, "param_groups"):
             raise SubjectError(
                 f"{self.title} gave {type(built).__name__}, which has no step or no param_groups; "
                 "name a torch.optim.Optimizer class or a factory of one"
             )
+        self._demand_switches()
+
+    def _demand_switches(self) -> None:
+        """Raise ``SubjectError`` for a switch of the user's with which the target refuses to step here.
+
+        torch refuses ``capturable=True`` on a CPU at the first step, not in the constructor.
+        """
+        for word in SWITCHES:
+            if self.args.get(word):
+                refusal = self._first_step_fails()
+                without = replace(self, args={k: v for k, v in self.args.items() if k != word})
+                if refusal and not without._first_step_fails():
+                    raise SubjectError(
+                        f"{self.title} refuses to step with {word}=True on {self.device}: {refusal}; "
+                        f"leave {word} out, or choose another --device"
+                    )
+
+    def _first_step_fails(self) -> str:
+        """The exception of one plain step, in words; empty where there is none."""
+        ones = torch.ones(2, 2, dtype=torch.float64, device=self.device)
+        try:
+            self.start([ones]).step([ones])
+        except Exception as error:
+            return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return ""
 
     def _fixed(self, ours: str) -> bool:
         name = self.hyper_names.get(ours)

@@ -34,6 +34,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         hyper: dict[str, Any] = {**setting, **schedule[0]}
         trajectory = record_trajectory(subject, starts, gradients, schedule=schedule, **hyper)
         yield compared(subject, trajectory, hyper, group=subject.words(setting))
+    for words, reason in subject.refused.items():
+        yield Reading(group=words, verdict="skipped", message=f"the target refuses this setting: {reason}")
     yield corners(subject, circumstances)
 
 

@@ -1,4 +1,4 @@
-"""Right at every plain step, wrong over a training: late groups and gradients, scalers, loading, long counts."""
+"""Right at every plain step, wrong over a training: late groups and gradients, scalers, loading, counts."""
 
 from __future__ import annotations
 
