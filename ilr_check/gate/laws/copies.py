@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Iterable
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
@@ -18,15 +20,23 @@ STEPS, BREAK = 5, 2
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """For each setting; a class that cannot be pickled where it stands is no defect."""
+    told = False
     for words, path in paths(subject, circumstances, steps=STEPS).items():
         whole = path.ends()
         trial = path.advance(path.begin(), 0, BREAK)
-        copied = copy.deepcopy(trial.optimizer)
+        copied, dropped = _copied(trial.optimizer)
+        # What torch's own __getstate__ drops is one finding. The copy is judged with it as well.
+        lost = _lost(path, whole, copied, dropped) if dropped else ""
+        if dropped:
+            copied = _given_back(trial.optimizer)
         try:
             ends = _go_on(path, copied)
+            if lost and not told and difference(whole, ends) == 0.0:
+                told = True
+                yield fact_reading(False, group="attributes", message=lost, diagnosis=lost)
         except Exception as error:
-            told = f"a deepcopy cannot step: {type(error).__name__}: {error}"
-            yield fact_reading(False, group=f"deepcopy, {words}", message=told, diagnosis=told)
+            failed = f"a deepcopy cannot step: {type(error).__name__}: {error}"
+            yield fact_reading(False, group=f"deepcopy, {words}", message=failed, diagnosis=failed)
             return
         yield same_reading(
             difference(whole, ends),
@@ -47,19 +57,55 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         )
 
 
+def _copied(optimizer: Any) -> tuple[Any, str]:
+    """A deepcopy, and the names of the attributes that torch's own ``__getstate__`` left out of it."""
+    copied = copy.deepcopy(optimizer)
+    if getattr(type(optimizer), "__getstate__", None) is not torch.optim.Optimizer.__getstate__:
+        return copied, ""
+    torchs = vars(torch.optim.SGD([torch.zeros(1)]))
+    return copied, ", ".join(name for name in vars(optimizer) if name not in {*vars(copied), *torchs})
+
+
+def _lost(path: Path, whole: list[Tensor], copied: Any, names: str) -> str:
+    """How a copy without these attributes goes wrong, in words; empty where it does not."""
+    cause = f"torch's Optimizer.__getstate__ keeps defaults, state and param_groups alone and drops {names}"
+    fix = "keep them in the state, or define __getstate__"
+    try:
+        size = difference(whole, _go_on(path, copied))
+    except Exception as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return f"{cause}, so that a deepcopy cannot step ({words}); {fix}"
+    return f"{cause}, so that a deepcopy ends elsewhere, by {size:.3g}; {fix}" if size else ""
+
+
+def _given_back(optimizer: Any) -> Any:
+    """A deepcopy with the attributes that torch's ``__getstate__`` drops."""
+    memo: dict[int, Any] = {}
+    copied = copy.deepcopy(optimizer, memo)
+    for name, value in vars(optimizer).items():
+        if name not in vars(copied):
+            copied.__dict__[name] = copy.deepcopy(value, memo)
+    return copied
+
+
 def _pickled(path: Path, words: str, whole: list[Tensor]) -> Iterable[Reading]:
     trial = path.advance(path.begin(), 0, BREAK)
+    dropped = _copied(trial.optimizer)[1]
+    more = {name: vars(trial.optimizer)[name] for name in dropped.split(", ") if dropped}
     try:
-        stored = pickle.dumps(trial.optimizer)
+        stored = pickle.dumps((trial.optimizer, more))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        if "local" in str(error) or "not the same object" in str(error) or "lambda" in str(error):
-            return  # the class stands where pickle cannot find it, which is its user's choice
+        local = any(word in str(error) for word in ("local", "not the same object", "lambda"))
+        if local or more:
+            return  # The class stands where pickle cannot find it, or what torch drops cannot be pickled.
         yield fact_reading(
             False, group=f"pickle, {words}", message=str(error), diagnosis=f"it cannot be pickled: {error}"
         )
         return
+    loaded, given = pickle.loads(stored)
+    vars(loaded).update(given)
     yield same_reading(
-        difference(whole, _go_on(path, pickle.loads(stored))),
+        difference(whole, _go_on(path, loaded)),
         group=f"pickle, {words}",
         diagnosis="a pickled copy taken in the middle ends elsewhere, by {}",
     )

@@ -37,20 +37,29 @@ def orthogonalised(x: Number, h: Hyper) -> Number:
     the result once:
         e' = |p'(s)| e + u (|b| s^3 + 2 |c| s^5 + |b s^3 + c s^5| + |p(s)|).
     """
-    values = plain(x)
-    scaled = values / max(float(np.linalg.norm(values)), plain_eps(h))
+    values, eps = plain(x), plain_eps(h)
+    norm = float(np.linalg.norm(values))
+    # torch divides by max(norm, eps), Jordan's original by norm + eps, and the contract takes both.
+    scaled, share = values / max(norm, eps), max(norm, eps) / (norm + eps)
     lonely = np.count_nonzero(values, axis=0).max() <= 1 and np.count_nonzero(values, axis=1).max() <= 1
     if lonely:
-        found, error = _iterated(scaled, h)
+        found, error = _either(scaled, share, h)
     else:
         left, singular, right = np.linalg.svd(scaled, full_matrices=False)
-        pushed, room = _iterated(singular, h)
+        pushed, room = _either(singular, share, h)
         # The decomposition itself is good to a few roundings of a matrix of norm 1.
         found, error = (left * pushed) @ right, (np.abs(left) * room) @ np.abs(right) + 2.0**-45
     if not isinstance(x, Tracked):
         return found
     # Eight bfloat16 roundings for one would hide the step, and the analysis above already counts each.
     return Tracked(found, x.unit, error / ROUNDINGS, x.tiny)
+
+
+def _either(s: Array, share: float, h: Hyper) -> tuple[Array, Array]:
+    """What becomes of s, and a bound that reaches as far as what becomes of ``share`` of it."""
+    found, error = _iterated(s, h)
+    other, room = _iterated(share * s, h)
+    return found, np.maximum(error, np.abs(found - other) + room)
 
 
 def _iterated(s: Array, h: Hyper) -> tuple[Array, Array]:

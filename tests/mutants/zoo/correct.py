@@ -404,6 +404,12 @@ class TensorRatioLAMB(layerwise.HandLAMB):
         return torch.where((above > 0) & (below > 0), above / below, torch.ones_like(above))
 
 
+@variant("muon", "divided by norm + eps, as Jordan wrote it")
+class AddedEpsMuon(layerwise.HandMuon):
+    def normalised(self, x: Tensor, group: Group) -> Tensor:
+        return x / (x.norm() + group["eps"])
+
+
 @variant("sgd", "two groups inside, matrices and the rest, with the same options")
 def split_in_two(
     params: Any,

@@ -136,8 +136,11 @@ class HandMuon(Hand):
         tall = x.shape[0] > x.shape[1]
         if tall:
             x = x.T
-        x = x / x.norm().clamp(min=group["eps"])
+        x = self.normalised(x, group)
         for _ in range(group["ns_steps"]):
             gram = x @ x.T
             x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
         return x.T if tall else x
+
+    def normalised(self, x: Tensor, group: Group) -> Tensor:
+        return x / x.norm().clamp(min=group["eps"])

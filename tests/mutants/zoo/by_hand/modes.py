@@ -160,7 +160,7 @@ class MuonWithAdamW(Hand):
         if self.by_muon(group):
             buffer = state.setdefault("momentum_buffer", torch.zeros_like(g)).lerp_(g, 1 - group["momentum"])
             direction = g.lerp(buffer, group["momentum"])
-            pushed = HandMuon.orthogonal(self, direction, {"eps": 1e-7, "ns_steps": 5})  # type: ignore[arg-type]
+            pushed = self.orthogonal(direction, {"eps": 1e-7, "ns_steps": 5})
             p.sub_(group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5 * pushed.to(p.dtype))
             return
         if not state:
@@ -172,6 +172,7 @@ class MuonWithAdamW(Hand):
         self.adam(p, group, state)
 
     coefficients = HandMuon.coefficients
+    orthogonal, normalised = HandMuon.orthogonal, HandMuon.normalised
 
     def by_muon(self, group: Group) -> bool:
         return bool(group["use_muon"])

@@ -1,0 +1,152 @@
+"""What the gate finds in the installed torch: each defect with a witness in plain torch, without ``ilr_check``.
+
+A witness is 0.0 where torch does the right thing. ``docs/trophy-case.md`` has a section for each, and
+``tests/mutants/test_torch_sweep.py`` keeps the page, the witnesses and the gate in agreement.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+
+
+@dataclass(frozen=True)
+class Trophy:
+    """One defect of torch: the class, the laws that may speak of it, and what was seen by hand."""
+
+    name: str
+    optimizers: tuple[str, ...]
+    laws: tuple[str, ...]
+    """The laws of which at least one finds it; empty where the gate does not see it yet."""
+    sentence: str
+    witness: Callable[[], float]
+    argument: str = ""
+    """The argument without which the defect does not show."""
+
+
+def _parameter(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 5) -> nn.Parameter:
+    drawn = torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return nn.Parameter((drawn + 0.5).to(dtype))
+
+
+def _gradient(p: Tensor, seed: int = 1) -> None:
+    drawn = torch.randn(p.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    p.grad = drawn.to(p.dtype)
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    return float((a.detach().double() - b.detach().double()).abs().max())
+
+
+def _raises(call: Callable[[], object]) -> float:
+    try:
+        call()
+    except Exception:
+        return 1.0
+    return 0.0
+
+
+def tensor_lr_is_shared() -> float:
+    """Two groups with schedules of their own end with one lr, because both hold the same tensor."""
+    a, b = _parameter(2), _parameter(2)
+    optimizer = torch.optim.Adam([{"params": [a]}, {"params": [b]}], lr=torch.tensor(0.1))
+    lr_scheduler.LambdaLR(optimizer, [lambda t: 1.0, lambda t: 0.5])
+    return abs(float(optimizer.param_groups[0]["lr"]) - 0.1)
+
+
+def adafactor_leaks_eps() -> float:
+    """With foreach the eps1 of the first dtype is used for the tensors of the other dtypes."""
+    ends = []
+    for foreach in (False, True):
+        a, b = _parameter(2, 3, dtype=torch.float32), _parameter(2, 3)
+        optimizer = torch.optim.Adafactor([a, b], lr=0.1, foreach=foreach)
+        for p in (a, b):
+            p.grad = torch.full_like(p, 1e-8)
+        optimizer.step()
+        ends.append(b)
+    return _apart(*ends)
+
+
+def adafactor_divides_by_no_entries() -> float:
+    """An empty tensor raises."""
+    p = _parameter(0)
+    _gradient(p)
+    return _raises(torch.optim.Adafactor([p]).step)
+
+
+def adagrad_ignores_group() -> float:
+    """A group's own initial_accumulator_value gives way to the constructor's."""
+    p, q = _parameter(2), _parameter(2)
+    grouped = torch.optim.Adagrad([{"params": [p], "initial_accumulator_value": 1.0}], lr=0.1)
+    alone = torch.optim.Adagrad([q], lr=0.1, initial_accumulator_value=1.0)
+    _gradient(p), _gradient(q)
+    grouped.step(), alone.step()
+    return _apart(p, q)
+
+
+def lbfgs_copies_fail() -> float:
+    """A deepcopy has no _params and cannot step."""
+    p = _parameter(2)
+    optimizer = torch.optim.LBFGS([p])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    return _raises(lambda: copy.deepcopy(optimizer).step(closure))
+
+
+def nadam_narrows_product() -> float:
+    """mu_product, a float32 scalar, is cast to the dtype of bfloat16 weights by load_state_dict."""
+    p = _parameter(4, dtype=torch.bfloat16)
+    optimizer = torch.optim.NAdam([p], lr=0.1)
+    for seed in range(3):
+        _gradient(p, seed)
+        optimizer.step()
+    q = nn.Parameter(p.detach().clone())
+    resumed = torch.optim.NAdam([q], lr=0.1)
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    kept, loaded = optimizer.state[p]["mu_product"], resumed.state[q]["mu_product"]
+    return _apart(kept, loaded)
+
+
+def asgd_steps_with_the_last_lr() -> float:
+    """The lr that a step uses was computed at the end of the step before it."""
+    p = _parameter(2)
+    optimizer = torch.optim.ASGD([p], lr=0.1, lambd=0.0)
+    for rate in (0.1, 0.0):
+        optimizer.param_groups[0]["lr"] = rate
+        before = p.detach().clone()
+        _gradient(p)
+        optimizer.step()
+    return _apart(p, before)
+
+
+def fused_ignores_strides(name: str) -> float:
+    """The fused kernel on a CPU pairs weights and gradients by memory, whatever their strides."""
+    ends = []
+    for fused in (False, True):
+        p = _parameter(3, 2)
+        _gradient(p)
+        assert p.grad is not None
+        p.grad = p.grad.T.contiguous().T
+        getattr(torch.optim, name)([p], lr=0.1, fused=fused).step()
+        ends.append(p)
+    return _apart(*ends)
+
+
+def fused_sgd_wants_all_buffers() -> float:
+    """A first gradient that comes after the others' raises or moves wrongly with fused and momentum."""
+    a, b = _parameter(2), _parameter(2)
+    optimizer = torch.optim.SGD([a, b], lr=0.1, momentum=0.9, fused=True)
+    _gradient(a)
+    optimizer.step()
+    _gradient(a), _gradient(b)
+    return _raises(optimizer.step)
