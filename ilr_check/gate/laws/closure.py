@@ -33,12 +33,13 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         result = trial.optimizer.step(closure)
         returned.append(result is not None and float(result) == float(loss))
     once = calls == list(range(STEPS))
-    yield fact_reading(
-        once,
-        group="calls",
-        message=f"{len(calls)} calls in {STEPS} steps",
-        diagnosis=f"step calls its closure {len(calls) / STEPS:g} times a step, expected once",
-    )
+    if not subject.needs_closure:
+        yield fact_reading(
+            once,
+            group="calls",
+            message=f"{len(calls)} calls in {STEPS} steps",
+            diagnosis=f"step calls its closure {len(calls) / STEPS:g} times a step, expected once",
+        )
     yield fact_reading(
         all(grad_mode),
         group="gradients on",
@@ -51,13 +52,21 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         message=f"{sum(returned)} of {STEPS} losses come back",
         diagnosis="step does not return the loss of its closure",
     )
-    if once:
+    if once or subject.needs_closure:
         yield same_reading(
             difference(plain, trial.values()),
             group="path",
             diagnosis="with a closure the weights differ by {} from those without",
             n_steps=STEPS,
         )
+
+
+def _applies(subject: Subject) -> str:
+    return (
+        "it steps while backward runs, so that no closure can do so for it"
+        if subject.tags.steps_in_backward
+        else ""
+    )
 
 
 LAW = GateLaw(
@@ -70,6 +79,7 @@ LAW = GateLaw(
         meaning="Training with a closure evaluates twice, fails, or loses its loss.",
     ),
     tier="exact",
-    blind_to="optimizers that need several evaluations a step",
+    blind_to="how often an optimizer that needs a closure calls it",
     check=check,
+    applies=_applies,
 )

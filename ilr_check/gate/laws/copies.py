@@ -118,6 +118,14 @@ def _go_on(path: Path, optimizer: object) -> list[Tensor]:
     return path.advance(Trial(path.subject, parameters, optimizer), BREAK, STEPS).values()
 
 
+def _applies(subject: Subject) -> str:
+    return (
+        "it steps in hooks on its parameters, which a copy of them does not have"
+        if subject.tags.steps_in_backward
+        else ""
+    )
+
+
 LAW = GateLaw(
     text=law_text(
         "copies",
@@ -130,4 +138,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="state that is shared between processes",
     check=check,
+    applies=_applies,
 )

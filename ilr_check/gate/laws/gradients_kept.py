@@ -67,6 +67,16 @@ def _refilled(words: str, path: Path) -> Reading:
     )
 
 
+def _applies(subject: Subject) -> str:
+    if subject.tags.steps_in_backward:
+        return "it steps while backward runs, and then the gradients have served their purpose"
+    return (
+        "its closure computes the gradients, so that they are its own to clear"
+        if subject.needs_closure
+        else ""
+    )
+
+
 LAW = GateLaw(
     text=law_text(
         "gradients-kept",
@@ -79,4 +89,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="fused kernels that are given a grad_scale, which is to change the gradients",
     check=check,
+    applies=_applies,
 )

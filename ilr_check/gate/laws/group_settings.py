@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from ilr_check.gate.driving import arranged
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs, needs_schedule
 from ilr_check.gate.reference.comparison import compared
 from ilr_check.gate.reference.trajectory import Step, Trajectory, probing_gradients
-from ilr_check.gate.subject import Subject
+from ilr_check.gate.subject import Subject, SubjectError, Trial
 
 ORDER = 25
 STEPS, LATE = 4, 2
@@ -48,20 +49,25 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
     more = _options(subject)
 
-    optimizer = subject.build([group(0), {**group(1), **more}], **dict.fromkeys(own, 0.017))
+    try:
+        optimizer = subject.build([group(0), {**group(1), **more}], **dict.fromkeys(own, 0.017))
+    except SubjectError as error:
+        if not subject.takes_names:
+            raise
+        yield Reading(group="", verdict="skipped", message=f"it takes names and no groups of them: {error}")
+        return
+    trial = Trial(subject, weights[:2], optimizer)
     steps: list[list[Step]] = [[], [], []]
     for t in range(STEPS):
         if t == LATE:
-            optimizer.add_param_group(group(2))
-        active = range(2 if t < LATE else 3)
-        before = [w.detach().clone().numpy() for w in weights]
-        for i in active:
-            weights[i].grad = subject.handed(torch.tensor(gradients[t][i]))
-        optimizer.step()
-        for i in active:
-            after = weights[i].detach().clone().numpy()
+            (late,) = arranged([group(2)], subject.tags, named=subject.takes_names)
+            optimizer.add_param_group(late)
+            trial.parameters.append(weights[2])
+        before = [w.numpy() for w in trial.values()]
+        trial.step([torch.tensor(g) for g in gradients[t][: len(before)]])
+        for i, after in enumerate(trial.values()):
             hyper: dict[str, Any] = {k: v for k, v in GROUPS[i].items() if k in own}
-            steps[i].append(Step(hyper, [gradients[t][i]], [before[i]], [after]))
+            steps[i].append(Step(hyper, [gradients[t][i]], [before[i]], [after.numpy()]))
     for i, words in enumerate(("first group", "second group", "group added after two steps")):
         hyper = {k: v for k, v in GROUPS[i].items() if k in own}
         read = subject.read(optimizer, group=i)

@@ -29,6 +29,12 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         )
 
 
+def _applies(subject: Subject) -> str:
+    return (
+        "it steps while backward runs, and clears gradients itself" if subject.tags.steps_in_backward else ""
+    )
+
+
 LAW = GateLaw(
     text=law_text(
         "zero-grad",
@@ -41,4 +47,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="gradients of parameters that the optimizer does not have",
     check=check,
+    applies=_applies,
 )

@@ -57,7 +57,7 @@ for contract, written, rewrite in (
     ("adam", "8-bit moments in blocks of 256 from 4096 entries on", narrow.EightBitAdam),
     (UNKNOWN, "schedule-free, with train() and eval()", modes.ScheduleFreeSGD),
     (UNKNOWN, "SAM: two evaluations of a closure", modes.HandSAM),
-    ("adamw", "named parameters, no decay for vectors", modes.NamedAdamW),
+    ("adamw", "named parameters, no decay for biases", modes.NamedAdamW),
     ("adamw", "groups need a key that chooses Muon or AdamW", modes.MuonWithAdamW),
     ("sgd", "steps in backward hooks", modes.BackwardSGD),
     ("adamw", "no torch.optim.Optimizer, but it has all that one needs", modes.Duck),

@@ -13,10 +13,11 @@ import torch
 
 import ilr_check
 from ilr_check.evidence.gate import Finding
-from ilr_check.gate.judge import planned
+from ilr_check.gate.judge import judge as judge_law
+from ilr_check.gate.judge import planned, subject_of
 from ilr_check.optim.contracts import contracts
 
-from .records import Mutant, Variant
+from .records import UNKNOWN, Mutant, Variant
 
 CLAIMS = "exact"
 """The tier that a maintainer runs before every merge; the zoo is judged by it."""
@@ -34,6 +35,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     contract: str
     verdicts: dict[str, str]
     """Law to its verdict: violated if one of its findings is, error if one is and none violated."""
+    unnamed: str = ""
+    """The first law that kills it when nobody names its contract; empty where none does."""
     diagnosis: str = ""
     """The sentence that names the planted defect, or else the first one."""
     named: bool = False
@@ -62,8 +65,11 @@ class Judged:
 ORDER = ("violated", "error", "inconclusive", "holds", "skipped")
 
 
-def judge(entry: Mutant | Variant) -> Judged:
-    """Run the gate on one optimizer of the zoo, as a maintainer would who named its contract."""
+def judge(entry: Mutant | Variant, *, unnamed: bool = False) -> Judged:
+    """Run the gate on one optimizer of the zoo, as a maintainer would who named its contract.
+
+    ``unnamed`` runs it once more without one, up to the first law that kills.
+    """
     args = entry.args if isinstance(entry, Variant) else None
     with world_restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -89,11 +95,26 @@ def judge(entry: Mutant | Variant) -> Judged:
         name=entry.name,
         contract=entry.contract,
         verdicts=verdicts,
+        unnamed=first_kill(entry) if unnamed else "",
         diagnosis=(naming or spoken or [""])[0],
         named=bool(naming),
         named_first=bool(naming) and naming[0] == spoken[0],
     )
     return Judged(row, said)
+
+
+def first_kill(entry: Mutant | Variant) -> str:
+    """The first law that is violated where no contract is named; each is asked in turn, so that it is cheap."""
+    args = entry.args if isinstance(entry, Variant) else None
+    with world_restored(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        subject, _ = subject_of(entry.factory, args=args)
+        for law in planned(CLAIMS):
+            if law.id not in DEAR:
+                found, _ = judge_law(law, subject)
+                if any(finding.verdict == "violated" for finding in found):
+                    return law.id
+    return ""
 
 
 def exact_laws() -> tuple[str, ...]:
@@ -102,8 +123,8 @@ def exact_laws() -> tuple[str, ...]:
 
 
 def has_contract(entry: Mutant | Variant) -> bool:
-    """Whether the gate knows the family."""
-    return entry.contract in contracts()
+    """Whether the gate knows the family, or is to judge it as one that it does not know."""
+    return entry.contract == UNKNOWN or entry.contract in contracts()
 
 
 @contextmanager

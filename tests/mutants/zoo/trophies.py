@@ -1,4 +1,4 @@
-"""What the gate finds in the installed torch: each defect with a witness in plain torch, without ``ilr_check``.
+"""What the gate finds in the installed torch: each defect with a witness in plain torch.
 
 A witness is 0.0 where torch does the right thing. ``docs/trophy-case.md`` has a section for each, and
 ``tests/mutants/test_torch_sweep.py`` keeps the page, the witnesses and the gate in agreement.

@@ -109,7 +109,7 @@ class HandSAM(Hand):
 
 
 class NamedAdamW(torch.optim.AdamW):
-    """AdamW that takes named parameters, and decays none that is a bias or has less than two dimensions."""
+    """AdamW that takes named parameters, and decays none that is a bias."""
 
     ilr_check_tags: ClassVar[Mapping[str, Any]] = {"named_parameters": True}
 
@@ -129,7 +129,7 @@ class NamedAdamW(torch.optim.AdamW):
         super().__init__([g for g in groups if g["params"]], lr=lr, betas=betas, eps=eps)
 
     def sort(self, name: str, p: Tensor, decayed: list[Any], others: list[Any]) -> None:
-        (others if p.dim() < 2 or name.endswith("bias") else decayed).append(p)
+        (others if name.endswith("bias") else decayed).append(p)
 
 
 class MuonWithAdamW(Hand):
@@ -198,7 +198,11 @@ class BackwardSGD(Hand):
     def watch(self, group: Group) -> None:
         for p in group["params"]:
             if p.requires_grad:
-                p.register_post_accumulate_grad_hook(lambda p, group=group: self.stepped(p, group))
+                p.register_post_accumulate_grad_hook(lambda p: self.stepped(p, self.group_of(p)))
+
+    def group_of(self, p: Tensor) -> Group:
+        """The group as it is now: loading a state dict makes new ones."""
+        return next(group for group in self.param_groups if any(p is q for q in group["params"]))
 
     @torch.no_grad()
     def stepped(self, p: Tensor, group: Group) -> None:
