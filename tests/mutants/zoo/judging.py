@@ -104,7 +104,7 @@ def judge(entry: Mutant | Variant, *, unnamed: bool = False) -> Judged:
 
 
 def first_kill(entry: Mutant | Variant) -> str:
-    """The first law that is violated where no contract is named; each is asked in turn, so that it is cheap."""
+    """The first law that is violated where no contract is named; each is asked in turn."""
     args = entry.args if isinstance(entry, Variant) else None
     with world_restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
