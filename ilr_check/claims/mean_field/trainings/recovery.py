@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,8 @@ from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.identities import immediate_drop, longest_sum, norm_identity
 from ilr_check.claims.mean_field.trainings.lr_drop import Drop, DropReadings
 from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns, run_steps
-from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
+from ilr_check.claims.mean_field.trainings.raw import judge_raw
+from ilr_check.evidence import ClaimText, Figure, Margin
 from ilr_check.evidence.records import Premise
 from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.relaxation import change_curve_discrete
@@ -103,7 +103,7 @@ class Recovery:
             norm_identity(traces, terms=terms, **seen.about()),
             main,
         )
-        return found if drop.noise else (*found, self._raw(readings, seen.n, **seen.about()))
+        return found if drop.noise else (*found, self._raw(seen))
 
     def _rivals(self, drop: Drop, t: NDArray[np.intp], *, of_gamma: bool = False) -> tuple[Rival, ...]:
         """Return each rival's log curve less the theory's, both for constant noise, t steps after the change.
@@ -130,37 +130,20 @@ class Recovery:
         rivals = self._rivals(drop, last, of_gamma=not drop.noise)
         return {rival.name: np.asarray(rival.expected).item() for rival in rivals}
 
-    def _raw(
-        self, readings: DropReadings, n: int, *, group: str, subject: dict[str, Any], figure: str
-    ) -> Finding:
-        """The paper's wording, reported: where the effective LR ends relative to its value before."""
-        drop = readings.training
-        log_ratio = readings.log_end(n) - readings.log_before(n)
-        middle = float(log_ratio.mean())
-        half = 3.0 * float(log_ratio.std(ddof=1)) / math.sqrt(n)
-        low, high = math.exp(middle - half), math.exp(middle + half)
-        return Finding(
-            form="raw",
-            group=group,
-            subject=subject,
-            verdict="skipped",
+    def _raw(self, seen: Seen) -> Finding:
+        """Judge the paper's wording: where the effective LR ends, relative to its value before."""
+        drop, readings = seen.spec, _readings(seen)
+        return judge_raw(
+            readings.log_end(seen.n) - readings.log_before(seen.n),
+            theory=drop.intrinsic_factor**-0.5,
+            margin=TOLERANCE + 2.0 * _largest_intrinsic_lr(drop),
             quantity="effective LR at the end / before the change",
-            measured=Measured(value=math.exp(middle), low=low, high=high),
-            expected=drop.intrinsic_factor**-0.5,
-            margin=Margin(),
-            n_runs=n,
+            explanation=(
+                f"G^2 changed by a factor {readings.noise_change(seen.n):.3f}; {_words(readings, seen.n)}"
+            ),
+            rivals=dict(zip(self.text.rivals, self.ends(drop), strict=True)),
             n_steps=drop.steps,
-            dtype="float32",
-            counts=False,
-            figure=figure,
-            message=(
-                "reported, not judged: the raw law presumes noise of constant trace, and here G^2 changed by "
-                f"a factor {readings.noise_change(n):.3f}; {_words(readings, n)}"
-            ),
-            rivals=tuple(
-                RivalOutcome(name=name, expected=end, excluded=not low <= end <= high)
-                for name, end in zip(self.text.rivals, self.ends(drop), strict=True)
-            ),
+            **seen.about(),
         )
 
     def _figure(self, seen: Seen) -> Figure:
