@@ -80,7 +80,7 @@ class CollapseOnOne(Design):
         return read_points(
             summary.plain.estimate,
             summary.plain.error,
-            summary.interval(rates.false_pass / cells),
+            summary.interval(rates.false_pass / cells, of_all_runs=True),
             summary.interval(rates.false_fail / 2 / cells),
             bounds,
             summary.caution,

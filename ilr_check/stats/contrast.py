@@ -42,9 +42,11 @@ class ContrastEquivalence(ControlledDesign):
     def read(self, summary: Summary, rates: Rates) -> Reading:
         """Return both intervals of the excess |a - b| - theta |D|."""
         theta = self.theta
-        low, high = _excess(*summary.interval((1 - SIGN_SHARE) * rates.false_pass))
+        low, high = _excess(*summary.interval((1 - SIGN_SHARE) * rates.false_pass, of_all_runs=True))
         fail_low, fail_high = _excess(*summary.interval(rates.false_fail / 2))
-        d_low, d_high = (end[..., 2] for end in summary.interval(SIGN_SHARE * rates.false_pass))
+        d_low, d_high = (
+            end[..., 2] for end in summary.interval(SIGN_SHARE * rates.false_pass, of_all_runs=True)
+        )
         powered = (d_low > 0) | (d_high < 0)
         plain = summary.plain
         u, v, d = (plain.estimate[..., k] for k in range(3))

@@ -76,14 +76,15 @@ class CurveEquivalence(Design):
         """Return both bands, reported at the point that is worst placed in its margin."""
         points, length, n = summary
 
-        def band(tail: float) -> tuple[Array, Array]:
-            low, high = points.interval(simultaneous_tail(2 * tail, n - 1, self.points, length))
+        def band(tail: float, *, of_all_runs: bool = False) -> tuple[Array, Array]:
+            tails = simultaneous_tail(2 * tail, n - 1, self.points, length)
+            low, high = points.interval(tails, of_all_runs=of_all_runs)
             return low[..., 0], high[..., 0]
 
         return read_points(
             points.plain.estimate[..., 0],
             points.plain.error[..., 0],
-            band(rates.false_pass),
+            band(rates.false_pass, of_all_runs=True),
             band(rates.false_fail / 2),
             self.bounds(),
             points.caution.max(axis=-1),

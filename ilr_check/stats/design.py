@@ -69,9 +69,10 @@ class Design(Plan):
         notes = [*reading.notes]
         if weak is not None:
             notes.insert(0, weak)
-        note = robust.NOTES[int(np.max(reading.caution))]
-        if note:
-            notes.append(note)
+        case = int(np.max(reading.caution))
+        if robust.NOTES[case]:
+            far = robust.far_runs(sample) if case == robust.OUTLIERS else ""
+            notes.append(f"{robust.NOTES[case]}{far}")
         if runs != self.looks[index]:
             notes.append(f"{runs} runs, {self.looks[index]} planned at this interim analysis")
         if self.false_fail > 0 and self.rates(index).false_fail == 0:

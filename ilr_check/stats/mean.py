@@ -35,7 +35,7 @@ class MeanEquivalence(Design):
 
     def read(self, summary: Summary, rates: Rates) -> Reading:
         """Return both intervals of the mean."""
-        interval = summary.interval(rates.false_pass)
+        interval = summary.interval(rates.false_pass, of_all_runs=True)
         return read_one(summary, interval, summary.interval(rates.false_fail / 2), self.margin)
 
 

@@ -63,7 +63,7 @@ class RelaxationRate(Design):
     def read(self, summary: tuple[Summary, Bools], rates: Rates) -> Reading:
         """Return both intervals of the log-ratio."""
         values, lost = summary
-        interval = values.interval(rates.false_pass)
+        interval = values.interval(rates.false_pass, of_all_runs=True)
         reading = read_one(values, interval, values.interval(rates.false_fail / 2), self.margin)
         lost_all = bool(np.all(lost))
         return reading._replace(

@@ -5,8 +5,8 @@ The data of each judgement decide between three cases, and the calibration measu
 - ``NORMAL``: skewness and kurtosis are those of a normal sample. The interval is the union of Student's and
   Hall's.
 - ``OUTLIERS``: at most one run in twenty lies more than 5 robust standard deviations away, and the others
-  look normal. The verdict is then about the others: the 10 % trimmed mean, united with the sign-test interval
-  of the median if there is a single sample.
+  look normal. ``violated`` is then decided by the others: the 10 % trimmed mean, united with the sign-test
+  interval of the median if there is a single sample. ``holds`` must be true of all runs as well.
 - ``HEAVY``: skewed or heavy-tailed throughout. The interval must hold for the mean (with twice the allowance
   for misjudged skewness), the trimmed mean and the median at once: the union of all of these.
 """
@@ -35,7 +35,8 @@ NORMAL, OUTLIERS, HEAVY = 0, 1, 2
 
 NOTES = {
     NORMAL: "",
-    OUTLIERS: "a few runs lie far from the others, so the 10 % trimmed mean is judged",
+    OUTLIERS: "a few runs lie far from the others: holds must be true with them and without them "
+    "(10 % trimmed mean)",
     HEAVY: "the runs are not normal (skewed or heavy-tailed), so the interval covers the mean, the "
     "trimmed mean and the median",
 }
@@ -111,6 +112,21 @@ def caution(x: Array) -> npt.NDArray[np.int_]:
     return result
 
 
+def far_runs(data: Array | Sequence[Array]) -> str:
+    """Return words that name the runs, counted from 0, that lie far from the others in some column.
+
+    Data are runs first, [n] or [n, points], or a tuple of such groups.
+    """
+    groups = [data] if isinstance(data, np.ndarray) else list(data)
+    named = []
+    for group in groups:
+        rows = np.asarray(group, float).reshape(len(group), -1)
+        apart = np.abs(rows - np.median(rows, axis=0))
+        far = (apart > FAR_OUT * 1.4826 * np.median(apart, axis=0)).any(axis=1)
+        named.append(", ".join(map(str, np.flatnonzero(far))) or "none")
+    return f"; far runs: {' / '.join(named)}"
+
+
 def sign_interval(x: Array, tail: npt.ArrayLike) -> tuple[Array, Array]:
     """Return the exact interval of the median, from order statistics of samples [..., n].
 
@@ -138,8 +154,12 @@ class Summary(NamedTuple):
     trimmed: Contrast
     runs: Array | None
 
-    def interval(self, tail: npt.ArrayLike) -> tuple[Array, Array]:
-        """Return the interval with ``tail`` on either side, for the case that each replicate belongs to."""
+    def interval(self, tail: npt.ArrayLike, *, of_all_runs: bool = False) -> tuple[Array, Array]:
+        """Return the interval with ``tail`` on either side, for the case that each replicate belongs to.
+
+        ``of_all_runs`` unites it with the interval of the mean of all runs, outliers included. That is the
+        one to decide ``holds`` with: outliers can then cost a ``holds`` and never bring one about.
+        """
         tails = np.broadcast_to(np.asarray(tail, float), self.plain.estimate.shape)
         low, high = union(student(self.plain, tail), hall(self.plain, tail))
         marked = self.caution > NORMAL
@@ -152,8 +172,9 @@ class Summary(NamedTuple):
         plain = Contrast(*(part[marked] for part in self.plain))
         wide = union(honest, (low[marked], high[marked]), hall(plain, tails[marked], doubts=3.0))
         outliers = (self.caution[marked] == OUTLIERS)[..., None]
-        low[marked] = np.where(outliers, honest[0], wide[0])
-        high[marked] = np.where(outliers, honest[1], wide[1])
+        apart = union(honest, (low[marked], high[marked])) if of_all_runs else honest
+        low[marked] = np.where(outliers, apart[0], wide[0])
+        high[marked] = np.where(outliers, apart[1], wide[1])
         return low, high
 
 

@@ -65,7 +65,7 @@ class SlopeEquivalence(Design):
 
     def read(self, summary: Summary, rates: Rates) -> Reading:
         """Return both intervals of the slope."""
-        interval = summary.interval(rates.false_pass)
+        interval = summary.interval(rates.false_pass, of_all_runs=True)
         return read_one(summary, interval, summary.interval(rates.false_fail / 2), self.margin)
 
     def standard_error(self, sd: float, runs: int) -> float:

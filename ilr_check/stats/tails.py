@@ -58,8 +58,8 @@ class TailIndex(Design):
     def read(self, summary: Summary, rates: Rates) -> Reading:
         """Return both intervals of the log-ratio."""
 
-        def on_log_scale(tail: float) -> tuple[Array, Array]:
-            low, high = summary.interval(tail)
+        def on_log_scale(tail: float, *, of_all_runs: bool = False) -> tuple[Array, Array]:
+            low, high = summary.interval(tail, of_all_runs=of_all_runs)
             with np.errstate(divide="ignore"):
                 return -np.log(np.maximum(high * self.alpha, 0.0)), -np.log(np.maximum(low * self.alpha, 0.0))
 
@@ -67,7 +67,10 @@ class TailIndex(Design):
         plain = summary.plain._replace(estimate=-np.log(mean * self.alpha), error=error / mean)
         logged = summary._replace(plain=plain)
         return read_one(
-            logged, on_log_scale(rates.false_pass), on_log_scale(rates.false_fail / 2), self.margin
+            logged,
+            on_log_scale(rates.false_pass, of_all_runs=True),
+            on_log_scale(rates.false_fail / 2),
+            self.margin,
         )
 
 

@@ -295,7 +295,7 @@ ONE = (-MARGIN,)
 """A curve at the end of its margin at one point only. It is the hardest curve to keep from ``holds``."""
 LIMIT = THETA * EFFECT
 SKEWED = "32 runs are too few for this skewness: 1.8 or more, or 1.4 at the smallest rates"
-STRAYS = "the rule judges the runs without the outliers, and says so"
+STRAYS = "violated is decided by the runs without the outliers, and the record says so"
 
 CORE: tuple[Study, ...] = (
     mean("normal", have.normal, both=False, power=True, sd=1.0),

@@ -119,6 +119,11 @@ def test_strays_do_not_move_the_interval_and_heavy_tails_widen_it() -> None:
     clean = robust.summarise([x], [1.0]).interval(1e-3)
     trimmed = robust.summarise([strays], [1.0]).interval(1e-3)
     assert np.allclose(trimmed, clean, atol=0.4 * float(clean[1][0] - clean[0][0]))
+    summary = robust.summarise([strays], [1.0])
+    low, high = summary.interval(1e-3, of_all_runs=True)
+    assert low < summary.plain.estimate < high
+    assert low <= trimmed[0]
+    assert high >= trimmed[1]
     heavy = np.random.default_rng(1).lognormal(0, 1.5, 64)
     summary = robust.summarise([heavy], [1.0])
     low, high = summary.interval(1e-3)
