@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 ARITHMETIC: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "SGD": ({"momentum": 0.9}, {"momentum": 0.9, "dampening": 0.3}, {"momentum": 0.9, "nesterov": True}),
@@ -52,8 +53,15 @@ class Case:
 
     @property
     def id(self) -> str:
-        words = (f"{key}={value}" for key, value in self.args.items())
-        return f"{self.name}({', '.join(words)})".replace("tensor", "torch.tensor")
+        words = (
+            f"{k}={f'tensor {float(v):g}' if isinstance(v, Tensor) else v}" for k, v in self.args.items()
+        )
+        return f"{self.name}({', '.join(words)})"
+
+    @property
+    def refused(self) -> bool:
+        """Whether torch refuses it on a CPU by design."""
+        return bool(self.args.get("capturable"))
 
     @property
     def contract(self) -> str:
@@ -76,3 +84,18 @@ def cases() -> Iterator[Case]:
             yield Case(name, setting)
         if "Tensor" in str(taken["lr"].annotation):
             yield Case(name, {"lr": torch.tensor(0.1)})
+
+
+def representative() -> tuple[Case, ...]:
+    """One case for each switch, and one for lr as a tensor, every time with the next class that has it.
+
+    The class without arguments is judged law by law in ``tests/unit/gate/test_torch_optimizers.py``.
+    """
+    every = list(cases())
+    names = list(ARITHMETIC)
+    chosen: list[Case] = []
+    for switch in (*SWITCHES, {}):
+        alike = [case for case in every if (case.args == switch if switch else case.args.keys() == {"lr"})]
+        last = max((names.index(case.name) for case in chosen), default=-1)
+        chosen.append(next((case for case in alike if names.index(case.name) > last), alike[0]))
+    return tuple(chosen)

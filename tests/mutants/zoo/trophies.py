@@ -150,3 +150,86 @@ def fused_sgd_wants_all_buffers() -> float:
     optimizer.step()
     _gradient(a), _gradient(b)
     return _raises(optimizer.step)
+
+
+TROPHIES = (
+    Trophy(
+        "a tensor lr is shared between groups",
+        (
+            "Adam",
+            "AdamW",
+            "NAdam",
+            "RAdam",
+            "Adamax",
+            "RMSprop",
+            "Adagrad",
+            "Adadelta",
+            "Adafactor",
+            "ASGD",
+            "Rprop",
+            "SGD",
+        ),
+        (),
+        "both groups hold the tensor of the constructor, so that the schedule of one sets the lr of all",
+        tensor_lr_is_shared,
+        argument="lr",
+    ),
+    Trophy(
+        "Adafactor's eps1 leaks between dtypes",
+        ("Adafactor",),
+        ("mixed-dtypes",),
+        "the foreach path uses the eps1 of the first dtype for all",
+        adafactor_leaks_eps,
+    ),
+    Trophy(
+        "Adafactor raises for an empty tensor",
+        ("Adafactor",),
+        ("tensor-shapes",),
+        "it divides by the number of entries",
+        adafactor_divides_by_no_entries,
+    ),
+    Trophy(
+        "Adagrad ignores a group's initial_accumulator_value",
+        ("Adagrad",),
+        ("group-settings",),
+        "the constructor fills the sums with its own value",
+        adagrad_ignores_group,
+    ),
+    Trophy(
+        "a copy of LBFGS cannot step",
+        ("LBFGS",),
+        ("copies",),
+        "Optimizer.__getstate__ drops _params",
+        lbfgs_copies_fail,
+    ),
+    Trophy(
+        "NAdam's product of momenta is narrowed on load",
+        ("NAdam",),
+        (),
+        "load_state_dict casts mu_product to the dtype of bfloat16 weights",
+        nadam_narrows_product,
+    ),
+    Trophy(
+        "ASGD steps with the lr of the step before",
+        ("ASGD",),
+        (),
+        "eta is computed at the end of a step, so that a changed lr acts one step late",
+        asgd_steps_with_the_last_lr,
+    ),
+    Trophy(
+        "fused kernels ignore strides",
+        ("SGD", "Adam", "AdamW", "Adagrad"),
+        ("tensor-shapes",),
+        "weights and gradients are paired by memory, so that a transposed gradient moves other entries",
+        lambda: min(fused_ignores_strides(name) for name in ("SGD", "Adam", "AdamW", "Adagrad")),
+        argument="fused",
+    ),
+    Trophy(
+        "SGD(fused, momentum) raises for a late first gradient",
+        ("SGD",),
+        (),
+        "the fused kernel wants all momentum buffers or none",
+        fused_sgd_wants_all_buffers,
+        argument="fused",
+    ),
+)
