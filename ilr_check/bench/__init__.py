@@ -1,1 +1,1 @@
-"""Speed and memory of the fleet beside what a user would pick instead, measured side by side in one run."""
+"""Speed and memory of the fleet and of its alternatives, measured side by side in one run."""

@@ -1,4 +1,4 @@
-"""The figure of docs/speed.md: time a run-step against the number of runs, one panel a workload."""
+"""The figure of docs/speed.md: time per run-step against the number of runs, one panel per workload."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ LOOKS = {
 
 
 def write_figure(bench: Bench, target: Path) -> None:
-    """Draw with plotly, photograph with a Chromium; raises ``RuntimeError`` that says which is missing."""
+    """Draw with plotly and take a picture with a Chromium. Raises ``RuntimeError`` that says which is
+    missing."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
         raise RuntimeError(
-            f"a figure needs a browser ({', '.join(BROWSERS)}); leave --figure out without one"
+            f"a figure needs a browser ({', '.join(BROWSERS)}); install one, or leave out --figure"
         )
     try:
         from plotly import graph_objects, io, subplots
@@ -61,7 +62,7 @@ def write_figure(bench: Bench, target: Path) -> None:
             shown.add(path)
     figure.update_xaxes(type="log", title_text="runs", tickvals=[1, 16, 64, 256, 1024])
     figure.update_yaxes(type="log", dtick="D2")
-    figure.update_yaxes(title_text="microseconds a run-step", col=1)
+    figure.update_yaxes(title_text="microseconds per run-step", col=1)
     figure.update_annotations(font_size=13)
     figure.update_layout(
         template="plotly_white",
@@ -75,7 +76,7 @@ def write_figure(bench: Bench, target: Path) -> None:
 
 
 def curve(bench: Bench, workload: str, path: str) -> tuple[list[int], list[float]]:
-    """Runs and microseconds a run-step of a path, by rising number of runs."""
+    """Return runs and microseconds per run-step of a path, by rising number of runs."""
     rows: list[Any] = sorted(
         (row for row in bench.rows if (row.workload, row.path) == (workload, path)), key=lambda row: row.runs
     )

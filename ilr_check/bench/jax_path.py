@@ -1,4 +1,4 @@
-"""The same training in JAX, ``jit(scan(vmap(value_and_grad)))``; nothing else needs JAX."""
+"""The same training in JAX, ``jit(scan(vmap(value_and_grad)))``. Nothing else needs JAX."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import CNNSpec, MLPSpec
 
 CALL_FLOPS = 6e9
-"""Of one call of the program: so long that calling costs nothing, and not so long that nobody would wait."""
+"""The size of one call of the program. The overhead of a call is negligible, and a call does not take too
+long."""
 SHORTEST_SCAN, LONGEST_SCAN = 2, 64
 
 
 class JaxPath:
-    """All timed runs in one program, as one would write it, with a plain ``(h - mean) / sqrt(var + eps)``."""
+    """All timed runs in one program, as a user would write it, with a plain ``(h - mean) / sqrt(var +
+    eps)``."""
 
     def __init__(self, workload: Workload) -> None:
         if find_spec("jax") is None:
@@ -107,7 +109,7 @@ def _program(workload: Workload, head: Any) -> Callable[..., Any]:
 
 
 def forward(net: Net, head: Any) -> Callable[[Any, Any], Any]:
-    """The net of a spec as a JAX function (weights by torch's parameter names, rows) -> logits."""
+    """Return the net of a spec as a JAX function (weights by torch's parameter names, rows) -> logits."""
     import jax
     from jax import numpy as jnp
 

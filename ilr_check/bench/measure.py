@@ -1,4 +1,5 @@
-"""Side by side: every path in a process of its own, sampled in turn, round by round."""
+"""Measures paths side by side. Each path has a process of its own, and they are sampled in turn, round by
+round."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure. A sample ends after ``steps`` steps, or with the block of steps after ``seconds``."""
+    """What to measure. A sample ends after ``steps`` steps, or with the block of steps that ends after
+    ``seconds``."""
 
     workloads: Sequence[Workload]
     paths: Sequence[PathName]
@@ -49,7 +51,7 @@ class Plan:
 
 
 class Worker:
-    """A process that takes one path of one workload."""
+    """A process that runs one path of one workload."""
 
     def __init__(self, threads: int) -> None:
         self._cache = tempfile.TemporaryDirectory(prefix="ilr-check-bench-")
@@ -69,7 +71,7 @@ class Worker:
         )
 
     def ask(self, order: Order) -> dict[str, Any]:
-        """Send an order and wait for its answer; raises ``RuntimeError`` where the process failed."""
+        """Send an order and return its answer. Raises ``RuntimeError`` if the process failed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -78,7 +80,9 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise RuntimeError(f"a measuring process ended with code {self._process.wait()} and said nothing")
+            raise RuntimeError(
+                f"a measuring process ended with code {self._process.wait()} and gave no answer"
+            )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise RuntimeError(f"{type(order).__name__.lower()} failed: {answer['error']}")
@@ -93,7 +97,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Cell:
-    """One path of one workload, and the process that takes it."""
+    """One path of one workload, and the process that runs it."""
 
     workload: Workload
     path: PathName
@@ -102,7 +106,7 @@ class Cell:
 
 @dataclass
 class Point:
-    """A cell with a number of runs: how it is sampled, and what was found.
+    """A cell with a number of runs: how it is sampled, and the measured samples.
 
     ``whole`` times a training from its set-up to its end, instead of steps in the middle of one.
     """
@@ -115,14 +119,14 @@ class Point:
     samples: list[float] = field(default_factory=list)
 
     def row(self) -> Row:
-        """What was found, as a value."""
+        """Return the measurement as a row."""
         workload, path = self.cell.workload, self.cell.path
         return Row(
             workload=workload.name,
             path=path,
             runs=self.runs,
             us_per_run_step=median(self.samples),
-            # The factors of the limit are there from the start, so its peak says nothing.
+            # The factors of the limit exist from the start, so its peak means nothing.
             peak_mib=None if path == "limit" else self.warmed["peak_mib"],
             compile_seconds=self.warmed["compile_seconds"],
             timed_runs=self.warmed["timed_runs"],
@@ -139,7 +143,7 @@ def open_cells(
     absent: list[Absent],
     progress: Progress,
 ) -> Iterator[list[Cell]]:
-    """Processes for these paths; what cannot be taken goes to ``absent``."""
+    """Yield the processes of these paths. A path that is not available is added to ``absent``."""
     with ExitStack() as stack:
         cells = []
         for workload, path in wanted:
@@ -155,7 +159,7 @@ def open_cells(
 
 
 def take_samples(points: Sequence[Point], *, seconds: float, rounds: int, progress: Progress) -> None:
-    """Warm up each point, then sample them in turn, every other round in the opposite order."""
+    """Warm up each point, then sample the points in turn, every other round in the opposite order."""
     for point in points:
         progress(f"{_title(point)}: compiling and measuring memory")
         point.warmed = point.cell.worker.ask(Warm(runs=point.runs))
@@ -171,7 +175,7 @@ def _title(point: Point) -> str:
 
 
 def measure(plan: Plan, threads: int, progress: Progress) -> tuple[list[Row], list[Absent]]:
-    """Rows of the plan, and the paths that could not be taken."""
+    """Return the rows of the plan, and the paths that are not available."""
     rows: list[Row] = []
     absent: list[Absent] = []
     for workload in plan.workloads:

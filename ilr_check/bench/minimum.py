@@ -1,4 +1,4 @@
-"""What one step of one run cannot do without: its matrix products, and the numbers it must hold."""
+"""The least that one step of one run needs: its matrix products, and the numbers that it must hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ilr_check.nets.specs import CNNSpec, MLPSpec
 
 
 class Product(NamedTuple):
-    """[rows, inner] times [inner, columns]; ``shared`` where all runs have one right factor, the head."""
+    """[rows, inner] times [inner, columns]. ``shared`` if all runs have the same right factor, the head."""
 
     rows: int
     inner: int
@@ -22,13 +22,13 @@ class Product(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions."""
+        """The number of multiplications and additions."""
         return 2 * self.rows * self.inner * self.columns
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """A layer as a product: each of ``pixels`` outputs an example reads ``fan_in`` numbers."""
+    """A layer as a product: each of ``pixels`` outputs per example reads ``fan_in`` numbers."""
 
     fan_in: int
     outputs: int
@@ -36,7 +36,7 @@ class LayerShape:
 
 
 def layer_shapes(net: Net) -> list[LayerShape]:
-    """The trainable layers in order; convolutions as the products of their patches (im2col)."""
+    """Return the trainable layers in order. Convolutions are products of their patches (im2col)."""
     if isinstance(net, MLPSpec):
         sizes = (net.inputs, *net.widths)
         return [LayerShape(n, m, 1) for n, m in pairwise(sizes)]
@@ -56,7 +56,8 @@ def layer_shapes(net: Net) -> list[LayerShape]:
 
 
 def products(workload: Workload) -> list[Product]:
-    """The products of one step: outputs, weight gradients, and input gradients where a layer is below.
+    """Return the products of one step: outputs, weight gradients, and input gradients if there is a layer
+    below.
 
     The head is not trained, so it has no weight gradient.
     """
@@ -75,12 +76,15 @@ def products(workload: Workload) -> list[Product]:
 
 
 def flops(workload: Workload) -> int:
-    """Of the products of one run-step."""
+    """Return the floating-point operations of the products of one run-step."""
     return sum(product.flops for product in products(workload))
 
 
 def bytes_per_run(workload: Workload, state_tensors: int = 0) -> int:
-    """Parameters, gradients, optimizer state, and one batch of activations: input, layer outputs, logits."""
+    """Return the bytes of parameters, gradients, optimizer state and the activations of one batch.
+
+    The activations are the input, the output of each layer, and the logits.
+    """
     parameters = count_parameters(workload.net) * (2 + state_tensors)
     activations = workload.net.inputs + workload.net.classes
     activations += sum(layer.outputs * layer.pixels for layer in layer_shapes(workload.net))

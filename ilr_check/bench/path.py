@@ -1,4 +1,4 @@
-"""What a way of training many runs offers to whoever measures it."""
+"""The interface of a way of training many runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class Unavailable(Exception):
-    """This machine lacks what a path needs; the message says what that is and how to add it."""
+    """This machine lacks what a path needs. The message says what that is and how to add it."""
 
 
 class Path(Protocol):
     """A way of training the runs of one workload."""
 
     def compile(self, runs: int) -> float:
-        """Train a little, so that everything is loaded and compiled; return the seconds of compiling."""
+        """Train a little, so that everything is loaded and compiled. Return the seconds of compiling."""
 
     def train(self, runs: int, steps: int) -> None:
         """Train every run that is timed for this many steps."""

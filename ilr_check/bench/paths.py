@@ -1,7 +1,7 @@
-"""The ways of training many runs that are measured, behind one face: warm up, then give a sample.
+"""The measured ways of training many runs, with one interface: warm up, then take a sample.
 
-Every sample is of steps in the middle of a training: drawing initial weights, building a net and compiling
-are not in it.
+A sample times steps in the middle of a training. It does not include drawing initial weights, building a net
+or compiling.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ from ilr_check.train.determinism import reproducible
 from ilr_check.train.fleet import BLOCK, Fleet, Runs
 
 LOOPED = 4
-"""Nets of the loop that are timed: it does one after the other, so its cost is linear in their number."""
+"""The number of nets of the loop that are timed. The loop trains one after the other, so its cost is linear
+in them."""
 FEWEST_STEPS = 2
-"""Of a sample, however slow."""
+"""The least number of steps in a sample, however slow they are."""
 LIMIT_RUNS = 8
-"""Runs whose products are taken at once for the limit on a CPU: their factors still fit the caches."""
+"""The runs whose products are computed at once for the limit on a CPU. Their factors still fit into the
+caches."""
 
 
 def make(path: PathName, workload: Workload, device: str = "cpu") -> Path:
-    """The path, ready to warm up; raises ``Unavailable`` where this machine lacks what it needs."""
+    """Return the path, ready to warm up. Raises ``Unavailable`` if this machine lacks what it needs."""
     if path == "loop":
         return Loop(workload, device)
     if path == "limit":
@@ -51,7 +53,7 @@ def make(path: PathName, workload: Workload, device: str = "cpu") -> Path:
 
 
 class Loop:
-    """One net after the other as one would write it: stock norm layers and a real optimizer."""
+    """One net after the other, as a user would write it: stock norm layers and a real optimizer."""
 
     def __init__(self, workload: Workload, device: str = "cpu") -> None:
         self.workload, self.device = workload, device
@@ -94,14 +96,14 @@ class Loop:
 
 
 def finished(device: str) -> float:
-    """The time in seconds, once the device has done what it was given."""
+    """Return the time in seconds after the device has done its work."""
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def stock_net(workload: Workload) -> nn.Module:
-    """The net with torch's own BatchNorm layers, which are faster in a loop than ours of eps 0."""
+    """Return the net with torch's own BatchNorm layers, which are faster in a loop than ours with eps 0."""
     net = build(workload.net, dtype=torch.float32)
     on_images = any(p.dim() == 4 for p in net.parameters())
     kind: type[nn.Module] = nn.BatchNorm2d if on_images else nn.BatchNorm1d
@@ -117,11 +119,11 @@ class _EnoughError(Exception):
 
 
 class FleetPath:
-    """The fleet as it ships, with ``compile`` decided by the path; a record each block of steps."""
+    """The fleet as it ships. The path decides ``compile``, and one step per block is recorded."""
 
     def __init__(self, workload: Workload, path: PathName, device: str = "cpu") -> None:
         self.workload, self.path, self.device = workload, path, device
-        # Of a GPU, whose caches are not the matter, what a user gets who names no lanes.
+        # On a GPU caches do not matter, so it gets the lanes that a user gets who sets none.
         self.lanes = workload.lanes if device == "cpu" else usual_lanes(workload.net, device)
         self._fleets: dict[int, tuple[Fleet, float]] = {}
 
@@ -137,7 +139,7 @@ class FleetPath:
             fleet.train(self._runs(runs), steps, record_every=BLOCK)
 
     def sample(self, runs: int, steps: int, seconds: float) -> float:
-        """Time all blocks of steps but the first of each chunk of runs: that one has the set-up in it."""
+        """Time all blocks of steps except the first of each chunk of runs, which contains the set-up."""
         fleet, _ = self._fleet(runs)
         blocks = max(2, -(-steps // BLOCK))
         begin = time.perf_counter()
@@ -185,7 +187,7 @@ class FleetPath:
 
 
 class Limit:
-    """The matrix products of the step alone, batched over runs, on factors that are there already."""
+    """Only the matrix products of the step, batched over runs, on factors that exist already."""
 
     def __init__(self, workload: Workload, device: str = "cpu") -> None:
         self.products, self.device = products(workload), device

@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: rows, ratios of interleaved samples, JSON."""
+"""The results of a measurement: rows, ratios of interleaved samples, and JSON."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import msgspec
 PathName = Literal["loop", "eager", "compiled", "blackbox", "jax", "limit"]
 PATHS: tuple[PathName, ...] = get_args(PathName)
 MEANING: dict[PathName, str] = {
-    "loop": "one net after the other, stock norm layers and `torch.optim.SGD`: what a user would write",
+    "loop": "one net after the other, with stock norm layers and `torch.optim.SGD`, as a user would write it",
     "eager": "the fleet, not compiled",
-    "compiled": "the fleet, compiled, the update inside the program",
-    "blackbox": "the fleet, compiled gradients, the real `torch.optim.SGD` on per-run views",
-    "jax": "`jit(scan(vmap(value_and_grad)))`, all runs in one program (the largest cells: fewer runs)",
-    "limit": "nothing but the matrix products of the step, batched over runs (convolutions as patches)",
+    "compiled": "the fleet, compiled, with the update inside the program",
+    "blackbox": "the fleet with compiled gradients and the real `torch.optim.SGD` on per-run views",
+    "jax": "`jit(scan(vmap(value_and_grad)))`, all runs in one program (fewer runs in the largest cells)",
+    "limit": "only the matrix products of the step, batched over runs (convolutions as patches)",
 }
 
 
 def choose_paths(names: Sequence[str]) -> list[PathName]:
-    """The paths of these names, in the table's order; raises ``ValueError`` that lists the known ones."""
+    """Return the paths of these names, in the order of the table. Raises ``ValueError`` that lists the known
+    ones."""
     for name in names:
         if name not in PATHS:
             raise ValueError(f"path {name!r} is not known; choose from {', '.join(PATHS)}")
@@ -31,12 +32,13 @@ def choose_paths(names: Sequence[str]) -> list[PathName]:
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One path on one workload with a number of runs.
 
-    ``us_per_run_step`` is the median of ``samples``, one a round; sample i of every path of a workload and
-    number of runs was taken in the same round i. ``peak_mib`` is the peak resident memory of training all,
-    above its size before, when everything was compiled and had trained once, and on a GPU what torch takes
-    there; ``None`` where nobody tells. ``compile_seconds`` is what the first training took longer than the
-    second, with empty caches. ``timed_runs``: a loop costs the same for every net, so only so many are timed;
-    and of JAX so many that a call takes seconds.
+    ``us_per_run_step`` is the median of ``samples``, one per round. Sample i of every path of a workload and
+    number of runs was taken in the same round i. ``peak_mib`` is the peak resident memory of training all
+    runs, above the memory before, when everything was compiled and had trained once. On a GPU it is the
+    memory that torch takes there. It is ``None`` if it is unknown. ``compile_seconds`` is how much longer the
+    first training took than the second, with empty caches. ``timed_runs`` is the number of runs in a sample:
+    a loop costs the same for every net, so only a few are timed, and JAX times as many as make a call take
+    seconds.
     """
 
     workload: str
@@ -51,7 +53,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """A path that could not be taken, and why, in a sentence."""
+    """A path that is not available, and the reason in a sentence."""
 
     path: PathName
     workload: str
@@ -59,7 +61,7 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
-    """Cost proportional to ``axis ** exponent``, with a 95 % interval; the points it was fitted to."""
+    """The fit cost ~ ``axis ** exponent``, with a 95 % interval and the fitted points."""
 
     path: PathName
     axis: str
@@ -71,7 +73,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one call of ``ilr-check bench`` found."""
+    """Everything that one call of ``ilr-check bench`` measured."""
 
     made_by: str = "ilr-check bench"
     """The first field, by which an earlier result is recognised (``evidence.marks``)."""
@@ -84,19 +86,19 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     scaling: tuple[Fit, ...] = ()
 
     def json(self) -> str:
-        """One indented JSON object with ``rows``."""
+        """Return one indented JSON object with ``rows``."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
 
     def row(self, workload: str, path: str, runs: int) -> Row | None:
-        """The row of a cell, or ``None`` where it was not measured."""
+        """Return the row of a cell, or ``None`` if it was not measured."""
         found = [r for r in self.rows if (r.workload, r.path, r.runs) == (workload, path, runs)]
         return found[0] if found else None
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """How many times faster ``fast`` is: the median of the ratios of samples taken in the same round.
+    """Return how many times faster ``fast`` is: the median of the ratios of samples from the same round.
 
-    What slows the machine for a while slows both of a pair, so it cancels; it would not in a ratio of
-    medians.
+    If the machine is slow for a while, both samples of a pair are slow, and this cancels. It would not cancel
+    in a ratio of medians.
     """
     return median(s / f for s, f in zip(slow, fast, strict=True))

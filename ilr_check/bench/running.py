@@ -1,4 +1,4 @@
-"""One call of the command: threads, progress on a terminal, and the machine beside the numbers."""
+"""Runs one call of the command: threads, progress on a terminal, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ilr_check.train.threads import thread_count, threads
 
 
 def run_bench(plan: Plan, *, scaling: bool = False) -> Bench:
-    """Measure the plan, and the scaling of the fleet if asked for."""
+    """Measure the plan, and with ``scaling`` also how the cost of the fleet grows."""
     count = thread_count()
     with _progress() as progress, threads(count):
         rows, absent = measure(plan, count, progress)
@@ -47,7 +47,7 @@ def run_bench(plan: Plan, *, scaling: bool = False) -> Bench:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """A line that says what is being measured, on a terminal only, and never on standard output."""
+    """Show a line that says what is being measured, on a terminal only and never on standard output."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -69,7 +69,7 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor's name as Linux tells it; elsewhere what Python knows."""
+    """Return the name of the processor from Linux, or what Python knows elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -16,14 +16,14 @@ RUNS, STEPS = 64, 256
 
 @dataclass(frozen=True)
 class Axis:
-    """What varies while everything else is as in the reference workload."""
+    """The quantity that varies while everything else is as in the reference workload."""
 
     name: str
     values: tuple[int, ...]
     workload: Callable[[int], Workload] = lambda value: REFERENCE_WORKLOAD
     runs: Callable[[int], int] = lambda value: RUNS
     whole: bool = False
-    """Time whole trainings of so many steps, set-up and all; else steps in the middle of one."""
+    """Whether whole trainings with their set-up are timed, instead of steps in the middle of one."""
 
 
 AXES = (
@@ -36,20 +36,21 @@ AXES = (
 
 
 def exponent(values: Sequence[float], costs: Sequence[float]) -> tuple[float, float, float]:
-    """Fit cost = c * value^p; return p and its 95 % interval.
+    """Fit cost = c * value^p. Return p and its 95 % interval.
 
-    Least squares of logarithms, with Student's t on len - 2 degrees of freedom. The interval says how far
-    the points are from a power law as much as how noisy they are; needs at least three points.
+    The fit is least squares of logarithms, with Student's t on len - 2 degrees of freedom. The interval
+    reflects both the distance of the points from a power law and their noise. Raises ``ValueError`` for fewer
+    than three points.
     """
     from scipy import stats
 
     if len(values) < 3:
-        raise ValueError(f"{len(values)} points: a fit with an interval needs at least 3")
+        raise ValueError(f"{len(values)} points are given; a fit with an interval needs at least 3")
     x, y = np.log(np.asarray(values, float)), np.log(np.asarray(costs, float))
     x, y = x - x.mean(), y - y.mean()
     slope = float(x @ y / (x @ x))
     rest = y - slope * x
-    # Not scipy's linregress, whose standard error of a constant cost is 0/0.
+    # scipy's linregress is not used, because its standard error of a constant cost is 0/0.
     error = float(np.sqrt(rest @ rest / (len(x) - 2) / (x @ x)))
     half = float(stats.t.ppf(0.975, len(x) - 2)) * error
     return slope, slope - half, slope + half
@@ -58,11 +59,12 @@ def exponent(values: Sequence[float], costs: Sequence[float]) -> tuple[float, fl
 def measure_scaling(
     path: PathName, *, threads: int, device: str, rounds: int, seconds: float, progress: Progress
 ) -> tuple[list[Fit], list[Absent]]:
-    """One fit an axis; the points of an axis are sampled in turn, like the paths of a workload."""
+    """Return one fit per axis. The points of an axis are sampled in turn, like the paths of a workload."""
     fits: list[Fit] = []
     absent: list[Absent] = []
     for axis in AXES:
-        # One process serves all numbers of runs or steps, which share a net; every other net has its own.
+        # One process serves all numbers of runs or steps, which share a net. Every other net has a process of
+        # its own.
         workloads = list(dict.fromkeys(axis.workload(value) for value in axis.values))
         with open_cells([(w, path) for w in workloads], threads, device, absent, progress) as cells:
             if absent:

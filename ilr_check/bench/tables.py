@@ -8,18 +8,21 @@ from ilr_check.bench.minimum import flops
 from ilr_check.bench.results import MEANING, PATHS, Bench, Row, ratio
 from ilr_check.bench.workloads import WORKLOADS
 
-AXIS_WORDS = {"steps": "steps, set-up and all", "batch": "batch size"}
+AXIS_WORDS = {"steps": "steps, with set-up", "batch": "batch size"}
 
 
 def markdown(bench: Bench, figure: str | None = None) -> str:
-    """The page: how it was measured, time, ratios, memory and compile time, scaling; ``figure`` is a link."""
+    """Return the page: the method, times, ratios, memory, compile time and scaling.
+
+    ``figure`` is the link of the figure.
+    """
     parts = [_head(bench)]
     if figure is not None:
-        parts.append(f"![Microseconds a run-step against the number of runs]({figure})")
+        parts.append(f"![Microseconds per run-step against the number of runs]({figure})")
     for name in dict.fromkeys(row.workload for row in bench.rows):
         title = WORKLOADS[name].title if name in WORKLOADS else name
         million = (
-            f"{flops(WORKLOADS[name]) / 1e6:.2g} MFLOP of products a run-step" if name in WORKLOADS else ""
+            f"{flops(WORKLOADS[name]) / 1e6:.2g} MFLOP of products per run-step" if name in WORKLOADS else ""
         )
         parts.append(f"## {name}: {title}\n\n{million}\n\n{times(bench, name)}\n\n{costs(bench, name)}")
     if bench.absent:
@@ -32,10 +35,10 @@ def markdown(bench: Bench, figure: str | None = None) -> str:
 
 
 def times(bench: Bench, workload: str) -> str:
-    """Microseconds a run-step by path and runs, and what the compiled fleet is of each other path."""
+    """Return the table of microseconds per run-step by path and runs, with the ratios of ``COMPARISONS``."""
     rows = [row for row in bench.rows if row.workload == workload]
     counts = sorted({row.runs for row in rows})
-    lines = [["us a run-step", *(f"{count} run{'s' * (count > 1)}" for count in counts)]]
+    lines = [["us per run-step", *(f"{count} run{'s' * (count > 1)}" for count in counts)]]
     for path in PATHS:
         found = [bench.row(workload, path, count) for count in counts]
         if any(found):
@@ -52,13 +55,13 @@ COMPARISONS = (
     ("loop", "compiled", "compiled: times faster than the loop"),
     ("loop", "blackbox", "blackbox: times faster than the loop"),
     ("jax", "compiled", "compiled: times faster than JAX"),
-    ("limit", "compiled", "compiled: share of the matrix-product limit"),
+    ("limit", "compiled", "compiled: fraction of the matrix-product limit"),
 )
-"""(numerator, denominator, words); the limit over the compiled time is a share."""
+"""(numerator, denominator, words). The time of the limit over the compiled time is a fraction."""
 
 
 def costs(bench: Bench, workload: str) -> str:
-    """Peak memory above a warm process, beside the theoretical minimum, and compile time."""
+    """Return the table of peak memory above a warm process, the theoretical minimum, and compile time."""
     rows = [row for row in bench.rows if row.workload == workload and row.path != "limit"]
     counts = sorted({row.runs for row in rows})
     lines = [["MiB at the peak", *(f"{n} run{'s' * (n > 1)}" for n in counts), "compile, s"]]
@@ -80,24 +83,26 @@ def _head(bench: Bench) -> str:
     meanings = "\n".join(f"- **{path}**: {MEANING[path]}" for path in PATHS)
     return f"""# Speed, side by side
 
-Made by `ilr-check bench --markdown`; do not edit. Every path runs in a process of its own, and the processes
-are sampled in turn, {bench.rounds} rounds. Times are medians; a ratio is the median of the ratios of samples
-of the same round, so what slows the machine for a while cancels. Times are of steps in the middle of a
-training; drawing initial weights and compiling are not in them. float32, plain SGD with weight decay,
-scikit-learn digits. Device: {bench.device}. The fleet records each 32nd step.
+`ilr-check bench --markdown` writes this page; do not edit it. Every path runs in a process of its own,
+and the processes are sampled in turn, in {bench.rounds} rounds. A time is a median. A ratio is the median
+of the ratios of samples from the same round, so it does not matter if the machine is slow for a while.
+The times are those of steps in the middle of a training, without drawing initial weights and without
+compiling. All paths use float32, plain SGD with weight decay, and scikit-learn digits. Device:
+{bench.device}. The fleet records every 32nd step. A run-step is one step of one run.
 
 {machine}. {versions}.
 
 {meanings}
 
-The theoretical minimum of memory is parameters, gradients, optimizer state and one batch of activations (the
-input, each layer's output, the logits), of all runs at once. The peak is what training every run takes above
-the resident memory of a process that has compiled and trained before. A fleet trains a chunk of runs at a
-time and a loop one run, so they may stay below the minimum of all runs."""
+The theoretical minimum of memory is the parameters, gradients, optimizer state and one batch of
+activations (the input, the output of each layer, the logits) of all runs at once. The peak is the memory
+of training every run, above the resident memory of a process that has compiled and trained before. A
+fleet trains a chunk of runs at a time, and a loop trains one run, so both may stay below the minimum of
+all runs."""
 
 
 def _scaling(bench: Bench) -> str:
-    lines = [["path", "against", "points", "us a run-step", "exponent", "95 % interval"]]
+    lines = [["path", "against", "points", "us per run-step", "exponent", "95 % interval"]]
     lines += [
         [
             fit.path,
@@ -111,9 +116,9 @@ def _scaling(bench: Bench) -> str:
     ]
     return f"""## Scaling
 
-Cost of a run-step proportional to the power `exponent` of one quantity, the others as in the reference
-workload with 64 runs. A wide interval means that the points are not on a power law: small nets are bound by
-calls, large ones by arithmetic.
+The cost of a run-step is fitted to the power `exponent` of one quantity, while the others are as in the
+reference workload with 64 runs. A wide interval means that the points do not follow a power law: the
+overhead of calls limits small nets, and arithmetic limits large ones.
 
 {_table(lines)}"""
 
@@ -123,7 +128,8 @@ def _ratio(slow: Row | None, fast: Row | None) -> str:
 
 
 def _peak(row: Row) -> str:
-    """Blank where fewer runs than the column says were in memory; a loop never has more than one."""
+    """Return the peak, or "" if fewer runs than the column says were in memory. A loop never has more than
+    one."""
     partial = row.path == "jax" and row.timed_runs < row.runs
     return "" if partial or row.peak_mib is None else _number(row.peak_mib)
 

@@ -1,6 +1,6 @@
 """A process of its own for each path, so that their memory, thread pools and compilers do not mix.
 
-``python -m ilr_check.bench.worker`` reads one JSON order a line and answers each with one JSON line.
+``python -m ilr_check.bench.worker`` reads one JSON order per line and answers each with one JSON line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STATUS, _RESET = File("/proc/self/status"), File("/proc/self/clear_refs")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="do"):
-    """What the process is asked for."""
+    """An order to the process."""
 
 
 class Begin(Order, frozen=True, kw_only=True, tag="begin"):
@@ -41,7 +41,8 @@ class Begin(Order, frozen=True, kw_only=True, tag="begin"):
 
 
 class Warm(Order, frozen=True, kw_only=True, tag="warm"):
-    """Compile what so many runs need, then train them for a few steps; tells compile time and peak memory."""
+    """Compile for this number of runs, then train them for a few steps. The answer has compile time and peak
+    memory."""
 
     runs: int
 
@@ -56,7 +57,7 @@ class Sample(Order, frozen=True, kw_only=True, tag="sample"):
 
 
 def serve(orders: TextIO, answers: TextIO) -> None:
-    """Answer orders until they end; what goes wrong is answered as ``absent`` or ``error``."""
+    """Answer orders until they end. A failure is answered as ``absent`` or ``error``."""
     path: Path | None = None
     begun: Begin | None = None
     for line in orders:
@@ -66,7 +67,7 @@ def serve(orders: TextIO, answers: TextIO) -> None:
             if isinstance(order, Begin):
                 path, begun = _begin(order), order
             elif path is None or begun is None:
-                raise RuntimeError("the first order must be to begin")
+                raise RuntimeError("the first order must be Begin")
             elif isinstance(order, Warm):
                 answer["compile_seconds"] = path.compile(order.runs)
                 answer["peak_mib"] = _peak_mib(partial(path.train, order.runs, WARM_STEPS), begun)
@@ -88,7 +89,8 @@ def _begin(order: Begin) -> Path:
     if order.path == "jax":
         os.environ |= {"JAX_PLATFORMS": order.device, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if order.path == "jax" and hasattr(os, "sched_setaffinity"):
-        # XLA makes a pool as large as the cores it may use, and has no other setting for all of its pools.
+        # XLA makes a pool as large as the cores that it may use. It has no other setting for all of its
+        # pools.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order.threads])
     import torch
 
@@ -99,7 +101,7 @@ def _begin(order: Begin) -> Path:
 
 
 def _peak_mib(work: Callable[[], None], begun: Begin) -> float | None:
-    """What ``work`` takes at its peak above what was there before; ``None`` where nobody tells."""
+    """Return the peak memory of ``work`` above the memory before it, or ``None`` if it is unknown."""
     if begun.device == "cuda":
         return None if begun.path == "jax" else _gpu_peak_mib(work)
     give_back()
@@ -121,7 +123,7 @@ def _gpu_peak_mib(work: Callable[[], None]) -> float:
 
 
 def memory_mib(field: str) -> float | None:
-    """VmRSS (resident now) or VmHWM (its peak) of this process, or ``None`` where there is no /proc."""
+    """Return VmRSS (resident now) or VmHWM (its peak) of this process, or ``None`` if there is no /proc."""
     try:
         lines = _STATUS.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -130,14 +132,14 @@ def memory_mib(field: str) -> float | None:
 
 
 def give_back() -> None:
-    """Return freed memory to the system: what compiling left behind would hide what training takes."""
+    """Return freed memory to the system. Memory left by compiling would hide the memory of training."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def forget_peak() -> None:
-    """Let VmHWM start anew from the memory that is resident now."""
+    """Reset VmHWM to the memory that is resident now."""
     try:
         _RESET.write_text("5", encoding="ascii")
     except OSError:
@@ -145,7 +147,7 @@ def forget_peak() -> None:
 
 
 if __name__ == "__main__":
-    # Compilers and libraries print; the answers keep standard output for themselves.
+    # Compilers and libraries print. The answers keep standard output for themselves.
     own = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.stdin, own)

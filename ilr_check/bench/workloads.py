@@ -1,4 +1,4 @@
-"""What is trained to measure speed: the one definition behind ``ilr-check bench`` and ``benchmarks/``."""
+"""What is trained to measure speed. ``ilr-check bench`` and ``benchmarks/`` share this definition."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Net = MLPSpec | CNNSpec | ResNetSpec
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A net on digits with plain SGD and weight decay; every path trains exactly this.
+    """A net on digits with plain SGD and weight decay. Every path trains exactly this.
 
-    ``lanes`` are the runs that a fleet trains at once: as many as keep the activations of a step within the
-    caches. By measurement: 8 runs of the CNN cost half as much each as 64.
+    ``lanes`` is the number of runs that a fleet trains at once. It is as large as the caches allow for the
+    activations of a step: with 8 runs, a run of the CNN was measured to cost half as much as with 64.
     """
 
     name: str
@@ -37,8 +37,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         net = self.net
         if net.norm != NormSpec() or net.bias or net.shared or net.activation != "relu":
             raise ValueError(
-                f"{net}: the loop and the JAX nets are written for BatchNorm without gains, ReLU, no biases "
-                "and weights of their own; leave these fields at their defaults"
+                f"{net}: the loop and the JAX nets support only BatchNorm without gains, ReLU, no biases "
+                "and weights that are not shared; leave these fields at their defaults"
             )
 
 
@@ -71,7 +71,7 @@ WORKLOADS = {
 
 
 def choose(names: Sequence[str]) -> list[Workload]:
-    """The workloads of these names; raises ``ValueError`` that lists the known ones."""
+    """Return the workloads of these names. Raises ``ValueError`` that lists the known ones."""
     for name in names:
         if name not in WORKLOADS:
             raise ValueError(f"workload {name!r} is not known; choose from {', '.join(WORKLOADS)}")
@@ -79,7 +79,7 @@ def choose(names: Sequence[str]) -> list[Workload]:
 
 
 def mlp(*, width: int = 64, depth: int = 2, batch_size: int = 32) -> Workload:
-    """The reference workload with another width, depth or batch: what scaling is measured on."""
+    """Return the reference workload with another width, depth or batch. Scaling is measured on these."""
     return Workload(
         name=f"mlp-{width}x{depth}-batch-{batch_size}",
         title=f"BatchNorm MLP of width {width} and depth {depth}, batch {batch_size}",

@@ -24,7 +24,7 @@ QUESTION = Question(
     claims=("gd-is-not-gradient-flow", "periodic-behaviour", "rotation-budget"),
     equation=(
         "Σ −ln cos θ_t = −T·ln(1 − λₑ) + ln(r_T/r₀);  K* = ln(2r₀²/(η·λ_max))/(2λₑ);  "
-        "gap = (fall of ln Φ in a burst)/(2λₑ)"
+        "gap = (fall of ln Φ in a loss spike)/(2λₑ)"
     ),
     answer=(
         "With weight decay, descent cannot converge at any learning rate, however small. The total rotation "

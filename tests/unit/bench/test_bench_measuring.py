@@ -82,7 +82,7 @@ def test_a_path_that_cannot_be_taken_says_why(
 
 def test_orders_before_the_first_are_errors() -> None:
     (answer,) = answers(Warm(runs=1))
-    assert answer == {"error": "the first order must be to begin"}
+    assert answer == {"error": "the first order must be Begin"}
 
 
 def test_a_failing_path_answers_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

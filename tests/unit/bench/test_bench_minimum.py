@@ -66,7 +66,7 @@ def test_the_loop_trains_the_net_of_the_fleet(name: str) -> None:
     ids=lambda field: next(iter(field)),
 )
 def test_a_net_that_not_every_path_can_train_is_refused(field: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="written for BatchNorm without gains"):
+    with pytest.raises(ValueError, match="support only BatchNorm without gains"):
         Workload(name="x", title="x", net=MLPSpec(inputs=5, widths=(4, 4), classes=2, **field))
 
 

@@ -100,7 +100,7 @@ def test_a_cost_that_is_no_power_law_has_a_wide_interval() -> None:
 
 
 def test_two_points_are_too_few_for_an_interval() -> None:
-    with pytest.raises(ValueError, match="2 points: a fit with an interval needs at least 3"):
+    with pytest.raises(ValueError, match="2 points are given; a fit with an interval needs at least 3"):
         exponent([1, 2], [1.0, 2.0])
 
 
@@ -117,7 +117,7 @@ def test_the_page_has_times_ratios_memory_reasons_and_exponents() -> None:
     assert "| loop |  | 210 |" in page
     assert "| compiled | 100 | 30 |" in page
     assert "| compiled: times faster than the loop |  | 10 |" in page
-    assert "| compiled: share of the matrix-product limit |  | 0.5 |" in page
+    assert "| compiled: fraction of the matrix-product limit |  | 0.5 |" in page
     assert "| compiled | 12 | 12 | 7 |" in page
     assert "| theoretical minimum | 6 | 6 |  |" in page
     assert "jax on reference was not measured: jax is not installed" in page
