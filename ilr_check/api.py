@@ -18,11 +18,13 @@ from ilr_check.engine import CostPredicted, Executor, Listener, Settings
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.gate.cases import parametrize_with_laws
+from ilr_check.gate.check import check_optimizer
 from ilr_check.gate.fingerprint import Fingerprint
-from ilr_check.gate.judge import check_optimizer, subject_of
 from ilr_check.gate.measurement import measure
+from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.result import GateResult
+from ilr_check.gate.subjects import subject_of
 from ilr_check.reporting import write_report
 from ilr_check.seeds import checked_seed
 from ilr_check.train.determinism import checked_device
@@ -187,7 +189,7 @@ def fingerprint(
 
     Raises ``ValueError`` for a target that cannot be built.
     """
-    subject, _ = subject_of(factory, args=args, names=names)
+    subject, _ = subject_of(factory, GateOptions.of({"args": args, "names": names, "seed": seed}))
     watch = Watch()
     with threads(), watch.during("fingerprint"):
         return measure(subject, seed)

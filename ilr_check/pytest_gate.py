@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,13 +10,14 @@ import msgspec
 
 from ilr_check.evidence import Figure, Record
 from ilr_check.evidence.gate import Finding
-from ilr_check.gate import judge
 from ilr_check.gate.cases import LawCase
+from ilr_check.gate.conclusion import command_of
 from ilr_check.gate.law import GateLaw
-from ilr_check.gate.laws import training_laws
+from ilr_check.gate.laws import planned, training_laws
+from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.request import GateRequest
-from ilr_check.gate.report import command_of
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.subjects import subject_of
 from ilr_check.pytest_verdicts import WORST_FIRST
 
 if TYPE_CHECKING:
@@ -30,8 +30,15 @@ class SessionGate:
 
     def __init__(self, target: Target, settings: PluginSettings) -> None:
         self._target, self._settings = target, settings
-        self.profile = "quick" if settings.profile == "quick" else "standard"
-        self.laws: tuple[GateLaw, ...] = judge.planned("exact", self.profile)
+        self.options = GateOptions(
+            contract=settings.contract,
+            laws="exact",
+            profile="quick" if settings.profile == "quick" else "standard",
+            seed=settings.seed,
+            args=dict(settings.args),
+            name=settings.optimizer,
+        )
+        self.laws: tuple[GateLaw, ...] = planned("exact", self.options.profile)
 
     @cached_property
     def subject(self) -> Subject:
@@ -51,28 +58,17 @@ class SessionGate:
 
     def judge(self, law: GateLaw) -> tuple[tuple[Finding, ...], dict[str, Figure]]:
         """What a law says, with the command that judges it again."""
-        findings, figures = LawCase(law, lambda: self.subject, self._settings.seed, self.profile).judged()
+        findings, figures = LawCase(law, lambda: self.subject, self.options).judged()
         line = self.replay(law)
         return tuple(msgspec.structs.replace(f, replay=line, unit=law.id) for f in findings), figures
 
     def replay(self, law: GateLaw) -> str:
         """The command that judges this law alone."""
-        settings = self._settings
-        request = GateRequest(
-            target=settings.optimizer,
-            contract=settings.contract,
-            profile=self.profile,
-            seed=settings.seed,
-            args=tuple(f"{name}={value!r}" for name, value in settings.args),
-        )
-        return command_of(request, law.id)
+        return command_of(GateRequest(target=self.options.name, options=self.options), law.id)
 
     @cached_property
     def _found(self) -> tuple[Subject, str]:
-        subject, note = judge.subject_of(
-            self._target.factory, contract=self._settings.contract, args=self._target.args
-        )
-        return replace(subject, name=self._settings.optimizer), note
+        return subject_of(self._target.factory, self.options)
 
 
 def finding_text(finding: Finding) -> str:

@@ -264,7 +264,7 @@ def _report_file(text: str) -> Path:
 
 
 def _argument(text: str) -> tuple[str, Any]:
-    from ilr_check.optim.target import parse_argument
+    from ilr_check.optim.arguments import parse_argument
 
     try:
         return parse_argument(text)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option, pairs, renamed
+from ilr_check.commands.gate_options import options_from
+from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option
 
 
 @click.command(epilog="Example: ilr-check fingerprint mypkg.optim:MyOptimizer --json fingerprint.json")
@@ -37,8 +38,7 @@ def fingerprint(
     request = GateRequest(
         target=target,
         only_fingerprint=True,
-        args=pairs("--arg", args),
-        names=renamed(names),
+        options=options_from({"args": args, "names": names}),
     )
     outcome = judge_isolated(request)
     if not outcome.fingerprint:

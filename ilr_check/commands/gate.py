@@ -7,28 +7,17 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ilr_check.commands.typed import (
-    STANDARD_OUTPUT,
-    NamedPath,
-    demand_outputs,
-    force_option,
-    one_of,
-    pairs,
-    positive,
-    renamed,
-)
-from ilr_check.commands.typed import seed as checked_seed
+from ilr_check.commands.gate_options import gate_options, options_from
+from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option
 
 if TYPE_CHECKING:
     from ilr_check.evidence.gate import GateReport
+    from ilr_check.gate.options import GateOptions
 
-PROFILES = ("quick", "standard")
-DEVICES = ("auto", "cpu", "cuda")
-"""``auto`` is the CPU: the laws are small float64 steps, for which a GPU is slower."""
 FORMS = {"json": "gate.json", "junit": "junit.xml", "sarif": "gate.sarif", "summary": "summary.md"}
 """File names in the folder of --out."""
 MARKS = {"json": "gate", "junit": "junit", "sarif": "sarif", "summary": "summary"}
@@ -38,48 +27,10 @@ _file = NamedPath()
 
 
 @click.command(
-    epilog="Example: ilr-check gate mypkg.optim:MyAdamW --contract adamw --claims exact --baseline adamw.json"
+    epilog="Example: ilr-check gate mypkg.optim:MyAdamW --contract adamw --laws exact --baseline adamw.json"
 )
 @click.argument("target", metavar="TARGET")
-@click.option(
-    "--contract",
-    metavar="NAME|auto",
-    default="auto",
-    envvar="ILR_CHECK_CONTRACT",
-    show_default=True,
-    help="The family.",
-)
-@click.option("--arg", "args", metavar="K=V", multiple=True, help="Constructor argument; may be repeated.")
-@click.option("--declare", metavar="K=V", multiple=True, help="An intended variation of the contract.")
-@click.option("--names", metavar="lr=NAME,...", default="", help="The target's own words for our names.")
-@click.option("--impl", metavar="K=V", multiple=True, help="Implementation switch, such as foreach=True.")
-@click.option("--tag", "tags", metavar="K=V", multiple=True, help="How it is driven, as needs_closure=True.")
-@click.option("--setup", metavar="TARGET", default="", help="A function that prepares a built optimizer.")
-@click.option("--reference", metavar="TARGET", default="", help="Compare its steps with another optimizer's.")
-@click.option("--baseline", metavar="FILE", type=_file, help="First use saves; later a change is violated.")
-@click.option("--update-baseline", is_flag=True, help="Accept the changes: write the baseline anew.")
-@click.option("--expected-failures", metavar="FILE", type=_file, help='TOML: "law-id" = "reason".')
-@click.option("--claims", default="all", show_default=True, help="Laws and tiers; exact is the fast tier.")
-@click.option(
-    "--profile", default="quick", envvar="ILR_CHECK_PROFILE", show_default=True, help="quick or standard"
-)
-@click.option(
-    "--seed", type=int, default=0, envvar="ILR_CHECK_SEED", show_default=True, help="Decides random numbers."
-)
-@click.option(
-    "--device", default="auto", envvar="ILR_CHECK_DEVICE", show_default=True, help="auto, cpu or cuda"
-)
-@click.option(
-    "--dtype",
-    metavar="NAME,...",
-    default="all",
-    show_default=True,
-    help="Weights it is made for: float64, float32, bfloat16, float16.",
-)
-@click.option("--time-limit", metavar="SECONDS", type=float, help="For one law [60; 600 in standard].")
-@click.option(
-    "--memory-limit", metavar="MIB", type=float, default=4096.0, show_default=True, help="For the target."
-)
+@gate_options
 @click.option(
     "--out", metavar="DIR", type=_file, help="Write gate.json, report.html and the other forms there."
 )
@@ -88,36 +39,17 @@ _file = NamedPath()
 @click.option("--sarif", metavar="FILE", type=_file, help="SARIF 2.1.0, for code scanning.")
 @click.option("--summary", metavar="FILE", type=_file, help="Markdown, such as $GITHUB_STEP_SUMMARY.")
 @force_option
-@click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def gate(
     target: str,
-    contract: str,
-    args: tuple[str, ...],
-    declare: tuple[str, ...],
-    names: str,
-    impl: tuple[str, ...],
-    tags: tuple[str, ...],
-    setup: str,
-    reference: str,
-    baseline: Path | None,
-    update_baseline: bool,
-    expected_failures: Path | None,
-    claims: str,
-    profile: str,
-    seed: int,
-    device: str,
-    dtype: str,
-    time_limit: float | None,
-    memory_limit: float,
     out: Path | None,
     json_file: Path | None,
     junit: Path | None,
     sarif: Path | None,
     summary: Path | None,
     force: bool,
-    allow_inconclusive: bool,
     debug: bool,
+    **given: Any,
 ) -> None:
     """Judge an optimizer by what its family promises.
 
@@ -125,44 +57,18 @@ def gate(
     as factory(params, **hyper). It runs in a process of its own, with a time and a memory limit.
     """
     from ilr_check.gate.process.request import Begun, Event, GateRequest, Started
-    from ilr_check.gate.report import Options, gate_report
+    from ilr_check.gate.report import gate_report
     from ilr_check.reporting.gate_terminal import GateTerminal
 
-    if update_baseline and baseline is None:
-        raise ValueError("--update-baseline has no file to write; add --baseline FILE")
+    options = options_from(given)
     files = {"json": json_file, "junit": junit, "sarif": sarif, "summary": summary}
     to_output = [name for name, path in files.items() if path == STANDARD_OUTPUT]
     if len(to_output) > 1:
         raise ValueError(f"--{' and --'.join(to_output)} cannot both write to standard output; name files")
     if out is not None:
         _make_folder(out)
-    _demand_outputs(files, out, baseline, update_baseline, force)
-    request = GateRequest(
-        target=target,
-        contract=contract,
-        claims=claims,
-        profile=one_of("profile", profile, PROFILES),
-        seed=checked_seed(seed),
-        device=one_of("device", device, DEVICES).replace("auto", "cpu"),
-        dtype=dtype,
-        args=pairs("--arg", args),
-        declare=pairs("--declare", declare),
-        impl=pairs("--impl", impl),
-        tags=pairs("--tag", tags),
-        setup=setup,
-        names=renamed(names),
-        reference=reference,
-    )
-    options = Options(
-        baseline=baseline,
-        update_baseline=update_baseline,
-        expected_failures=expected_failures,
-        time_limit=positive("time limit", time_limit),
-        memory_limit_mib=positive("memory limit", memory_limit) or 0.0,
-        allow_inconclusive=allow_inconclusive,
-        force=force,
-        command=shlex.join(["ilr-check", *sys.argv[1:]]),
-    )
+    _demand_outputs(files, out, options, force)
+    request = GateRequest(target=target, options=options)
     terminal = None if to_output else GateTerminal()
 
     def listen(event: Event) -> None:
@@ -170,7 +76,8 @@ def gate(
             terminal.working(f"{target}: {event.id if isinstance(event, Started) else event.contract}")
 
     try:
-        report = gate_report(request, options, listen)
+        command = shlex.join(["ilr-check", *sys.argv[1:]])
+        report = gate_report(request, command=command, force=force, listener=listen)
     finally:
         if terminal is not None:
             terminal.close()
@@ -185,13 +92,14 @@ def gate(
 
 
 def _demand_outputs(
-    files: dict[str, Path | None], out: Path | None, baseline: Path | None, update: bool, force: bool
+    files: dict[str, Path | None], out: Path | None, options: GateOptions, force: bool
 ) -> None:
     """Check before the work that every output can be written, and that none would replace another."""
     wanted = {
         f"--{form}": (path, MARKS[form]) for form, path in files.items() if not _is_appended(form, path)
     }
-    if baseline is not None and (update or not baseline.exists()):
+    baseline = options.baseline
+    if baseline is not None and (options.update_baseline or not baseline.exists()):
         wanted["--baseline"] = (baseline, "baseline")
     if out is not None:
         named = {(path, form) for form, path in files.items()}

@@ -14,6 +14,12 @@ from ilr_check.evidence.records import Record, VerdictWord
 
 GATE_SCHEMA_VERSION = 1
 
+Severity = Literal["defect", "fragility", "departure"]
+"""``defect``: plain training breaks the promise. ``fragility``: legal but unusual use goes wrong.
+``departure``: a documented or common convention that differs from the contract."""
+SEVERITIES: tuple[Severity, ...] = ("defect", "fragility", "departure")
+"""The gravest first."""
+
 
 class Location(msgspec.Struct, frozen=True):
     """Where the optimizer's ``step`` stands; lines count from 1."""
@@ -32,6 +38,29 @@ class Finding(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """The smallest reproducing case as a few lines of plain torch."""
     location: Location | None = None
     """Where to look; ``None`` where the source cannot be found."""
+    severity: Severity = "defect"
+    """How grave a violation of this case is; docs/severity.md has the policy."""
+    remedy: str = ""
+    """What settles a departure, such as ``--declare eps_place=inside``; empty where nothing does."""
+    open: bool = False
+    """Whether a skipped law applies to this optimizer, so that its verdict is still missing."""
+
+
+class PassedLaw(msgspec.Struct, frozen=True):
+    """A law without a verdict, and why it has none."""
+
+    law: str
+    reason: str
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the planned laws were judged."""
+
+    judged: tuple[str, ...] = ()
+    not_applicable: tuple[PassedLaw, ...] = ()
+    """Laws that do not concern this optimizer."""
+    not_judged: tuple[PassedLaw, ...] = ()
+    """Laws that concern it and have no verdict."""
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -45,6 +74,9 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     exit_code: int
     findings: tuple[Finding, ...]
     fingerprint: dict[str, Any]
+    coverage: Coverage = Coverage()
+    fail_on: Severity = "defect"
+    """The mildest severity of a violation that decides the verdict and the exit code."""
     contract_note: str = ""
     """How the contract was found, and how sure that is."""
     laws: tuple[ClaimText, ...] = ()

@@ -1,11 +1,13 @@
-"""What the gate found the last time: kept in a file, and compared by law. Imports no torch.
+"""What the gate found the last time: kept in a file, and compared finding by finding. Imports no torch.
 
-Kept are verdicts and steps. Steps are shares of themselves, so another machine gives the same numbers.
+Kept are the verdict and the sentence of each case, and steps. Steps are compared as shares of themselves, so
+another machine gives the same numbers. The comparison tells what a change broke, what it repaired, and where
+a failure stayed but now says something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,10 +16,19 @@ from ilr_check.evidence import atomic
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.gate.process.noting import noted
 from ilr_check.gate.process.request import GateRequest
-from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE, apart
+from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE, Traces, apart
 
-SCHEMA = 1
+SCHEMA = 2
+"""Schema 1 kept the worst verdict of each law and no cases; it is still read."""
 NOT_KEPT = (BASELINE.id, REFERENCE.id)
+
+
+class KeptFinding(msgspec.Struct, frozen=True):
+    """One case of one law."""
+
+    verdict: str
+    sentence: str = ""
+    """The diagnosis; empty where the case holds."""
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +44,16 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     verdicts: dict[str, str]
     """The worst verdict by law."""
-    traces: dict[str, list[list[float]]]
+    findings: dict[str, KeptFinding] = {}
+    """By the id of the finding, which is its law and case."""
+    traces: dict[str, list[list[float | None]]]
+    """``None`` stands for what is not a finite number, which JSON cannot hold."""
 
 
 def read_baseline(path: Path, *, renewed: bool = False) -> Baseline | None:
-    """The kept state, ``None`` where there is no file; raises ``ValueError`` for one that cannot be used.
+    """Return the kept state, or ``None`` without a file; raises ``ValueError`` for a damaged one.
 
-    A file that is ``renewed`` needs not be readable, so a damaged one counts as none.
+    A file that is ``renewed`` need not be readable, so a damaged one counts as none.
     """
     try:
         raw = path.read_bytes()
@@ -78,25 +92,64 @@ def baseline_of(
     request: GateRequest,
     contract: str,
     findings: Iterable[Finding],
-    traces: dict[str, list[list[float]]],
+    traces: Traces,
     versions: dict[str, str],
 ) -> Baseline:
-    """What is to be kept of a judgement."""
+    """Return what is to be kept of a judgement."""
+    kept = [finding for finding in findings if finding.counts and finding.claim not in NOT_KEPT]
     return Baseline(
         target=request.target,
         contract=contract,
-        args=request.args,
-        impl=request.impl,
+        args=_typed(request.options.args),
+        impl=_typed(request.options.impl),
         versions=versions,
-        verdicts=_by_law(findings),
-        traces=traces,
+        verdicts=_by_law(kept),
+        findings={
+            finding.id: KeptFinding(finding.verdict, "" if finding.verdict == "holds" else finding.diagnosis)
+            for finding in kept
+        },
+        traces={name: [list(row) for row in rows] for name, rows in traces.items()},
     )
+
+
+def compared_with_baseline(
+    request: GateRequest,
+    contract: str,
+    findings: Iterable[Finding],
+    traces: Traces,
+    versions: dict[str, str],
+    location: Location | None,
+    *,
+    survived: bool = True,
+    force: bool = False,
+) -> tuple[list[Finding], list[str]]:
+    """Return what changed since the baseline, and notices about it. The first use saves the file.
+
+    ``force`` lets the baseline replace a file that is none. Raises ``ValueError`` where the two are of
+    different arguments.
+    """
+    path = request.options.baseline
+    assert path is not None
+    update = request.options.update_baseline
+    before = read_baseline(path, renewed=update)
+    now = baseline_of(request, contract, findings, traces, versions)
+    compared = before is not None and (not update or comparable(before, now))
+    changed = changes_since(before, now, request, location) if before and compared else []
+    if not survived:
+        return [], ["the baseline was neither compared nor saved: the target did not survive"]
+    repaired = repaired_since(before, now) if before and compared else []
+    if before is None or update:
+        save_baseline(path, now, force=force)
+        broken = sum(finding.verdict == "violated" for finding in changed)
+        aside = f"{broken} changes accepted" if compared else "nothing to compare with yet"
+        return [], [f"the baseline was saved to {path} ({aside})", *repaired]
+    return changed, repaired
 
 
 def changes_since(
     before: Baseline, now: Baseline, request: GateRequest, location: Location | None = None
 ) -> list[Finding]:
-    """What differs from the baseline, by law: steps, the family, and laws that no longer hold.
+    """Return what differs from the baseline for the worse: steps, the family, and cases that no longer hold.
 
     Raises ``ValueError`` where the two cannot be compared.
     """
@@ -108,15 +161,46 @@ def changes_since(
                 f"{' '.join(new) or 'none'}; use the same, or --update-baseline"
             )
     found = apart(request, BASELINE.id, now.traces, before.traces, than="the baseline", location=location)
+
+    def changed(group: str, told: str) -> None:
+        found.append(noted(request, BASELINE.id, group, "violated", diagnosis=told, location=location))
+
     if before.contract != now.contract:
-        told = f"its family was {before.contract or 'unknown'} and is now {now.contract or 'unknown'}"
-        found.append(noted(request, BASELINE.id, "family", "violated", diagnosis=told, location=location))
+        changed(
+            "family", f"its family was {before.contract or 'unknown'} and is now {now.contract or 'unknown'}"
+        )
+    cases = {name: kept for name, kept in before.findings.items() if name in now.findings}
+    for name, kept in cases.items():
+        new = now.findings[name]
+        if kept.verdict == "holds" and new.verdict != "holds":
+            why = f": {new.sentence}" if new.sentence else ""
+            changed(name, f"{name} held in the baseline and is now {_spoken(new.verdict)}{why}")
+        elif kept.verdict == new.verdict == "violated" and kept.sentence != new.sentence:
+            changed(name, f"{name} fails in another way: {new.sentence}; the baseline said: {kept.sentence}")
+    told_laws = {finding.group.partition(":")[0] for finding in found}
     for law, verdict in before.verdicts.items():
         word = now.verdicts.get(law)
-        if verdict == "holds" and word not in (None, "holds"):
-            told = f"{law} held in the baseline and is now {word}"
-            found.append(noted(request, BASELINE.id, law, "violated", diagnosis=told, location=location))
+        if verdict == "holds" and word not in (None, "holds") and law not in told_laws:
+            changed(law, f"{law} held in the baseline and is now {_spoken(word or '')}")
+    appeared = [name for name in now.findings if before.findings and name not in before.findings]
+    for name in appeared:
+        new = now.findings[name]
+        if new.verdict in ("violated", "error") and name not in cases:
+            changed(
+                name, f"{name} is {_spoken(new.verdict)}, and the baseline does not have it: {new.sentence}"
+            )
     return found
+
+
+def repaired_since(before: Baseline, now: Baseline) -> list[str]:
+    """Return a sentence for each case that failed in the baseline and holds now."""
+    return [
+        f"repaired since the baseline: {name} ({kept.sentence or _spoken(kept.verdict)})"
+        for name, kept in before.findings.items()
+        if kept.verdict in ("violated", "error")
+        and (new := now.findings.get(name)) is not None
+        and new.verdict == "holds"
+    ]
 
 
 ORDER = ("violated", "unexpected_pass", "error", "inconclusive", "expected_failure", "holds", "skipped")
@@ -125,6 +209,13 @@ ORDER = ("violated", "unexpected_pass", "error", "inconclusive", "expected_failu
 def _by_law(findings: Iterable[Finding]) -> dict[str, str]:
     words: dict[str, list[str]] = {}
     for finding in findings:
-        if finding.counts and finding.claim not in NOT_KEPT:
-            words.setdefault(finding.claim, []).append(finding.verdict)
+        words.setdefault(finding.claim, []).append(finding.verdict)
     return {law: min(found, key=ORDER.index) for law, found in words.items()}
+
+
+def _typed(values: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(f"{name}={value}" for name, value in values.items())
+
+
+def _spoken(verdict: str) -> str:
+    return verdict.replace("_", " ")

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
+from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome, Severity
 from ilr_check.evidence.records import VerdictWord
+from ilr_check.gate.options import GateProfile
 from ilr_check.gate.subject import Subject
 from ilr_check.seeds import derive
 
 Tier = Literal["exact", "standard", "statistical"]
-GateProfile = Literal["quick", "standard"]
 NOTHING, NO_MARGIN = Measured(value=None), Margin()
+NO_CONTRACT = "no contract is known, so there is no reference implementation to compare with"
+
+
+class LeftOpen(str):
+    """Why a law was not judged although it applies. Any other reason says that the law does not apply."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One verdict as a law gives it; ``judging`` adds who, when and where to make a finding."""
+    """One verdict as a law gives it; ``judge`` adds who, when and where to make a finding."""
 
     group: str
     """What was tried, in a few words."""
@@ -38,6 +45,12 @@ class Reading:
     dtype: str = "float64"
     detectable: float | None = None
     figure: Figure | None = None
+    severity: Severity | None = None
+    """How grave a violation of this case is; ``None`` leaves it to the law."""
+    remedy: str = ""
+    """What settles a departure."""
+    open: bool = False
+    """Whether the law applies although this reading is skipped."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,8 @@ class Circumstances:
     law: str
     seed: int = 0
     profile: GateProfile = "quick"
+    decided: bool = False
+    """Whether another law has found a violation already, so that no time is spent on a smaller example."""
 
     def generator(self, *parts: object) -> np.random.Generator:
         """Random numbers of this law's own, the same for the same seed."""
@@ -63,11 +78,22 @@ class GateLaw:
     """What this law cannot see."""
     check: Callable[[Subject, Circumstances], Iterable[Reading]]
     applies: Callable[[Subject], str] = lambda subject: ""
-    """Why a subject is passed over; empty where it is judged."""
+    """Why a subject is passed over; empty where it is judged. ``LeftOpen`` where the law applies to it."""
+    severity: Severity = "defect"
+    """How grave a violation is, unless its case says otherwise."""
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    """Cases, by how their group begins, whose severity is another one."""
 
     @property
     def id(self) -> str:
         return self.text.id
+
+    def severity_of(self, reading: Reading) -> Severity:
+        """How grave a violation of this case is."""
+        if reading.severity is not None:
+            return reading.severity
+        found = (severity for case, severity in self.severities.items() if reading.group.startswith(case))
+        return next(found, self.severity)
 
 
 def law_text(
@@ -115,11 +141,7 @@ def ratio_reading(
 
 def needs_contract(subject: Subject) -> str:
     """For laws that compare with the textbook."""
-    return (
-        ""
-        if subject.contract is not None
-        else "no contract is known, so there is no textbook to compare with"
-    )
+    return "" if subject.contract is not None else LeftOpen(NO_CONTRACT)
 
 
 def same_reading(size: float, *, group: str, diagnosis: str, **more: Any) -> Reading:
@@ -180,10 +202,14 @@ def needs(*names: str) -> Callable[[Subject], str]:
         missing = [name for name in names if not subject.can_vary(name)]
         if missing and missing[0] not in subject.hyper_names:
             return f"the family has no {missing[0].replace('_', ' ')}"
-        if missing:
+        if missing == ["weight_decay"] and subject.taken is not None:
             return (
+                "this optimizer has no weight decay; if it has, name its word with --names weight_decay=..."
+            )
+        if missing:
+            return LeftOpen(
                 f"{' and '.join(missing)} can be set neither by an argument nor in param_groups; "
-                f"name the target's own word with --names {missing[0]}=..."
+                f"name the optimizer's own word with --names {missing[0]}=..."
             )
         return ""
 

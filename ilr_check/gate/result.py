@@ -1,15 +1,14 @@
-"""What the gate says of one optimizer."""
+"""What the gate says of one optimizer, to a Python caller."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ilr_check.evidence import Figure
-from ilr_check.evidence.exit_codes import exit_code
-from ilr_check.evidence.gate import Finding
-from ilr_check.evidence.records import VerdictWord
+from ilr_check.evidence.gate import Coverage, Finding, GateReport
+from ilr_check.gate.coverage import RunVerdict, decides
 
 
 class GateViolation(AssertionError):
@@ -18,45 +17,80 @@ class GateViolation(AssertionError):
 
 @dataclass(frozen=True)
 class GateResult:
-    """All findings about one optimizer."""
+    """All findings about one optimizer, and what follows from them."""
 
-    target: str
-    contract: str
-    contract_note: str
-    """How the contract was found, and how sure that is."""
-    findings: tuple[Finding, ...]
-    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    report: GateReport
+    """The same as ``ilr-check gate --json`` writes."""
     figures: Mapping[str, Figure] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """The optimizer's name."""
+        return self.report.target
+
+    @property
+    def contract(self) -> str:
+        """The contract's name; empty where no family was found."""
+        return self.report.contract
+
+    @property
+    def contract_note(self) -> str:
+        """How the contract was found, and how sure that is."""
+        return self.report.contract_note
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding, in the order in which the laws ran."""
+        return self.report.findings
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What was measured whatever the contract; empty where nobody asked for it."""
+        return self.report.fingerprint
+
+    @property
+    def coverage(self) -> Coverage:
+        """Which of the planned laws were judged."""
+        return self.report.coverage
 
     @property
     def exit_code(self) -> int:
         """0 all hold, 1 something is violated, 2 an error or nothing judged, 3 something inconclusive."""
-        return exit_code(self.findings)
+        return self.report.exit_code
 
     @property
-    def verdict(self) -> VerdictWord | Literal["not run"]:
-        """The worst word of all findings."""
-        words = {f.verdict for f in self.findings if f.counts}
-        for word in ("violated", "unexpected_pass", "error", "inconclusive", "holds", "expected_failure"):
-            if word in words:
-                return word
-        return "not run"
+    def verdict(self) -> RunVerdict:
+        """The verdict of the whole judgement; violations milder than ``fail_on`` do not decide it."""
+        return self.report.verdict
 
     @property
     def violated(self) -> tuple[Finding, ...]:
-        """Findings that speak against the optimizer."""
+        """Findings that speak against the optimizer, of any severity."""
         return tuple(f for f in self.findings if f.verdict in ("violated", "unexpected_pass"))
 
     def raise_if_violated(self) -> None:
-        """Raise ``GateViolation`` where a law is violated."""
-        if self.violated:
-            raise GateViolation(self._listed(self.violated))
+        """Raise ``GateViolation`` where a violation is grave enough to decide the verdict."""
+        if self.exit_code == 1:
+            raise GateViolation(self._listed(self._deciding(("violated", "unexpected_pass"))))
 
     def raise_unless_holds(self) -> None:
-        """Raise ``GateViolation`` unless every law that was judged holds."""
-        if self.exit_code != 0:
-            wrong = [f for f in self.findings if f.verdict not in ("holds", "skipped", "expected_failure")]
-            raise GateViolation(self._listed(tuple(wrong)) if wrong else f"{self.target}: nothing was judged")
+        """Raise ``GateViolation`` unless every law that applies was judged and holds."""
+        if self.exit_code == 0:
+            return
+        wrong = self._deciding(("violated", "unexpected_pass", "error", "inconclusive"))
+        if wrong:
+            raise GateViolation(self._listed(wrong))
+        missing = [f"  {passed.law}: {passed.reason}" for passed in self.coverage.not_judged]
+        if missing:
+            raise GateViolation("\n".join([f"{self.target}: laws that apply were not judged:", *missing]))
+        raise GateViolation(f"{self.target}: nothing was judged")
+
+    def _deciding(self, words: tuple[str, ...]) -> tuple[Finding, ...]:
+        return tuple(
+            f
+            for f in self.findings
+            if f.verdict in words and (f.verdict != "violated" or decides(f, self.report.fail_on))
+        )
 
     def _listed(self, findings: tuple[Finding, ...]) -> str:
         lines = [f"{self.target} does not keep the contract {self.contract!r}:"]

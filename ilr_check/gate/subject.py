@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ilr_check.gate.driving import arranged, prepare, take_step
+from ilr_check.gate.options import WEIGHT_DTYPES
 from ilr_check.gate.tags import Tags
+from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.contract import Contract, Name
 
 FORM = "it is called as factory(params, **hyper)"
@@ -33,8 +35,6 @@ class SubjectError(ValueError):
 
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 """Arguments that choose how torch computes a step, and leave the step as it is."""
-WEIGHT_DTYPES = ("float64", "float32", "bfloat16", "float16")
-"""Dtypes of weights that the gate judges."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,10 @@ class Subject:
             copied = copied.neg_()
         return copied.to_sparse() if self.contract is not None and self.contract.sparse else copied
 
+    def with_contract(self, contract: Contract | None, declared: Mapping[str, Any]) -> Subject:
+        """The same target under a contract and declared variations of it."""
+        return replace(self, contract=contract, declared=dict(declared))
+
     def with_switches(self, **switches: Any) -> Subject:
         """The same target with implementation switches."""
         return replace(self, switches={**self.switches, **switches})
@@ -179,10 +183,8 @@ class Subject:
         try:
             built = prepare(self.factory(given, **every), self.tags, self.setup)
         except Exception as error:
-            words = " ".join(str(error).split())
             raise SubjectError(
-                f"{self.title} cannot be built: {type(error).__name__}: {words}; {FORM}, "
-                "and --arg adds arguments"
+                f"{self.title} cannot be built: {exception_words(error)}; {FORM}, and --arg adds arguments"
             ) from error
         for group in getattr(built, "param_groups", ()):
             for ours, value in edits.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
 import inspect
@@ -67,7 +66,8 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
     where, colon, name = text.rpartition(":")
     if not colon or not where or not name.isidentifier():
         raise TargetError(f"{what} {text!r} is not a target; write it as {FORMS}")
-    module = _from_file(text, Path(where)) if where.endswith(".py") else _from_module(text, where)
+    called = f"{what} {text!r}"
+    module = _from_file(called, Path(where)) if where.endswith(".py") else _from_module(called, where)
     factory = getattr(module, name, None)
     if factory is None:
         offered = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_") or "nothing"
@@ -77,20 +77,9 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
     return factory
 
 
-def parse_argument(text: str) -> tuple[str, Any]:
-    """Split ``k=v`` into a name and a Python literal, or a string if it is not one. Raises ``ValueError``."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise ValueError(f"{text!r} is not an argument; write name=value, such as eps=1e-8")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
-def _from_file(text: str, path: Path) -> ModuleType:
+def _from_file(called: str, path: Path) -> ModuleType:
     if not path.is_file():
-        raise TargetError(f"optimizer {text!r}: there is no file {path} below {Path.cwd()}")
+        raise TargetError(f"{called}: there is no file {path} below {Path.cwd()}")
     # Dataclasses and pickles look up their module by name, so it needs a name that no other module has.
     name = f"ilr_check_target_{derive(path.resolve()):x}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -102,16 +91,16 @@ def _from_file(text: str, path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise TargetError(f"optimizer {text!r}: {path} fails on import with {_short(error)}") from error
+        raise TargetError(f"{called}: {path} fails on import with {_short(error)}") from error
     return module
 
 
-def _from_module(text: str, name: str) -> ModuleType:
+def _from_module(called: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
         raise TargetError(
-            f"optimizer {text!r}: cannot import {name!r} ({_short(error)}); install it, or write {FORMS}"
+            f"{called}: cannot import {name!r} ({_short(error)}); install it, or write {FORMS}"
         ) from error
 
 

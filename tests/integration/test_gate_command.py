@@ -11,11 +11,12 @@ import pytest
 
 from ilr_check import cli
 from ilr_check.gate.baseline import Baseline, baseline_of, changes_since, read_baseline, save_baseline
+from ilr_check.gate.conclusion import command_of
 from ilr_check.gate.expected_failures import demand_known, read_expected, with_expected
+from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.noting import noted
 from ilr_check.gate.process.request import GateRequest
 from ilr_check.gate.reference.same_steps import TOLERANCE, apart
-from ilr_check.gate.report import command_of
 
 OPTIMIZER = """
 import torch
@@ -138,8 +139,8 @@ def finding(claim: str, verdict: Any, group: str = "g") -> Any:
 
 
 def test_the_command_that_judges_again_has_the_dtypes() -> None:
-    narrowed = msgspec.structs.replace(REQUEST, dtype="float32,bfloat16")
-    assert command_of(narrowed, "low-precision").endswith("--claims low-precision --dtype float32,bfloat16")
+    narrowed = GateRequest(target="m:O", options=GateOptions(dtype="float32,bfloat16"))
+    assert command_of(narrowed, "low-precision").endswith("--laws low-precision --dtype float32,bfloat16")
 
 
 def test_declared_failures_are_expected_and_unexpected_passes_reported() -> None:
@@ -149,7 +150,7 @@ def test_declared_failures_are_expected_and_unexpected_passes_reported() -> None
         finding("b", "holds"),
         finding("c", "skipped"),
     ]
-    judged = with_expected(found, {"a": "known", "b": "gone", "c": "never"})
+    judged = with_expected(found, read_expected({"a": "known", "b": "gone", "c": "never"}))
     assert [f.verdict for f in judged] == ["expected_failure", "holds", "unexpected_pass", "skipped"]
     assert judged[0].message == "expected: known\ntold"
     assert "b holds, but was declared to fail: gone" in judged[2].diagnosis
@@ -172,6 +173,8 @@ def test_a_bad_list_of_failures_is_refused(tmp_path: Path, text: str, line: str)
 def test_an_unknown_law_is_refused() -> None:
     with pytest.raises(ValueError, match="expected failure 'memry' is no law; did you mean 'memory'"):
         demand_known({"memry": "x"}, {"memory", "closure"})
+    with pytest.raises(ValueError, match="expected failure 'memry' is no law"):
+        demand_known({"memry:a case": "x"}, {"memory", "closure"})
 
 
 TRACE = {"gradients alone": [[1.0, 2.0], [0.5, 2.5], [0.25, 2.75]]}

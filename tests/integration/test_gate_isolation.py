@@ -12,6 +12,7 @@ import torch
 
 from ilr_check import check_optimizer
 from ilr_check.evidence import Finding
+from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.isolation import TargetRefusedError, judge_isolated, last_frame
 from ilr_check.gate.process.request import GateRequest
 
@@ -24,10 +25,9 @@ ON_LINUX = pytest.mark.skipif(
 
 def judged(name: str, claims: str = "", time_limit: float = 30.0) -> list[Finding]:
     """What isolation finds; without ``claims`` one process measures the fingerprint alone."""
-    request = GateRequest(
-        target=f"{FILE}:{name}", contract="sgd", claims=claims or "all", only_fingerprint=not claims
-    )
-    return judge_isolated(request, time_limit=time_limit, memory_limit_mib=1500.0).findings
+    options = GateOptions(contract="sgd", laws=claims or "all", time_limit=time_limit, memory_limit=1500.0)
+    request = GateRequest(target=f"{FILE}:{name}", options=options, only_fingerprint=not claims)
+    return judge_isolated(request).findings
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,11 @@ def test_an_optimizer_that_behaves_survives() -> None:
 def test_a_target_that_cannot_be_imported_is_refused(tmp_path: Path, code: str, words: str) -> None:
     (tmp_path / "bad.py").write_text(code)
     with pytest.raises((TargetRefusedError, ValueError), match=r"bad\.py") as caught:
-        judge_isolated(GateRequest(target=f"{tmp_path / 'bad.py'}:Opt", contract="sgd", claims="descent"))
+        judge_isolated(
+            GateRequest(
+                target=f"{tmp_path / 'bad.py'}:Opt", options=GateOptions(contract="sgd", laws="descent")
+            )
+        )
     assert words in str(caught.value)
 
 

@@ -7,6 +7,7 @@ import pkgutil
 from functools import lru_cache
 
 from ilr_check.gate.law import GateLaw, Tier
+from ilr_check.spelling import did_you_mean
 
 TIERS: tuple[Tier, ...] = ("exact", "standard", "statistical")
 
@@ -22,3 +23,24 @@ def gate_laws() -> dict[str, GateLaw]:
             found.append((getattr(loaded, "ORDER", 50), law))
     found.sort(key=lambda pair: (TIERS.index(pair[1].tier), pair[0], pair[1].id))
     return {law.id: law for _, law in found}
+
+
+def planned(words: str = "all", profile: str = "quick") -> tuple[GateLaw, ...]:
+    """Return the laws named by a list of ids and tiers, separated by commas, as far as the profile runs them.
+
+    Raises ``ValueError`` for an unknown word.
+    """
+    every = gate_laws()
+    affordable = ("exact",) if profile == "quick" else TIERS
+    chosen: set[str] = set()
+    for word in (part.strip() for part in words.split(",")):
+        if word in every:
+            chosen.add(word)
+        elif word == "all":
+            chosen |= {law.id for law in every.values() if law.tier in affordable}
+        elif word in TIERS:
+            chosen |= {law.id for law in every.values() if law.tier == word}
+        else:
+            hint = did_you_mean(word, every)
+            raise ValueError(f"unknown law {word!r}; {hint}known are all, {', '.join((*TIERS, *every))}")
+    return tuple(law for law in every.values() if law.id in chosen)

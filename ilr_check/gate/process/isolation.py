@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import re
 import secrets
 import selectors
@@ -52,7 +53,6 @@ SURVIVES = text_of(
 )
 TIME_LIMITS = {"quick": 60.0, "standard": 600.0}
 """Seconds that one law may take; far beyond what any needs, since a slow machine is no defect."""
-MEMORY_LIMIT_MIB = 4096.0
 MAX_DEATHS = 2
 """After so many the other laws are not tried: an optimizer that always dies would take hours."""
 KEPT_OUTPUT = 64 * 1024
@@ -81,24 +81,23 @@ class Outcome:
     begun: Begun | None = None
     findings: list[Finding] = field(default_factory=list)
     fingerprint: dict[str, Any] = field(default_factory=dict)
-    traces: dict[str, list[list[float]]] = field(default_factory=dict)
+    traces: dict[str, list[list[float | None]]] = field(default_factory=dict)
+    finished: list[str] = field(default_factory=list)
+    """Ids of laws that came to their end."""
     printed: str = ""
     """The end of what the target printed."""
     deaths: list[Finding] = field(default_factory=list)
 
 
 def judge_isolated(
-    request: GateRequest,
-    *,
-    time_limit: float | None = None,
-    memory_limit_mib: float = MEMORY_LIMIT_MIB,
-    listener: Callable[[Event], None] = lambda event: None,
+    request: GateRequest, *, listener: Callable[[Event], None] = lambda event: None
 ) -> Outcome:
     """Judge a target in processes of its own; raises ``TargetRefusedError`` where it cannot be loaded.
 
     An interruption of this process (Ctrl-C) ends the other one too.
     """
-    limit = TIME_LIMITS.get(request.profile, TIME_LIMITS["quick"]) if time_limit is None else time_limit
+    options = request.options
+    limit = options.time_limit or TIME_LIMITS[options.profile]
     outcome = Outcome()
     done: list[str] = []
     while True:
@@ -109,7 +108,7 @@ def judge_isolated(
             key=secrets.token_hex(16),
             patience=max(0.5, 0.9 * limit),
         )
-        with _Worker(order, limit, memory_limit_mib) as worker:
+        with _Worker(order, limit, options.memory_limit) as worker:
             end = worker.follow(outcome, done, listener)
             outcome.printed = (outcome.printed + worker.printed)[-KEPT_OUTPUT:]
         if end is None:
@@ -125,7 +124,7 @@ def judge_isolated(
         names = {text.id for text in outcome.begun.laws}
         outcome.findings += [_unjudged(request, name, end) for name in unjudged if name in names]
         done += unjudged
-        left = {*names, "fingerprint", *(["reference"] if request.reference else [])} - set(done)
+        left = {*names, "fingerprint", *(["reference"] if options.reference else [])} - set(done)
         if len(outcome.deaths) >= MAX_DEATHS or not left:
             break
     outcome.findings += outcome.deaths or [_survived(request, outcome)]
@@ -136,7 +135,10 @@ def _narrowed(request: GateRequest, begun: Begun | None) -> GateRequest:
     """The contract that the first process found, so that the second needs not look for it again."""
     if begun is None or not begun.contract:
         return request
-    return msgspec.structs.replace(request, contract=begun.contract)
+    options = request.options
+    if ":" in str(options.contract):  # one from outside the package has no name that finds it
+        return request
+    return msgspec.structs.replace(request, options=msgspec.structs.replace(options, contract=begun.contract))
 
 
 class _Worker:
@@ -167,7 +169,7 @@ class _Worker:
             os.close(descriptor)
         assert self._keeper.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has died already; following it says how
-            self._keeper.stdin.write(msgspec.json.encode(self.order))
+            self._keeper.stdin.write(pickle.dumps(self.order))
             self._keeper.stdin.close()
         return self
 
@@ -321,6 +323,7 @@ def _take(outcome: Outcome, event: Event, done: list[str]) -> None:
         outcome.begun = outcome.begun or event
     elif isinstance(event, Judged):
         outcome.findings += event.findings
+        outcome.finished.append(event.id)
         done.append(event.id)
     elif isinstance(event, Fingerprinted):
         outcome.fingerprint, outcome.traces = event.fingerprint, event.traces

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilr_check.evidence import ClaimText, Margin, Measured
-from ilr_check.evidence.gate import Finding, Location
+from ilr_check.evidence.gate import Finding, Location, Severity
 from ilr_check.evidence.records import VerdictWord
 from ilr_check.gate.process.request import GateRequest
 
@@ -24,6 +24,7 @@ def noted(
     quantity: str = "",
     n_steps: int = 0,
     location: Location | None = None,
+    severity: Severity = "defect",
 ) -> Finding:
     """One finding about the request's target."""
     return Finding(
@@ -43,8 +44,8 @@ def noted(
         rivals=(),
         n_runs=1,
         n_steps=n_steps,
-        seed=request.seed,
-        device=request.device,
+        seed=request.options.seed,
+        device=request.options.device,
         dtype="",
         seconds=0.0,
         message=message or diagnosis,
@@ -54,6 +55,7 @@ def noted(
         quantity=quantity,
         diagnosis=diagnosis,
         location=location,
+        severity=severity,
     )
 
 

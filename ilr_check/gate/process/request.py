@@ -8,25 +8,14 @@ import msgspec
 
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.evidence.manifest import ClaimText
+from ilr_check.gate.options import GateOptions
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One judgement of one target; ``args``, ``declare``, ``impl``, ``tags`` are ``name=value`` as typed."""
+    """One judgement of one target."""
 
     target: str
-    contract: str = "auto"
-    claims: str = "all"
-    profile: str = "quick"
-    seed: int = 0
-    device: str = "cpu"
-    dtype: str = "all"
-    args: tuple[str, ...] = ()
-    declare: tuple[str, ...] = ()
-    impl: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    setup: str = ""
-    names: dict[str, str] = {}
-    reference: str = ""
+    options: GateOptions = GateOptions()
     only_fingerprint: bool = False
 
 
@@ -39,6 +28,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
     known: tuple[str, ...]
     """Every law there is, planned or not."""
     location: Location | None
+    notices: tuple[str, ...] = ()
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
@@ -58,7 +48,7 @@ class Fingerprinted(msgspec.Struct, frozen=True, kw_only=True, tag="fingerprinte
     """What was measured whatever the contract: the fingerprint, and steps to compare with a later version."""
 
     fingerprint: dict[str, Any]
-    traces: dict[str, list[list[float]]]
+    traces: dict[str, list[list[float | None]]]
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ilr_check.gate.reference.nearest import nearest
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.words.explanation import explanation
@@ -60,7 +61,7 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         chosen, why = _with_wrong_decay(subject, equal)
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
         return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
-    return None, "no known family agrees with the measured steps; judged by the laws that need no contract"
+    return nearest(subject)
 
 
 def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]:

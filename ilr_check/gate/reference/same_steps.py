@@ -18,8 +18,8 @@ from ilr_check.gate.process.noting import noted, text_of
 from ilr_check.gate.process.request import GateRequest
 
 TOLERANCE = 2.0**-26
-Traces = Mapping[str, Sequence[Sequence[float]]]
-"""Scenario to the weights after each step."""
+Traces = Mapping[str, Sequence[Sequence[float | None]]]
+"""Scenario to the weights after each step; ``None`` is what is not a finite number."""
 
 REFERENCE = text_of(
     "same-as-reference",
@@ -58,8 +58,8 @@ def _judged(
     request: GateRequest,
     claim: str,
     name: str,
-    ours: Sequence[Sequence[float]],
-    theirs: Sequence[Sequence[float]],
+    ours: Sequence[Sequence[float | None]],
+    theirs: Sequence[Sequence[float | None]],
     than: str,
     location: Location | None,
 ) -> Finding:

@@ -14,7 +14,8 @@ import torch
 import ilr_check
 from ilr_check.evidence.gate import Finding
 from ilr_check.gate.judge import judge as judge_law
-from ilr_check.gate.judge import planned, subject_of
+from ilr_check.gate.laws import planned
+from ilr_check.gate.subjects import subject_of
 from ilr_check.optim.contracts import contracts
 
 from .records import UNKNOWN, Mutant, Variant

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ilr_check.gate.judge import subject_of
+from ilr_check.gate.subjects import subject_of
 from ilr_check.gate.tags import KNOWN, Tags, tags_of
 
 ONES = torch.ones(2, 2)

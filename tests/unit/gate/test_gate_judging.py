@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import ilr_check
-from ilr_check.gate.judge import planned, subject_of
+from ilr_check.gate.laws import planned
 from ilr_check.gate.result import GateViolation
+from ilr_check.gate.subjects import subject_of
 
 
 class LrSquaredDecay(torch.optim.AdamW):

@@ -6,7 +6,9 @@ What it does not keep stands here with its cause, and must stay broken: a repair
 import pytest
 import torch
 
-from ilr_check.gate.judge import judge, planned, subject_of
+from ilr_check.gate.judge import judge
+from ilr_check.gate.laws import planned
+from ilr_check.gate.subjects import subject_of
 from ilr_check.optim.contracts import contracts
 
 KNOWN = {

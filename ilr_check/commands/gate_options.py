@@ -1,0 +1,54 @@
+"""The options of the gate on the command line, made from their words in ``gate/options.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from ilr_check.commands.typed import NamedPath, pairs, renamed
+from ilr_check.gate.options import PAIRS, WORDS, GateOptions, Word
+from ilr_check.optim.arguments import parse_argument
+
+FROM_ENVIRONMENT = ("contract", "profile", "seed", "device")
+FILES = ("baseline", "expected_failures")
+TYPES: dict[str, Any] = {"seed": int, "time_limit": float, "memory_limit": float}
+FORMER = {"laws": ("--claims",)}
+
+
+def gate_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add every option of the gate to a click command."""
+    for name, word in reversed(WORDS.items()):
+        command = _option(name, word)(command)
+    return command
+
+
+def _option(name: str, word: Word) -> Callable[..., Any]:
+    flags = ("--" + (word.flag or name).replace("_", "-"), *FORMER.get(name, ()), name)
+    usual = getattr(GateOptions(), name)
+    more: dict[str, Any] = {"help": word.help}
+    if usual is False:
+        return click.option(*flags, is_flag=True, **more)
+    more["metavar"] = word.metavar
+    if name in PAIRS:
+        return click.option(*flags, multiple=True, **more)
+    if name in FILES:
+        return click.option(*flags, type=NamedPath(), **more)
+    if name in FROM_ENVIRONMENT:
+        more["envvar"] = f"ILR_CHECK_{name.upper()}"
+    if name not in ("names", "reference", "setup", "time_limit"):
+        more |= {"default": usual, "show_default": True}
+    return click.option(*flags, type=TYPES.get(name, str), **more)
+
+
+def options_from(typed: Mapping[str, Any]) -> GateOptions:
+    """Return the options that were typed; raises ``ValueError`` naming what cannot be used."""
+    found = {name: value for name, value in typed.items() if value is not None}
+    for name in PAIRS:
+        if name in found:
+            flag = "--" + (WORDS[name].flag or name)
+            found[name] = dict(parse_argument(text) for text in pairs(flag, tuple(found[name])))
+    if "names" in found:
+        found["names"] = renamed(found["names"])
+    return GateOptions.of(found)

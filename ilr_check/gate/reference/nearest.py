@@ -1,0 +1,119 @@
+"""The family that an unknown optimizer comes nearest to, and how it differs from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ilr_check.gate.reference.trajectory import (
+    Trajectory,
+    deviation,
+    probing_gradients,
+    record_trajectory,
+)
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.words.explanation import candidate_mutations, explanation, measured_fact
+from ilr_check.optim.contracts import contracts
+from ilr_check.optim.contracts.contract import Contract
+from ilr_check.optim.contracts.reference import ReferenceImplementation
+from ilr_check.optim.contracts.running import Array, plain
+
+LRS = (0.3, 0.11, 0.17, 0.05)
+SAME = 1e-9
+"""A share of a step below which two entries count as equal: far above rounding, far below any defect."""
+UNKNOWN = "no known family agrees with the measured steps"
+
+
+@dataclass(frozen=True, order=True)
+class Nearness:
+    """How near measured steps come to a family, the nearest last."""
+
+    equal: float
+    """The share of moving entries that move as the family's do."""
+    closeness: float
+    """Minus the length of what differs, as a share of the family's own steps."""
+
+
+def nearest(subject: Subject) -> tuple[Contract | None, str]:
+    """Return the family whose known mutation explains the measured steps; else none, and the nearest one.
+
+    The steps are taken without weight decay.
+    """
+    found: dict[str, Nearness] = {}
+    for contract in contracts().values():
+        try:
+            found[contract.name] = nearness(_recorded(subject, contract, None), contract)
+        except Exception:  # the user's own constructor or step: whatever it raises, it is not this family's
+            continue
+    if not found:
+        return None, f"{UNKNOWN}; judged by the laws that need no contract, --contract NAME names one"
+    ranked = sorted(found, key=lambda name: found[name], reverse=True)
+    explained = {}
+    for name in ranked:
+        contract = contracts()[name]
+        trajectory = _recorded(subject, contract, contract)
+        sentence, _ = explanation(trajectory, contract, deviation(trajectory, contract))
+        if sentence:
+            explained[name] = sentence
+            if _decays_so_too(subject, contract, sentence):
+                break
+    if explained:
+        # The last one also explains the steps with weight decay; where none does, the nearest is taken.
+        last = list(explained)[-1]
+        name = last if _decays_so_too(subject, contracts()[last], explained[last]) else next(iter(explained))
+        return contracts()[name], (
+            f"the measured steps are those of {name}, except that {explained[name]}; judged as {name}, "
+            "--contract names another"
+        )
+    name, contract = ranked[0], contracts()[ranked[0]]
+    trajectory = _recorded(subject, contract, contract)
+    fact = measured_fact(trajectory, deviation(trajectory, contract))
+    return None, (
+        f"{UNKNOWN}; the nearest is {name}, from which it differs: {fact}. "
+        f"If it is meant to be {name}, judge it by --contract {name}"
+    )
+
+
+def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:
+    """Return how near a trajectory comes to a family's reference implementation."""
+    book = ReferenceImplementation(contract, trajectory.starts, trajectory.hyper)
+    equal, apart, whole = [], 0.0, 0.0
+    for step in trajectory.steps:
+        expected = book.step(step.gradients, weights=step.before, **step.hyper)
+        for before, after, number in zip(step.before, step.after, expected, strict=True):
+            meant, off = plain(number) - before, after - plain(number)
+            moving = meant != 0
+            equal += (
+                [float(np.mean(np.abs(off[moving]) <= SAME * np.abs(meant[moving])))] if moving.any() else []
+            )
+            apart += float(np.sum(off**2))
+            whole += float(np.sum(meant**2))
+    share = float(np.sqrt(apart / whole)) if whole > 0 else np.inf
+    return Nearness(float(np.mean(equal)) if equal else 0.0, -share if np.isfinite(share) else -np.inf)
+
+
+def _decays_so_too(subject: Subject, contract: Contract, sentence: str) -> bool:
+    """Whether the mutation of that sentence explains the steps with weight decay as well."""
+    if not subject.with_contract(contract, {}).can_vary("weight_decay"):
+        return True
+    trajectory = _recorded(subject, contract, contract, weight_decay=0.12)
+    named = (m for m in candidate_mutations(trajectory, contract) if m.sentence == sentence)
+    return any(deviation(trajectory, contract, mutation).ratio <= 1.0 for mutation in named)
+
+
+def _recorded(
+    subject: Subject, contract: Contract, wanted: Contract | None, weight_decay: float = 0.0
+) -> Trajectory:
+    """A trajectory under a contract; ``wanted`` decides the gradients, ``None`` draws every entry."""
+    subject = subject.with_contract(contract, {})
+    rng = np.random.default_rng(11)
+    shapes = [(3, 4), (3, 4)]
+    starts: list[Array] = [rng.normal(size=shape) for shape in shapes]
+    gradients = probing_gradients(wanted, rng, shapes, len(LRS))
+    hyper: dict[str, Any] = {"lr": LRS[0]} if subject.can_vary("lr") else {}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = weight_decay
+    schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
+    return record_trajectory(subject, starts, gradients, schedule=schedule, **hyper)

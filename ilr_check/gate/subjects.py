@@ -1,0 +1,87 @@
+"""From options to a subject: the hyper-parameters' names are checked, and the contract is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ilr_check.gate.options import GateOptions, dtypes_named
+from ilr_check.gate.subject import BASIC, Subject, SubjectError
+from ilr_check.gate.tags import tags_of
+from ilr_check.optim.contracts import contracts
+from ilr_check.optim.contracts.contract import Contract
+from ilr_check.optim.contracts.loading import contract_from
+from ilr_check.optim.target import import_target
+from ilr_check.spelling import did_you_mean
+
+
+def subject_of(
+    factory: Callable[..., Any], options: GateOptions | None = None, **named: Any
+) -> tuple[Subject, str]:
+    """Return the subject with its contract, and how the contract was found.
+
+    ``named`` are options by name, for a caller who has no ``GateOptions``.
+    Raises ``ValueError`` for an option that does not fit the target or the contract, and ``SubjectError`` for
+    a target that cannot be built.
+    """
+    options = GateOptions.of(named) if options is None else options
+    if not callable(factory):
+        raise SubjectError(f"{factory!r} is not callable; give an optimizer class or a factory")
+    bare = Subject(
+        factory,
+        None,
+        dict(options.args),
+        dict(options.names),
+        {},
+        dict(options.impl),
+        device=options.device,
+        name=options.name,
+        dtypes=dtypes_named(options.dtype),
+        tags=tags_of(factory, options.tags),
+        setup=_setup(options.setup),
+    )
+    _demand_names(bare)
+    contract, note = _contract(bare, options.contract)
+    if contract is None and options.declare:
+        raise ValueError("declare needs a contract; name one instead of auto")
+    declared = {} if contract is None else contract.declared(options.declare)
+    subject = bare.with_contract(contract, declared)
+    subject.check_built()
+    return subject, note
+
+
+def _contract(bare: Subject, wanted: Any) -> tuple[Contract | None, str]:
+    if wanted == "auto":
+        from ilr_check.gate.reference.family import infer
+
+        return infer(bare)
+    return contract_from(wanted), "named by the caller"
+
+
+def _setup(given: Any) -> Any:
+    """The function of ``setup``; ``None`` where there is none."""
+    if isinstance(given, str):
+        return import_target(given, what="setup") if given else None
+    return given
+
+
+def _demand_names(bare: Subject) -> None:
+    """Raise ``ValueError`` for a renaming of what no family has, or to what the target does not have."""
+    known = sorted({*BASIC, *(ours for contract in contracts().values() for ours in contract.names)})
+    for ours, theirs in bare.names.items():
+        if ours not in known:
+            hint = did_you_mean(ours, known)
+            raise ValueError(
+                f"names {ours}={theirs}: no family has {ours!r}; {hint}known are {', '.join(known)}"
+            )
+    if bare.names and bare.taken is not None:
+        group = bare.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
+        there = [word for word in dict.fromkeys((*bare.taken, *group)) if word != "params"]
+        for ours, theirs in bare.names.items():
+            if theirs.partition(".")[0] not in there:
+                raise ValueError(
+                    f"names {ours}={theirs}: {bare.title} has no {theirs!r}; it has {', '.join(there)}"
+                )

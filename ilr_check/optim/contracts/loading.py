@@ -1,0 +1,30 @@
+"""A contract as a user names it: a known family, or one from outside the package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ilr_check.optim.contracts import contract_named
+from ilr_check.optim.contracts.contract import Contract
+
+
+def contract_from(wanted: Any) -> Contract:
+    """Return the contract of that name, of ``FILE.py:NAME`` or ``package.module:NAME``, or the one given.
+
+    Raises ``ValueError`` where there is none.
+    """
+    if isinstance(wanted, Contract):
+        return wanted
+    if not isinstance(wanted, str):
+        raise ValueError(f"contract {wanted!r} is no contract; give a name, FILE.py:NAME, or a Contract")
+    if ":" not in wanted:
+        return contract_named(wanted)
+    from ilr_check.optim.target import import_target
+
+    found = import_target(wanted, what="contract")
+    if not isinstance(found, Contract):
+        raise ValueError(
+            f"contract {wanted!r} is of type {type(found).__name__}; it must be an "
+            "ilr_check.optim.contracts.contract.Contract"
+        )
+    return found
