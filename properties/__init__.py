@@ -1,5 +1,5 @@
-"""The theory as pytest tests, one file a chapter.
+"""The theory as pytest tests, with one file per chapter.
 
-Run as `pytest properties/`, or as `pytest --pyargs ilr_check.properties` after an install. Profile, seed,
-device and optimizer come from the options --ilr-*.
+Run `pytest properties/`, or `pytest --pyargs ilr_check.properties` after an installation. The options --ilr-*
+set the profile, seed, device and optimizer.
 """

@@ -1,4 +1,4 @@
-"""The gate judges an optimizer that somebody named; without --ilr-optimizer there is nothing to collect."""
+"""Collects test_gate.py only if --ilr-optimizer names an optimizer."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Exact claims: algebra against a derived rounding bound, searched by Hypothesis, and on real data."""
+"""Exact claims: algebra against a derived rounding bound, searched by Hypothesis and checked on real data."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Function-space claims: planned units, each decided once from independent runs."""
+"""Function-space claims. Each planned unit is decided once, from independent runs."""
 
 import pytest
 

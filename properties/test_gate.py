@@ -1,4 +1,4 @@
-"""The gate's exact laws about the optimizer of --ilr-optimizer, under its contract (--ilr-contract)."""
+"""The exact laws of the gate for the optimizer of --ilr-optimizer, under its contract (--ilr-contract)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Mean-field claims: a fixed number of planned units, each decided once from independent training runs."""
+"""Mean-field claims. Each planned unit is decided once, from independent training runs."""
 
 import pytest
 

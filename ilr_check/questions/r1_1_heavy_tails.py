@@ -1,5 +1,3 @@
-"""What changes if the gradient noise is heavy-tailed?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Does the theory hold in a BatchNorm net of depth 100?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

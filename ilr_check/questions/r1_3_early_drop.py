@@ -1,5 +1,3 @@
-"""What if the learning rate is dropped before equilibrium?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""From which equilibrium is the metric right after a drop best?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

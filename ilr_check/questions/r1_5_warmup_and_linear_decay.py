@@ -1,5 +1,3 @@
-"""What does the theory say of warm-up with linear decay?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

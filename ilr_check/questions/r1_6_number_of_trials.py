@@ -1,5 +1,3 @@
-"""What is a trial in the comparison of functions?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Does only the intrinsic learning rate matter with momentum?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Why do the curves of the log-norm not meet?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Does the effective learning rate come back to one over the square root of ten?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

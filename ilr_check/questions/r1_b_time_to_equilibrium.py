@@ -1,5 +1,3 @@
-"""Is the time to equilibrium proportional to one over the intrinsic learning rate?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

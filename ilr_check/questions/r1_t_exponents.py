@@ -1,5 +1,3 @@
-"""Are the exponents in the text the right ones?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

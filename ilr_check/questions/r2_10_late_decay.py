@@ -1,5 +1,3 @@
-"""Is rapid late decay good because it prevents equilibrium?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Does gradient flow generalise as well as finite learning rates?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""What is the role of the batch size?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Is it the learning rate or the effective one that helps generalisation?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

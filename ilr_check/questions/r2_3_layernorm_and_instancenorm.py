@@ -1,5 +1,3 @@
-"""Does fast equilibrium explain why BatchNorm is good?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

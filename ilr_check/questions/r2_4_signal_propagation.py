@@ -1,5 +1,3 @@
-"""Is BatchNorm's effect on signal propagation in the theory?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

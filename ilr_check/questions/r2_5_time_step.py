@@ -1,5 +1,3 @@
-"""Does it matter that the time step is not the learning rate?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Is the noise assumed to be Gaussian after all?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Is there more in it than that finite steps are not a flow?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""How can averaging help if SGD has equilibrated?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

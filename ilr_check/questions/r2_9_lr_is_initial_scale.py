@@ -1,5 +1,3 @@
-"""Is changing the initial learning rate the same as changing the initial scale?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

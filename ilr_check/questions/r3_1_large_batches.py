@@ -1,5 +1,3 @@
-"""What does the intrinsic learning rate say of large-batch training?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Does it hold on a larger data set?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

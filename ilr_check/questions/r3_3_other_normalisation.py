@@ -1,5 +1,3 @@
-"""Does the method carry over to other normalisation schemes?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

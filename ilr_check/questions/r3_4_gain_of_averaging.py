@@ -1,5 +1,3 @@
-"""Does the theory explain the gain of averaging weights?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Can somebody else run it, read it and extend it?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Why does WeightNorm with added noise not reach BatchNorm?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Does it work on data as large as ImageNet?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -1,5 +1,3 @@
-"""Below which weight decay does nothing mix?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

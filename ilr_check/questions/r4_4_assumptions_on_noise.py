@@ -1,5 +1,3 @@
-"""Is the noise of the steps independent, as the analysis assumes?"""
-
 from ilr_check.questions.question import Question
 
 QUESTION = Question(

@@ -55,7 +55,6 @@ StepProgram = Callable[
     [Weights, dict[str, State], Tally, Examples, Batch, Weights, tuple[Tensor, ...]], tuple[Tensor, Weights]
 ]
 GradientProgram = Callable[[Weights, Weights, Tally, Examples, Batch, Weights], Tensor]
-MeasureProgram = Callable[[Weights, Weights, Weights], tuple[Tensor, ...]]
 
 
 def step_program(module: nn.Module, rule: Rule, noise: NoiseSpec | None) -> StepProgram:
