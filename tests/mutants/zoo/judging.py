@@ -13,7 +13,7 @@ import torch
 
 import ilr_check
 from ilr_check.evidence.gate import Finding
-from ilr_check.gate.judge import judge as judge_law
+from ilr_check.gate.judge import Judge
 from ilr_check.gate.laws import planned
 from ilr_check.gate.subjects import subject_of
 from ilr_check.optim.contracts import contracts
@@ -87,7 +87,7 @@ def judge(entry: Mutant | Variant, *, unnamed: bool = False) -> Judged:
     for finding in findings:
         old = verdicts.get(finding.claim, "skipped")
         verdicts[finding.claim] = min(old, finding.verdict, key=ORDER.index)
-    wrong = [f for f in findings if f.verdict in ("violated", "error")]
+    wrong = [f for f in findings if f.verdict in ("violated", "error") and _counts(entry, f)]
     said = tuple((f.id, f"{f.diagnosis} | {f.message}") for f in wrong)
     spoken = [f.diagnosis for f in wrong if f.verdict == "violated"]
     words = re.compile("|".join(entry.expect), re.IGNORECASE) if isinstance(entry, Mutant) else None
@@ -110,12 +110,18 @@ def first_kill(entry: Mutant | Variant) -> str:
     with world_restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         subject, _ = subject_of(entry.factory, args=args)
-        for law in planned(CLAIMS):
-            if law.id not in DEAR:
-                found, _ = judge_law(law, subject)
-                if any(finding.verdict == "violated" for finding in found):
-                    return law.id
+        laws = [law for law in planned(CLAIMS) if law.id not in DEAR]
+        for judgement in Judge(subject).judge(laws):
+            if any(
+                finding.verdict == "violated" for finding in judgement.findings if _counts(entry, finding)
+            ):
+                return judgement.law.id
     return ""
+
+
+def _counts(entry: Mutant | Variant, finding: Finding) -> bool:
+    """Whether a finding speaks against an optimizer: a correct one may depart from a convention."""
+    return isinstance(entry, Mutant) or finding.severity != "departure"
 
 
 def exact_laws() -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class StateInConstructor(HandAdagrad):
         super().__init__(*args, **options)
         for group in self.param_groups:
             for p in group["params"]:
-                self.state[p]["sum"] = self.start(p.detach(), group)
+                self.state[p] |= {"step": torch.tensor(0.0), "sum": self.start(p.detach(), group)}
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         state["sum"] = state["sum"]
