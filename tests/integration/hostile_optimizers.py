@@ -113,6 +113,17 @@ def left_behind(seconds=300.0):
     os._exit(0)
 
 
+def until_left_behind(count=1):
+    """Wait until so many have written their numbers; a child of this process is one of them."""
+    deadline = time.monotonic() + 15.0
+    while time.monotonic() < deadline:
+        if os.path.exists(os.environ["SURVIVORS"]):
+            with open(os.environ["SURVIVORS"]) as file:
+                if len(file.readlines()) >= count:
+                    return
+        time.sleep(0.01)
+
+
 class DoubleForks(Plain):
     def misbehave(self):
         if os.fork() == 0:
@@ -120,6 +131,7 @@ class DoubleForks(Plain):
             if os.fork() == 0:
                 left_behind()
             os._exit(0)
+        until_left_behind()
 
 
 class ForksManyTimes(Plain):
@@ -131,6 +143,7 @@ class ForksManyTimes(Plain):
                 if os.fork() == 0:
                     left_behind()
                 os._exit(0)
+        until_left_behind(20)
 
 
 class HidesItsEnvironment(Plain):
@@ -142,7 +155,7 @@ class HidesItsEnvironment(Plain):
             if os.fork() == 0:
                 os.execve(sys.executable, [sys.executable, "-c", code], {})
             os._exit(0)
-        time.sleep(0.5)
+        until_left_behind()
 
 
 class KillsItsSupervisor(Plain):
@@ -152,7 +165,7 @@ class KillsItsSupervisor(Plain):
             if os.fork() == 0:
                 left_behind()
             os._exit(0)
-        time.sleep(0.2)
+        until_left_behind()
         os.kill(os.getppid(), signal.SIGKILL)
         left_behind()
 
@@ -167,6 +180,7 @@ class LeavesItsPipesToAChild(Plain):
     def misbehave(self):
         if os.fork() == 0:
             left_behind()
+        until_left_behind()
         os._exit(0)
 
 

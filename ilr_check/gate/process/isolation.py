@@ -58,7 +58,9 @@ MAX_DEATHS = 2
 KEPT_OUTPUT = 64 * 1024
 POLL_SECONDS = 0.1
 BOOT_PATIENCE = 60.0
-"""Seconds until the worker has imported torch and begins; that time is ours and not the target's."""
+"""Seconds for what comes before the first law at least: most of it is torch and us, and not the target."""
+LEAVING_PATIENCE = 2.0
+"""Seconds for a supervisor to leave by itself, which takes it some hundredths; one that was stopped cannot."""
 CLOSED_PATIENCE = 10.0
 """Seconds until a process that closed its channel counts as ended."""
 BOOT = "import sys; sys.path.append(sys.argv[1]); from ilr_check.gate.process.keeper import main; main()"
@@ -153,6 +155,7 @@ class _Worker:
 
     def __enter__(self) -> _Worker:
         self._said, channel = os.pipe()
+        self._lifeline: int | None
         lifeline, self._lifeline = os.pipe()
         self._status, status = os.pipe()
         given = (channel, lifeline, status)
@@ -177,12 +180,12 @@ class _Worker:
         self._kill()
         assert self._keeper.stdout is not None
         self._keeper.stdout.close()
-        for descriptor in (self._said, self._lifeline, self._status):
+        for descriptor in (self._said, self._status):
             os.close(descriptor)
 
     def follow(self, outcome: Outcome, done: list[str], listener: Callable[[Event], None]) -> Finding | None:
         """Take in what it says until it is done; a finding where it dies or is stopped."""
-        deadline, closed = time.monotonic() + max(self.limit, BOOT_PATIENCE), False
+        deadline, closed = time.monotonic() + self._allowed(outcome), False
         assert self._keeper.stdout is not None
         with selectors.DefaultSelector() as selector:
             for source in (self._said, self._status, self._keeper.stdout):
@@ -207,7 +210,7 @@ class _Worker:
                     for event in events:
                         listener(event)
                         if isinstance(event, Started):
-                            self.current, deadline = event.id, time.monotonic() + self.limit
+                            self.current, deadline = event.id, time.monotonic() + self._allowed(outcome)
                         elif isinstance(event, Refused):
                             raise TargetRefusedError(event.message, event.trace)
                         elif isinstance(event, Done):
@@ -219,10 +222,13 @@ class _Worker:
                     if ended is not None:
                         return self._death(ended)
                 if time.monotonic() > deadline:
-                    return self._closed() if closed else self._stopped_late()
+                    return self._closed() if closed else self._stopped_late(self._allowed(outcome))
                 used = tree.memory_mib(tree.below(self._keeper.pid), self.memory_limit_mib)
                 if used > self.memory_limit_mib:
                     return self._stopped_full(used)
+
+    def _allowed(self, outcome: Outcome) -> float:
+        return self.limit if outcome.begun else max(self.limit, BOOT_PATIENCE)
 
     def _rest_of_channel(self) -> bytes:
         """What is in the channel now; a child of the worker may hold it open for ever."""
@@ -238,7 +244,15 @@ class _Worker:
 
     def _kill(self) -> None:
         """End the process and whatever it started; nothing of it outlives the gate."""
-        tree.end(self._keeper.pid, self._tag)
+        tree.end_below(self._keeper.pid)
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(LEAVING_PATIENCE)  # it collects the orphans that it adopted, and ends
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._keeper.pid, signal.SIGKILL)
+        tree.end_tagged(self._tag)
         self._keeper.wait()
 
     def _drain(self) -> None:
@@ -283,11 +297,11 @@ class _Worker:
             told, "violated", Measured(value=None), place=(Location(event.file, event.line), event.function)
         )
 
-    def _stopped_late(self) -> Finding:
+    def _stopped_late(self, allowed: float) -> Finding:
         self._drain()
         self._kill()
-        told = f"it did not return within {self.limit:g} s and was stopped; --time-limit allows more"
-        return self._finding(told, "error", Measured(value=self.limit), "seconds without an answer")
+        told = f"it did not return within {allowed:g} s and was stopped; --time-limit allows more"
+        return self._finding(told, "error", Measured(value=allowed), "seconds without an answer")
 
     def _stopped_full(self, used: float) -> Finding:
         self._kill()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
 
 from ilr_check.gate.process import tree
@@ -36,12 +35,8 @@ def main() -> None:
         for pid, code in _ended():
             if pid == worker and not told:
                 told = os.write(status, f"{code}\n".encode()) > 0
-    while found := tree.below(os.getpid()):
-        for sign in (signal.SIGSTOP, signal.SIGKILL):
-            for child in found:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(child, sign)
-        list(_ended())
+    tree.end_below(os.getpid())
+    _ended()
 
 
 def _ended() -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 TAG = "_ILR_CHECK_GATE"
@@ -48,23 +49,24 @@ def memory_mib(pids: list[int], limit_mib: float) -> float:
     return resident if resident <= limit_mib else sum(_proportional_mib(pid) for pid in pids)
 
 
-def end(pid: int, tag: str) -> None:
-    """Kill all that a supervisor has below it, then the supervisor, then whatever carries the tag.
+def end_below(pid: int) -> None:
+    """Kill all that a process has below it, until nothing is left there."""
+    _end(lambda: below(pid))
 
-    They are stopped before they are killed, so that none can fork meanwhile. Repeated until none is left.
-    """
+
+def end_tagged(tag: str) -> None:
+    """Kill whatever carries a tag, wherever it is in the tree of processes."""
+    _end(lambda: tagged(tag))
+
+
+def _end(left: Callable[[], list[int]]) -> None:
+    # They are stopped before they are killed, so that none can fork meanwhile.
     deadline = time.monotonic() + PATIENCE
-    while (found := below(pid)) and time.monotonic() < deadline:
+    while (found := left()) and time.monotonic() < deadline:
         for sign in (signal.SIGSTOP, signal.SIGKILL):
-            for child in found:
-                _send(child, sign)
-        time.sleep(0.002)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    while (found := tagged(tag)) and time.monotonic() < deadline:
-        for sign in (signal.SIGSTOP, signal.SIGKILL):
-            for child in found:
-                _send(child, sign)
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, sign)
         time.sleep(0.002)
 
 
@@ -77,11 +79,6 @@ def tagged(tag: str) -> list[int]:
             if wanted in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0") and _state(entry) != "Z":
                 found.append(entry)
     return found
-
-
-def _send(pid: int, sign: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, sign)
 
 
 def _children(pid: int) -> list[int]:
