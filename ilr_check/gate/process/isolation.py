@@ -58,9 +58,9 @@ MAX_DEATHS = 2
 KEPT_OUTPUT = 64 * 1024
 POLL_SECONDS = 0.1
 BOOT_PATIENCE = 60.0
-"""Seconds for what comes before the first law at least: most of it is torch and us, and not the target."""
+"""Seconds that the work before the first law has at least: most of it is torch's and ours."""
 LEAVING_PATIENCE = 2.0
-"""Seconds for a supervisor to leave by itself, which takes it some hundredths; one that was stopped cannot."""
+"""Seconds for a supervisor to leave by itself, which takes hundredths; one that was stopped cannot."""
 CLOSED_PATIENCE = 10.0
 """Seconds until a process that closed its channel counts as ended."""
 BOOT = "import sys; sys.path.append(sys.argv[1]); from ilr_check.gate.process.keeper import main; main()"
@@ -248,9 +248,9 @@ class _Worker:
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self._keeper.wait(LEAVING_PATIENCE)  # it collects the orphans that it adopted, and ends
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        except subprocess.TimeoutExpired:
             os.killpg(self._keeper.pid, signal.SIGKILL)
         tree.end_tagged(self._tag)
         self._keeper.wait()
