@@ -1,0 +1,51 @@
+"""Kill real runs at random moments, resume them, and compare every field of every verdict."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import runs
+from counts import Count
+
+EXACT = "exponential-lr,norm-recursion"
+STATISTICAL = "noise-independence"
+
+
+def kill_and_resume(count: Count, folder: Path, claims: str, times: int, seed: int) -> None:
+    """Kill ``times`` runs once or twice each, at a moment drawn from the length of a whole run.
+
+    A tenth of the kills falls into the first hundredth, where the folder is made.
+    """
+    draw = random.Random(seed)
+    began = time.monotonic()
+    code = runs.run(["verify", "--claims", claims, "--out", "whole"], folder, folder / "whole.log")
+    length = time.monotonic() - began
+    count.demand(code in (0, 3), f"the whole run ended with {code}")
+    whole = runs.verdicts(folder / "whole")
+    for number in range(times):
+        name, log = f"run{number}", folder / f"run{number}.log"
+        words = ["verify", "--claims", claims, "--out", name]
+        for _ in range(draw.choice((1, 1, 2))):
+            moment = length * (draw.random() if draw.random() > 0.1 else 0.01 * draw.random())
+            sign = draw.choice(
+                (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+            )
+            ended = runs.killed_after(runs.forked(words, folder, log), moment, sign)
+            count.tried += 1
+            count.saw(sign.name if ended not in (0, 3) else "had ended before")
+            count.demand(ended in (-9, -15, 130, 0, 3), f"{name}: {sign.name} gave exit code {ended}")
+            if (folder / name / "manifest.json").exists():
+                words = ["verify", "--resume", name]
+        code = runs.run(words, folder, log)
+        count.demand(code in (0, 3), f"{name}: resumed to exit code {code}: {log.read_text()[-300:]}")
+        if code in (0, 3):
+            count.demand(runs.verdicts(folder / name) == whole, f"{name}: other verdicts than the whole run")
+            stray = {path.name for path in (folder / name).iterdir()}
+            stray -= {"manifest.json", "verdicts.jsonl", "traces", "report.html"}
+            count.demand(not stray, f"{name}: left {sorted(stray)}")
+        count.demand("Traceback" not in log.read_text(), f"{name}: a traceback")
+        shutil.rmtree(folder / name, ignore_errors=True)
