@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from counts import Count
 
 EXACT = "exponential-lr,norm-recursion"
 STATISTICAL = "noise-independence"
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 def kill_and_resume(count: Count, folder: Path, claims: str, times: int, seed: int) -> None:
@@ -49,3 +54,47 @@ def kill_and_resume(count: Count, folder: Path, claims: str, times: int, seed: i
             count.demand(not stray, f"{name}: left {sorted(stray)}")
         count.demand("Traceback" not in log.read_text(), f"{name}: a traceback")
         shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def kill_workers(count: Count, folder: Path, times: int, seed: int) -> None:
+    """Kill one of two workers of a run; the run stops with a sentence and resumes to the same verdicts."""
+    draw = random.Random(seed)
+    runs.run(["verify", "--claims", EXACT, "--out", "whole"], folder, folder / "whole.log")
+    whole = runs.verdicts(folder / "whole")
+    for number in range(times):
+        name, log = f"run{number}", folder / f"run{number}.log"
+        words = [sys.executable, "-m", "ilr_check", "verify", "--claims", EXACT, "--out", name]
+        with log.open("w") as stream:
+            parent = subprocess.Popen([*words, "--jobs", "2"], cwd=folder, stdout=stream, stderr=stream)
+        while parent.poll() is None and not (found := _workers(parent.pid)):
+            time.sleep(0.05)
+        time.sleep(draw.uniform(0.0, 10.0))
+        workers = [] if parent.poll() is not None else found
+        for pid in workers[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        code = parent.wait()
+        count.tried += 1
+        count.saw(f"exit code {code}")
+        told = log.read_text()
+        count.demand(
+            code in (0, 2, 3) and "Traceback" not in told, f"{name}: exit code {code}: {told[-300:]}"
+        )
+        code = runs.run(["verify", "--resume", name], folder, log)
+        count.demand(code in (0, 3), f"{name}: resumed to {code}: {log.read_text()[-300:]}")
+        if code in (0, 3):
+            count.demand(runs.verdicts(folder / name) == whole, f"{name}: other verdicts")
+        count.demand(
+            not [pid for pid in workers if Path(f"/proc/{pid}/stat").exists()], f"{name}: a survivor"
+        )
+
+
+def _workers(parent: int) -> list[int]:
+    from ilr_check.gate.process.tree import below
+
+    found = []
+    for pid in below(parent):
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found

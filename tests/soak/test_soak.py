@@ -1,0 +1,24 @@
+"""The soak: nothing lost, nothing changed, nothing left behind, in counts that only a night has time for.
+
+``python tests/soak/figures.py --write`` runs it and writes docs/reliability.md.
+"""
+
+from pathlib import Path
+
+import pytest
+from counts import Count
+from parts import PARTS
+
+SEED = 20260
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", PARTS)
+def test_nothing_is_lost(name: str, tmp_path: Path) -> None:
+    part = PARTS[name]
+    count = Count(part.what)
+    part.soak(count, tmp_path, part.times, SEED)
+    if count.skipped:
+        pytest.skip(count.skipped)
+    assert count.tried >= part.times
+    assert count.failures == []
