@@ -12,7 +12,6 @@ from ilr_check.train.threads import VARIABLE, threads
 
 EXTRAS = {
     "plotly": "the report has tables but no figures; to add them: pip install 'ilr-check[report]'",
-    "sklearn": "the digits data set is missing, so no claim is judged on real data; pip install scikit-learn",
     "xdist": "pytest runs in one process; for more: pip install pytest-xdist",
     "pytest_benchmark": "benchmarks cannot run; pip install pytest-benchmark",
 }

@@ -1,5 +1,7 @@
 """Data sets: real pixels as they come, teachers that decide their labels, specs that refuse nonsense."""
 
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -96,3 +98,14 @@ def test_a_spec_of_whole_images_reads_as_before_there_were_halves() -> None:
 def test_sets_without_examples_held_out_say_so(spec: DataSpec) -> None:
     with pytest.raises(ValueError, match="holds no examples out"):
         load_held_out(spec, 10)
+
+
+def test_verify_and_gate_need_neither_scikit_learn_nor_pytest() -> None:
+    code = (
+        "import sys\nsys.modules |= {'sklearn': None, 'pytest': None}\n"
+        "import ilr_check.api, ilr_check.cli, ilr_check.gate.process.worker\n"
+        "from ilr_check.data import DigitsSpec\nfrom ilr_check.data.sets import load\n"
+        "print(len(load(DigitsSpec())))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1797", "")
