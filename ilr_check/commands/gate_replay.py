@@ -20,10 +20,13 @@ from ilr_check.evidence.gate import Finding, decode_report
 
 COMMAND = ("ilr-check", "gate")
 TAKEN = (
-    *("--claims", "--laws", "--contract", "--profile", "--seed", "--device", "--dtype"),
+    *("--claims", "--laws", "--contract", "--profile", "--seed", "--device", "--dtype", "--fail-on"),
     *("--arg", "--declare", "--names", "--impl", "--tag", "--reference", "--setup"),
+    *("--time-limit", "--memory-limit"),
 )
 """Options that a replay takes from a report; each has one value, and none names a file to write."""
+FLAGS = ("--accept-unjudged", "--allow-inconclusive")
+"""Options without a value that a replay takes from a report."""
 IMPORTED = ("--reference", "--setup", "--contract")
 """Options whose value can name code, as the target does."""
 
@@ -77,6 +80,7 @@ def judge_again(finding: Finding) -> int:
     """Run the finding's command, say whether its verdict is the recorded one, and give the exit code."""
     target, options = _recorded(finding)
     words = [f"{option}={value}" for option, value in options]
+    words += [word for word in _words(finding) if word in FLAGS]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gate.json"
         code = gate.main([*words, f"--json={path}", "--", target], standalone_mode=False)
@@ -91,7 +95,7 @@ def judge_again(finding: Finding) -> int:
 
 def _recorded(finding: Finding) -> tuple[str, list[tuple[str, str]]]:
     """The target and the options of a recorded command; raises ``UntrustedError`` for any other option."""
-    target, *rest = _words(finding)
+    target, *rest = [word for word in _words(finding) if word not in FLAGS]
     options = list(zip(rest[::2], rest[1::2], strict=False))
     refused = [option for option in rest[::2] if option not in TAKEN]
     if refused or len(rest) % 2 or target.startswith("-"):
