@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import shlex
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -27,6 +27,7 @@ from ilr_check.evidence.manifest import (
     current_hardware,
     current_versions,
 )
+from ilr_check.evidence.replay_line import replay_line
 from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.seeds import derive
 from ilr_check.stats import ErrorBudget
@@ -179,8 +180,14 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
     return judged, time.perf_counter() - started
 
 
-def records_of(work: Work, judged: Judged, seconds: float) -> tuple[Record, ...]:
-    """The records of a judged unit; their ids are the same in every run with the same settings."""
+def records_of(
+    work: Work, judged: Judged, seconds: float, *, judged_with: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Record, ...]:
+    """Return the records of a judged unit; their ids are the same in every run with the same settings.
+
+    ``judged_with`` is what a replay needs beside the example, where another optimizer than torch's SGD was
+    judged.
+    """
     claim = catalogue()[work.unit.claim]
     found = []
     for number, finding in enumerate(judged.findings):
@@ -193,7 +200,7 @@ def records_of(work: Work, judged: Judged, seconds: float) -> tuple[Record, ...]
                 seed=work.settings.seed,
                 device=work.settings.device,
                 seconds=round(seconds, 3),
-                replay=replay_line(work, finding),
+                replay=replay_line(_spec(work, finding) | dict(judged_with)),
                 unit=work.key,
                 unit_size=len(judged.findings),
                 **{field: getattr(finding, field) for field in Finding.__dataclass_fields__},
@@ -202,8 +209,8 @@ def records_of(work: Work, judged: Judged, seconds: float) -> tuple[Record, ...]
     return tuple(found)
 
 
-def replay_line(work: Work, finding: Finding) -> str:
-    """A command that judges this again anywhere, without the run folder: the spec, the seed and the share."""
+def _spec(work: Work, finding: Finding) -> dict[str, Any]:
+    """Return what judges this again anywhere, without the run folder: the spec, the seed and its alpha."""
     spec: dict[str, Any] = {"claim": work.unit.claim}
     if "example" in finding.subject:
         spec["example"] = finding.subject["example"]
@@ -213,8 +220,9 @@ def replay_line(work: Work, finding: Finding) -> str:
             spec["false_fail"] = finding.false_fail
         if work.settings.device != "cpu":
             spec["device"] = work.settings.device
-    line = f"ilr-check replay {shlex.quote(msgspec.json.encode(spec).decode())}"
-    return f"{line} --world {shlex.quote(work.settings.world)}" if work.settings.world else line
+    if work.settings.world:
+        spec["world"] = work.settings.world
+    return spec
 
 
 def settings_of(resume: Path) -> Settings:

@@ -1,12 +1,9 @@
-"""Collects test_gate.py only if --ilr-optimizer names an optimizer."""
-
-from pathlib import Path
+"""Judging claims is what this session is for: its settings are checked, and the header shows them."""
 
 import pytest
 
-from ilr_check.pytest_plugin import SETTINGS
+from ilr_check.plugin import hooks
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    unasked = collection_path.name == "test_gate.py" and not config.stash[SETTINGS].optimizer
-    return True if unasked else None
+def pytest_configure(config: pytest.Config) -> None:
+    hooks.enter(config)

@@ -3,18 +3,14 @@
 import pytest
 
 from ilr_check.engine import Work
-from ilr_check.pytest_plugin import session_of
-from ilr_check.pytest_session import RecordProperty, VerdictSession
+from ilr_check.plugin import cases
+from ilr_check.plugin.session import RecordProperty, VerdictSession
 
 pytestmark = pytest.mark.statistical
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    works = session_of(metafunc.config).units_of("mean-field")
-    marked = [
-        pytest.param(work, id=work.unit.title, marks=pytest.mark.claim(work.unit.claim)) for work in works
-    ]
-    metafunc.parametrize("work", marked)
+    metafunc.parametrize("work", cases.units(metafunc.config, "mean-field"))
 
 
 def test_holds(work: Work, ilr_session: VerdictSession, ilr_property: RecordProperty) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ import msgspec
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.settings.full_size import workload_of
 from ilr_check.evidence import ClaimText, Margin, Measured, RivalOutcome
+from ilr_check.evidence.replay_line import replay_line
 from ilr_check.seeds import derive
 from ilr_check.train.loop import Setting, sgd_in
 
@@ -124,16 +124,14 @@ class ExactLaw(Generic[Example]):
 
     def failure(self, example: Example, outcome: Outcome) -> str:
         """Claim, measured, expected, margin, spec, and the line that replays it."""
-        named = dict(self.judged_with)
-        world = f" --world {shlex.quote(named.pop('world'))}" if "world" in named else ""
-        spec = msgspec.json.encode({"claim": self.text.id, "example": example, **named}).decode()
+        line = replay_line({"claim": self.text.id, "example": example, **self.judged_with})
         return (
             f"{self.text.id} is violated: {self.text.statement}\n"
             f"  measured: {self.quantity} = {outcome.ratio:.3g} in group {outcome.group!r}, "
             f"step {outcome.step}\n"
             f"  expected: 0, margin: 1 (the derived rounding bound)\n"
             f"  meaning: {self.text.meaning}\n"
-            f"  replay: ilr-check replay {shlex.quote(spec)}{world}"
+            f"  replay: {line}"
         )
 
     def claim(self) -> Claim:

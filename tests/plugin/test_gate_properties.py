@@ -83,10 +83,7 @@ def test_a_law_that_does_not_apply_is_skipped_with_its_reason(pytester: pytest.P
     result.stdout.fnmatch_lines(["SKIPPED *: the family has no weight decay*"])
 
 
-def test_without_an_optimizer_the_gate_has_nothing_to_collect(pytester: pytest.Pytester) -> None:
-    others = [
-        f"--ignore={PROPERTIES / name}.py"
-        for name in ("test_exact", "test_mean_field", "test_function_space")
-    ]
-    result = run(pytester, str(PROPERTIES), "--collect-only", *others)
-    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+def test_without_an_optimizer_the_gate_says_how_to_name_one(pytester: pytest.Pytester) -> None:
+    result = run(pytester, f"{PROPERTIES}/test_gate.py", "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *no optimizer was named; add --ilr-optimizer TARGET"])

@@ -1,7 +1,5 @@
 # ruff: noqa: E501 -- a table, one refusal a line
-"""The plugin's options: what they parse, what they refuse, and what the header says; in processes of their own."""
-
-import sys
+"""The plugin's options: what they parse, what they refuse, and what the header says."""
 
 import pytest
 
@@ -12,7 +10,8 @@ ONE = "def test_one(): pass"
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     pytester.makepyfile(ONE)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+    # In this process, which has imported everything: each of these sessions would cost seconds of imports.
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
 
 
 def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> None:
@@ -22,7 +21,7 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "ilr-check: profile nightly, device cpu, seed 5, optimizer torch.optim.SGD, "
+            "ilr-check: profile nightly, claims core,exact, device cpu, seed 5, optimizer torch.optim.SGD, "
             "inconclusive passes, report */r.html",
             "ilr-check: no report: this session judged no claim",
         ]
@@ -33,6 +32,7 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
     ("options", "line"),
     [
         (["--ilr-profile=paper"], "*--ilr-profile: 'paper' is not known; choose one of quick, standard, nightly"),
+        (["--ilr-claims=nope"], "ERROR: ilr-check: unknown claim 'nope'; known are core, exact, *"),
         (["--ilr-device=tpu"], "*--ilr-device: 'tpu' is not known; choose one of auto, cpu, cuda"),
         (["--ilr-seed=-1"], "*--ilr-seed: '-1' is out of range; give a whole number from 0 to *"),
         (["--ilr-seed=x"], "*--ilr-seed: 'x' is out of range; give a whole number from 0 to *"),
@@ -43,6 +43,8 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
         (["--ilr-optimizer=torch.optim:SDG"], "ERROR: ilr-check: optimizer *: torch.optim has no 'SDG'; *SGD*"),
         (["--ilr-optimizer=builtins:print"], "ERROR: ilr-check: optimizer * gave NoneType, not a torch.optim.Optimizer; *"),
         (["--ilr-optimizer=torch.optim:Optimizer"], "ERROR: ilr-check: optimizer * cannot be built: *"),
+        (["--ilr-world=nope"], "ERROR: ilr-check: world 'nope' is not a target; *"),
+        (["--ilr-world=a.py:W", "--ilr-optimizer=b.py:O"], "ERROR: ilr-check: --ilr-world a.py:W states another SGD, *"),
         (["--ilr-arg=x=1"], "ERROR: ilr-check: --ilr-arg x has no optimizer to go to; add --ilr-optimizer TARGET"),
         (["--ilr-contract=sgd"], "ERROR: ilr-check: --ilr-contract sgd has no optimizer to judge; add --ilr-optimizer TARGET"),
         (["--ilr-optimizer=torch.optim:SGD", "--ilr-contract=sdg"], "ERROR: ilr-check: unknown contract 'sdg'; did you mean 'sgd'? *"),
@@ -62,7 +64,7 @@ def test_a_bad_environment_names_the_variable(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ILR_CHECK_SEED", "many")
-    result = run(pytester)
+    result = run(pytester, "--ilr-profile=quick")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: ilr-check: seed of ILR_CHECK_SEED: 'many' is out of range; *"])
 
@@ -81,9 +83,29 @@ def test_the_markers_are_registered(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
-    code = (
-        "import sys, ilr_check.pytest_plugin;"
-        "print([m for m in ('torch', 'hypothesis', 'scipy', 'numpy', 'plotly') if m in sys.modules])"
+@pytest.mark.parametrize(
+    "table", ["", "[tool.ilr_check]\nprofile = 'paper'\nsede = 1\n"], ids=["none", "bad"]
+)
+def test_an_unrelated_session_sees_and_imports_next_to_nothing(pytester: pytest.Pytester, table: str) -> None:
+    """Whatever the settings of ``ilr-check verify`` in its pyproject.toml are."""
+    pytester.makepyprojecttoml(table)
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_one():
+            ours = {name for name in sys.modules if name.startswith("ilr_check")}
+            assert ours == {"ilr_check"} | {f"ilr_check.plugin{part}" for part in ("", ".entry", ".settings")}
+            assert not {"torch", "numpy", "hypothesis", "msgspec", "scipy"} & set(sys.modules)
+        """
     )
-    assert pytester.run(sys.executable, "-c", code).outlines == ["[]"]
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    result.assert_outcomes(passed=1)
+    assert "ilr-check:" not in result.stdout.str()  # pytest itself lists every installed plugin
+
+
+def test_the_profile_of_verify_is_none_of_pytests_business(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml("[tool.ilr_check]\nprofile = 'paper'\n")
+    result = run(pytester, "--ilr-seed=0")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["ilr-check: profile quick, *"])

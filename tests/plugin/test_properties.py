@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ilr_check.claims import catalogue
+
 pytest_plugins = ["pytester"]
 
 PROPERTIES = Path(__file__).parents[2] / "properties"
@@ -25,14 +27,13 @@ DECAYS_TWICE = """
 """
 
 STUBBED = """
-    import pytest
-    from ilr_check import claims
+    import ilr_check
     from ilr_check.claims.claim import Claim, Finding, Judged, Unit
     from ilr_check.evidence import ClaimText, Margin, Measured
 
     TEXT = ClaimText(
         id="stub", title="A stub", statement="Says what it is told.", equation="", source="",
-        kind="statistical", chapter="mean-field", groups=("core",), rivals=(), meaning="",
+        kind="statistical", chapter="mean-field", groups=(), rivals=(), meaning="",
     )
 
     def plan(profile, seed):
@@ -42,6 +43,8 @@ STUBBED = """
         ]
 
     def judge(subject, context):
+        if subject["word"] == "raises":
+            raise ZeroDivisionError("by design")
         return Judged((
             Finding(
                 form="transfer", group="w", subject=subject, verdict=subject["word"], quantity="a number",
@@ -49,16 +52,7 @@ STUBBED = """
             ),
         ))
 
-    def judge_or_raise(subject, context):
-        if subject["word"] == "raises":
-            raise ZeroDivisionError("by design")
-        return judge(subject, context)
-
-    stub = Claim(text=TEXT, plan=plan, judge=judge_or_raise)
-    found = {"stub": stub}
-    import ilr_check.engine, ilr_check.pytest_session, ilr_check.pytest_verdicts
-    for module in (claims, ilr_check.engine, ilr_check.pytest_session, ilr_check.pytest_verdicts):
-        module.catalogue = lambda: found
+    ilr_check.register_claim(Claim(text=TEXT, plan=plan, judge=judge))
 """
 
 
@@ -81,12 +75,12 @@ def stubbed(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_an_open_verdict_fails_unless_allowed(
     stubbed: pytest.Pytester, options: tuple[str, ...], failed: int
 ) -> None:
-    result = run(stubbed, *options)
+    result = run(stubbed, "--ilr-claims=stub", *options)
     result.assert_outcomes(passed=4 - failed, failed=failed)
 
 
 def test_a_failure_says_all_that_is_needed(stubbed: pytest.Pytester) -> None:
-    result = run(stubbed, "-k", "violated")
+    result = run(stubbed, "--ilr-claims=stub", "-k", "violated")
     result.stdout.fnmatch_lines(
         [
             "stub is violated (transfer, w): Says what it is told.",
@@ -100,14 +94,14 @@ def test_a_failure_says_all_that_is_needed(stubbed: pytest.Pytester) -> None:
 
 
 def test_a_claim_that_raises_is_an_error_with_its_reason(stubbed: pytest.Pytester) -> None:
-    run(stubbed, "-k", "raises").stdout.fnmatch_lines(
+    run(stubbed, "--ilr-claims=stub", "-k", "raises").stdout.fnmatch_lines(
         ["stub is error *", "  why: ZeroDivisionError: by design (*)"]
     )
 
 
 def test_junit_properties_report_and_workers(stubbed: pytest.Pytester) -> None:
     """Under pytest-xdist, with stock JUnit XML, and with the verdicts of both workers in one report."""
-    result = run(stubbed, "-n2", "--junitxml=junit.xml", "--ilr-report=report.html")
+    result = run(stubbed, "--ilr-claims=stub", "-n2", "--junitxml=junit.xml", "--ilr-report=report.html")
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(["ilr-check: report of 4 verdicts: *report.html"])
     cases = ElementTree.parse(stubbed.path / "junit.xml").iter("testcase")
@@ -146,8 +140,49 @@ def test_a_broken_optimizer_fails_with_a_shrunk_example_that_replays(pytester: p
     again.stdout.fnmatch_lines(["*violated*"])
 
 
+def test_a_world_breaks_a_law_and_its_line_replays(pytester: pytest.Pytester) -> None:
+    world = """
+        class Twice:
+            def gradient(self, name, gradient, weights, step):
+                return 2 * gradient
+    """
+    pytester.makepyfile(mine=textwrap.dedent(world))
+    selection = [
+        f"{PROPERTIES}/test_exact.py::test_holds_on_generated_nets",
+        "-k",
+        "norm-recursion or scale-invariance",
+    ]
+    result = run(pytester, *selection, "--ilr-world=mine.py:Twice", "-c", "/dev/null", "-rs")
+    result.assert_outcomes(failed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *: the claim takes no optimizer steps, so world 'Twice' *"])
+    (line,) = {line.strip() for line in result.outlines if line.startswith("  replay: ")}
+    assert line.endswith("--world mine.py:Twice")
+    again = pytester.run(sys.executable, "-m", "ilr_check", *shlex.split(line.removeprefix("replay: "))[1:])
+    assert again.ret == 1
+    again.stdout.fnmatch_lines(["*violated*"])
+
+
 def test_two_workers_judge_the_shipped_properties(pytester: pytest.Pytester) -> None:
     selection = [f"{PROPERTIES}/test_exact.py", "-k", "norm-recursion and BatchNorm"]
     result = run(pytester, *selection, "-n2", "-c", "/dev/null", "--ilr-report=report.html")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["ilr-check: report of 2 verdicts: *report.html"])
+
+
+def test_all_claims_are_listed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        listing="""
+        def pytest_collection_finish(session):
+            found = {mark.args[0] for item in session.items for mark in item.iter_markers("claim")}
+            print("listed", *sorted(found))
+        """
+    )
+    options = ("--ilr-claims=all", "--collect-only", "-c", "/dev/null", "-p", "listing")
+    result = run(pytester, str(PROPERTIES), *options)
+    assert f"listed {' '.join(sorted(catalogue()))}" in result.outlines
+
+
+def test_a_chapter_without_a_chosen_claim_says_how_to_choose_one(pytester: pytest.Pytester) -> None:
+    result = run(pytester, f"{PROPERTIES}/test_function_space.py", "-c", "/dev/null", "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*--ilr-claims core,exact has no function-space claim; *"])

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ilr_check import engine
 from ilr_check.claims import catalogue
-from ilr_check.engine import Settings, Work
-from ilr_check.evidence import Figure, Manifest, PlannedUnit, Record, RunFolder
+from ilr_check.engine import Settings
+from ilr_check.evidence import Figure, Manifest, PlannedUnit, Record, RunFolder, severity
 from ilr_check.evidence.manifest import current_commit, current_hardware, current_versions
 from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.gate.laws import gate_laws
+from ilr_check.plugin.settings import PluginSettings
 from ilr_check.reporting import write_report
-
-if TYPE_CHECKING:
-    from ilr_check.pytest_plugin import PluginSettings
-
-WORST_FIRST = ("violated", "error", "inconclusive", "holds", "skipped")
-FAILING = {"violated", "error", "inconclusive"}
-
-
-def replay_line(work: Work, judged_with: Mapping[str, Any]) -> str:
-    """The command that judges a unit again: with the same spec, seed, share of the budget and optimizer."""
-    subject = work.unit.subject
-    spec: dict[str, Any] = {"claim": work.unit.claim}
-    if "example" in subject:
-        spec |= {"example": subject["example"], **judged_with}
-    else:
-        spec |= {"subject": subject, "unit_seed": work.seed}
-        if work.alphas:
-            spec["false_fail"] = min(work.alphas.values())
-        if work.settings.device != "cpu":
-            spec["device"] = work.settings.device
-    return f"ilr-check replay {shlex.quote(msgspec.json.encode(spec).decode())}"
 
 
 def failure_text(record: Record, statement: str) -> str:
@@ -66,7 +44,7 @@ def properties(found: Sequence[Record], replay: str) -> Iterator[tuple[str, str]
     """What a test's verdicts are, for ``record_property`` and so for JUnit XML; the worst one in front."""
     counting = [record for record in found if record.counts]
     yield "ilr.claim", found[0].claim
-    yield "ilr.verdict", min((record.verdict for record in counting), key=WORST_FIRST.index)
+    yield "ilr.verdict", min((record.verdict for record in counting), key=severity.rank)
     for record in counting:
         yield (
             "ilr.measured",

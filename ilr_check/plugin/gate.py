@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from ilr_check.evidence import Figure, Record
+from ilr_check.evidence import Figure, Record, severity
 from ilr_check.evidence.gate import Finding
 from ilr_check.gate.cases import LawCase
 from ilr_check.gate.conclusion import command_of
@@ -18,11 +17,8 @@ from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.request import GateRequest
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.subjects import subject_of
-from ilr_check.pytest_verdicts import WORST_FIRST
-
-if TYPE_CHECKING:
-    from ilr_check.optim.target import Target
-    from ilr_check.pytest_plugin import PluginSettings
+from ilr_check.optim.target import Target
+from ilr_check.plugin.settings import PluginSettings
 
 
 class SessionGate:
@@ -89,7 +85,7 @@ def finding_text(finding: Finding) -> str:
 def finding_properties(findings: tuple[Finding, ...], contract: str) -> Iterator[tuple[str, str]]:
     """What ``record_property`` is told of a law beside its verdicts: the contract and the diagnosis."""
     yield "ilr.contract", contract
-    for finding in sorted(findings, key=lambda f: WORST_FIRST.index(f.verdict)):
+    for finding in sorted(findings, key=lambda f: severity.rank(f.verdict)):
         if finding.diagnosis:
             yield "ilr.diagnosis", finding.diagnosis
             return

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import hypothesis
 import msgspec
@@ -14,22 +14,24 @@ import pytest
 from hypothesis import HealthCheck, Phase
 
 from ilr_check import engine
-from ilr_check.api import checked_device
-from ilr_check.claims import catalogue, laws
+from ilr_check.claims import catalogue, laws, select
 from ilr_check.claims.claim import Context, Judged, Unit
 from ilr_check.claims.exact_law import EXAMPLES, ExactLaw, LawBroken, Tally
 from ilr_check.engine import Settings, Work
-from ilr_check.evidence import Record
+from ilr_check.evidence import Record, severity
 from ilr_check.gate.law import GateLaw
 from ilr_check.optim.target import load_target
-from ilr_check.pytest_gate import SessionGate, as_records, finding_properties, finding_text
-from ilr_check.pytest_verdicts import FAILING, failure_text, keep, properties, replay_line
+from ilr_check.plugin.gate import SessionGate, as_records, finding_properties, finding_text
+from ilr_check.plugin.hooks import VERDICTS
+from ilr_check.plugin.settings import PluginSettings, settings_of
+from ilr_check.plugin.verdicts import failure_text, keep, properties
 from ilr_check.seeds import derive
+from ilr_check.train.determinism import checked_device
+from ilr_check.train.loop import sgd_in
 from ilr_check.train.threads import threads
+from ilr_check.train.world import named_world
 
-if TYPE_CHECKING:
-    from ilr_check.pytest_plugin import PluginSettings
-
+SESSION = pytest.StashKey["VerdictSession"]()
 Verdict = TypeVar("Verdict", bound=Record)
 RecordProperty = Callable[[str, object], None]
 """The fixture ``ilr_property``, or pytest's ``record_property``."""
@@ -42,10 +44,12 @@ class VerdictSession:
         self.settings = settings
         self.engine_settings = Settings(
             profile=settings.profile,
-            claims="core",
+            claims=settings.claims,
             seed=settings.seed,
             device=checked_device(settings.device),
+            world=settings.world,
         )
+        self._world = named_world(settings.world) if settings.world else None
         self._folder = None if verdicts is None else verdicts / worker
         self._optimizer = (
             load_target(settings.optimizer, dict(settings.args), varied=()) if settings.optimizer else None
@@ -54,13 +58,14 @@ class VerdictSession:
 
     @cached_property
     def laws(self) -> tuple[ExactLaw[Any], ...]:
-        """The exact laws, about the session's optimizer as far as they speak about one."""
-        return tuple(self._about(law) for law in laws().values())
+        """The chosen exact laws, about the session's optimizer as far as they speak about one."""
+        chosen = {claim.id for claim in select(self.settings.claims)}
+        return tuple(self._about(law) for name, law in laws().items() if name in chosen)
 
     @cached_property
     def works(self) -> tuple[Work, ...]:
         """All planned work in its order; the error budget is one over its decisions."""
-        return engine.plan(self.engine_settings)[1]
+        return engine.plan(self.engine_settings, self._world)[1]
 
     def units_of(self, chapter: str) -> tuple[Work, ...]:
         """The planned units of a chapter's claims."""
@@ -71,7 +76,7 @@ class VerdictSession:
 
         Fails too where no example could tell the law from its rivals: then the search says nothing.
         """
-        self._skip_unless_sgd(law, record_property)
+        self._skip_unless_asked(law, record_property)
         tally, started = Tally(), time.perf_counter()
         nightly = self.settings.profile == "nightly"
 
@@ -107,7 +112,7 @@ class VerdictSession:
 
     def check(self, law: ExactLaw[Any], title: str, example: Any, record_property: RecordProperty) -> None:
         """Check one example; fails if it breaks the law or cannot tell it from its rivals."""
-        self._skip_unless_sgd(law, record_property)
+        self._skip_unless_asked(law, record_property)
         started = time.perf_counter()
         subject = {"example": msgspec.to_builtins(example), "title": title}
         context = Context(seed=self.settings.seed, profile=self.settings.profile)
@@ -133,15 +138,19 @@ class VerdictSession:
             keep(self._folder, as_records(findings), tuple(figures.values()), self.engine_settings)
         self._demand(findings, [], finding_text)
 
-    def _skip_unless_sgd(self, law: ExactLaw[Any], record_property: RecordProperty) -> None:
-        """A law about SGD says nothing of an optimizer of another family."""
+    def _skip_unless_asked(self, law: ExactLaw[Any], record_property: RecordProperty) -> None:
+        """Skip a law about SGD for an optimizer of another family, and a law without steps in a world."""
         reason = self.gate.not_sgd() if self.gate is not None and law.takes_optimizer else ""
+        if self._world is not None and not law.takes_optimizer:
+            reason = f"the claim takes no optimizer steps, so world {self._world.name!r} cannot enter it"
         if reason:
             record_property("ilr.claim", law.text.id)
             record_property("ilr.verdict", "skipped")
             pytest.skip(reason)
 
     def _about(self, law: ExactLaw[Any]) -> ExactLaw[Any]:
+        if self._world is not None and law.takes_optimizer:
+            return law.of(sgd_in(self._world), {"world": self.settings.world})
         if self._optimizer is None or not law.takes_optimizer:
             return law
         args = {"args": dict(self.settings.args)} if self.settings.args else {}
@@ -163,12 +172,8 @@ class VerdictSession:
         notes: list[str] | None = None,
     ) -> None:
         law = next((law for law in self.laws if law.text.id == work.unit.claim), None)
-        line = replay_line(work, law.judged_with if law else {})
-        found = tuple(
-            msgspec.structs.replace(record, replay=line)
-            for record in engine.records_of(work, judged, seconds)
-        )
-        for name, value in properties(found, line):
+        found = engine.records_of(work, judged, seconds, judged_with=law.judged_with if law else {})
+        for name, value in properties(found, found[0].replay):
             record_property(name, value)
         if self._folder is not None:
             keep(self._folder, found, judged.figures, self.engine_settings)
@@ -176,7 +181,7 @@ class VerdictSession:
 
     def _demand(self, found: Sequence[Verdict], notes: list[str], text: Callable[[Verdict], str]) -> None:
         counting = [record for record in found if record.counts]
-        failing = FAILING - ({"inconclusive"} if self.settings.allow_inconclusive else set())
+        failing = set(severity.FAILED) - ({"inconclusive"} if self.settings.allow_inconclusive else set())
         bad = [record for record in counting if record.verdict in failing]
         if bad:
             pytest.fail("\n\n".join([*map(text, bad), *notes]), pytrace=False)
@@ -207,3 +212,14 @@ def hypothesis_profile(profile: str) -> hypothesis.settings:
         **options,
     )
     return hypothesis.settings.get_profile(name)
+
+
+def session_of(config: pytest.Config) -> VerdictSession:
+    """Return the session that judges, for hooks and fixtures; it is made when it is first asked for."""
+    if SESSION not in config.stash:
+        config.stash[SESSION] = VerdictSession(
+            settings_of(config),
+            verdicts=config.stash.get(VERDICTS, None),
+            worker=getattr(config, "workerinput", {}).get("workerid", "main"),
+        )
+    return config.stash[SESSION]

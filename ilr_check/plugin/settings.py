@@ -1,0 +1,186 @@
+"""What a pytest session was asked for: its options, the environment and pyproject.toml, checked."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+PROFILES = ("quick", "standard", "nightly")
+DEVICES = ("auto", "cpu", "cuda")
+TORCH_SGD = "torch.optim.SGD"
+CLAIMS = "core,exact"
+"""What is judged where nobody names claims: the core, and all algebra."""
+NOT_FOR_PYTEST = {"profile": ("paper",)}
+"""Settings of ``ilr-check verify`` in a shared table that a pytest session leaves alone."""
+
+
+@dataclass(frozen=True)
+class PluginSettings:
+    """The effective settings of a session: the options, over the environment, over pyproject.toml."""
+
+    profile: Literal["quick", "standard", "nightly"] = "quick"
+    claims: str = CLAIMS
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = 0
+    allow_inconclusive: bool = False
+    report: Path | None = None
+    optimizer: str = ""
+    contract: str = "auto"
+    args: tuple[tuple[str, Any], ...] = ()
+    world: str = ""
+
+    def __str__(self) -> str:
+        args = "".join(f" {name}={value!r}" for name, value in self.args)
+        contract = f" (contract {self.contract})" if self.optimizer else ""
+        return (
+            f"profile {self.profile}, claims {self.claims}, device {self.device}, seed {self.seed}, "
+            f"optimizer {self.optimizer or TORCH_SGD}{args}{contract}, "
+            f"{f'world {self.world}, ' if self.world else ''}"
+            f"inconclusive {'passes' if self.allow_inconclusive else 'fails'}, "
+            f"report {self.report or 'none'}"
+        )
+
+
+SETTINGS = pytest.StashKey[PluginSettings]()
+
+
+def settings_of(config: pytest.Config) -> PluginSettings:
+    """Return the settings of a session, settled when they are first asked for.
+
+    Raises ``pytest.UsageError`` for what cannot be used.
+    """
+    if SETTINGS not in config.stash:
+        try:
+            settings = _settled(config)
+            _check(settings)
+        except ValueError as error:
+            raise pytest.UsageError(f"ilr-check: {error}") from error
+        config.stash[SETTINGS] = settings
+    return config.stash[SETTINGS]
+
+
+def _check(settings: PluginSettings) -> None:
+    """Raise ``ValueError`` for names that lead nowhere."""
+    from ilr_check.claims import select
+
+    select(settings.claims)
+    if settings.device == "cuda":
+        from ilr_check.train.determinism import checked_device
+
+        checked_device("cuda")
+    if settings.world:
+        from ilr_check.train.world import named_world
+
+        named_world(settings.world)
+    if settings.optimizer:
+        from ilr_check.optim.target import load_target
+
+        load_target(settings.optimizer, dict(settings.args), varied=())
+        if settings.contract != "auto":
+            from ilr_check.optim.contracts import contract_named
+
+            contract_named(settings.contract)
+
+
+def _settled(config: pytest.Config) -> PluginSettings:
+    option = config.option
+    found = dict(_outside(config.rootpath))
+    for name in CHECKS:
+        given = getattr(option, f"ilr_{name}")
+        if given is not None:
+            found[name] = given
+    if option.ilr_world and option.ilr_optimizer:
+        raise ValueError(
+            f"--ilr-world {option.ilr_world} states another SGD, and --ilr-optimizer {option.ilr_optimizer} "
+            "names an optimizer that is judged as it is; leave one of them out"
+        )
+    if not option.ilr_optimizer:
+        if option.ilr_arg:
+            raise ValueError(
+                f"--ilr-arg {option.ilr_arg[0][0]} has no optimizer to go to; add --ilr-optimizer TARGET"
+            )
+        if option.ilr_contract:
+            raise ValueError(
+                f"--ilr-contract {option.ilr_contract} has no optimizer to judge; add --ilr-optimizer TARGET"
+            )
+    return PluginSettings(
+        **found,
+        allow_inconclusive=option.ilr_allow_inconclusive,
+        report=option.ilr_report,
+        optimizer=option.ilr_optimizer or "",
+        args=tuple(option.ilr_arg),
+        world=option.ilr_world or "",
+    )
+
+
+def _outside(rootpath: Path) -> Iterator[tuple[str, Any]]:
+    """Settings from pyproject.toml, then from the environment, each checked as an option would be."""
+    from ilr_check.settings import PREFIX, from_toml
+
+    table = from_toml(rootpath)
+    for name, check in CHECKS.items():
+        variable = PREFIX + name.upper()
+        for where, value in (("[tool.ilr_check]", table.get(name)), (variable, os.environ.get(variable))):
+            if value is None or value in NOT_FOR_PYTEST.get(name, ()):
+                continue
+            try:
+                yield name, check(str(value))
+            except argparse.ArgumentTypeError as error:
+                raise ValueError(f"{name} of {where}: {error}") from error
+
+
+def one_of(allowed: tuple[str, ...]) -> Callable[[str], str]:
+    """Return a parser of one word out of a list."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise argparse.ArgumentTypeError(f"{text!r} is not known; choose one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def seed(text: str) -> int:
+    """Parse a seed."""
+    from ilr_check.seeds import MAX_SEED, checked_seed
+
+    try:
+        return checked_seed(int(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is out of range; give a whole number from 0 to {MAX_SEED}"
+        ) from error
+
+
+def report_file(text: str) -> Path:
+    """Parse the name of a file that can be written."""
+    path = Path(text).absolute()
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written; name a file in a folder that exists")
+    return path
+
+
+def argument(text: str) -> tuple[str, Any]:
+    """Parse ``name=value``, an argument of the optimizer."""
+    from ilr_check.optim.arguments import parse_argument
+
+    try:
+        return parse_argument(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+CHECKS: dict[str, Callable[[str], Any]] = {
+    "profile": one_of(PROFILES),
+    "claims": str,
+    "device": one_of(DEVICES),
+    "seed": seed,
+    "contract": str,
+}
+"""Options that may also stand in pyproject.toml and in the environment, with their parsers."""
