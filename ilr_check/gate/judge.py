@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from ilr_check.evidence import Figure
 from ilr_check.evidence.gate import Finding, Location
+from ilr_check.gate.departures import Declared, proposed, settle
 from ilr_check.gate.law import Circumstances, GateLaw, LeftOpen, Reading
 from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.options import GateOptions
@@ -21,6 +23,8 @@ from ilr_check.gate.words.location import step_location
 from ilr_check.train.threads import threads
 
 SURROUNDINGS = "leaves-the-world-alone"
+STEPS = "textbook-step"
+"""The law whose readings propose conventions: it tries every setting of the contract."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Judge:
     watch: Watch = field(default_factory=Watch)
     broken: set[str] = field(default_factory=set)
     """Laws that were violated so far."""
+    conventions: list[Declared] | None = None
+    """Declarations that the measured steps propose; ``None`` while no law was violated."""
 
     def __post_init__(self) -> None:
         self.location = self.location or step_location(self.subject)
@@ -69,6 +75,8 @@ class Judge:
             law.id, self.options.seed, self.options.profile, decided=bool(self.broken - {law.id})
         )
         readings = readings_of(law, self.subject, circumstances)
+        if any(reading.verdict == "violated" for reading in readings):
+            readings = self._settled(law, readings, circumstances)
         seconds = (time.perf_counter() - began) / max(1, len(readings))
         figures: dict[str, Figure] = {}
         findings = []
@@ -79,6 +87,16 @@ class Judge:
                 figures[name] = msgspec.structs.replace(reading.figure, name=name)
             findings.append(self._finding(law, reading, len(readings), seconds, name))
         return Judgement(law, tuple(findings), figures)
+
+    def _settled(self, law: GateLaw, readings: list[Reading], circumstances: Circumstances) -> list[Reading]:
+        """The readings, with departures told from defects."""
+        if self.conventions is None:
+            steps = gate_laws()[STEPS]
+            first = Circumstances(STEPS, self.options.seed, self.options.profile)
+            self.conventions = proposed(readings_of(steps, self.subject, first))
+        own = [declared for declared in proposed(readings) if declared not in self.conventions]
+        again = partial(_again, law, circumstances)
+        return settle(readings, again, self.subject, [*own, *self.conventions])
 
     def _beside(self) -> Judgement:
         """What the target changed during the laws, unless the law about that has found it already."""
@@ -164,6 +182,10 @@ def _crash(error: Exception) -> Reading:
         return Reading(group="exception", verdict="violated", message=words, diagnosis=told)
     told = f"an error inside ilr-check, not of the optimizer: {words}{where}"
     return Reading(group="exception", verdict="error", message=words, diagnosis=told)
+
+
+def _again(law: GateLaw, circumstances: Circumstances, subject: Subject) -> list[Reading]:
+    return readings_of(law, subject, circumstances)
 
 
 def judge(law: GateLaw, subject: Subject, **named: Any) -> tuple[tuple[Finding, ...], dict[str, Figure]]:

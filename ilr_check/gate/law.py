@@ -48,7 +48,9 @@ class Reading:
     severity: Severity | None = None
     """How grave a violation of this case is; ``None`` leaves it to the law."""
     remedy: str = ""
-    """What settles a departure."""
+    """What settles it, such as a declaration, if that is what the optimizer means."""
+    declares: Mapping[str, Any] = field(default_factory=dict)
+    """The declaration under which the contract would be what was measured."""
     open: bool = False
     """Whether the law applies although this reading is skipped."""
 
@@ -79,10 +81,8 @@ class GateLaw:
     check: Callable[[Subject, Circumstances], Iterable[Reading]]
     applies: Callable[[Subject], str] = lambda subject: ""
     """Why a subject is passed over; empty where it is judged. ``LeftOpen`` where the law applies to it."""
-    severity: Severity = "defect"
-    """How grave a violation is, unless its case says otherwise."""
-    severities: Mapping[str, Severity] = field(default_factory=dict)
-    """Cases, by how their group begins, whose severity is another one."""
+    milder: Mapping[str, tuple[Severity, str]] = field(default_factory=dict)
+    """Cases, by how their group begins, that are no ``defect``: the severity, and why. "" is every case."""
 
     @property
     def id(self) -> str:
@@ -92,8 +92,8 @@ class GateLaw:
         """How grave a violation of this case is."""
         if reading.severity is not None:
             return reading.severity
-        found = (severity for case, severity in self.severities.items() if reading.group.startswith(case))
-        return next(found, self.severity)
+        found = (severity for case, (severity, _) in self.milder.items() if reading.group.startswith(case))
+        return next(found, "defect")
 
 
 def law_text(

@@ -81,5 +81,6 @@ LAW = GateLaw(
     tier="exact",
     blind_to="how often an optimizer that needs a closure calls it",
     check=check,
+    milder={"": ("fragility", "most trainings call step() without a closure")},
     applies=_applies,
 )

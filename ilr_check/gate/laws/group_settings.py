@@ -99,5 +99,8 @@ LAW = GateLaw(
     tier="exact",
     blind_to="options that are no numbers",
     check=check,
+    milder={
+        "group added after two steps": ("fragility", "most trainings build all groups at the start"),
+    },
     applies=applies,
 )

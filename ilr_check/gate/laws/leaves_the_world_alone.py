@@ -75,4 +75,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="changes that come after more than a few steps; those are noted beside the other laws",
     check=check,
+    milder={"standard output": ("fragility", "printing changes no number")},
 )

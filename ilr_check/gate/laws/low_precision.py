@@ -120,5 +120,6 @@ LAW = GateLaw(
     tier="exact",
     blind_to="errors below eight roundings of the dtype; means over stochastic rounding",
     check=check,
+    milder={"exception": ("fragility", "it refuses a dtype loudly; --dtype names those it is made for")},
     applies=_applies,
 )

@@ -78,5 +78,6 @@ LAW = GateLaw(
     tier="exact",
     blind_to="groups of one dtype",
     check=check,
+    milder={"": ("fragility", "most trainings keep the weights of one optimizer in one dtype")},
     applies=_applies,
 )

@@ -104,4 +104,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="formats of older versions",
     check=check,
+    milder={"onto float32": ("fragility", "most trainings go on in the dtype in which they were saved")},
 )

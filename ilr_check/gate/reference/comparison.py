@@ -8,7 +8,7 @@ from typing import Any
 from ilr_check.gate.law import Reading, ratio_reading
 from ilr_check.gate.reference.trajectory import Trajectory, deviation
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.words.explanation import explanation, measured_fact
+from ilr_check.gate.words.explanation import declaration_of, explanation, measured_fact
 from ilr_check.gate.words.snippet import trajectory_snippet
 
 
@@ -34,8 +34,9 @@ def compared(
             subject=facts,
             message=f"{len(trajectory.steps)} steps stay within {found.ratio:.2g} of the rounding bound",
         )
-    sentence, tried = explanation(trajectory, subject.contract, found)
-    fact = measured_fact(trajectory, found)
+    mutation, tried = explanation(trajectory, subject.contract, found)
+    told = measured_fact(trajectory, found) if mutation is None else mutation.sentence
+    declared = {} if mutation is None else declaration_of(mutation, subject.contract)
     return ratio_reading(
         found.ratio,
         group=group,
@@ -43,7 +44,9 @@ def compared(
         dtype=trajectory.dtype,
         subject=facts,
         rivals=tried,
-        diagnosis=prefix + (sentence or fact),
+        diagnosis=prefix + told,
+        remedy=" ".join(f"--declare {name}={value}" for name, value in declared.items()),
+        declares=declared,
         message=(
             f"measured {found.measured!r}, expected {found.expected!r} ± {found.bound:.3g} "
             f"at step {found.step + 1}, tensor {found.tensor}, entry {found.entry}"

@@ -78,9 +78,9 @@ def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]
         contract = contracts()[name]
         trying = replace(subject, contract=contract)
         trajectory = _trajectory_of(trying, contract, {}, WEIGHT_DECAY)
-        sentence, _ = explanation(trajectory, contract, deviation(trajectory, contract))
-        if sentence:
-            return name, f", of which a known defect is what was measured ({sentence})"
+        mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
+        if mutation is not None:
+            return name, f", of which a known defect is what was measured ({mutation.sentence})"
     return equal[0], ""
 
 

@@ -14,9 +14,9 @@ from ilr_check.gate.reference.trajectory import (
     record_trajectory,
 )
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.words.explanation import candidate_mutations, explanation, measured_fact
+from ilr_check.gate.words.explanation import explanation, measured_fact
 from ilr_check.optim.contracts import contracts
-from ilr_check.optim.contracts.contract import Contract
+from ilr_check.optim.contracts.contract import Contract, Mutation
 from ilr_check.optim.contracts.reference import ReferenceImplementation
 from ilr_check.optim.contracts.running import Array, plain
 
@@ -54,18 +54,18 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
     for name in ranked:
         contract = contracts()[name]
         trajectory = _recorded(subject, contract, contract)
-        sentence, _ = explanation(trajectory, contract, deviation(trajectory, contract))
-        if sentence:
-            explained[name] = sentence
-            if _decays_so_too(subject, contract, sentence):
+        mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
+        if mutation is not None:
+            explained[name] = mutation
+            if _decays_so_too(subject, contract, mutation):
                 break
     if explained:
         # The last one also explains the steps with weight decay; where none does, the nearest is taken.
         last = list(explained)[-1]
         name = last if _decays_so_too(subject, contracts()[last], explained[last]) else next(iter(explained))
         return contracts()[name], (
-            f"the measured steps are those of {name}, except that {explained[name]}; judged as {name}, "
-            "--contract names another"
+            f"the measured steps are those of {name}, except that {explained[name].sentence}; "
+            f"judged as {name}, --contract names another"
         )
     name, contract = ranked[0], contracts()[ranked[0]]
     trajectory = _recorded(subject, contract, contract)
@@ -94,13 +94,12 @@ def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:
     return Nearness(float(np.mean(equal)) if equal else 0.0, -share if np.isfinite(share) else -np.inf)
 
 
-def _decays_so_too(subject: Subject, contract: Contract, sentence: str) -> bool:
-    """Whether the mutation of that sentence explains the steps with weight decay as well."""
+def _decays_so_too(subject: Subject, contract: Contract, mutation: Mutation) -> bool:
+    """Whether the mutation explains the steps with weight decay as well."""
     if not subject.with_contract(contract, {}).can_vary("weight_decay"):
         return True
     trajectory = _recorded(subject, contract, contract, weight_decay=0.12)
-    named = (m for m in candidate_mutations(trajectory, contract) if m.sentence == sentence)
-    return any(deviation(trajectory, contract, mutation).ratio <= 1.0 for mutation in named)
+    return deviation(trajectory, contract, mutation).ratio <= 1.0
 
 
 def _recorded(

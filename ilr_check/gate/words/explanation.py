@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -24,23 +25,48 @@ LR_MUTATIONS = (
 
 def explanation(
     trajectory: Trajectory, contract: Contract, found: Deviation
-) -> tuple[str, tuple[RivalOutcome, ...]]:
-    """The sentence of the first near-miss that the walk agrees with, and what became of the others.
+) -> tuple[Mutation | None, tuple[RivalOutcome, ...]]:
+    """Return the first mutation that explains every step within rounding, and what became of the others.
 
-    A near-miss is tried on the tensor that deviates worst, and on the others only if it explains that one.
+    A mutation is tried on the tensor that deviates worst, and on the others only if it explains that one.
     """
     alone = trajectory.only(found.tensor)
     tried: list[RivalOutcome] = []
-    sentence = ""
+    explaining: Mutation | None = None
     for mutation in candidate_mutations(trajectory, contract):
         with np.errstate(all="ignore"):
             fits = mutation.shared_count or deviation(alone, contract, mutation).ratio <= 1.0
             fits = fits and deviation(trajectory, contract, mutation).ratio <= 1.0
         tried.append(RivalOutcome(name=mutation.sentence, expected=None, excluded=not fits))
         if fits:
-            sentence = mutation.sentence
+            explaining = mutation
             break
-    return sentence, tuple(tried)
+    return explaining, tuple(tried)
+
+
+CONVENTIONS = (
+    *("eps_place", "lr_place", "momentum_form", "buffer_start", "sign_of", "trust_ratio", "eta_of"),
+    *("first_phase", "rho_threshold", "scale_parameter", "relative_step"),
+)
+"""Variations that documented optimizers have. Missing bias correction is none of them: it changes the first
+steps by up to 1 / sqrt(1 - beta2), and whoever means it declares it."""
+
+
+def declaration_of(mutation: Mutation, contract: Contract) -> dict[str, Any]:
+    """Return what to declare so that the contract is the mutation; empty where nothing can be declared."""
+    if mutation.decay.get("where") == "after" and len(mutation.decay) == 1 and not mutation.hyper:
+        return {"decay": "after"}
+    plain = Mutation(sentence=mutation.sentence, hyper=mutation.hyper)
+    if not mutation.hyper or plain != mutation:
+        return {}
+    found = dict(mutation.hyper)
+    allowed = contract.variations
+    return found if all(key in allowed and value in allowed[key] for key, value in found.items()) else {}
+
+
+def is_convention(declared: Mapping[str, Any]) -> bool:
+    """Whether a declaration is one that documented optimizers make."""
+    return bool(declared) and all(key in CONVENTIONS or key == "decay" for key in declared)
 
 
 def candidate_mutations(trajectory: Trajectory, contract: Contract) -> Iterator[Mutation]:

@@ -1,0 +1,87 @@
+"""Defect, fragility or departure: each finding says how grave it is, and a departure how to settle it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import severity_page
+import torch
+
+import ilr_check
+
+
+class InsideRoot(torch.optim.Optimizer):
+    """Adam with eps inside the root, as some papers write it; ``scale`` plants a defect beside it."""
+
+    scale = 1.0
+
+    def __init__(self, params: Any, lr: float = 1e-3, betas: Any = (0.9, 0.999), eps: float = 1e-8) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                state["t"] += 1
+                state["m"].mul_(first).add_(p.grad, alpha=1 - first)
+                state["v"].mul_(second).addcmul_(p.grad, p.grad, value=1 - second)
+                m = state["m"] / (1 - first ** state["t"])
+                v = state["v"] / (1 - second ** state["t"])
+                p.sub_(self.scale * group["lr"] * m / (v + group["eps"]).sqrt())
+
+
+class InsideRootAndHalf(InsideRoot):
+    """The same with steps of half the size, which is no convention."""
+
+    scale = 0.5
+
+
+LAWS = "textbook-step,eps-placement,gradient-degree"
+
+
+def test_a_convention_is_a_departure_with_its_remedy_and_passes() -> None:
+    result = ilr_check.check_optimizer(InsideRoot, contract="adam", laws=LAWS)
+    assert result.violated
+    assert {f.severity for f in result.violated} == {"departure"}
+    assert {f.remedy for f in result.violated} == {"--declare eps_place=inside"}
+    assert (result.verdict, result.exit_code) == ("holds", 0)
+    assert (
+        ilr_check.check_optimizer(InsideRoot, contract="adam", laws=LAWS, fail_on="departure").exit_code == 1
+    )
+
+
+def test_its_remedy_settles_it() -> None:
+    result = ilr_check.check_optimizer(
+        InsideRoot, contract="adam", laws=LAWS, declare={"eps_place": "inside"}, fail_on="departure"
+    )
+    assert (result.violated, result.exit_code) == ((), 0)
+
+
+def test_a_defect_beside_a_convention_stays_a_defect() -> None:
+    result = ilr_check.check_optimizer(InsideRootAndHalf, contract="adam", laws=LAWS)
+    assert result.exit_code == 1
+    assert "defect" in {f.severity for f in result.violated}
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("defect", 0), ("fragility", 1)])
+def test_a_fragility_is_shown_and_decides_only_where_asked(fail_on: str, code: int) -> None:
+    class Prints(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            print("step")
+            return super().step(closure)
+
+    result = ilr_check.check_optimizer(Prints, contract="sgd", laws="leaves-the-world-alone", fail_on=fail_on)
+    (finding,) = result.violated
+    assert (finding.severity, result.exit_code) == ("fragility", code)
+
+
+def test_the_page_of_the_policy_is_the_laws() -> None:
+    text = severity_page.PAGE.read_text(encoding="utf-8")
+    assert text == severity_page.page(), "python tests/unit/gate/severity_page.py writes it"
