@@ -51,6 +51,10 @@ class Headline:
     sentence: str
     exit_code: int
     exit_meaning: str
+    grades: str = ""
+    """How the statements that hold do so."""
+    raw: str = ""
+    """What the paper's wording, taken literally, comes to."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +215,8 @@ def _headline(
     if verdict == "not run" and records and not unfinished:
         verdict = verdicts.worst(records)
     gate = "gate" in manifest.command.split()[:2]
-    subject = "The optimizer keeps its laws" if gate else "The theory holds here"
-    denied = "The optimizer breaks its laws" if gate else "The theory does not hold here"
+    subject = "The optimizer keeps its laws" if gate else "Every claim that was judged holds"
+    denied = "The optimizer breaks its laws" if gate else "The theory does not hold everywhere here"
     answer = {
         "holds": f"{subject}.",
         "expected_failure": f"{subject}, except where you said it would not.",
@@ -223,7 +227,13 @@ def _headline(
         "skipped": "Nothing was judged.",
     }.get(verdict, "This run is not finished.")
     return Headline(
-        verdict, answer, _sentence(parts, records, unfinished, verdict), code, verdicts.EXIT_MEANINGS[code]
+        verdict,
+        answer,
+        _sentence(parts, records, unfinished, verdict),
+        code,
+        verdicts.EXIT_MEANINGS[code],
+        grades=verdicts.grades(records),
+        raw=verdicts.raw_statements(records),
     )
 
 

@@ -106,6 +106,8 @@ class TerminalReporter:
         unjudged = sum(not record.counts for record in found)
         aside = f"; {unjudged} reported, not judged" if unjudged else ""
         self._line(f"verdicts: {summary or 'none'}{aside}")
+        if raw := verdicts.raw_statements(found):
+            self._line(raw)
         if grades := verdicts.grades(found):
             self._line(f"of those that hold: {grades}")
         meaning = verdicts.EXIT_MEANINGS.get(exit_code, "unknown")

@@ -27,13 +27,13 @@ def other(verdict: str, **changes: Any) -> Record:
 @pytest.mark.parametrize(
     ("verdict", "answer", "code"),
     [
-        ("holds", "The theory holds here.", 0),
-        ("violated", "The theory does not hold here.", 1),
+        ("holds", "Every claim that was judged holds.", 0),
+        ("violated", "The theory does not hold everywhere here.", 1),
         ("unexpected_pass", "A failure that you declared did not happen.", 1),
         ("error", "The run could not judge everything.", 2),
         ("inconclusive", "Undecided: the data do not settle it.", 3),
-        ("skipped", "The theory holds here.", 0),
-        ("expected_failure", "The theory holds here, except where you said it would not.", 0),
+        ("skipped", "Every claim that was judged holds.", 0),
+        ("expected_failure", "Every claim that was judged holds, except where you said it would not.", 0),
     ],
 )
 def test_the_headline_says_what_the_exit_code_says(verdict: str, answer: str, code: int) -> None:
@@ -43,7 +43,7 @@ def test_the_headline_says_what_the_exit_code_says(verdict: str, answer: str, co
 
 def test_a_verdict_that_does_not_count_changes_nothing() -> None:
     page = page_of(HOLDS, other("holds"), record("c", "norm-recursion", "violated", form="raw", counts=False))
-    assert page.headline.answer == "The theory holds here."
+    assert page.headline.answer == "Every claim that was judged holds."
     assert "2 of 2 judged statements" in page.headline.sentence
 
 

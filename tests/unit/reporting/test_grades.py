@@ -1,0 +1,79 @@
+"""Summaries count how a statement holds, and say what the paper's wording comes to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from ilr_check.evidence import Margin, Measured, Record
+from ilr_check.reporting import verdicts
+
+
+def record(**fields: Any) -> Record:
+    plain = Record(
+        id="sqrt-recovery.0.0",
+        claim="sqrt-recovery",
+        kind="statistical",
+        form="transfer",
+        group="digits",
+        subject={},
+        verdict="holds",
+        measured=Measured(value=0.01, low=0.0, high=0.02),
+        expected=0.0,
+        margin=Margin(low=-0.1, high=0.1),
+        detectable=0.1,
+        false_fail=1e-5,
+        false_pass=1e-2,
+        rivals=(),
+        n_runs=64,
+        n_steps=10,
+        seed=0,
+        device="cpu",
+        dtype="float32",
+        seconds=1.0,
+        message="",
+        replay="",
+        unit="sqrt-recovery-0",
+        unit_size=1,
+    )
+    return msgspec.structs.replace(plain, **fields)
+
+
+def test_agreement_deviation_inequality_and_algebra_are_counted_apart() -> None:
+    found = [
+        record(agreement="agrees"),
+        record(agreement="agrees"),
+        record(agreement="deviates within the margin"),
+        record(agreement="inequality"),
+        record(form="identity"),
+        record(verdict="violated"),
+    ]
+    assert verdicts.grades(found) == (
+        "2 agree with theory, 1 deviate from it within the margin, 1 are inequalities, "
+        "1 are algebra, which judges the trainer"
+    )
+
+
+def test_a_run_of_algebra_alone_has_no_grades() -> None:
+    assert verdicts.grades([record(form="exact"), record(form="identity")]) == ""
+
+
+@pytest.mark.parametrize("skipped", [True, False])
+def test_the_wording_of_the_paper_is_told_with_its_farthest_number(skipped: bool) -> None:
+    raw = record(
+        form="raw",
+        verdict="skipped" if skipped else "violated",
+        counts=False,
+        measured=Measured(value=0.275),
+        expected=10**-0.5,
+        quantity="effective LR at the end / before the change",
+    )
+    words = verdicts.raw_statements([raw, record()])
+    assert words == (
+        ""
+        if skipped
+        else "Taken literally, 1 statement of the paper: 1 violated. The farthest: effective LR at the end / "
+        "before the change is 0.275, where the paper says 0.316 (digits)."
+    )
