@@ -21,7 +21,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signa
 
 
 def kill_and_resume(count: Count, folder: Path, claims: str, times: int, seed: int) -> None:
-    """Kill ``times`` runs once or twice each, at a moment drawn from the length of a whole run.
+    """Kill runs ``times`` times, each run once or twice, at a moment drawn from the length of a whole run.
 
     A tenth of the kills falls into the first hundredth, where the folder is made.
     """
@@ -31,7 +31,9 @@ def kill_and_resume(count: Count, folder: Path, claims: str, times: int, seed: i
     length = time.monotonic() - began
     count.demand(code in (0, 3), f"the whole run ended with {code}")
     whole = runs.verdicts(folder / "whole")
-    for number in range(times):
+    number = 0
+    while count.tried < times:
+        number += 1
         name, log = f"run{number}", folder / f"run{number}.log"
         words = ["verify", "--claims", claims, "--out", name]
         for _ in range(draw.choice((1, 1, 2))):
@@ -40,8 +42,9 @@ def kill_and_resume(count: Count, folder: Path, claims: str, times: int, seed: i
                 (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
             )
             ended = runs.killed_after(runs.forked(words, folder, log), moment, sign)
-            count.tried += 1
-            count.saw(sign.name if ended not in (0, 3) else "had ended before")
+            stopped = ended not in (0, 3)
+            count.tried += stopped
+            count.saw(sign.name if stopped else "had ended before")
             count.demand(ended in (-9, -15, 130, 0, 3), f"{name}: {sign.name} gave exit code {ended}")
             if (folder / name / "manifest.json").exists():
                 words = ["verify", "--resume", name]

@@ -9,6 +9,7 @@ from pathlib import Path
 import hostile
 import inputs
 import kills
+import small_claims
 import storage
 from counts import Count
 
@@ -39,9 +40,14 @@ def _together(count: Count, folder: Path, times: int, seed: int) -> None:
                 storage.run_together(count, place, processes, resumed)
 
 
+def _small(count: Count, folder: Path, times: int, seed: int) -> None:
+    kills.kill_and_resume(count, folder, small_claims.NAME, times, seed)
+
+
 PARTS = {
-    "kills-exact": Part("runs of exact claims killed at random moments, resumed and compared", 80, _exact),
-    "kills-statistical": Part("runs of a statistical claim killed, resumed and compared", 20, _statistical),
+    "kills": Part("kills of runs that train six small fleets, then resumed and compared", 100, _small),
+    "kills-exact": Part("kills of runs of shipped exact claims, then resumed and compared", 30, _exact),
+    "kills-statistical": Part("kills of a shipped statistical claim, then resumed", 10, _statistical),
     "killed-workers": Part("runs with --jobs 2 that lost a worker", 10, kills.kill_workers),
     "full-disk": Part(
         "runs on a disk that was too small, resumed with more space", 15, storage.fill_the_disk

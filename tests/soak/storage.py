@@ -10,7 +10,7 @@ from pathlib import Path
 
 import runs
 from counts import Count
-from kills import EXACT
+from small_claims import NAME
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def small_disk(place: Path, kib: int) -> Iterator[Path | None]:
 def fill_the_disk(count: Count, folder: Path, times: int, seed: int) -> None:
     """Run on disks that are too small by chance, then give space, resume, and compare."""
     draw = random.Random(seed)
-    runs.run(["verify", "--claims", EXACT, "--out", "whole"], folder, folder / "whole.log")
+    runs.run(["verify", "--claims", NAME, "--out", "whole"], folder, folder / "whole.log")
     whole = runs.verdicts(folder / "whole")
     for number in range(times):
         with small_disk(folder / f"disk{number}", 8192) as disk:
@@ -44,7 +44,7 @@ def fill_the_disk(count: Count, folder: Path, times: int, seed: int) -> None:
             filler = disk / "filler"
             with contextlib.suppress(OSError), filler.open("wb") as stream:
                 stream.write(b"x" * (8192 - room) * 1024)
-            words = ["verify", "--claims", EXACT, "--out", str(disk / "run")]
+            words = ["verify", "--claims", NAME, "--out", str(disk / "run")]
             code = runs.run(words, folder, log)
             count.tried += 1
             count.saw(f"exit code {code}")
@@ -65,7 +65,7 @@ def fill_the_disk(count: Count, folder: Path, times: int, seed: int) -> None:
 
 def run_together(count: Count, folder: Path, processes: int, resumed: bool) -> None:
     """Start processes on one folder at once; exactly one works there, and the others say who does."""
-    words = ["verify", "--claims", EXACT, "--out", "run"]
+    words = ["verify", "--claims", NAME, "--out", "run"]
     log = folder / "before.log"
     if resumed:
         runs.killed_after(runs.forked(words, folder, log), 2.0)

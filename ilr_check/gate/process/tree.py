@@ -60,13 +60,18 @@ def end_tagged(tag: str) -> None:
 
 
 def _end(left: Callable[[], list[int]]) -> None:
-    # They are stopped before they are killed, so that none can fork meanwhile.
-    deadline = time.monotonic() + PATIENCE
-    while (found := left()) and time.monotonic() < deadline:
+    deadline, killed = time.monotonic() + PATIENCE, set[int]()
+    while time.monotonic() < deadline:
+        found = left()
+        # One that is dying has no environment and no memory any more, but it is still there.
+        if not found and all(_state(pid) in ("Z", "") for pid in killed):
+            return
+        # They are stopped before they are killed, so that none can fork meanwhile.
         for sign in (signal.SIGSTOP, signal.SIGKILL):
             for pid in found:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, sign)
+        killed.update(found)
         time.sleep(0.002)
 
 
