@@ -1,7 +1,7 @@
 """A statistical claim whose six units each train real fleets for a fraction of a second.
 
-Hundreds of runs that are killed and resumed need cheap units. Everything else is the real thing: the
-command, the engine, the run folder, the fleet and the error budget. It is registered as users register theirs.
+Runs that are killed and resumed by the hundred need units that are cheap. The command, the engine, the run
+folder, the fleet and the error budget are the real ones. It is registered as users register theirs.
 """
 
 from __future__ import annotations
