@@ -32,7 +32,7 @@ from ilr_check.optim.target import import_target
 
 HOOKS = ("gradient", "update", "lr", "batch", "noise")
 HYPER = ("lr", "weight_decay", "momentum")
-"""What an update is given of the hyper-parameters, in order."""
+"""The hyper-parameters that an update is given, in this order."""
 
 
 class WorldError(ValueError):
@@ -46,7 +46,7 @@ class World:
     name: str
     make: Callable[[], Any]
     target: str = ""
-    """What to import it by, where that is known."""
+    """The TARGET that imports it, if it is known."""
     hooks: frozenset[str] = frozenset()
     fraction: float = 1.0
     judged_only: bool = False
@@ -66,10 +66,9 @@ class World:
 
 
 def world_of(given: Any, target: str = "") -> World:
-    """Check a world and wrap it; ``target`` is the TARGET that named it, where one did.
+    """Check a world and wrap it. ``target`` is the TARGET that named it, if there is one.
 
-    Raises:
-        WorldError: where the object has no hook, or a hook or a setting of the wrong kind.
+    Raises ``WorldError`` if the object has no hook, or if a hook or a setting is of the wrong kind.
     """
     if isinstance(given, World):
         return given
@@ -105,14 +104,14 @@ def world_of(given: Any, target: str = "") -> World:
 
 
 def named_world(target: str) -> World:
-    """Import the world that a TARGET names; raises ``TargetError`` or ``WorldError``."""
+    """Import the world that a TARGET names. Raises ``TargetError`` or ``WorldError``."""
     return world_of(import_target(target, what="world"), target)
 
 
 class DepartingSGD(torch.optim.SGD):
-    """SGD in a world, for the runs of one net that exact claims look at.
+    """SGD in a world, for the runs of one net that exact claims judge.
 
-    ``names`` are the parameters' names in order; without them they are numbered.
+    ``names`` are the names of the parameters, in order. Without names they are numbered.
     """
 
     def __init__(self, params: Any, world: World, **hyper: Any) -> None:
@@ -123,7 +122,7 @@ class DepartingSGD(torch.optim.SGD):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Step in the world; gradients, learning rates and updates are those that the world makes."""
+        """Step with the gradients, learning rates and updates that the world makes."""
         parameters = [p for group in self.param_groups for p in group["params"]]
         names = self.names or [str(number) for number in range(len(parameters))]
         before = [p.clone() for p in parameters]
@@ -152,7 +151,7 @@ class DepartingSGD(torch.optim.SGD):
 
 
 class Visit:
-    """One training of some lanes in a world; ``lanes`` says to which of them the world applies, [R]."""
+    """One training of some lanes in a world. ``lanes`` [R] says to which lanes the world applies."""
 
     def __init__(self, world: World, lanes: Tensor, rule: str) -> None:
         self._hooks = world.changes(rule)
@@ -161,15 +160,15 @@ class Visit:
         self._buffers: dict[str, Any] = {}
 
     def has(self, hook: str) -> bool:
-        """Return whether the world changes this."""
+        """Return whether the world has this hook."""
         return hook in self._hooks
 
     def lr(self, lr: Tensor, step: int) -> Tensor:
-        """Return the learning rate of each lane, [R]; to be called once a step, in order."""
+        """Return the learning rate of each lane, [R]. Call it once per step, in order."""
         return self._chosen(self._object.lr(lr, step), lr, "lr") if self.has("lr") else lr
 
     def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Return the examples of a step and their labels (-1 keeps one), each [R, batch]."""
+        """Return the examples of a step and their labels (-1 keeps the label), each [R, batch]."""
         if not self.has("batch"):
             return rows, labels
         new_rows, new_labels = self._object.batch(rows, labels, step)
@@ -179,7 +178,8 @@ class Visit:
         """Return the gradient of one tensor, [R, ...]."""
         if not self.has("gradient"):
             return gradient
-        # Copies: a world that writes into what it is given must not change the runs that it leaves alone.
+        # They are copies, because a world that writes into its arguments must not change the runs outside the
+        # world.
         changed = self._object.gradient(name, gradient.clone(), weights.clone(), step)
         return self._chosen(changed, gradient, "gradient")
 

@@ -17,18 +17,18 @@ from ilr_check.optim.schedules import Constant
 from ilr_check.train.loop import Setting
 
 
-class Slip(torch.optim.SGD):
-    """SGD that also does ``slip(p, group, t)`` to each weight before its step t."""
+class Mutated(torch.optim.SGD):
+    """SGD that also does ``mutation(p, group, t)`` to each weight before its step t."""
 
-    def __init__(self, parameters: Sequence[nn.Parameter], hyper: HyperParams, slip: Callable[..., None]):
+    def __init__(self, parameters: Sequence[nn.Parameter], hyper: HyperParams, mutation: Callable[..., None]):
         super().__init__(parameters, lr=hyper.lr, weight_decay=hyper.weight_decay, momentum=hyper.momentum)
-        self.slip, self.t = slip, 0
+        self.mutation, self.t = mutation, 0
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             for p in group["params"]:
-                self.slip(p, group, self.t)
+                self.mutation(p, group, self.t)
         self.t += 1
         return super().step(closure)
 
@@ -51,9 +51,9 @@ def _uncoupled_decay(p: nn.Parameter, group: dict[str, Any], t: int) -> None:
     p.mul_(1.0 - 0.5 * group["weight_decay"])
 
 
-def shrunk(law: ExactLaw[Any], slip: Callable[..., None]) -> Any:
+def shrunk(law: ExactLaw[Any], mutation: Callable[..., None]) -> Any:
     """What the search hands back as the smallest counter-example."""
-    wrong = law.of(lambda parameters, hyper: Slip(parameters, hyper, slip), {})
+    wrong = law.of(lambda parameters, hyper: Mutated(parameters, hyper, mutation), {})
 
     def attempt(example: Any) -> None:
         if wrong.check(example).ratio > 1.0:
@@ -77,7 +77,7 @@ def assert_plain(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slip", "steps", "width"),
+    ("mutation", "steps", "width"),
     [
         # One step with a decay that leaves something of the weights. With weight_decay = 1, which is plainer
         # to Hypothesis, decaying twice would take three steps to show.
@@ -86,8 +86,8 @@ def assert_plain(setting: Setting) -> None:
         pytest.param(_shrink_wide_layers, 1, 5, id="layers of five units and more: five units"),
     ],
 )
-def test_a_broken_norm_shrinks_to(slip: Callable[..., None], steps: int, width: int) -> None:
-    setting = shrunk(norm_recursion.LAW, slip)
+def test_a_broken_norm_shrinks_to(mutation: Callable[..., None], steps: int, width: int) -> None:
+    setting = shrunk(norm_recursion.LAW, mutation)
     assert_plain(setting)
     assert (setting.hyper.steps, setting.net.widths) == (steps, (width,))
 

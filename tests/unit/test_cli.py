@@ -52,7 +52,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "replay no id": (["replay", "run"], "'run' names no verdict; give RUN#ID"),
     "replay cut json": (["replay", '{"claim": '], "not a record or a spec (JSONDecodeError"),
     "replay other json": (["replay", '{"claim": "norm-recursion"}'], "not a record or a spec (KeyError"),
-    "replay stranger": (
+    "replay of an unknown id": (
         ["replay", '{"claim": "x", "example": {}}'],
         "claim 'x' is not known here; known are",
     ),
@@ -60,7 +60,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "replay bad subject": (["replay", '{"claim": "norm-recursion", "subject": {}}'], "does not fit"),
     "unknown option": (["verify", "--sead", "1"], "No such option '--sead'. Did you mean '--seed'?"),
     "unknown command": (["verifi"], "No such command 'verifi'"),
-    "page of a stranger": (["claims", "nope"], "unknown claim 'nope'; known are"),
+    "page of an unknown id": (["claims", "nope"], "unknown claim 'nope'; known are"),
 }
 
 

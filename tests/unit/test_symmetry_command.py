@@ -46,7 +46,7 @@ def test_a_row_that_does_not_hold_is_exit_code_1(monkeypatch: pytest.MonkeyPatch
     assert ended.value.code == 1
 
 
-def test_a_stranger_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_optimizer_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["symmetry", "AdamX", "--device", "cpu"])
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""Batch streams: each run has its own, decided by its seed, uniform, with labels redrawn as promised."""
+"""Batch streams: each run has its own, decided by its seed and uniform, with label noise as asked for."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_every_example_is_drawn_alike() -> None:
     )
 
 
-def test_labels_are_redrawn_as_often_as_asked_and_uniformly() -> None:
+def test_label_noise_draws_labels_as_often_as_asked_and_uniformly() -> None:
     source = batches(0.25)
     _, label = source.draw(source.generators([11]), STEPS)
     label_noise = label[label >= 0]

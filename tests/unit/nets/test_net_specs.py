@@ -1,4 +1,4 @@
-"""Specs: round trip, hashing, and errors that name the value and the mend."""
+"""Specs: round trip, hashing, and errors that name the value and the fix."""
 
 import pytest
 from hypothesis import given

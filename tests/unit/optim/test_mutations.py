@@ -1,4 +1,4 @@
-"""Every near-miss is another step than the textbook's, so that no right optimizer is explained by one."""
+"""Every mutation steps unlike the reference implementation, so none explains a correct optimizer."""
 
 from functools import lru_cache
 

@@ -21,8 +21,8 @@ def test_a_module_imports_numpy_scipy_and_the_standard_library_only(path: Path) 
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
     allowed = {"numpy", "scipy", *sys.stdlib_module_names}
-    strangers = {n for n in names if n.split(".")[0] not in allowed and not n.startswith("ilr_check.stats")}
-    assert not strangers
+    foreign = {n for n in names if n.split(".")[0] not in allowed and not n.startswith("ilr_check.stats")}
+    assert not foreign
 
 
 def test_importing_the_package_is_light() -> None:
