@@ -9,6 +9,7 @@ from pathlib import Path
 import hostile
 import inputs
 import kills
+import runs
 import small_claims
 import storage
 from counts import Count
@@ -32,6 +33,7 @@ def _statistical(count: Count, folder: Path, times: int, seed: int) -> None:
 
 
 def _together(count: Count, folder: Path, times: int, seed: int) -> None:
+    runs.run_here(["verify", "--claims", small_claims.NAME, "--out", "warm"], folder)
     for number in range(times):
         for processes in (2, 10):
             for resumed in (False, True):

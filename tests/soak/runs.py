@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -39,6 +40,21 @@ def forked(words: list[str], folder: Path, out: Path) -> int:
         finally:
             os._exit(code)
     return pid
+
+
+def run_here(words: list[str], folder: Path) -> int:
+    """Run ``ilr-check`` to its end in this process, so that what it imports is there for every fork."""
+    from ilr_check import cli
+
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            cli.main(words)
+    except SystemExit as stopped:
+        return stopped.code if isinstance(stopped.code, int) else 70
+    finally:
+        os.chdir(before)
 
 
 def ended(pid: int) -> int:

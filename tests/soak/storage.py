@@ -32,7 +32,7 @@ def small_disk(place: Path, kib: int) -> Iterator[Path | None]:
 def fill_the_disk(count: Count, folder: Path, times: int, seed: int) -> None:
     """Run on disks that are too small by chance, then give space, resume, and compare."""
     draw = random.Random(seed)
-    runs.run(["verify", "--claims", NAME, "--out", "whole"], folder, folder / "whole.log")
+    runs.run_here(["verify", "--claims", NAME, "--out", "whole"], folder)
     whole = runs.verdicts(folder / "whole")
     for number in range(times):
         with small_disk(folder / f"disk{number}", 8192) as disk:
