@@ -18,6 +18,7 @@ from ilr_check.optim.sgd import UpdateRule
 from ilr_check.seeds import derive
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import Trace
+from ilr_check.train.world import Visit
 
 Array = NDArray[np.float64]
 Role = Literal["judged", "noise reference"]
@@ -127,6 +128,15 @@ class Lab:
                 world=world,
             )
         return self._fleets[key]
+
+    def visit(self, count: int) -> Visit | None:
+        """Return what the world does to ``count`` judged runs that no fleet trains; ``None`` in no world."""
+        world = self.context.world
+        if world is None:
+            return None
+        departing = world.departing(count)
+        lanes = torch.tensor([run in departing for run in range(count)], device=self.context.device)
+        return Visit(world, lanes, "sgd")
 
     def population(self, name: str, train: Callable[[Sequence[int]], Trace]) -> Population:
         """Return the population of this name; ``train`` trains runs with the given seeds.

@@ -1,10 +1,9 @@
-"""Batch noise is independent from step to step if batches are drawn with replacement, and else it is not."""
+"""The noise of successive batches is independent if they are drawn with replacement, and else it is not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -13,29 +12,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.figures import interval, line
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.data import DataSpec, DigitsSpec
 from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
-from ilr_check.evidence import ClaimText, Figure, Series
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets import build
 from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.seeds import derive
-from ilr_check.stats import MeanEquivalence, Rival, examine
+from ilr_check.stats import MeanEquivalence, Rival
 
 Array = NDArray[np.float64]
-Sampler = Callable[["Sampling", int], NDArray[np.intp]]
-"""(sampling, seed) -> the examples of every batch, [epochs, batches an epoch, batch size]."""
+Order = Literal["with replacement", "shuffled epochs"]
+ORDERS: tuple[Order, ...] = ("with replacement", "shuffled epochs")
 
 TEXT = ClaimText(
     id="noise-independence",
-    title="Is the noise of one step independent of the next?",
+    title="The noise of successive batches is uncorrelated if they are drawn with replacement",
     statement=(
-        "At fixed weights the noise of successive minibatches is uncorrelated where batches are drawn with "
-        "replacement; inside an epoch that is shuffled once, N/B batches share what is left, and their noise "
-        "has the correlation -1/(N/B - 1)."
+        "At fixed weights the gradient noise of successive minibatches is uncorrelated if batches are drawn "
+        "with replacement. In an epoch of N examples that is shuffled once and cut into batches of B, the "
+        "noise of two batches has the correlation -1/(N/B - 1), because no example comes twice."
     ),
     equation="corr(n_t, n_t+1) = 0,  or −1/(N/B − 1) inside an epoch",
     source="the assumption behind Li, Lyu, Arora 2020, Theorem 5.1; asked by reviewer 4",
@@ -44,27 +45,28 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("correlation of the other way to draw",),
     meaning=(
-        "Batches are not drawn as stated: an order that is reused, a sampler that shuffles within buckets, "
-        "or batches that overlap."
+        "Batches are not drawn as stated. Examples are an order that is used again, a sampler that shuffles "
+        "within buckets, and batches that overlap."
     ),
     blind=(
-        "how large the noise is, and its correlation over two batches and more, which is drawn but not "
+        "how large the noise is, and its correlation across two or more batches, which is drawn and not "
         "judged."
     ),
 )
 
 TOLERANCE = 0.03
-"""What we tolerate in the correlation; the two ways to draw are 1/7 apart."""
+"""The tolerance in the correlation. The two ways to draw are 1/7 apart."""
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How batches are drawn at fixed random weights of a LayerNorm net, where per-example gradients add up.
+    """How batches are drawn at fixed random weights of a net without batch norm.
 
-    Under batch norm they do not: an example's gradient depends on its batch.
+    There the gradient of a batch is the mean over its examples. Under batch norm the gradient of an example
+    depends on its batch.
     """
 
     title: str
-    order: Literal["with replacement", "shuffled epochs"]
+    order: Order
     data: DataSpec
     net: MLPSpec
     examples: int = 256
@@ -75,47 +77,35 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def batches(self) -> int:
-        """Batches an epoch."""
+        """The number of batches in an epoch."""
         return self.examples // self.batch_size
 
     @property
     def expected(self) -> float:
-        """The correlation of neighbours inside an epoch."""
+        """The correlation of neighbouring batches inside an epoch."""
         return 0.0 if self.order == "with replacement" else self.shuffled
 
     @property
     def shuffled(self) -> float:
-        """-1/(N/B - 1): the noise of an epoch's batches adds up to 0."""
+        """-1/(N/B - 1), because the noise of the batches of an epoch adds up to 0."""
         return -1.0 / (self.batches - 1)
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Both ways to draw, in a LayerNorm net; in a GroupNorm net with smaller batches too beyond ``quick``."""
+def experiments(profile: Profile, seed: int) -> list[Sampling]:
+    """Return both ways to draw, in a LayerNorm net; beyond ``quick`` also in a GroupNorm net."""
     net = MLPSpec(inputs=64, widths=(24,), classes=10, norm=NormSpec(kind="layer"))
-    orders: tuple[Literal["with replacement", "shuffled epochs"], ...] = (
-        "with replacement",
-        "shuffled epochs",
-    )
-    samplings = [Sampling(title=order, order=order, data=DigitsSpec(), net=net) for order in orders]
+    samplings = [Sampling(title=order, order=order, data=DigitsSpec(), net=net) for order in ORDERS]
     if profile != "quick":
         other = msgspec.structs.replace(net, widths=(24, 24), norm=NormSpec(kind="group", groups=4))
         samplings += [
             msgspec.structs.replace(s, title=f"{s.title}, GroupNorm, batch 16", net=other, batch_size=16)
             for s in samplings
         ]
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {sampling.title}",
-            subject=msgspec.to_builtins(sampling),
-            decisions=(f"{TEXT.id}/{sampling.title}",),
-        )
-        for sampling in samplings
-    )
+    return samplings
 
 
 def drawn(sampling: Sampling, seed: int) -> NDArray[np.intp]:
-    """The examples of every batch, as the fleet draws them or in shuffled epochs."""
+    """Return the examples of every batch, [epochs, batches an epoch, batch size]."""
     shape = (sampling.epochs, sampling.batches, sampling.batch_size)
     if sampling.order == "shuffled epochs":
         rng = np.random.default_rng(derive("epochs", seed))
@@ -128,54 +118,43 @@ def drawn(sampling: Sampling, seed: int) -> NDArray[np.intp]:
     return np.asarray(index[:, 0].numpy().reshape(shape))
 
 
-def judge(subject: dict[str, Any], context: Context, *, sampler: Sampler = drawn) -> Judged:
-    """Judge one way to draw; tests plant defects through ``sampler``."""
-    sampling = msgspec.convert(subject, type=Sampling)
-    rival = sampling.shuffled - sampling.expected
-    design = MeanEquivalence(
-        estimand="correlation of the noise of neighbouring batches inside an epoch",
-        theory=sampling.expected,
-        margin=(sampling.expected - TOLERANCE, sampling.expected + TOLERANCE),
-        margin_reason=f"tolerance {TOLERANCE}; the mean gradient is known exactly, so nothing is left out",
-        rivals=(Rival(name=TEXT.rivals[0], expected=rival),),
-        looks=sampling.looks,
-        false_fail=context.alpha(f"{TEXT.id}/{sampling.title}"),
-        sd=sampling.planned_sd,
-    )
-    seen: list[Array] = []
-    examination = examine(design, partial(_correlations, sampling, context, sampler, seen))
-    if not examination.runs_used:
-        return Judged((_finding(examination, sampling, subject, ""),))
-    figure = _figure(sampling, np.stack(seen)[: examination.runs_used])
-    return Judged((_finding(examination, sampling, subject, figure.name),), (figure,))
+class NoiseRuns:
+    """Independent nets, each with its own batches; nothing is trained."""
 
+    def __init__(self, sampling: Sampling, lab: Lab) -> None:
+        self.sampling, self._lab = sampling, lab
+        self._found: list[Array] = []
 
-def _finding(examination: Any, sampling: Sampling, subject: dict[str, Any], figure: str) -> Finding:
-    return finding_of(
-        examination,
-        form="raw",
-        group=sampling.title,
-        subject=subject,
-        n_steps=sampling.epochs * sampling.batches,
-        figure=figure,
-    )
+    def correlations(self, n: int) -> Array:
+        """Return the correlation of the noise of two batches by their distance, [n, batches an epoch - 1]."""
+        have = len(self._found)
+        if n > have:
+            seeds = [derive(self._lab.seed, "sampling", i) for i in range(have, n)]
+            for seed, index in zip(seeds, self._batches(seeds), strict=True):
+                self._found.append(self._lags(_example_noise(self.sampling, seed)[index].mean(axis=2)))
+                self._lab.context.progress(min(1.0, len(self._found) / n))
+        return np.stack(self._found[:n])
 
+    def _batches(self, seeds: Sequence[int]) -> list[NDArray[np.intp]]:
+        found = [drawn(self.sampling, seed) for seed in seeds]
+        visit = self._lab.visit(len(seeds))
+        if visit is None:
+            return found
+        shape = found[0].shape
+        rows = torch.from_numpy(np.stack(found)).flatten(1, 2)
+        kept = torch.full_like(rows[:, 0], -1)
+        changed = [visit.batch(rows[:, step], kept, step)[0] for step in range(rows.shape[1])]
+        return list(torch.stack(changed, dim=1).reshape(len(seeds), *shape).numpy())
 
-def _correlations(sampling: Sampling, context: Context, sampler: Sampler, seen: list[Array], n: int) -> Array:
-    """Lag-1 correlation of n independent nets, each with its own batches, [n]; keeps all lags in ``seen``."""
-    while len(seen) < n:
-        seed = derive(context.seed, "sampling", len(seen))
-        noise = _example_noise(sampling, seed)
-        batches = noise[sampler(sampling, seed)].mean(axis=2)
-        products = np.einsum("eid,ejd->eij", batches, batches).mean(axis=0)
+    def _lags(self, noise: Array) -> Array:
+        products = np.einsum("eid,ejd->eij", noise, noise).mean(axis=0)
         size = float(np.diag(products).mean())
-        seen.append(np.array([np.diag(products, lag).mean() / size for lag in range(1, sampling.batches)]))
-        context.progress(min(1.0, len(seen) / n))
-    return np.array([lags[0] for lags in seen[:n]])
+        lags = range(1, self.sampling.batches)
+        return np.array([np.diag(products, lag).mean() / size for lag in lags])
 
 
 def _example_noise(sampling: Sampling, seed: int) -> Array:
-    """Per-example gradients less their mean at random weights, [examples, parameters]."""
+    """Return the gradient of every example less their mean, at random weights, [examples, parameters]."""
     dataset = load(sampling.data)
     x, y = dataset.x[: sampling.examples], dataset.y[: sampling.examples]
     module = build(sampling.net)
@@ -190,38 +169,53 @@ def _example_noise(sampling: Sampling, seed: int) -> Array:
     return np.asarray(flat - flat.mean(axis=0))
 
 
-def _figure(sampling: Sampling, lags: Array) -> Figure:
+def design(sampling: Sampling, part: Part, alpha: float) -> MeanEquivalence:
+    """The correlation of neighbours against that of the stated way to draw."""
+    return MeanEquivalence(
+        estimand="correlation of the noise of neighbouring batches inside an epoch",
+        theory=sampling.expected,
+        margin=(sampling.expected - TOLERANCE, sampling.expected + TOLERANCE),
+        margin_reason=f"tolerance {TOLERANCE}; the mean gradient is known exactly, so nothing is left out",
+        rivals=(Rival(name=TEXT.rivals[0], expected=sampling.shuffled - sampling.expected),),
+        looks=sampling.looks,
+        false_fail=alpha,
+        sd=sampling.planned_sd,
+    )
+
+
+def _figure(seen: Examined[Sampling, NoiseRuns]) -> Figure:
+    sampling, lags = seen.spec, seen.runs.correlations(seen.n)
     x = np.arange(1.0, sampling.batches)
     error = 4.0 * lags.std(axis=0, ddof=1) / np.sqrt(len(lags))
-    middle = lags.mean(axis=0)
-
-    def level(name: str, role: Any, value: float) -> Series:
-        return Series(name=name, kind="line", role=role, x=x, y=np.full(len(x), value))
-
-    other = sampling.shuffled - sampling.expected
+    middle, other = lags.mean(axis=0), sampling.shuffled - sampling.expected
     return Figure(
-        name=file_name(TEXT.id, sampling.title),
+        name="",
         title=f"batches drawn {sampling.title}" if other else sampling.title,
-        x_label="lag in batches, inside an epoch",
+        x_label="distance in batches, inside an epoch",
         y_label="correlation of the batch noise",
         series=(
-            level("theory", "predicted", sampling.expected),
-            level(f"rival: {TEXT.rivals[0]}", "rival", other),
-            Series(
-                name="measured (4 standard errors)",
-                kind="interval",
-                role="measured",
-                x=x,
-                y=middle,
-                low=middle - error,
-                high=middle + error,
-            ),
+            line("theory", "predicted", x, np.full(len(x), sampling.expected)),
+            line(f"rival: {TEXT.rivals[0]}", "rival", x, np.full(len(x), other)),
+            interval("measured (4 standard errors)", x, middle, middle - error, middle + error),
         ),
         caption=(
-            "Noise of two batches at the same weights, by their distance. Drawn with replacement they share "
-            "nothing; inside a shuffled epoch what one batch has, the others lack."
+            "Noise of two batches at the same weights, by their distance. If they are drawn with "
+            "replacement, they are independent. Inside a shuffled epoch they have no example in common."
         ),
     )
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Sampling,
+    experiments=experiments,
+    run_steps=lambda sampling: sampling.looks[0] * sampling.epochs * sampling.batches,
+    trained=NoiseRuns,
+    parts=lambda sampling: (Part(sampling.title, figure="by distance"),),
+    form="prediction",
+    design=design,
+    sample=lambda runs, part, n: runs.correlations(n)[:, 0],
+    steps=lambda sampling, part: sampling.epochs * sampling.batches,
+    figure=_figure,
+)
+CLAIM = LAW.claim()

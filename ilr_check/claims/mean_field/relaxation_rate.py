@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.figures import line, points
 from ilr_check.claims.lab import Lab
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.noise_references import (
     TrainingSpec,
     TransferReadings,
@@ -18,25 +19,22 @@ from ilr_check.claims.mean_field.trainings.noise_references import (
     run_steps,
 )
 from ilr_check.claims.mean_field.trainings.transfer import relaxation_rates
-from ilr_check.claims.populations import (
-    decision_name,
-    file_name,
-    finding_of,
-    judged_groups,
-    units_by_group,
-)
 from ilr_check.claims.settings.subjects import subjects
-from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.stats import CurveEquivalence, Rival, examine
+from ilr_check.evidence import ClaimText, Figure
+from ilr_check.stats import CurveEquivalence, Rival
 
 Array = NDArray[np.float64]
+Starts = dict[float, TransferRuns["Return"]]
+"""The runs by where they start: the initial norm in units of about the equilibrium norm."""
 
 TEXT = ClaimText(
     id="relaxation-rate",
-    title="The way back to equilibrium",
+    title="The norm returns to equilibrium at the rate that lr * weight_decay sets",
     statement=(
-        "Started with a norm three times too large or too small, the norm returns along its recursion: at "
-        "the rate -4 log(1 - lambda_e) far above equilibrium, 4 lambda_e + 6 lambda_e^2 near it."
+        "A training starts with a weight norm that is three times too large or three times too small. Given "
+        "the gradient noise of other runs, gamma = ||w||^4 / lr^2 then returns to its equilibrium at the "
+        "rate -4 log(1 - lambda_e) per step, where lambda_e = lr * weight_decay is the intrinsic learning "
+        "rate."
     ),
     equation="γ′ = (a²γ + G²)²/γ,  a = 1 − ηλ",
     source="Li, Lyu, Arora 2020, Theorem 5.1; the recursion is its exact form in discrete time",
@@ -45,24 +43,27 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("rate 2 lambda_e", "rate 8 lambda_e"),
     meaning=(
-        "The memory of the initial norm fades at another rate than lr * weight_decay sets: decay is applied "
-        "more or less often than once a step, or by another factor."
+        "The initial norm is forgotten at another rate than lr * weight_decay sets. Weight decay is applied "
+        "more or less often than once a step, or with another factor."
     ),
     blind=(
-        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
-        "not predicted."
+        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )
 
 TOLERANCE = 0.05
-"""What we tolerate in log(rate); the rivals are 0.69 away."""
+"""The tolerance in log(rate). The rivals are log(2) = 0.69 away."""
+
+FACTORS = dict(zip(TEXT.rivals, (0.5, 2.0), strict=True))
+"""The rate under each rival, relative to theory."""
 
 MULTIPLES = (3.0, 1.0 / 3.0)
 """Initial norms, in units of about the equilibrium norm."""
 
 
 class Return(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A training at constant settings from one initial norm of every tensor."""
+    """A training with constant settings, in which every tensor starts with the same norm."""
 
     initial_norm: float = 1.0
     weight_decay: float = 0.032
@@ -75,7 +76,7 @@ class Return(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def steps(self) -> int:
-        """Steps of the training: ``length`` over lambda_e."""
+        """The number of steps: ``length`` over lambda_e."""
         return round(self.length / self.intrinsic_lr)
 
     def schedule(self) -> Array:
@@ -91,69 +92,54 @@ class Return(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
         return np.unique(np.linspace(0, self.steps - 1, 40).round().astype(np.intp))
 
     def started_at(self, multiple: float) -> Return:
-        """The same from another initial norm, in units of sqrt of lr over the effective LR for G^2 = 5.
+        """Return the same training from ``multiple`` times the equilibrium norm for G^2 = 5.
 
-        Nets here have G^2 of 1 to 20, so that the multiples are right within a factor 1.5.
+        G is the gradient at unit norm. These nets have G^2 of 1 to 20, so that the multiple is right within
+        a factor of 1.5.
         """
         norm = math.sqrt(self.lr) * (5.0 / (2.0 * self.intrinsic_lr)) ** 0.25
         return msgspec.structs.replace(self, initial_norm=multiple * norm)
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
+def experiments(profile: Profile, seed: int) -> list[Return]:
+    """Return the reference net on digits with label noise 0.5; beyond ``quick`` also other nets."""
     beside = ("residual CNN", "BatchNorm, batch 128")
-    return units_by_group(
-        TEXT.id,
-        [Return(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)],
+    return [Return(**s._asdict()) for s in subjects(TEXT.id, profile, seed, beside=beside)]
+
+
+def trained(base: Return, lab: Lab) -> Starts:
+    """Return the runs from above and from below.
+
+    Each start has a lab of its own, so that both use the same seeds. A row of the sample is one seed.
+    """
+    starts = {multiple: base.started_at(multiple) for multiple in MULTIPLES}
+    return {m: TransferRuns(start, Lab(lab.context, run_steps(start))) for m, start in starts.items()}
+
+
+def design(base: Return, part: Part, alpha: float) -> CurveEquivalence:
+    """Both rates at once, against -4 log(1 - lambda_e)."""
+    return CurveEquivalence(
+        estimand="log(relaxation rate of the norm / theory), from above and from below",
+        points=len(MULTIPLES),
+        margin=(-TOLERANCE, TOLERANCE),
+        margin_reason=f"tolerance {TOLERANCE}; the fit uses the recursion, which leaves nothing out",
+        rivals=tuple(
+            Rival(name=name, expected=(math.log(factor),) * len(MULTIPLES))
+            for name, factor in FACTORS.items()
+        ),
+        looks=base.looks,
+        false_fail=alpha,
+        sd=base.planned_sd,
     )
 
 
-def judge(subject: dict[str, Any], context: Context) -> Judged:
-    """Judge the rates from above and from below at once."""
-    base = msgspec.convert(subject, type=Return)
-    starts = {m: base.started_at(m) for m in MULTIPLES}
-    runs = {m: TransferRuns(start, Lab(context, run_steps(start))) for m, start in starts.items()}
-    findings: list[Finding] = []
-    figures: list[Figure] = []
-    for group, tensors in judged_groups(base.net).items():
-        readings = {m: TransferReadings(runs[m], tensors) for m in MULTIPLES}
-        design = CurveEquivalence(
-            estimand="log(relaxation rate of the norm / theory), from above and from below",
-            points=len(MULTIPLES),
-            margin=(-TOLERANCE, TOLERANCE),
-            margin_reason=f"tolerance {TOLERANCE}; the fit uses the recursion, which leaves nothing out",
-            rivals=tuple(
-                Rival(name=name, expected=(math.log(factor),) * len(MULTIPLES))
-                for name, factor in zip(TEXT.rivals, (0.5, 2.0), strict=True)
-            ),
-            looks=base.looks,
-            false_fail=context.alpha(decision_name(TEXT.id, base, group)),
-            sd=base.planned_sd,
-        )
-        examination = examine(
-            design,
-            lambda n, all=readings: np.stack([_rates(r, n) for r in all.values()], axis=1),  # type: ignore[misc]
-        )
-        n = examination.runs_used
-        if n:
-            figures.append(_figure(readings, n, group))
-        findings.append(
-            finding_of(
-                examination,
-                form="transfer",
-                group=group,
-                subject=subject,
-                n_steps=len(MULTIPLES) * base.steps if n else 0,
-                figure=figures[-1].name if n else "",
-                rival_values={"rate 2 lambda_e": math.log(0.5), "rate 8 lambda_e": math.log(2.0)},
-            )
-        )
-    return Judged(tuple(findings), tuple(figures))
+def rates(starts: Starts, part: Part, n: int) -> Array:
+    """Return log(rate / theory) of each pair of a judged run and a noise reference, [n, starts]."""
+    return np.stack([_rates(runs, part.tensors, n) for runs in starts.values()], axis=1)
 
 
-def _rates(readings: TransferReadings[Return], n: int) -> Array:
-    """log(rate / theory), one independent number a pair of run and noise reference, [n]."""
-    runs, tensors, base = readings.runs, readings.tensors, readings.training
+def _rates(runs: TransferRuns[Return], tensors: tuple[str, ...], n: int) -> Array:
+    base = runs.training
     return relaxation_rates(
         runs.judged.gather(n, lambda trace: trace.group(tensors).norm2),
         runs.noise_reference.gather(n, lambda trace: trace.group(tensors).unit_grad2),
@@ -163,41 +149,40 @@ def _rates(readings: TransferReadings[Return], n: int) -> Array:
     )
 
 
-def _figure(readings: dict[float, TransferReadings[Return]], n: int, group: str) -> Figure:
-    series: list[Series] = []
-    for multiple, reading in readings.items():
-        base = reading.training
-        t = np.asarray(base.grid() * base.intrinsic_lr, dtype=np.float64)
-        where = "above" if multiple > 1 else "below"
+def _figure(seen: Examined[Return, Starts]) -> Figure:
+    series = []
+    t = seen.spec.grid() * seen.spec.intrinsic_lr
+    for multiple, runs in seen.runs.items():
+        readings = TransferReadings(runs, seen.tensors)
+        where, role = ("above", "measured") if multiple > 1 else ("below", "control")
+        mean = np.exp(readings.log_effective_lr(seen.n).mean(axis=0))
         series += [
-            Series(
-                name=f"prediction from {where}",
-                kind="line",
-                role="predicted",
-                x=t,
-                y=np.exp(reading.log_predicted(n)),
-            ),
-            Series(
-                name=f"measured from {where}, mean of the runs",
-                kind="points",
-                role="measured" if multiple > 1 else "control",
-                x=t,
-                y=np.exp(reading.log_effective_lr(n).mean(axis=0)),
-            ),
+            line(f"prediction from {where}", "predicted", t, np.exp(readings.log_predicted(seen.n))),
+            points(f"measured from {where}, mean of the runs", role, t, mean),
         ]
-    title = next(iter(readings.values())).training.title
     return Figure(
-        name=file_name(TEXT.id, title, group),
-        title=f"{title}, {group}",
+        name="",
+        title="",
         x_label="steps x lambda_e",
         y_label="effective LR, lr / norm squared",
         y_log=True,
         series=tuple(series),
         caption=(
-            "Norms that start three times too large or too small meet at equilibrium. The lines are what the "
-            "noise of other runs predicts; the fitted rate of the memory is judged."
+            "Norms that start three times too large or too small meet at equilibrium. The lines are "
+            "predicted from the gradient noise of other runs. The fitted rate of the return is judged."
         ),
     )
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Return,
+    experiments=experiments,
+    run_steps=lambda base: len(MULTIPLES) * run_steps(base),
+    trained=trained,
+    design=design,
+    sample=rates,
+    steps=lambda base, part: len(MULTIPLES) * base.steps,
+    figure=_figure,
+)
+CLAIM = LAW.claim()

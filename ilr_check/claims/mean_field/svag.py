@@ -1,40 +1,29 @@
-"""SVAG: in l times more and smaller steps the norm approaches that of the SDE as 1/l."""
+"""SVAG: with l times more and smaller steps the norm approaches that of the SDE as 1/l."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.figures import against_theory
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, GridRuns, intercept_weights
-from ilr_check.claims.populations import (
-    decision_name,
-    file_name,
-    finding_of,
-    judged_groups,
-    units_by_group,
-)
 from ilr_check.claims.settings.nets import GROUP_NORMED, LAYER_NORMED, STUDENT
-from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import CurveEquivalence, Decision, Rival, examine
+from ilr_check.evidence import ClaimText, Figure
+from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.batches import batch_trace, svag_fourth_power
 
 Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="svag",
-    title="The SDE is the limit of SVAG",
+    title="With smaller steps of equal noise the norm approaches that of the SDE as 1/l",
     statement=(
-        "With lr / l, l times the steps and the noise of SVAG of order l, the part of r^4 that the mean "
-        "gradient makes falls as 1/l, and what is left is the norm of the SDE, set by the trace of the noise "
-        "alone."
+        "SVAG of order l replaces a step of SGD by l steps with learning rate lr / l and the same total "
+        "noise. As l grows, training approaches a stochastic differential equation (SDE). The part of r^4, "
+        "r = ||w||, that comes from the mean gradient falls as 1/l. What is left is the norm of the SDE, "
+        "which depends on the trace of the noise alone."
     ),
     equation="r*⁴(l) = η(Tr Σ + ‖∇L‖²/l)/(λ(2 − ηλ/l)) → ηTr Σ/(2λ)",
     source="SVAG: Li, Malladi, Arora 2021; the SDE: Li, Lyu, Arora 2020, section 5; asked by reviewer 2",
@@ -43,31 +32,31 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("flat", "1/l^2"),
     meaning=(
-        "The two batches are not combined to l times the covariance at the same mean, or lr and weight decay "
-        "do not go with the order as stated."
+        "The two batches of a step are not combined to l times the covariance at the same mean, or lr and "
+        "weight decay do not change with the order as stated."
     ),
     blind=(
-        "what the function does on its way to the limit: trace and mean gradient are measured at each order. "
-        "How near SGD itself is to the SDE is reported, not judged."
+        "how the trained function changes on the way to the limit, because trace and mean gradient are "
+        "measured at each order. How near SGD itself is to the SDE is reported and not judged."
     ),
 )
 
 TOLERANCE = 0.1
-"""What we tolerate, in units of ||grad L||^2."""
+"""The tolerance, in units of the squared mean gradient ||grad L||^2."""
 SPREAD = 0.25
-"""Var(G^2) / E(G^2)^2 along a path, planned: 0.04 to 0.06 in a pilot of another seed; see linear scaling."""
+"""Planned Var(G^2) / E(G^2)^2 along a path: 0.04 to 0.06 in a pilot of another seed; see scaling_rule."""
 CHANGE = 0.5
-"""By how much ||grad L||^2 may grow with 1/l, over its value at the largest order, planned.
+"""Planned growth of ||grad L||^2 with 1/l, relative to its value at the largest order.
 
-The pilot had 0.35. It bends the line whose intercept is judged.
+The pilot had 0.35. This growth bends the line whose intercept is judged.
 """
 
 
 class Orders(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Cells of growing order, the first SGD itself.
+    """Cells of growing order; the first is SGD itself.
 
-    ``ratio`` is ||grad L||^2 / Tr Sigma_B, planned: the margin follows from it. ``planned_sd`` is of r^4 over
-    the gain, in units of ||grad L||^2.
+    ``ratio`` is the planned ||grad L||^2 / Tr Sigma_B, from which the margin follows. ``planned_sd`` is that
+    of r^4 over the gain, in units of ||grad L||^2.
     """
 
     ratio: float
@@ -79,7 +68,7 @@ class Orders(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def experiments(profile: Profile, seed: int) -> list[Orders]:
-    """A LayerNorm net; a GroupNorm net too beyond ``quick``."""
+    """Return a LayerNorm net; beyond ``quick`` also a GroupNorm net."""
     nets = {"LayerNorm net": LAYER_NORMED}
     if profile != "quick":
         nets["GroupNorm net"] = GROUP_NORMED
@@ -100,73 +89,35 @@ def experiments(profile: Profile, seed: int) -> list[Orders]:
     ]
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """One unit a net, with one decision an invariant group."""
-    return units_by_group(TEXT.id, experiments(profile, seed))
-
-
-def judge(
-    subject: dict[str, Any],
-    context: Context,
-    *,
-    rule: UpdateRule | Rule = plain,
-    order: Callable[[float], float] = lambda order: order,
-) -> Judged:
-    """Judge all orders of a group at once; tests plant another ``rule``, or noise of another ``order``."""
-    grid = msgspec.convert(subject, type=Orders)
-    runs = GridRuns(grid, context, rule=rule, order=order)
-    findings: list[Finding] = []
-    figures: list[Figure] = []
-    for group, tensors in judged_groups(grid.net).items():
-        design = _design(grid, context.alpha(decision_name(TEXT.id, grid, group)))
-        examination = examine(design, partial(deviations, runs, grid, tensors))
-        n = examination.runs_used
-        if n:
-            figures.append(_figure(grid, group, design, examination.decision))
-        findings.append(
-            finding_of(
-                examination,
-                form="transfer",
-                group=group,
-                subject=subject,
-                n_steps=sum(map(grid.steps, grid.cells)) if n else 0,
-                figure=figures[-1].name if n else "",
-                message=_words(runs, grid, tensors, n) if n else "",
-                rival_values={r.name: _farthest(r) for r in design.rivals},
-            )
-        )
-    return Judged(tuple(findings), tuple(figures))
-
-
 def parts(runs: GridRuns, cell: Cell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array, Array]:
-    """r^4 as the squared gradient that SVAG's equation makes of it, Tr Sigma_B and ||grad L||^2, each [n].
+    """Return r^4 as the squared gradient to which SVAG's equation equates it, Tr Sigma_B, ||grad L||^2.
 
-    The first is of judged runs, the others of noise references in the same cell: r^4 = unit (Tr Sigma +
-    ||grad L||^2 /
-    l), with the unit that the equation gives for Tr Sigma = 1 alone.
+    Each is [n]. The first is of judged runs, the others of noise references in the same cell. The equation is
+    r^4 = unit (Tr Sigma + ||grad L||^2 / l), and ``unit`` is what it gives for Tr Sigma = 1 alone.
     """
     unit = float(svag_fourth_power(1.0, 0.0, cell.lr, cell.weight_decay, cell.order))
     trace, mean2 = runs.noise(cell, tensors, n)
     return runs.fourth_power(cell, tensors, n) / unit, batch_trace(trace, cell.batch_size), mean2
 
 
-def deviations(runs: GridRuns, grid: Orders, tensors: tuple[str, ...], n: int) -> Array:
-    """(r^4 less its noise's part) over ||grad L||^2, less 1/l, a column an order; then its limit.
+def deviations(runs: GridRuns, part: Part, n: int) -> Array:
+    """Return (r^4 less the part of the noise) over ||grad L||^2, less 1/l, [n, orders + the limit].
 
     The limit is the intercept of the line in 1/l through the orders beyond SGD. Everything is linear in what
-    a noise reference measures, so that noise reference i's own values are its pseudo-values.
+    a noise reference measures, so that the values of noise reference i are its jackknife pseudo-values.
     """
     columns, rest = [], []
-    for cell in grid.cells:
-        found, trace, mean2 = parts(runs, cell, tensors, n)
+    for cell in runs.grid.cells:
+        found, trace, mean2 = parts(runs, cell, part.tensors, n)
         columns.append((found - trace - mean2 / cell.order) / mean2.mean())
         rest.append((found - trace, mean2))
-    weights = intercept_weights(grid.orders[1:])
+    weights = intercept_weights([cell.order for cell in runs.grid.cells[1:]])
     limit = weights @ np.stack([value for value, _ in rest[1:]]) / rest[-1][1].mean()
     return np.stack([*columns, limit], axis=1)
 
 
-def _design(grid: Orders, alpha: float) -> CurveEquivalence:
+def design(grid: Orders, part: Part, alpha: float) -> CurveEquivalence:
+    """Every order and the limit at once, each with its own margin."""
     orders = np.array(grid.orders)
     finite = [SPREAD * c.intrinsic_lr * (1.0 / grid.ratio + 1.0 / c.order) for c in grid.cells]
     weights = intercept_weights(grid.orders[1:])
@@ -192,8 +143,9 @@ def _design(grid: Orders, alpha: float) -> CurveEquivalence:
     )
 
 
-def _words(runs: GridRuns, grid: Orders, tensors: tuple[str, ...], n: int) -> str:
-    found = [parts(runs, cell, tensors, n) for cell in grid.cells]
+def _message(seen: Examined[Orders, GridRuns]) -> str:
+    grid = seen.spec
+    found = [parts(seen.runs, cell, seen.tensors, seen.n) for cell in grid.cells]
     ratios = ", ".join(f"{mean2.mean() / trace.mean():.3f}" for _, trace, mean2 in found)
     weights = intercept_weights(grid.orders[1:])
     line, sde = (float(weights @ [part[k].mean() for part in found[1:]]) for k in (0, 1))
@@ -205,48 +157,32 @@ def _words(runs: GridRuns, grid: Orders, tensors: tuple[str, ...], n: int) -> st
     )
 
 
-def _farthest(rival: Rival) -> float:
-    values = np.asarray(rival.expected)
-    return float(values[np.abs(values).argmax()])
-
-
-def _figure(grid: Orders, group: str, design: CurveEquivalence, decision: Decision) -> Figure:
-    band = decision.band
-    assert band is not None
-    # From the limit to SGD, so that lines run along 1/l.
-    x = np.array([*(1.0 / order for order in grid.orders), 0.0])[::-1]
-    low, high = (bound[::-1] for bound in design.bounds())
-
-    def at(values: Any) -> Array:
-        return np.asarray(np.asarray(values, dtype=np.float64)[::-1] + x)
-
-    return Figure(
-        name=file_name(TEXT.id, grid.title, group),
-        title=f"{grid.title}, {group}",
+def _figure(seen: Examined[Orders, GridRuns]) -> Figure:
+    x = [*(1.0 / order for order in seen.spec.orders), 0.0]
+    return against_theory(
+        x,
+        x,
+        seen.design,
+        seen.decision,
         x_label="1 / l; 1 is SGD, 0 the limit of the line",
         y_label="(r^4 less the noise's part) / ||grad L||^2",
-        series=(
-            Series(name="margin", kind="band", role="margin", x=x, low=x + low, high=x + high),
-            Series(name="theory", kind="line", role="predicted", x=x, y=x),
-            Series(
-                name="measured, with its interval",
-                kind="interval",
-                role="measured",
-                x=x,
-                y=at(band.estimate),
-                low=at(band.low),
-                high=at(band.high),
-            ),
-            *(
-                Series(name=f"rival: {r.name}", kind="line", role="rival", x=x, y=at(r.expected))
-                for r in design.rivals
-            ),
-        ),
         caption=(
-            "What is left of r^4 when the trace, measured on other runs of the same order, has had its part. "
-            "At 0 nothing is left: that is the SDE."
+            "The noise of other runs with the same order explains a part of r^4, which is subtracted here. "
+            "In the limit 1 / l = 0 nothing must be left: that is the norm of the SDE."
         ),
     )
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Orders,
+    experiments=experiments,
+    run_steps=lambda grid: 2 * grid.looks[0] * grid.steps_of_all(),
+    trained=GridRuns,
+    design=design,
+    sample=deviations,
+    steps=lambda grid, part: grid.steps_of_all(),
+    message=_message,
+    figure=_figure,
+)
+CLAIM = LAW.claim()

@@ -1,35 +1,36 @@
-"""Equilibria over a grid of batch sizes, lr, weight decay and SVAG orders, probed with pairs of batches."""
+"""Equilibria over a grid of batch sizes, lr, weight decay and SVAG orders, probed with pairs of batches.
+
+SVAG of order l replaces a step of SGD by l smaller steps with the same total noise (Li, Malladi, Arora 2021).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Literal
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ilr_check.claims.claim import Context
-from ilr_check.claims.populations import Population
+from ilr_check.claims.lab import Lab, Population, Role
+from ilr_check.claims.mean_field.trainings.probes import (
+    Probes,
+    Watch,
+    at_unit_norm,
+    squared_norms,
+)
 from ilr_check.data import DataSpec, SvagNoise
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.seeds import derive
 from ilr_check.theory.relaxation import equilibrium_gamma
-from ilr_check.train.fleet import Fleet, Runs
-from ilr_check.train.noise import dot, gradients
+from ilr_check.train.fleet import Runs
+from ilr_check.train.noise import Weights, dot
 from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
-Role = Literal["judged", "noise reference"]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Constant settings. Of SVAG order l, ``lr`` and ``weight_decay`` are those of SGD; a step has lr / l."""
+    """Constant settings. ``lr`` and ``weight_decay`` are those of SGD; a step of SVAG order l has lr / l."""
 
     lr: float
     weight_decay: float
@@ -58,14 +59,13 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A net in every cell: ``burn_in / lambda_e`` steps to forget the start, ``window / lambda_e`` to
-    measure.
+    """One net, trained in every cell.
 
-    The net has no batch norm, so that a minibatch gradient is a mean over examples and the batch size does
-    not change the loss. ``probes`` pairs of batches of ``probe_size``, each at a step of its own, measure the
-    trace and the mean gradient along a path. ``initial_norm`` is the norm of every tensor where r^4 would
-    have
-    ``gain * order / batch_size`` equal to 1.
+    A training takes ``burn_in / lambda_e`` steps to forget its start, then ``window / lambda_e`` steps to
+    measure, with lambda_e = lr * weight_decay. The net has no batch norm, so that a minibatch gradient is a
+    mean over examples and the batch size does not change the loss. ``probes`` pairs of batches of
+    ``probe_size``, each at a step of its own, measure the trace of the noise and the mean gradient along a
+    path. ``initial_norm`` is the norm of every tensor where ``gain * order / batch_size`` is 1.
     """
 
     title: str
@@ -93,144 +93,87 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         times = np.linspace(self.first(cell), self.steps(cell) - 1, self.probes).round()
         return sorted({int(t) for t in times})
 
+    def steps_of_all(self) -> int:
+        """Steps of one training in every cell."""
+        return sum(self.steps(cell) for cell in self.cells)
+
     def norm_at(self, cell: Cell) -> float:
         """Initial norm of every tensor."""
         return float(self.initial_norm * (cell.gain * cell.order / cell.batch_size) ** 0.25)
 
 
 class GridRuns:
-    """Judged runs in every cell, and noise references there whose noise is measured, trained as they are
-    asked for.
+    """Judged runs in every cell, and noise references whose noise is measured; trained as they are needed."""
 
-    Tests plant defects: ``rule`` is the update, ``batch_size`` and ``order`` what is drawn where a cell asks
-    for its own.
-    """
-
-    def __init__(
-        self,
-        grid: Grid,
-        context: Context,
-        *,
-        roles: int = 2,
-        rule: UpdateRule | Rule = plain,
-        batch_size: Callable[[int], int] = lambda size: size,
-        order: Callable[[float], float] = lambda order: order,
-    ) -> None:
-        self.grid, self._context, self._rule = grid, context, rule
-        self._batch_size, self._order = batch_size, order
-        self._total = roles * grid.looks[0] * sum(grid.steps(cell) for cell in grid.cells)
-        self._done = 0.0
-        self._fleets: dict[tuple[int, float], Fleet] = {}
-        self._probing = Fleet(grid.net, grid.data, batch_size=2 * grid.probe_size, device=context.device)
-        self._gradients = gradients(self._probing.module, None)
-        self._populations: dict[tuple[Role, Cell], Population] = {}
+    def __init__(self, grid: Grid, lab: Lab) -> None:
+        self.grid, self._lab = grid, lab
+        self._probes = Probes(grid.net, grid.data, batch_size=2 * grid.probe_size, device=lab.context.device)
         self._probed: dict[Cell, list[dict[str, Array]]] = {}
 
     def fourth_power(self, cell: Cell, tensors: tuple[str, ...], n: int) -> Array:
-        """Mean of r^4 over the window, [n]."""
+        """Return the mean of r^4 over the window, [n]; r is the norm of the group."""
         first = self.grid.first(cell)
         return self._population("judged", cell).gather(
             n, lambda trace: (trace.group(tensors).norm2[first:] ** 2).mean(axis=0)
         )
 
     def loss(self, cell: Cell, n: int) -> Array:
-        """Mean of the loss over the window, [n]: that of fresh batches, so of the whole set on average."""
+        """Return the mean loss over the window, [n]. Batches are fresh, so it is that of the whole set."""
         first = self.grid.first(cell)
         return self._population("judged", cell).gather(n, lambda trace: trace.loss[first:].mean(axis=0))
 
     def noise(self, cell: Cell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array]:
-        """Trace of one example's gradient and squared mean gradient at unit norm along noise references,
-        each [n].
+        """Return the trace of one example's noise and the squared mean gradient, at unit norm, each [n].
 
-        Tr Sigma_B = E||g1 - g2||^2 / 2 and ||grad L||^2 = E<g1, g2> of two independent batches.
+        They are measured along the noise references. For two independent batches of size B
+        Tr Sigma_B = E||g1 - g2||^2 / 2 and ||grad L||^2 = E<g1, g2>.
         """
         self._population("noise reference", cell).take(n)
         parts = self._probed[cell]
-
-        def summed(part: dict[str, Array], what: str) -> Array:
-            return np.asarray(np.sum([part[what + name] for name in tensors], axis=0))
-
-        def at_unit_norm(what: str) -> Array:
-            means = [(summed(part, "norm2 ") * summed(part, what)).mean(axis=0) for part in parts]
-            return np.asarray(np.concatenate(means)[:n])
-
-        return 0.5 * self.grid.probe_size * at_unit_norm("apart "), at_unit_norm("product ")
+        trace = 0.5 * self.grid.probe_size * at_unit_norm(parts, "apart ", tensors, n)
+        return trace, at_unit_norm(parts, "product ", tensors, n)
 
     def _population(self, role: Role, cell: Cell) -> Population:
-        key = (role, cell)
-        if key not in self._populations:
-            name = f"{role} {cell.words()}"
-            train = partial(self._train, role, cell)
-            self._populations[key] = Population(name, self._context.seed, train)
-        return self._populations[key]
-
-    def _fleet(self, cell: Cell) -> Fleet:
-        size, order = self._batch_size(cell.batch_size), self._order(cell.order)
-        if (size, order) not in self._fleets:
-            self._fleets[size, order] = Fleet(
-                self.grid.net,
-                self.grid.data,
-                batch_size=size,
-                rule=self._rule,
-                noise=None if order == 1.0 else SvagNoise(order=order),
-                device=self._context.device,
-                expected_run_steps=int(self._total),
-            )
-        return self._fleets[size, order]
+        return self._lab.population(f"{role} {cell.words()}", partial(self._train, role, cell))
 
     def _train(self, role: Role, cell: Cell, seeds: Sequence[int]) -> Trace:
-        grid, fleet = self.grid, self._fleet(cell)
-        found: dict[int, list[dict[str, Tensor]]] = {t: [] for t in grid.probed(cell)}
-
-        def probe(t: int, chunk: slice, weights: dict[str, Tensor]) -> None:
-            found[t].append(self._pair(weights, [derive("probe", t, s) for s in seeds[chunk]]))
-
-        done, steps = self._done, grid.steps(cell)
-        width = len(seeds) * steps / self._total
-        noise_reference = role == "noise reference"
-        trace = fleet.train(
-            Runs(
-                seeds=seeds,
-                lr=cell.step_lr,
-                weight_decay=cell.weight_decay,
-                initial_norm=grid.norm_at(cell),
-            ),
-            steps,
-            observer=probe if noise_reference else None,
-            observed=grid.probed(cell) if noise_reference else (),
-            progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),
+        grid = self.grid
+        fleet = self._lab.fleet(
+            grid.net,
+            grid.data,
+            batch_size=cell.batch_size,
+            noise=None if cell.order == 1.0 else SvagNoise(order=cell.order),
+            role=role,
         )
-        self._done += width
-        if noise_reference:
-            joined = {
-                name: np.stack(
-                    [torch.cat([p[name] for p in parts]).double().cpu().numpy() for parts in found.values()]
-                )
-                for name in next(iter(found.values()))[0]
-            }
-            self._probed.setdefault(cell, []).append(joined)
+        settings = Runs(
+            seeds=seeds, lr=cell.step_lr, weight_decay=cell.weight_decay, initial_norm=grid.norm_at(cell)
+        )
+        if role == "judged":
+            return self._lab.train(fleet, settings, grid.steps(cell))
+        watch = Watch(seeds, grid.probed(cell), partial(pair, self._probes, grid.probe_size))
+        trace = self._lab.train(fleet, settings, grid.steps(cell), **watch.watching())
+        self._probed.setdefault(cell, []).append(watch.joined())
         return trace
 
-    def _pair(self, weights: dict[str, Tensor], seeds: Sequence[int]) -> dict[str, Tensor]:
-        """What two fresh batches say of every lane's gradient, by tensor."""
-        dataset, size = self._probing.dataset, self.grid.probe_size
-        batches = self._probing.batches
-        rows, fresh = (drawn[0] for drawn in batches.draw(batches.generators(seeds), 1))
-        labels = torch.where(fresh >= 0, fresh, dataset.y[rows])
-        one, other = (
-            self._gradients(weights, dataset.x, rows[:, part], labels[:, part], {})[0]
-            for part in (slice(size), slice(size, None))
-        )
-        found = {}
-        for name, w in weights.items():
-            found["norm2 " + name] = dot(w, w)
-            found["apart " + name] = dot(one[name] - other[name], one[name] - other[name])
-            found["product " + name] = dot(one[name], other[name])
-        return found
+
+def pair(probes: Probes, size: int, weights: Weights, seeds: Sequence[int]) -> Weights:
+    """Return squared difference and product of the gradients of two fresh batches, and squared norms.
+
+    ``probes`` draws batches of twice the ``size``; a half each is a batch.
+    """
+    rows, labels = probes.batch(seeds)
+    one, other = (
+        probes.gradients(weights, rows[:, part], labels[:, part]) for part in (slice(size), slice(size, None))
+    )
+    found = squared_norms(weights)
+    for name in weights:
+        off = one[name] - other[name]
+        found |= {"apart " + name: dot(off, off), "product " + name: dot(one[name], other[name])}
+    return found
 
 
 def intercept_weights(orders: Sequence[float]) -> Array:
-    """c with sum_l c_l y_l the intercept of the line of least squares through y against 1/l."""
+    """Return c, so that sum_l c_l y_l is the intercept of the least-squares line of y against 1/l."""
     x = 1.0 / np.asarray(orders)
     off = x - x.mean()
     return np.asarray(1.0 / len(x) - x.mean() * off / (off @ off))

@@ -1,47 +1,46 @@
-"""Equilibria under the linear scaling rule, B and lr times k: what the noise of B and of one example say."""
+"""Equilibria under the linear scaling rule, by which batch size B and lr grow by the same factor k.
+
+Two parts are judged. The noise sets the norm at every k, with a trace that is divided by B. At the largest k
+the mean gradient also has a part in the norm, and there the linear scaling of lr with B ends: the break.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context, Finding, Judged
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.figures import against_theory
+from ilr_check.claims.law import Examined, Part, StatisticalLaw, judged_groups
+from ilr_check.claims.mean_field.trainings.batch_noise import POWERS
 from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, GridRuns
-from ilr_check.claims.populations import decision_name, file_name, finding_of, judged_groups
-from ilr_check.evidence import Figure, Series
-from ilr_check.evidence.figures import Role
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import CurveEquivalence, Decision, Rival, examine
+from ilr_check.evidence import ClaimText, Figure
+from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.batches import batch_trace, scaled_fourth_power
 
 Array = NDArray[np.float64]
 
-POWERS = {"trace does not fall": 0.0, "trace as B^(-1/2)": 0.5, "trace as B^-2": 2.0}
-"""Rivals by the power of 1/B with which the trace falls."""
 NO_BREAK, NOISE_ALONE = "no break", "noise alone"
 
 TOLERANCE = 0.03
 BREAK_TOLERANCE = 0.15
-"""What we tolerate in the mean gradient's term: k at the break is then known within 15 %."""
+"""The tolerance in the term of the mean gradient. The k of the break is then known within 15 %."""
 SPREAD = 0.25
-"""Var(G^2) / E(G^2)^2 along a path, planned: 0.05 to 0.11 in a pilot of another seed.
+"""Planned Var(G^2) / E(G^2)^2 along a path: 0.05 to 0.11 in a pilot of another seed.
 
-Var(G^2) enters the second term of the recursion, and adds lambda_e Var(G^2) / E(G^2)^2 to r^4, relatively.
+G^2 is the squared gradient at unit norm. Its variance enters the second term of the recursion and adds
+lambda_e Var(G^2) / E(G^2)^2 to r^4, as a share of r^4.
 """
 
 
 class Ladder(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="part", tag="ladder"):
-    """Cells with B and lr times a growing k, the first with k = 1.
+    """Cells with B and lr times a growing k; the first has k = 1.
 
-    ``ratios`` are ||grad L||^2 / Tr Sigma_B, planned, in the last cells, where the break is judged: the
-    margin follows from them, and the prediction from what noise references measure. ``planned_sd`` is of
-    r^4 in units
-    of 2 Tr Sigma_B, ``break_sd`` in units of ||grad L||^2, both divided by the gain.
+    ``ratios`` are the planned ||grad L||^2 / Tr Sigma_B in the last cells, where the break is judged. The
+    margin follows from them; the prediction follows from what the noise references measure. ``planned_sd``
+    is that of r^4 in units of 2 Tr Sigma_B, ``break_sd`` in units of ||grad L||^2, both over the gain.
     """
 
     ratios: tuple[float, ...]
@@ -49,7 +48,7 @@ class Ladder(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 
     @property
     def broken(self) -> tuple[Cell, ...]:
-        """Where the mean gradient's term is large enough to be judged."""
+        """The cells in which the term of the mean gradient is large enough to be judged."""
         return self.cells[-len(self.ratios) :]
 
     def factor(self, cell: Cell) -> float:
@@ -57,58 +56,11 @@ class Ladder(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         return cell.batch_size / self.cells[0].batch_size
 
 
-def ladder_decisions(claim: str, ladder: Ladder) -> tuple[str, ...]:
-    """Two a group."""
-    return tuple(
-        decision_name(claim, ladder, f"{group}: {part}")
-        for group in judged_groups(ladder.net)
-        for part in ("noise", "break")
-    )
-
-
-def judge_ladder(
-    claim: str,
-    ladder: Ladder,
-    context: Context,
-    *,
-    rule: UpdateRule | Rule = plain,
-    batch_size: Callable[[int], int] = lambda size: size,
-) -> Judged:
-    """Judge the noise at every k and the mean gradient's term at the largest; tests plant defects."""
-    runs = GridRuns(ladder, context, rule=rule, batch_size=batch_size)
-    findings: list[Finding] = []
-    figures: list[Figure] = []
-    for group, tensors in judged_groups(ladder.net).items():
-        for part, deviations in (("noise", noise_deviations), ("break", break_deviations)):
-            name = f"{group}: {part}"
-            alpha = context.alpha(decision_name(claim, ladder, name))
-            design = _noise_design(ladder, alpha) if part == "noise" else _break_design(ladder, alpha)
-            examination = examine(design, partial(deviations, runs, tensors))
-            n = examination.runs_used
-            if n:
-                cells = ladder.cells if part == "noise" else ladder.broken
-                figures.append(_figure(claim, ladder, name, cells, design, examination.decision))
-            findings.append(
-                finding_of(
-                    examination,
-                    form="transfer",
-                    group=name,
-                    subject=msgspec.to_builtins(ladder),
-                    n_steps=sum(map(ladder.steps, ladder.cells)) if n else 0,
-                    figure=figures[-1].name if n else "",
-                    message=_words(runs, tensors, n) if n else "",
-                    rival_values={r.name: _farthest(r) for r in design.rivals},
-                )
-            )
-    return Judged(tuple(findings), tuple(figures))
-
-
 def noise_deviations(runs: GridRuns, tensors: tuple[str, ...], n: int) -> Array:
-    """(prediction - r^4) / 2 in units of the noise's part of r^4, a column a cell.
+    """Return (prediction - r^4) / 2 in units of the part of r^4 that the noise makes, [n, cells].
 
-    The trace is measured with batches of ``probe_size`` along noise references in the same cell and
-    divided by B: noise reference
-    i's own is its pseudo-value, since the prediction is linear in it.
+    The trace is measured with batches of ``probe_size`` along noise references in the same cell and divided
+    by B. The prediction is linear in it, so that noise reference i's own value is its pseudo-value.
     """
     columns = []
     for cell in runs.grid.cells:
@@ -120,7 +72,7 @@ def noise_deviations(runs: GridRuns, tensors: tuple[str, ...], n: int) -> Array:
 
 
 def break_deviations(runs: GridRuns, tensors: tuple[str, ...], n: int) -> Array:
-    """(r^4 - prediction) in units of the mean gradient's part of r^4, a column a cell of the last."""
+    """Return (r^4 - prediction) in units of the part of r^4 that the mean gradient makes, [n, last cells]."""
     ladder = runs.grid
     assert isinstance(ladder, Ladder)
     columns = []
@@ -131,7 +83,8 @@ def break_deviations(runs: GridRuns, tensors: tuple[str, ...], n: int) -> Array:
     return np.stack(columns, axis=1)
 
 
-def _noise_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
+def noise_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
+    """Return the design for r^4 at every batch size."""
     finite = 0.5 * SPREAD * max(cell.intrinsic_lr for cell in ladder.cells)
     room = TOLERANCE + finite
     # At probe_size, where the trace was measured, a rival agrees with theory.
@@ -151,7 +104,8 @@ def _noise_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
     )
 
 
-def _break_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
+def break_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
+    """Return the design for the term of the mean gradient at the largest batch sizes."""
     finite = max(
         SPREAD * cell.intrinsic_lr * (1.0 + 1.0 / ratio)
         for cell, ratio in zip(ladder.broken, ladder.ratios, strict=True)
@@ -176,16 +130,29 @@ def _break_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
     )
 
 
-def _words(runs: GridRuns, tensors: tuple[str, ...], n: int) -> str:
-    ladder = runs.grid
-    assert isinstance(ladder, Ladder)
+DESIGNS = {"noise": noise_design, "break": break_design}
+SAMPLES = {"noise": noise_deviations, "break": break_deviations}
+
+
+def parts(ladder: Ladder) -> tuple[Part, ...]:
+    """Return two parts for each group of the net: the noise and the break."""
+    names = [
+        (f"{group}: {what}", tensors, what)
+        for group, tensors in judged_groups(ladder.net).items()
+        for what in DESIGNS
+    ]
+    return tuple(Part(name, tensors, what, figure=name) for name, tensors, what in names)
+
+
+def _message(seen: Examined[Ladder, GridRuns]) -> str:
+    ladder, runs, n = seen.spec, seen.runs, seen.n
     first, last = ladder.cells[0], ladder.cells[-1]
     ratios = []
     for cell in (first, last):
-        trace, mean2 = runs.noise(cell, tensors, n)
+        trace, mean2 = runs.noise(cell, seen.tensors, n)
         ratios.append(float(mean2.mean() / batch_trace(trace, cell.batch_size).mean()))
     k = ladder.factor(last)
-    found = runs.fourth_power(last, tensors, n).mean() / runs.fourth_power(first, tensors, n).mean()
+    found = runs.fourth_power(last, seen.tensors, n).mean() / runs.fourth_power(first, seen.tensors, n).mean()
     raw = float(scaled_fourth_power(ratios[0], k))
     losses = ", ".join(f"{runs.loss(cell, n).mean():.4f}" for cell in ladder.cells)
     return (
@@ -195,50 +162,39 @@ def _words(runs: GridRuns, tensors: tuple[str, ...], n: int) -> str:
     )
 
 
-def _farthest(rival: Rival) -> float:
-    values = np.asarray(rival.expected)
-    return float(values[np.abs(values).argmax()])
-
-
-def _figure(
-    claim: str,
-    ladder: Ladder,
-    name: str,
-    cells: tuple[Cell, ...],
-    design: CurveEquivalence,
-    decision: Decision,
-) -> Figure:
-    band = decision.band
-    assert band is not None
-    x = np.array([float(cell.batch_size) for cell in cells])
-    ones, room = np.ones(len(x)), design.margin[1]
-
-    def line(label: str, role: Role, y: Array) -> Series:
-        return Series(name=label, kind="line", role=role, x=x, y=y)
-
-    part = "noise's" if name.endswith("noise") else "mean gradient's"
-    return Figure(
-        name=file_name(claim, ladder.title, name),
-        title=f"{ladder.title}, {name}",
+def _figure(seen: Examined[Ladder, GridRuns]) -> Figure:
+    ladder, what = seen.spec, seen.part.what
+    cells: tuple[Cell, ...] = ladder.cells if what == "noise" else ladder.broken
+    whose = "noise's" if what == "noise" else "mean gradient's"
+    return against_theory(
+        [cell.batch_size for cell in cells],
+        np.zeros(len(cells)),
+        seen.design,
+        seen.decision,
         x_label="batch size; lr and lambda_e grow with it",
-        y_label=f"deviation in units of the {part} part of r^4",
+        y_label=f"deviation in units of the {whose} part of r^4",
         x_log=True,
-        series=(
-            Series(name="margin", kind="band", role="margin", x=x, low=-room * ones, high=room * ones),
-            line("theory", "predicted", 0.0 * ones),
-            Series(
-                name="measured, with its interval",
-                kind="interval",
-                role="measured",
-                x=x,
-                y=np.asarray(band.estimate),
-                low=np.asarray(band.low),
-                high=np.asarray(band.high),
-            ),
-            *(line(f"rival: {r.name}", "rival", np.asarray(r.expected)) for r in design.rivals),
-        ),
         caption=(
-            f"r^4 at equilibrium against (|grad L|^2 + Tr Sigma_1 / B) of other runs in the same cell, whose "
-            f"trace was measured with batches of {ladder.probe_size} at every B."
+            "r^4 at equilibrium against (||grad L||^2 + Tr Sigma_1 / B) of other runs in the same cell. "
+            f"Their trace is measured with batches of {ladder.probe_size} at every B."
         ),
+    )
+
+
+def ladder_law(
+    text: ClaimText, experiments: Callable[[Profile, int], Sequence[Ladder]]
+) -> StatisticalLaw[Ladder, GridRuns]:
+    """Return the law of the norm under linear scaling, and of where it ends."""
+    return StatisticalLaw(
+        text=text,
+        spec=Ladder,
+        experiments=experiments,
+        run_steps=lambda ladder: 2 * ladder.looks[0] * ladder.steps_of_all(),
+        trained=GridRuns,
+        parts=parts,
+        design=lambda ladder, part, alpha: DESIGNS[part.what](ladder, alpha),
+        sample=lambda runs, part, n: SAMPLES[part.what](runs, part.tensors, n),
+        steps=lambda ladder, part: ladder.steps_of_all(),
+        message=_message,
+        figure=_figure,
     )

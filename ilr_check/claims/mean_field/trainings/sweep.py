@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -11,12 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context
+from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.mean_field.trainings.transfer import relaxation_rates
-from ilr_check.claims.populations import Population
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.sgd import UpdateRule
 from ilr_check.theory.relaxation import gamma_path, memory_rate
 from ilr_check.train.choice import usual_lanes
 from ilr_check.train.fleet import Fleet, Runs
@@ -24,20 +23,20 @@ from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
 Kind = Literal["fast", "slow", "noise reference"]
-"""``fast`` trains at lr; ``slow`` at lr / lr_ratio, and so does the ``noise_reference`` of its noise."""
+"""``fast`` trains at lr; ``slow`` at lr / lr_ratio, and so do the noise references that predict it."""
 
 LANES = 48
-"""The first look's runs of a population, so that it is one chunk where the net is flat."""
+"""The number of runs of a population in its first look, so that it is one chunk where the net is flat."""
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is trained: ``length / lambda_e`` steps at each of ``levels`` of lambda_e.
+    """What is trained: ``length / lambda_e`` steps at each of ``levels`` of lambda_e = lr * weight_decay.
 
     ``initial_norm`` is the initial norm of every tensor at lambda_e = 4e-3. It follows the equilibrium norm
-    over the levels, so that every level starts at the same multiple of its equilibrium. ``compare`` are
-    the levels of the populations compared as functions, and of their control; equal for none.
-    ``planned_sd`` is the run-to-run standard deviation of log(rate) that the design has to cope with, checked
-    before any training; the nets here have 0.03 to 0.08.
+    over the levels, so that every level starts at the same multiple of its equilibrium. ``compare`` is the
+    level of the populations that are compared as functions, and that of their control; equal for none.
+    ``planned_sd`` is the run-to-run standard deviation of log(rate) that the design must cope with, checked
+    before any training; these nets have 0.03 to 0.08.
     """
 
     title: str
@@ -68,9 +67,10 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class MeetingTimes(NamedTuple):
-    """Steps until two populations agree, by level: measured, predicted from the noise references' noise,
-    and for
-    constant noise; NaN where they do not within the training."""
+    """Steps until two populations agree, by level; NaN where they do not agree within the training.
+
+    They are measured, predicted from the noise of the noise references, and predicted for constant noise.
+    """
 
     measured: Array
     predicted: Array
@@ -78,39 +78,23 @@ class MeetingTimes(NamedTuple):
 
 
 class SweepRuns:
-    """The runs of a sweep, trained as they are asked for; tests plant defects through ``rule``."""
+    """The runs of a sweep, trained as they are needed."""
 
-    def __init__(self, sweep: Sweep, context: Context, *, rule: UpdateRule) -> None:
-        self.sweep = sweep
-        self._total = 3.0 * sweep.looks[0] * sum(sweep.steps(level) for level in sweep.levels)
-        self.fleet = Fleet(
-            sweep.net,
-            sweep.data,
-            batch_size=sweep.batch_size,
-            rule=rule,
-            device=context.device,
-            lanes=min(LANES, usual_lanes(sweep.net, context.device)),
-            expected_run_steps=int(self._total),
-        )
-        self._context, self._done = context, 0.0
-        self._populations: dict[tuple[Kind, float], Population] = {}
+    def __init__(self, sweep: Sweep, lab: Lab) -> None:
+        self.sweep, self._lab = sweep, lab
         self._rates: dict[tuple[tuple[str, ...], float, int], Array] = {}
+        self._meetings: dict[tuple[tuple[str, ...], int], MeetingTimes] = {}
 
     def population(self, kind: Kind, level: float) -> Population:
-        """The runs of one kind at one level."""
-        key = (kind, level)
-        if key not in self._populations:
-            self._populations[key] = Population(
-                f"{kind} {level:g}", self._context.seed, lambda seeds: self._train(kind, level, seeds)
-            )
-        return self._populations[key]
+        """Return the runs of one kind at one level."""
+        return self._lab.population(f"{kind} {level:g}", partial(self._train, kind, level))
 
     def norm2(self, kind: Kind, level: float, tensors: tuple[str, ...], n: int) -> Array:
-        """Squared norms of a group at every step, [T, n]."""
+        """Return the squared norms of a group at every step, [T, n]."""
         return self.population(kind, level).gather(n, lambda trace: trace.group(tensors).norm2)
 
     def log_rates(self, tensors: tuple[str, ...], level: float, n: int) -> Array:
-        """log(relaxation rate / theory) of the slow runs, with the noise of their noise references, [n]."""
+        """Return log(relaxation rate / theory) of the slow runs, given their noise references, [n]."""
         key = (tensors, level, n)
         if key not in self._rates:
             noise_references = self.population("noise reference", level)
@@ -124,11 +108,16 @@ class SweepRuns:
         return self._rates[key]
 
     def meeting_times(self, tensors: tuple[str, ...], n: int) -> MeetingTimes:
-        """Steps until the mean effective LRs of fast and slow agree within 10 %, at each level.
+        """Return the steps until the mean effective LRs of fast and slow agree within 10 %, at each level.
 
-        ``constant_noise``: both forget their start at the same rate, from gammas that differ by lr_ratio^2,
-        so with one constant noise they meet after log((lr_ratio^2 - 1) gamma_0 / (0.21 gamma*)) / rate.
+        ``constant_noise``: both forget their start at the same rate, from gammas that differ by lr_ratio^2.
+        With one constant noise they meet after log((lr_ratio^2 - 1) gamma_0 / (0.21 gamma*)) / rate.
         """
+        if (tensors, n) not in self._meetings:
+            self._meetings[tensors, n] = self._meeting_times(tensors, n)
+        return self._meetings[tensors, n]
+
+    def _meeting_times(self, tensors: tuple[str, ...], n: int) -> MeetingTimes:
         measured, predicted, constant = [], [], []
         for level in self.sweep.levels:
             start2 = self.sweep.norm_at(level) ** 2 * len(tensors)
@@ -147,38 +136,44 @@ class SweepRuns:
         return MeetingTimes(np.array(measured), np.array(predicted), np.array(constant))
 
     def mean_loss(self, kind: Kind, level: float, n: int) -> Array:
-        """Minibatch loss at every step, mean over runs, [T]."""
+        """Return the minibatch loss at every step, as a mean over runs, [T]."""
         losses = self.population(kind, level).gather(n, lambda trace: trace.loss)
         return np.asarray(losses.mean(axis=1))
 
     def functions(self, kind: Kind, level: float, n: int) -> tuple[Array, Array]:
-        """What the trained runs are as functions: loss on all data [n], probabilities on probes [n, d].
+        """Return the trained runs as functions: loss on all data [n] and probabilities on probes [n, d].
 
         Norm layers take their statistics from all data at once, so that a run's outputs are its own.
         """
-        data = self.fleet.dataset
+        fleet = self._fleet(kind)
+        data = fleet.dataset
         every = max(1, len(data) // self.sweep.probes)
         losses, probabilities = [], []
         for trace in self.population(kind, level).take(n):
-            log_p = torch.log_softmax(self.fleet.logits(trace.final, data.x).double(), dim=-1)
+            log_p = torch.log_softmax(fleet.logits(trace.final, data.x).double(), dim=-1)
             picked = log_p.gather(2, data.y.expand(log_p.shape[0], -1)[..., None])
             losses.append(-picked[..., 0].mean(dim=1).cpu().numpy())
             probes = log_p[:, ::every][:, : self.sweep.probes].exp()
             probabilities.append(probes.flatten(1).cpu().numpy())
         return np.concatenate(losses)[:n], np.concatenate(probabilities)[:n]
 
-    def _train(self, kind: Kind, level: float, seeds: Sequence[int]) -> Trace:
-        steps, lr, done = self.sweep.steps(level), self.sweep.lr_of(kind), self._done
-        self._done += len(seeds) * steps / self._total
-        width = self._done - done
-        return self.fleet.train(
-            Runs(seeds=seeds, lr=lr, weight_decay=level / lr, initial_norm=self.sweep.norm_at(level)),
-            steps,
-            progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),
+    def _fleet(self, kind: Kind) -> Fleet:
+        sweep = self.sweep
+        return self._lab.fleet(
+            sweep.net,
+            sweep.data,
+            batch_size=sweep.batch_size,
+            lanes=min(LANES, usual_lanes(sweep.net, self._lab.context.device)),
+            role="noise reference" if kind == "noise reference" else "judged",
         )
+
+    def _train(self, kind: Kind, level: float, seeds: Sequence[int]) -> Trace:
+        lr, norm = self.sweep.lr_of(kind), self.sweep.norm_at(level)
+        settings = Runs(seeds=seeds, lr=lr, weight_decay=level / lr, initial_norm=norm)
+        return self._lab.train(self._fleet(kind), settings, self.sweep.steps(level))
 
 
 def _first_within(difference: Array) -> float:
-    """First step at which a difference of logarithms is at most log(1.1); NaN if never."""
+    """Return the first step at which a difference of logarithms is at most log(1.1); NaN if there is none."""
     close = np.flatnonzero(np.abs(difference) <= math.log(1.1))
     return float(close[0]) if close.size else math.nan

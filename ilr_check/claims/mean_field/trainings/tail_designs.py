@@ -1,14 +1,12 @@
-"""What is decided about a net under noise of a given tail index: designs, margins and data of three parts.
+"""Designs and samples of the three decisions about a net under noise of a given tail index.
 
-Corrections, planned deviations and the levels of rivals are those of the scalar recursion at the very
-settings of the experiment, so that nothing in a design comes from trainings.
+Corrections, planned deviations and the levels of rivals are those of the scalar recursion of the norm, at the
+settings of the experiment. Nothing in a design comes from trainings.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.mean_field.trainings.tail_recursion import PATHS, median_squared_length, predicted
 from ilr_check.claims.mean_field.trainings.tailed import Tailed, TailedRuns
-from ilr_check.evidence.records import Form
 from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival, SlopeEquivalence
 from ilr_check.theory.heavy_tails import effective_lr_exponent
 
@@ -25,27 +22,17 @@ Array = NDArray[np.float64]
 LINEAR, TYPICAL = "gamma linear in the squared gradient", "every step rotates as a typical one"
 
 TOLERANCE = 0.05
-"""What we tolerate beyond the derived corrections, in exponents and in relative deviations."""
+"""The tolerance beyond the derived corrections, in exponents and in relative deviations."""
 
 OWN_SHARE = 0.03
-"""The net's own squared gradient over ``size`` squared: more than this, and nothing is decided."""
+"""The largest squared gradient of the net itself, over ``size`` squared, with which anything is decided."""
 
 SPREAD = 1.25
-"""Room in the planned deviations for runs that scatter more than paths of the recursion; before any run."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of the decisions about a group: its design at a share of the budget, and its data of n runs."""
-
-    name: str
-    form: Form
-    design: Callable[[Tailed, float], Design]
-    data: Callable[[TailedRuns, tuple[str, ...], int], Any]
+"""Factor on the deviations of the recursion when a design is planned, because runs may scatter more."""
 
 
 def slope_design(tailed: Tailed, alpha: float) -> Design:
-    """The exponent over the levels, in the limit of small lambda_e; the recursion says how far these are."""
+    """The exponent over the levels; the recursion says how far these are from the limit of small lambda_e."""
     theory = effective_lr_exponent(tailed.noise.tail)
     logs, moved = (np.log(predicted(tailed, own=own).effective_lr[:-1]) for own in (0.0, OWN_SHARE))
     x = np.log(tailed.intrinsic_lrs[:-1])
@@ -62,12 +49,12 @@ def slope_design(tailed: Tailed, alpha: float) -> Design:
 
 
 def slope_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> list[Array]:
-    """Mean effective LR of each run at each level."""
+    """Return the mean effective LR of each run at each level."""
     return [runs.effective_lr(level, tensors, n) for level in range(len(runs.tailed.decays))]
 
 
 def end_design(tailed: Tailed, alpha: float) -> Design:
-    """The exponent in k of where the effective LR ends after lr -> lr / k."""
+    """The exponent in k with which the effective LR ends after lr is divided by k."""
     ends, moved = (
         -np.log(found[-1] / found[0]) / math.log(tailed.factor)
         for found in (predicted(tailed, own=own).effective_lr for own in (0.0, OWN_SHARE))
@@ -83,17 +70,17 @@ def end_design(tailed: Tailed, alpha: float) -> Design:
 
 
 def end_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> Array:
-    """The exponent that each run shows."""
+    """Return the exponent that each run shows, [n]."""
     before, after = (runs.effective_lr(stage, tensors, n) for stage in (0, len(runs.tailed.decays)))
     return np.asarray(np.log(before / after) / math.log(runs.tailed.factor))
 
 
 def level_design(tailed: Tailed, alpha: float) -> Design:
-    """Effective LR over the recursion's, and log cos over log(1 - lambda_e): means over the stages."""
+    """Effective LR over that of the recursion, and log cos over log(1 - lambda_e); means over the stages."""
     paths, moved = predicted(tailed), predicted(tailed, own=OWN_SHARE)
     levels = (paths.effective_lr / paths.means[:, None]).mean(axis=0)
     rotations = paths.rotation.mean(axis=0)
-    # A path of the recursion has E log cos = log a but for what of its start is left after the burn.
+    # A path of the recursion has E log cos = log a, except for what it still remembers of its start.
     own, start = abs(float((moved.means / paths.means).mean()) - 1.0), abs(float(rotations.mean()) - 1.0)
     error = 3.0 * float(max(levels.std(), rotations.std())) / math.sqrt(PATHS)
     room = TOLERANCE + max(own, start) + error
@@ -101,7 +88,7 @@ def level_design(tailed: Tailed, alpha: float) -> Design:
     typical = median_squared_length(tailed.noise) * paths.square.mean(axis=1) / (-2.0 * np.log1p(-lambdas))
     rivals = [Rival(name=TYPICAL, expected=(0.0, float(typical.mean()) - 1.0))]
     if tailed.noise.tail < 2.0:
-        # Beyond a tail of 2 it is the law itself in the limit of small lambda_e.
+        # For a tail index above 2 this rival is the law itself in the limit of small lambda_e.
         linear = predicted(tailed, "linear").means / paths.means
         rivals.append(Rival(name=LINEAR, expected=(float(linear.mean()) - 1.0, 0.0)))
     return CurveEquivalence(
@@ -121,22 +108,21 @@ def level_design(tailed: Tailed, alpha: float) -> Design:
 
 
 def level_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> Array:
-    """Mean deviations over the stages of each run, [n, 2]; runs of different stages are independent."""
+    """Return the mean deviations over the stages, [n, 2]; runs of different stages are independent."""
     means = predicted(runs.tailed).means
     levels = [runs.effective_lr(stage, tensors, n) / mean for stage, mean in enumerate(means)]
     rotations = [runs.rotation(stage, tensors, n) for stage in range(len(means))]
     return np.stack([np.mean(levels, axis=0), np.mean(rotations, axis=0)], axis=1) - 1.0
 
 
-PARTS = (
-    Part("exponent", "raw", slope_design, slope_data),
-    Part("end of the drop", "raw", end_design, end_data),
-    Part("level and rotation", "transfer", level_design, level_data),
-)
+DESIGNS = {"exponent": slope_design, "end of the drop": end_design, "level and rotation": level_design}
+"""The design of each decision about a group, by its name."""
+SAMPLES = {"exponent": slope_data, "end of the drop": end_data, "level and rotation": level_data}
+"""What each decision is made on."""
 
 
 def _about_exponent(tailed: Tailed, values: Array, moved: Array) -> dict[str, Any]:
-    """Margin and rivals of an exponent; ``values`` are what paths of the recursion show at these settings."""
+    """Return margin and rivals of an exponent; paths of the recursion show ``values`` at these settings."""
     tail, theory = tailed.noise.tail, effective_lr_exponent(tailed.noise.tail)
     finite, own = abs(float(values.mean()) - theory), abs(float((moved - values).mean()))
     error = 3.0 * float(values.std()) / math.sqrt(PATHS)

@@ -1,4 +1,4 @@
-"""What the scalar recursion of the norm predicts under noise of a given tail index, with nothing measured."""
+"""Predictions of the scalar recursion of the norm under noise of a given tail index; nothing is measured."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Array = NDArray[np.float64]
 Law = Literal["exact", "linear"]
 
 PATHS = 2048
-"""Paths that a prediction averages over: their error is a sixth of that of 64 runs."""
+"""The number of paths that a prediction averages over. Their error is a sixth of that of 64 runs."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What the scalar recursion says of each stage, [stages, paths].
+    """The predictions of the scalar recursion for each stage, [stages, paths].
 
-    ``effective_lr`` and ``rotation`` are what ``TailedRuns`` reads off the runs; ``square`` is the mean of
-    the squared effective LR over the window.
+    ``effective_lr`` and ``rotation`` are the quantities that ``TailedRuns`` measures on the runs; ``square``
+    is the mean of the squared effective LR over the window.
     """
 
     effective_lr: Array
@@ -37,16 +37,16 @@ class Predicted:
 
     @property
     def means(self) -> Array:
-        """Expected mean effective LR of the stages."""
+        """The expected mean effective LR of the stages."""
         return np.asarray(self.effective_lr.mean(axis=1))
 
 
 @lru_cache(maxsize=16)
 def predicted(tailed: Tailed, law: Law = "exact", own: float = 0.0) -> Predicted:
-    """The recursion of gamma, driven by squared lengths that numpy draws: nothing of the runs enters.
+    """Return the recursion of gamma = r^4 / lr^2, driven by squared gradient lengths that numpy draws.
 
-    ``own`` adds a constant to the squared length, in units of ``size`` squared, for the net's own gradient.
-    The draws depend on the stage only, so that two laws differ by their law and not by their draws.
+    Nothing of the runs enters. ``own`` adds a constant to the squared length, in units of ``size`` squared,
+    for the net's own gradient. The draws depend on the stage only, so that two laws have the same draws.
     """
     path = gamma_path if law == "exact" else linear_gamma_path
     stages = [_Stage(tailed, i) for i in range(len(tailed.intrinsic_lrs))]
@@ -63,7 +63,7 @@ def predicted(tailed: Tailed, law: Law = "exact", own: float = 0.0) -> Predicted
 
 
 def median_squared_length(noise: HeavyTailedNoise) -> float:
-    """The median of the squared gradient of one step at unit norm."""
+    """Return the median of the squared gradient of one step at unit norm."""
     return float(noise.size**2 * np.median(_squared_lengths(noise, 0, 100)))
 
 
@@ -73,7 +73,7 @@ class _Stage:
         self.steps, self._burn = tailed.steps(stage), tailed.burn_steps(stage)
 
     def read(self, gammas: Array) -> tuple[Array, Array, Array]:
-        """Means over the window; log cos = log a + log(r / r'), whose sum telescopes."""
+        """Return the means over the window; log cos = log a + log(r / r'), whose sum telescopes."""
         window = gammas[self._burn :]
         growth = 0.25 * (np.log(window[-1]) - np.log(window[0])) / (len(window) - 1)
         rotation = 1.0 - growth / math.log1p(-self.intrinsic_lr)

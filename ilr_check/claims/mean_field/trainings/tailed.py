@@ -1,4 +1,7 @@
-"""Trainings under tangent noise of a given tail index at several lambda_e, one with a drop of the LR."""
+"""Trainings under added noise of a given tail index, at several lambda_e = lr * weight_decay.
+
+The noise is tangent: it is orthogonal to the weights, as the gradients of scale-invariant weights are.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,15 @@ from functools import partial
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context
-from ilr_check.claims.populations import Population
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.mean_field.trainings.probes import Probes, Watch
 from ilr_check.data import DataSpec, HeavyTailedNoise
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.seeds import derive
 from ilr_check.theory.heavy_tails import effective_lr_exponent
 from ilr_check.train.fleet import Fleet, Runs
-from ilr_check.train.noise import Weights, dot, gradients
 from ilr_check.train.trace import GroupTrace, Trace
 
 Array = NDArray[np.float64]
@@ -28,13 +28,13 @@ PROBES = 8
 
 
 class Tailed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One net under noise of one tail index at each weight decay; the first training has its LR dropped.
+    """One net under noise of one tail index, with each weight decay; the LR of the first training drops.
 
     A stage is a time of constant settings: ``burn_in / lambda_e`` steps to forget the stage before, then
-    ``window / lambda_e`` to measure, ``longer`` times that in stage 0, which has the fewest steps and is
-    compared most. Stage i has the i-th decay; after stage 0 the LR falls by ``factor``: the last stage.
-    ``own_steps`` are steps of trainings without added noise, in which the tail of the net's own gradients is
-    estimated; 0 for none.
+    ``window / lambda_e`` steps to measure. Stage 0 has the fewest steps and is compared most, so that its
+    window is ``longer`` times that. Stage i has the i-th decay. The last stage follows stage 0, with the LR
+    divided by ``factor``. ``own_steps`` are steps of trainings without added noise, in which the tail of
+    the net's own gradients is estimated; 0 for none.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Tailed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def intrinsic_lrs(self) -> tuple[float, ...]:
-        """lambda_e of every stage; the last is the one after the drop."""
+        """lambda_e of every stage; the last stage is the one after the drop."""
         return tuple(self.lr * decay for decay in (*self.decays, self.decays[0] / self.factor))
 
     def steps(self, stage: int) -> int:
@@ -65,72 +65,59 @@ class Tailed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Steps of a stage before its window."""
         return round(self.burn_in / self.intrinsic_lrs[stage])
 
+    def steps_of_all(self) -> int:
+        """Steps of all stages."""
+        return sum(self.steps(stage) for stage in range(len(self.intrinsic_lrs)))
+
     def training(self, stage: int) -> tuple[int, ...]:
-        """The stages of the training that ``stage`` is part of."""
+        """Return the stages of the training to which ``stage`` belongs."""
         dropped = len(self.decays)
         return (0, dropped) if stage in (0, dropped) else (stage,)
 
     def initial_norm(self, stage: int) -> float:
-        """Initial norm of every tensor: about that of equilibrium, so that little has to be forgotten."""
+        """Initial norm of every tensor: about that of equilibrium, so that there is little to forget."""
         power = effective_lr_exponent(self.noise.tail)
         return float((self.lr * self.noise.size) ** 0.5 * self.intrinsic_lrs[stage] ** (-0.5 * power))
 
 
 class TailedRuns:
-    """The runs at every level, trained as they are asked for.
+    """The runs at every level, trained as they are needed."""
 
-    ``rule`` and ``noise`` are replaced where a test plants a defect.
-    """
-
-    def __init__(
-        self,
-        tailed: Tailed,
-        context: Context,
-        *,
-        rule: UpdateRule = plain,
-        noise: HeavyTailedNoise | None = None,
-    ) -> None:
-        self.tailed, self._context = tailed, context
-        self._total = tailed.looks[0] * sum(tailed.steps(i) for i in range(len(tailed.intrinsic_lrs)))
-        self._fleet = Fleet(
-            tailed.net,
-            tailed.data,
-            batch_size=tailed.batch_size,
-            rule=rule,
-            noise=noise or tailed.noise,
-            device=context.device,
-            expected_run_steps=self._total,
-        )
-        self._probe = gradients(self._fleet.module, None)
-        self._own: list[dict[str, float]] = []
-        self._done = 0
-        self._populations = {
-            i: Population(f"decay {decay:g}", context.seed, partial(self._train, i))
-            for i, decay in enumerate(tailed.decays)
-        }
+    def __init__(self, tailed: Tailed, lab: Lab) -> None:
+        self.tailed, self._lab = tailed, lab
+        device = lab.context.device
+        self._probes = Probes(tailed.net, tailed.data, batch_size=tailed.batch_size, device=device)
+        self._own: list[dict[str, Array]] = []
+        self._populations = [
+            lab.population(f"decay {decay:g}", partial(self._train, level))
+            for level, decay in enumerate(tailed.decays)
+        ]
 
     def effective_lr(self, stage: int, tensors: tuple[str, ...], n: int) -> Array:
-        """Mean of lr / r^2 over the window of the stage, [n]; it has a mean where r^2 may have none."""
+        """Return the mean of lr / r^2 over the window of the stage, [n]; r^2 itself may have no mean."""
         return self._window(stage, tensors, n, lambda trace: trace.effective_lr)
 
     def rotation(self, stage: int, tensors: tuple[str, ...], n: int) -> Array:
-        """Mean of log cos of the rotation over the window of the stage, over log(1 - lambda_e), [n]."""
+        """Return the mean log cos of the rotation in the window, over log(1 - lambda_e), [n]."""
         logs = self._window(stage, tensors, n, lambda trace: -0.5 * np.log1p(trace.tangent**2))
         return np.asarray(logs / np.log1p(-self.tailed.intrinsic_lrs[stage]))
 
     def own_share(self, tensors: tuple[str, ...]) -> float:
-        """Squared minibatch gradient of the net along these runs, over ``size`` squared."""
-        found = [sum(probe[name] for name in tensors) for probe in self._own]
-        return float(np.mean(found)) / self.tailed.noise.size**2
+        """Return the net's own squared minibatch gradient along these runs, over ``size`` squared."""
+        found = [sum(probe["norm2 " + name] * probe[name] for name in tensors) for probe in self._own]
+        return float(np.mean([np.mean(values) for values in found])) / self.tailed.noise.size**2
 
     def own_gradients(self, tensors: tuple[str, ...], runs: int) -> Array:
-        """Lengths at unit norm of the minibatch gradients of trainings without added noise, [runs, steps]."""
+        """Return lengths at unit norm of the gradients of trainings without added noise, [runs, steps]."""
         tailed = self.tailed
-        seeds = [derive(self._context.seed, "own", i) for i in range(runs)]
-        fleet = Fleet(tailed.net, tailed.data, batch_size=tailed.batch_size, device=self._context.device)
+        seeds = [derive(self._lab.seed, "own", i) for i in range(runs)]
         settings = Runs(seeds=seeds, lr=tailed.lr, weight_decay=tailed.decays[-2], initial_norm=1.5)
-        trace = fleet.train(settings, 2 * tailed.own_steps).group(tensors)
+        trace = self._lab.train(self._fleet(None), settings, 2 * tailed.own_steps).group(tensors)
         return np.asarray(np.sqrt(trace.unit_grad2[tailed.own_steps :]).T)
+
+    def _fleet(self, noise: HeavyTailedNoise | None) -> Fleet:
+        tailed = self.tailed
+        return self._lab.fleet(tailed.net, tailed.data, batch_size=tailed.batch_size, noise=noise)
 
     def _window(
         self, stage: int, tensors: tuple[str, ...], n: int, read: Callable[[GroupTrace], Array]
@@ -146,33 +133,13 @@ class TailedRuns:
         lengths = [tailed.steps(stage) for stage in stages]
         lrs = np.repeat([tailed.lr, tailed.lr / tailed.factor][: len(stages)], lengths)
         probed = np.linspace(lengths[0] // 2, lrs.size - 1, PROBES).round().astype(int)
-        dataset = self._fleet.dataset
-
-        def probe(t: int, chunk: slice, weights: Weights) -> None:
-            batches = self._fleet.batches
-            generators = batches.generators([derive("probe", t, s) for s in seeds[chunk]])
-            rows, fresh = (drawn[0] for drawn in batches.draw(generators, 1))
-            labels = torch.where(fresh >= 0, fresh, dataset.y[rows])
-            grads, _ = self._probe(weights, dataset.x, rows, labels, {})
-            self._own.append(
-                {
-                    name: float((dot(g, g) * dot(weights[name], weights[name])).mean())
-                    for name, g in grads.items()
-                }
-            )
-
-        done = self._done / self._total
-        self._done += len(seeds) * lrs.size
-        width = self._done / self._total - done
-        return self._fleet.train(
-            Runs(
-                seeds=seeds,
-                lr=lrs[:, None],
-                weight_decay=tailed.decays[level],
-                initial_norm=tailed.initial_norm(level),
-            ),
-            lrs.size,
-            progress=lambda fraction: self._context.progress(min(1.0, done + width * fraction)),
-            observer=probe,
-            observed=[int(t) for t in probed],
+        watch = Watch(seeds, probed.tolist(), self._probes.squared)
+        settings = Runs(
+            seeds=seeds,
+            lr=lrs[:, None],
+            weight_decay=tailed.decays[level],
+            initial_norm=tailed.initial_norm(level),
         )
+        trace = self._lab.train(self._fleet(tailed.noise), settings, lrs.size, **watch.watching())
+        self._own.append(watch.joined())
+        return trace
