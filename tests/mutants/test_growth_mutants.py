@@ -1,9 +1,12 @@
 """Broken trainers against the claims about growth without decay and the way back to equilibrium."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.mean_field import no_decay_growth, relaxation_rate
@@ -11,7 +14,7 @@ from ilr_check.claims.mean_field.no_decay_growth import Growth
 from ilr_check.claims.mean_field.relaxation_rate import Return
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
@@ -45,13 +48,20 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
-def growth(rule: UpdateRule) -> tuple[str, list[str]]:
-    (finding,) = no_decay_growth.judge(msgspec.to_builtins(GROWTH), CONTEXT, rule=rule).findings
+def in_world(rule: UpdateRule | None) -> Context:
+    """The context in which every run steps by ``rule``; plain training where it is ``None``."""
+    return replace(CONTEXT, world=stepping_by(rule) if rule else None)
+
+
+def growth(rule: UpdateRule | None) -> tuple[str, list[str]]:
+    context = in_world(rule)
+    (finding,) = no_decay_growth.CLAIM.judge(msgspec.to_builtins(GROWTH), context).findings
     return finding.verdict, [rival.name for rival in finding.rivals if rival.excluded]
 
 
-def way_back(rule: UpdateRule) -> tuple[str, list[str]]:
-    (finding,) = relaxation_rate.judge(msgspec.to_builtins(RETURN), CONTEXT, rule=rule).findings
+def way_back(rule: UpdateRule | None) -> tuple[str, list[str]]:
+    context = in_world(rule)
+    (finding,) = relaxation_rate.CLAIM.judge(msgspec.to_builtins(RETURN), context).findings
     return finding.verdict, [rival.name for rival in finding.rivals if rival.excluded]
 
 
@@ -60,8 +70,8 @@ def test_growth_that_is_not_sgds_is_refuted(rule: UpdateRule) -> None:
     assert growth(rule)[0] == "violated"
 
 
-@pytest.mark.parametrize("rule", [plain, decay_written_first, decay_twice])
-def test_growth_without_decay_does_not_ask_how_decay_is_written(rule: UpdateRule) -> None:
+@pytest.mark.parametrize("rule", [None, decay_written_first, decay_twice])
+def test_growth_without_decay_does_not_ask_how_decay_is_written(rule: UpdateRule | None) -> None:
     assert growth(rule) == ("holds", list(no_decay_growth.TEXT.rivals))
 
 
@@ -70,6 +80,6 @@ def test_another_rate_is_refuted(rule: UpdateRule) -> None:
     assert way_back(rule)[0] == "violated"
 
 
-@pytest.mark.parametrize("rule", [plain, decay_written_first])
-def test_the_right_rate_passes(rule: UpdateRule) -> None:
+@pytest.mark.parametrize("rule", [None, decay_written_first])
+def test_the_right_rate_passes(rule: UpdateRule | None) -> None:
     assert way_back(rule) == ("holds", list(relaxation_rate.TEXT.rivals))

@@ -1,5 +1,7 @@
 """Broken trainers and noise of another tail against the claim about heavy tails, on one cheap subject."""
 
+from dataclasses import dataclass, replace
+
 import msgspec
 import pytest
 from broken_rules import (
@@ -10,14 +12,16 @@ from broken_rules import (
     lr_not_dropped,
 )
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import heavy_tails
 from ilr_check.claims.mean_field.trainings.tailed import Tailed
-from ilr_check.data import HeavyTailedNoise, TeacherStudentSpec
+from ilr_check.data import HeavyTailedNoise, NoiseSpec, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
-from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
+from ilr_check.train.world import World, world_of
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 HEAVY = Tailed(
@@ -38,13 +42,21 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
-def judged(
-    tailed: Tailed, rule: UpdateRule = plain, noise: HeavyTailedNoise | None = None
-) -> dict[str, Finding]:
+@dataclass
+class OtherNoise:
+    """The added noise is another than the stated one."""
+
+    added: HeavyTailedNoise
+
+    def noise(self, spec: NoiseSpec | None) -> NoiseSpec | None:
+        return self.added if spec else None
+
+
+def judged(tailed: Tailed, world: World | None = None) -> dict[str, Finding]:
     """The findings by the name of their decision."""
-    subject = msgspec.to_builtins(tailed)
-    findings = heavy_tails.judge(subject, CONTEXT, rule=rule, noise=noise).findings
-    return {part.name: finding for part, finding in zip(heavy_tails.PARTS, findings, strict=True)}
+    context = replace(CONTEXT, world=world)
+    findings = heavy_tails.CLAIM.judge(msgspec.to_builtins(tailed), context).findings
+    return dict(zip(heavy_tails.DESIGNS, findings, strict=True))
 
 
 def clipped(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
@@ -56,7 +68,7 @@ def clipped(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[
 
 @pytest.mark.parametrize("tailed", [HEAVY, LIGHT], ids=["tail 1.5", "tail 4"])
 def test_a_right_trainer_passes_and_excludes_every_rival(tailed: Tailed) -> None:
-    findings = judged(tailed, decay_written_first)
+    findings = judged(tailed, stepping_by(decay_written_first))
     assert {name: finding.verdict for name, finding in findings.items()} == dict.fromkeys(findings, "holds")
     assert all(rival.excluded for finding in findings.values() for rival in finding.rivals)
 
@@ -71,21 +83,21 @@ def test_a_right_trainer_passes_and_excludes_every_rival(tailed: Tailed) -> None
     ],
 )
 def test_a_planted_defect_is_refuted(part: str, rule: UpdateRule) -> None:
-    assert judged(LIGHT, rule)[part].verdict == "violated"
+    assert judged(LIGHT, stepping_by(rule))[part].verdict == "violated"
 
 
 def test_gradients_that_are_clipped_are_refuted() -> None:
-    findings = judged(HEAVY, clipped)
+    findings = judged(HEAVY, stepping_by(clipped))
     assert {finding.verdict for finding in findings.values()} == {"violated"}
 
 
 def test_noise_that_has_a_variance_is_refuted_where_it_should_have_none() -> None:
-    findings = judged(HEAVY, noise=LIGHT.noise)
+    findings = judged(HEAVY, world_of(OtherNoise(LIGHT.noise)))
     assert {findings[part].verdict for part in ("exponent", "end of the drop")} == {"violated"}
 
 
 def test_noise_without_a_variance_is_refuted_where_one_is_promised() -> None:
-    assert judged(LIGHT, noise=HEAVY.noise)["exponent"].verdict == "violated"
+    assert judged(LIGHT, world_of(OtherNoise(HEAVY.noise)))["exponent"].verdict == "violated"
 
 
 def test_nothing_is_decided_where_the_nets_own_gradient_is_too_large() -> None:

@@ -4,11 +4,13 @@ A claim about a ratio of norms is also shown what multiplies both norms, and mus
 """
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 from broken_rules import decay_halved, decay_keeps_the_first_lr, decay_twice, decay_written_first
 from torch import Tensor
+from worlds import stepping_as, stepping_by
 
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import (
@@ -20,22 +22,22 @@ from ilr_check.claims.mean_field import (
     norm_offset,
 )
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
-from ilr_check.claims.mean_field.trainings.levels import LevelLaw
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.modelled import MODELLED
-from ilr_check.optim.rules import Rule
 from ilr_check.optim.sgd import StepHyper, UpdateRule, heavy_ball, nesterov
 from ilr_check.train import compiling
+from ilr_check.train.world import World
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 PLAIN = tuple(Level(lr=0.5, weight_decay=wd) for wd in (0.032, 0.064))
 HEAVY = tuple(
     Level(lr=lr, weight_decay=0.032, rule="heavy-ball", momentum=mu) for lr, mu in ((0.05, 0.9), (0.25, 0.5))
 )
+DAMPENED = momentum_equilibrium.LEVELS[1]
 ONE_LAMBDA = tuple(Level(lr=lr, weight_decay=0.032 / lr) for lr in (0.5, 0.1, 2.0))
 
-LEVELS: dict[str, tuple[LevelLaw, tuple[Level, ...]]] = {
+LEVELS: dict[str, tuple[Any, tuple[Level, ...]]] = {
     "equilibrium-effective-lr": (equilibrium_effective_lr.LAW, PLAIN),
     # Without a level with momentum one rival would be the theory itself, and nothing could hold.
     "angular-update": (angular_update.LAW, (PLAIN[0], HEAVY[0])),
@@ -59,14 +61,14 @@ def decay_outside(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> 
 
 
 def never_dampened(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
-    """The buffer takes the whole gradient, whatever the dampening."""
-    return heavy_ball(w, g, buffer, h._replace(dampening=0.0 * h.dampening))
+    """The buffer takes the whole gradient, whatever the dampening: a world is not told of it."""
+    return heavy_ball(w, g, buffer, h)
 
 
 def decay_not_dampened(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
     """Dampening of the gradient alone, where torch's form dampens its sum with the decay."""
     assert buffer is not None
-    buffer = h.momentum * buffer + (1.0 - h.dampening) * g + h.weight_decay * w
+    buffer = h.momentum * buffer + (1.0 - DAMPENED.dampening) * g + h.weight_decay * w
     return w - h.lr * buffer, buffer
 
 
@@ -90,7 +92,7 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
-def judged(law: str, **rules: UpdateRule) -> Finding:
+def judged(law: str, world: World | None = None) -> Finding:
     claim, levels = LEVELS[law]
     experiment = Equilibrium(
         title="cheap",
@@ -100,8 +102,8 @@ def judged(law: str, **rules: UpdateRule) -> Finding:
         looks=(64,),
         planned_sd=0.05,
     )
-    replaced = {name.replace("_", "-"): rule for name, rule in rules.items()}
-    (finding,) = claim.judge(msgspec.to_builtins(experiment), CONTEXT, rules=replaced).findings
+    (finding,) = claim.judge(msgspec.to_builtins(experiment), replace(CONTEXT, world=world)).findings
+    assert isinstance(finding, Finding)
     return finding
 
 
@@ -112,22 +114,22 @@ def judged(law: str, **rules: UpdateRule) -> Finding:
         ("equilibrium-effective-lr", "sgd", decay_twice),
         ("angular-update", "sgd", decay_halved),
         ("angular-update", "sgd", decay_twice),
-        ("angular-update", "heavy_ball", averaging),
-        ("angular-update", "heavy_ball", decay_outside),
-        ("angular-update", "heavy_ball", nesterov),
+        ("angular-update", "heavy-ball", averaging),
+        ("angular-update", "heavy-ball", decay_outside),
+        ("angular-update", "heavy-ball", nesterov),
         ("norm-offset", "sgd", decay_keeps_the_first_lr),
-        ("momentum-equilibrium", "heavy_ball", averaging),
-        ("momentum-equilibrium", "heavy_ball", decay_outside),
+        ("momentum-equilibrium", "heavy-ball", averaging),
+        ("momentum-equilibrium", "heavy-ball", decay_outside),
     ],
 )
 def test_a_planted_defect_is_refuted(law: str, form: str, rule: UpdateRule) -> None:
-    assert judged(law, **{form: rule}).verdict == "violated"
+    assert judged(law, stepping_by(rule, replaces=(form,))).verdict == "violated"
 
 
 @pytest.mark.parametrize(
     ("form", "rule", "runs", "verdict"),
     [
-        ("heavy-ball", heavy_ball, 64, "holds"),
+        ("heavy-ball", None, 64, "holds"),
         ("heavy-ball", never_dampened, 64, "violated"),
         ("heavy-ball", decay_not_dampened, 64, "violated"),
         # Off by 5 %, where the others are by 30 % and more: 64 runs leave it open in the smaller layer.
@@ -136,30 +138,34 @@ def test_a_planted_defect_is_refuted(law: str, form: str, rule: UpdateRule) -> N
     ],
 )
 def test_dampening_and_nesterov_are_judged_where_noise_dominates(
-    form: str, rule: UpdateRule, runs: int, verdict: str
+    form: str, rule: UpdateRule | None, runs: int, verdict: str
 ) -> None:
     law = momentum_equilibrium.LAW
     _, dampened, _, ahead = (
         msgspec.structs.replace(level, weight_decay=0.032) for level in momentum_equilibrium.LEVELS
     )
     control = msgspec.structs.replace(law.experiments("quick", 0)[0], levels=(dampened, ahead), looks=(runs,))
-    findings = law.judge(msgspec.to_builtins(control), CONTEXT, rules={form: rule}).findings
+    context = replace(CONTEXT, world=stepping_by(rule, replaces=(form,)) if rule else None)
+    findings = law.judge(msgspec.to_builtins(control), context).findings
     assert {finding.verdict for finding in findings} == {verdict}
 
 
 def test_a_reader_is_told_whether_the_norm_stood_still() -> None:
     assert "(at equilibrium)" in judged("angular-update").message
-    assert "(not at equilibrium" in judged("angular-update", heavy_ball=averaging).message
+    assert (
+        "(not at equilibrium"
+        in judged("angular-update", stepping_by(averaging, replaces=("heavy-ball",))).message
+    )
 
 
 @pytest.mark.parametrize("rule", [decay_halved, decay_twice])
 def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms(rule: UpdateRule) -> None:
-    assert judged("norm-offset", sgd=rule).verdict == "holds"
+    assert judged("norm-offset", stepping_by(rule, replaces=("sgd",))).verdict == "holds"
 
 
 @pytest.mark.parametrize("law", LEVELS)
 def test_a_right_trainer_passes_and_excludes_every_rival(law: str) -> None:
-    finding = judged(law, sgd=decay_written_first)
+    finding = judged(law, stepping_by(decay_written_first, replaces=("sgd",)))
     assert finding.verdict == "holds"
     assert [rival.name for rival in finding.rivals if rival.excluded] == list(LEVELS[law][0].text.rivals)
 
@@ -179,14 +185,14 @@ def test_one_family_is_not_another(rule: str, verdict: str) -> None:
         window=1.0,
         looks=(64,),
     )
-    finding = law.judge(msgspec.to_builtins(adamw), CONTEXT, rules={"adamw": _as_adamw(rule)}).findings[0]
+    context = replace(CONTEXT, world=_in_place_of_adamw(rule, experiment.levels[0].hyper))
+    finding = law.judge(msgspec.to_builtins(adamw), context).findings[0]
     assert finding.verdict == verdict
 
 
-def _as_adamw(name: str) -> Rule:
-    """Another family's rule, with the hyper-parameters of AdamW where it lacks them."""
-    rule = MODELLED[name]
-    return replace(rule, defaults={**rule.defaults, **dict.fromkeys(("beta1", "beta2", "eps"), 0.0)})
+def _in_place_of_adamw(rule: str, hyper: dict[str, float]) -> World | None:
+    """The world in which AdamW steps as another family does, with its own hyper-parameters."""
+    return None if rule == "adamw" else stepping_as(MODELLED[rule], "adamw", **hyper)
 
 
 @pytest.mark.parametrize(("rule", "verdict"), [("adamw", "holds"), ("adam", "violated")])
@@ -200,5 +206,6 @@ def test_the_other_coupling_has_another_intrinsic_parameter(rule: str, verdict: 
         initial_norms=experiment.initial_norms[:4],
         looks=(64,),
     )
-    finding = law.judge(msgspec.to_builtins(two), CONTEXT, rules={"adamw": MODELLED[rule]}).findings[0]
+    context = replace(CONTEXT, world=_in_place_of_adamw(rule, two.levels[0].hyper))
+    finding = law.judge(msgspec.to_builtins(two), context).findings[0]
     assert finding.verdict == verdict

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 from torch import Tensor
+from worlds import stepping_as
 
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import muon_equilibrium
@@ -23,7 +24,7 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
-def judged(rule: Rule) -> Finding:
+def judged(rule: Rule | None) -> Finding:
     """One level, the one that forgets fastest."""
     (experiment,) = LAW.experiments("quick", 0)
     cheap = msgspec.structs.replace(
@@ -34,7 +35,8 @@ def judged(rule: Rule) -> Finding:
         window=1.0,
         looks=(32,),
     )
-    (finding,) = LAW.judge(msgspec.to_builtins(cheap), CONTEXT, rules={"muon": rule}).findings
+    context = replace(CONTEXT, world=stepping_as(rule, "muon") if rule else None)
+    (finding,) = LAW.judge(msgspec.to_builtins(cheap), context).findings
     return finding
 
 
@@ -73,7 +75,7 @@ def test_a_planted_defect_is_refuted(rule: Rule) -> None:
 
 
 def test_the_right_rule_holds_and_excludes_every_rival() -> None:
-    finding = judged(muon)
+    finding = judged(None)
     assert finding.verdict == "holds"
     assert [rival.name for rival in finding.rivals if rival.excluded] == list(muon_equilibrium.TEXT.rivals)
 

@@ -1,12 +1,26 @@
 """A noise of another trace than it promises against the claim that Gaussianity is not needed."""
 
+from dataclasses import dataclass, replace
+
 import msgspec
 import pytest
 
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import not_gaussian
+from ilr_check.data import BatchNoise, NoiseSpec
+from ilr_check.train.world import world_of
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
+
+
+@dataclass
+class OtherTrace:
+    """The noises that replace that of minibatches have ``trace`` times its trace."""
+
+    trace: float
+
+    def noise(self, spec: NoiseSpec | None) -> NoiseSpec | None:
+        return msgspec.structs.replace(spec, trace=self.trace) if isinstance(spec, BatchNoise) else spec
 
 
 def judged(trace: float) -> Finding:
@@ -14,7 +28,8 @@ def judged(trace: float) -> Finding:
     (shapes,) = not_gaussian.experiments("quick", 0)
     net = msgspec.structs.replace(shapes.net, widths=(24,))
     cheap = msgspec.structs.replace(shapes, net=net, looks=(128,))
-    (finding,) = not_gaussian.judge(msgspec.to_builtins(cheap), CONTEXT, trace=trace).findings
+    context = replace(CONTEXT, world=world_of(OtherTrace(trace)))
+    (finding,) = not_gaussian.CLAIM.judge(msgspec.to_builtins(cheap), context).findings
     return finding
 
 

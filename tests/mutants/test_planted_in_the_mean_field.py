@@ -1,29 +1,27 @@
 """Defects that only a schedule, an epoch or the size of the noise shows, against the mean-field laws."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.exact import momentum_identity
 from ilr_check.claims.exact_law import REFUTED
 from ilr_check.claims.mean_field import equilibrium_effective_lr, gamma_ode, norm_offset, schedule_law
-from ilr_check.claims.mean_field.trainings.course import Course, CourseLaw, Phase
+from ilr_check.claims.mean_field.trainings.course import Course, Phase
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.hyper import HyperParams
-from ilr_check.optim.rules import Columns, Rule, as_rule
 from ilr_check.optim.schedules import Constant, Drops
-from ilr_check.optim.sgd import plain
 from ilr_check.train import compiling
 from ilr_check.train.loop import Setting, torch_sgd
 from ilr_check.train.trace import GroupTrace
+from ilr_check.train.world import World, world_of
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET, DATA = MLPSpec(inputs=64, widths=(24,), classes=10), DigitsSpec(label_noise=0.5)
@@ -49,14 +47,14 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
-def along_a_course(law: CourseLaw, rule: Any = plain) -> dict[str, str]:
-    found = law.judge(msgspec.to_builtins(COURSE), CONTEXT, rule=rule)
+def along_a_course(law: Any, world: World | None = None) -> dict[str, str]:
+    found = law.judge(msgspec.to_builtins(COURSE), replace(CONTEXT, world=world))
     return {finding.form: finding.verdict for finding in found.findings}
 
 
-def at_equilibrium(law: Any, **rules: Any) -> str:
+def at_equilibrium(law: Any, world: World | None = None) -> str:
     experiment = Equilibrium(title="cheap", net=NET, data=DATA, levels=LEVELS, looks=(64,), planned_sd=0.05)
-    (finding,) = law.judge(msgspec.to_builtins(experiment), CONTEXT, rules=rules).findings
+    (finding,) = law.judge(msgspec.to_builtins(experiment), replace(CONTEXT, world=world)).findings
     return str(finding.verdict)
 
 
@@ -94,26 +92,39 @@ def test_a_ratio_of_two_norms_is_blind_to_the_size_of_the_noise(monkeypatch: pyt
     assert at_equilibrium(norm_offset.LAW) == "holds"
 
 
-def decay_once_an_epoch(times: float) -> Rule:
+@dataclass
+class DecayOnceAnEpoch:
     """Plain SGD that decays in the first step of each epoch only, by ``times`` the weight decay."""
-    rule = as_rule(plain)
 
-    def coefficients(columns: Columns) -> tuple[Any, ...]:
-        decay = columns["weight_decay"] * times
-        decay[np.arange(len(decay)) % EPOCH != 0] = 0.0
-        return rule.coefficients({**columns, "weight_decay": decay})
+    times: float
 
-    return replace(rule, coefficients=coefficients)
+    def update(
+        self,
+        name: str,
+        weights: Tensor,
+        gradient: Tensor,
+        buffer: Tensor,
+        lr: Tensor,
+        weight_decay: Tensor,
+        momentum: Tensor,
+        step: int,
+    ) -> tuple[Tensor, Tensor]:
+        decay = self.times * weight_decay if step % EPOCH == 0 else 0.0
+        return weights - lr * (gradient + decay * weights), buffer
+
+
+def decay_once_an_epoch(times: float) -> World:
+    return world_of(DecayOnceAnEpoch(times))
 
 
 @pytest.mark.parametrize("law", COURSES.values(), ids=COURSES)
-def test_decay_once_an_epoch_is_refuted_along_a_schedule(law: CourseLaw) -> None:
+def test_decay_once_an_epoch_is_refuted_along_a_schedule(law: Any) -> None:
     verdicts = along_a_course(law, decay_once_an_epoch(1.0))
     assert verdicts == {"identity": "violated", "transfer": "violated"}
 
 
 def test_decay_once_an_epoch_is_refuted_at_equilibrium() -> None:
-    assert at_equilibrium(equilibrium_effective_lr.LAW, sgd=decay_once_an_epoch(1.0)) == "violated"
+    assert at_equilibrium(equilibrium_effective_lr.LAW, decay_once_an_epoch(1.0)) == "violated"
 
 
 def test_decay_once_an_epoch_for_all_of_its_steps_breaks_the_identity() -> None:

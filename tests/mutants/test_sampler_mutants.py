@@ -1,46 +1,72 @@
-"""Broken samplers against the claim about the noise of successive batches."""
+"""Wrong samplers against the claim about the noise of successive batches."""
 
-import msgspec
-import numpy as np
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from worlds import generators_from
 
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import noise_independence
-from ilr_check.claims.mean_field.noise_independence import Sampler, Sampling, drawn
+from ilr_check.train.world import world_of
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
-ORDERS = ("with replacement", "shuffled epochs")
+ORDERS = noise_independence.ORDERS
+EXAMPLES, BATCH = 256, 32
 
 
-def overlapping(sampling: Sampling, seed: int) -> NDArray[np.intp]:
+class Overlapping:
     """Every batch keeps half of the one before."""
-    index = drawn(sampling, seed)
-    half = sampling.batch_size // 2
-    index[:, 1:, :half] = index[:, :-1, half:]
-    return index
+
+    before: Tensor | None = None
+
+    def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        kept, self.before = self.before, rows[:, BATCH // 2 :].clone()
+        return (rows if kept is None else torch.cat([kept, self.before], dim=1)), labels
 
 
-def other_order(sampling: Sampling, seed: int) -> NDArray[np.intp]:
-    """The other way to draw than the one that is stated."""
-    (other,) = {*ORDERS} - {sampling.order}
-    return drawn(msgspec.structs.replace(sampling, order=other), seed)
+class WithReplacement:
+    """Every example is drawn from all of them."""
+
+    def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        found = [torch.randint(EXAMPLES, (BATCH,), generator=g) for g in generators_from(rows)]
+        return torch.stack(found), labels
 
 
-def judged(order: str, sampler: Sampler) -> Finding:
+class ShuffledEpochs:
+    """All examples are shuffled before each epoch, and then come one after another."""
+
+    def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        at = step % (EXAMPLES // BATCH)
+        if at == 0:
+            self.order = torch.stack([torch.randperm(EXAMPLES, generator=g) for g in generators_from(rows)])
+        return self.order[:, at * BATCH : (at + 1) * BATCH], labels
+
+
+OTHER = {"with replacement": ShuffledEpochs, "shuffled epochs": WithReplacement}
+
+
+def judged(order: str, world: Any = None) -> Finding:
     unit = next(u for u in noise_independence.CLAIM.plan("quick", 0) if u.subject["order"] == order)
-    (finding,) = noise_independence.judge(unit.subject, CONTEXT, sampler=sampler).findings
+    context = replace(CONTEXT, world=world_of(world) if world else None)
+    (finding,) = noise_independence.CLAIM.judge(unit.subject, context).findings
     return finding
 
 
-@pytest.mark.parametrize("sampler", [overlapping, other_order])
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_wrong_sampler_is_refuted(order: str, sampler: Sampler) -> None:
-    assert judged(order, sampler).verdict == "violated"
+def test_batches_that_overlap_are_refuted(order: str) -> None:
+    assert judged(order, Overlapping).verdict == "violated"
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_other_way_to_draw_is_refuted(order: str) -> None:
+    assert judged(order, OTHER[order]).verdict == "violated"
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_stated_sampler_passes(order: str) -> None:
-    finding = judged(order, drawn)
+    finding = judged(order)
     assert finding.verdict == "holds"
     assert all(rival.excluded for rival in finding.rivals)

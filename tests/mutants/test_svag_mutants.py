@@ -1,16 +1,19 @@
 """Another covariance than the order's and decay that does not follow it, against the claim about SVAG."""
 
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 import pytest
 from broken_rules import decay_twice, decay_written_first
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import svag
+from ilr_check.data import NoiseSpec, SvagNoise
 from ilr_check.optim.sgd import StepHyper
 from ilr_check.train import choice, compiling
+from ilr_check.train.world import World, world_of
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 LR = 4.0
@@ -34,26 +37,29 @@ CHEAPER = msgspec.structs.replace(CHEAP, cells=CHEAP.cells[:3], probes=10, plann
 """For defects, which are so large that less is enough."""
 
 
-def judged(grid: svag.Orders, **planted: Any) -> Finding:
-    (finding,) = svag.judge(msgspec.to_builtins(grid), CONTEXT, **planted).findings
+class SmallerSpread:
+    """The two batches are combined with s = sqrt(l) instead of sqrt(2 l - 1)."""
+
+    def noise(self, spec: NoiseSpec | None) -> NoiseSpec | None:
+        return SvagNoise(order=0.5 * (spec.order + 1.0)) if isinstance(spec, SvagNoise) else spec
+
+
+def judged(grid: svag.Orders, world: World) -> Finding:
+    (finding,) = svag.CLAIM.judge(msgspec.to_builtins(grid), replace(CONTEXT, world=world)).findings
     return finding
 
 
 @pytest.mark.parametrize(
-    "planted",
-    [
-        {"order": lambda order: 0.5 * (order + 1.0)},
-        {"rule": decay_of_sgd},
-        {"rule": decay_twice},
-    ],
+    "world",
+    [world_of(SmallerSpread), stepping_by(decay_of_sgd), stepping_by(decay_twice)],
     ids=["s = sqrt(l)", "decay not divided", "decay twice"],
 )
-def test_a_planted_defect_is_refuted(planted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_defect_is_refuted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(choice.LANES, "cpu", 32)
-    assert judged(CHEAPER, **planted).verdict == "violated"
+    assert judged(CHEAPER, world).verdict == "violated"
 
 
 def test_the_right_combination_holds_and_excludes_every_rival() -> None:
-    finding = judged(CHEAP, rule=decay_written_first)
+    finding = judged(CHEAP, stepping_by(decay_written_first))
     assert finding.verdict == "holds"
     assert all(rival.excluded for rival in finding.rivals)

@@ -6,7 +6,7 @@ what it says.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -23,15 +23,18 @@ from broken_rules import (
     rate_distributed,
     root_of_the_factor,
 )
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context, Finding, Judged
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.law import StatisticalLaw
 from ilr_check.claims.mean_field import full_recovery, mixing_time, sqrt_recovery, wd_drop
 from ilr_check.claims.mean_field.trainings.lr_drop import Drop
-from ilr_check.claims.mean_field.trainings.recovery import Recovery
+from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns
 from ilr_check.claims.mean_field.trainings.sweep import Sweep
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import UpdateRule, plain
+from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train import compiling
 
 # One look each: of several, the first may only end in ``holds``, and a mutant would take them all. With fewer
@@ -118,25 +121,26 @@ SWEEP_MUTANTS = {
     "wd after the step": Mutant(decay_after_the_step, words("rate"), words("slope")),
 }
 
-RIGHT_RULES = {
-    "plain": plain,
+RIGHT_RULES: dict[str, UpdateRule | None] = {
+    "plain": None,
     "decay written first": decay_written_first,
     "rate distributed": rate_distributed,
 }
 
 
 def judged_drop(
-    rule: UpdateRule,
-    *,
-    drop: Drop = DROP,
-    noise_references: Drop | None = None,
-    recovery: Recovery = sqrt_recovery.RECOVERY,
+    rule: UpdateRule | None, *, drop: Drop = DROP, law: StatisticalLaw[Any, Any] = sqrt_recovery.LAW
 ) -> Judged:
-    return recovery.judge(msgspec.to_builtins(drop), CONTEXT, rule=rule, noise_references=noise_references)
+    return law.judge(msgspec.to_builtins(drop), in_world(rule))
 
 
-def judged_sweep(rule: UpdateRule) -> Judged:
-    return mixing_time.judge(msgspec.to_builtins(SWEEP), CONTEXT, rule=rule)
+def judged_sweep(rule: UpdateRule | None) -> Judged:
+    return mixing_time.LAW.judge(msgspec.to_builtins(SWEEP), in_world(rule))
+
+
+def in_world(rule: UpdateRule | None) -> Context:
+    """The context in which every run steps by ``rule``; plain training where it is ``None``."""
+    return replace(CONTEXT, world=stepping_by(rule) if rule else None)
 
 
 def verdicts(judged: Judged) -> dict[str, str]:
@@ -168,27 +172,27 @@ def test_sqrt_recovery_kills(name: str) -> None:
 @pytest.mark.parametrize("name", WD_DROP_MUTANTS)
 def test_wd_drop_kills(name: str) -> None:
     mutant = WD_DROP_MUTANTS[name]
-    assert_refuted(mutant, judged_drop(mutant.rule, drop=WD_DROP, recovery=wd_drop.RECOVERY))
+    assert_refuted(mutant, judged_drop(mutant.rule, drop=WD_DROP, law=wd_drop.LAW))
 
 
 @pytest.mark.parametrize("name", FULL_RECOVERY_MUTANTS)
 def test_full_recovery_kills(name: str) -> None:
     mutant = FULL_RECOVERY_MUTANTS[name]
-    assert_refuted(mutant, judged_drop(mutant.rule, drop=FULL, recovery=full_recovery.RECOVERY))
+    assert_refuted(mutant, judged_drop(mutant.rule, drop=FULL, law=full_recovery.LAW))
 
 
 @pytest.mark.parametrize(
-    ("recovery", "drop", "rule"),
+    ("law", "drop", "rule"),
     [
-        pytest.param(wd_drop.RECOVERY, WD_DROP, plain, id="wd-drop: plain"),
-        pytest.param(
-            wd_drop.RECOVERY, WD_DROP, decay_keeps_the_first_lr, id="wd-drop: the first lr, which stays"
-        ),
-        pytest.param(full_recovery.RECOVERY, FULL, plain, id="full-recovery: plain"),
+        pytest.param(wd_drop.LAW, WD_DROP, None, id="wd-drop: plain"),
+        pytest.param(wd_drop.LAW, WD_DROP, decay_keeps_the_first_lr, id="wd-drop: the first lr, which stays"),
+        pytest.param(full_recovery.LAW, FULL, None, id="full-recovery: plain"),
     ],
 )
-def test_another_change_passes_a_right_trainer(recovery: Recovery, drop: Drop, rule: UpdateRule) -> None:
-    judged = judged_drop(rule, drop=drop, recovery=recovery)
+def test_another_change_passes_a_right_trainer(
+    law: StatisticalLaw[Any, Any], drop: Drop, rule: UpdateRule | None
+) -> None:
+    judged = judged_drop(rule, drop=drop, law=law)
     assert verdicts(judged) == dict.fromkeys(("exact", "identity", "transfer"), "holds")
     assert not_excluded(judged) == set()
 
@@ -217,8 +221,8 @@ def test_mixing_time_passes_a_right_trainer(name: str) -> None:
     [(sqrt_recovery, judged_drop), (mixing_time, judged_sweep)],
     ids=["sqrt-recovery", "mixing-time"],
 )
-def test_every_rival_of_the_text_is_excluded(claim: Any, judge: Callable[[UpdateRule], Judged]) -> None:
-    excluded = {r.name for finding in judge(plain).findings for r in finding.rivals if r.excluded}
+def test_every_rival_of_the_text_is_excluded(claim: Any, judge: Callable[[None], Judged]) -> None:
+    excluded = {r.name for finding in judge(None).findings for r in finding.rivals if r.excluded}
     assert set(claim.TEXT.rivals) <= excluded
 
 
@@ -228,10 +232,16 @@ def test_noise_of_another_intrinsic_lr_does_not_predict() -> None:
 
     On clean labels. Labels that are redrawn at random make noise whose size hardly depends on lambda_e, all
     the more the larger their share: with label noise 0.5, this net's noise references predict within the
-    margin or
-    at its edge, and rightly so.
+    margin or at its edge, and rightly so.
     """
     clean = msgspec.structs.replace(DROP, data=DigitsSpec())
     others = msgspec.structs.replace(clean, weight_decay=10.0 * clean.weight_decay)
-    found = verdicts(judged_drop(plain, drop=clean, noise_references=others))
+
+    def trained(drop: Drop, lab: Lab) -> TransferRuns[Drop]:
+        runs = TransferRuns(drop, lab)
+        runs.noise_reference = TransferRuns(others, Lab(lab.context, lab.run_steps)).noise_reference
+        return runs
+
+    law = replace(sqrt_recovery.LAW, trained=trained)
+    found = verdicts(judged_drop(None, drop=clean, law=law))
     assert found == {"exact": "holds", "identity": "holds", "transfer": "violated"}

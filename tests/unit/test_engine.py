@@ -17,7 +17,7 @@ import pytest
 
 from ilr_check import engine
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.populations import Population
+from ilr_check.claims.lab import Population
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.engine import RunStarted, Settings, UnitFinished, UnitProgress, UnitStarted
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, Record, RunFolder, RunFolderError, Series

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from ilr_check.claims.claim import Context
-from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, GridRuns, intercept_weights
+from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, intercept_weights, pair
+from ilr_check.claims.mean_field.trainings.probes import Probes
 from ilr_check.data import TeacherStudentSpec
+from ilr_check.data.sets import load
+from ilr_check.nets import build
 from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.train.noise import gradients
@@ -23,14 +25,14 @@ GRID = Grid(
 
 def test_pairs_of_batches_measure_trace_and_mean_gradient() -> None:
     """Against all 16 examples, at weights of norm 1, within 5 standard errors."""
-    runs, n = GridRuns(GRID, Context(seed=0, profile="quick")), 4000
+    probes, n = Probes(NET, GRID.data, batch_size=2 * GRID.probe_size, device="cpu"), 4000
     (w,) = initial_parameters(NET, 1, dtype=torch.float32, device="cpu").values()
     w = w / w.norm()
-    name = runs._probing.names[0]
-    found = runs._pair({name: w.expand(n, *w.shape)}, range(n))
+    (name,) = probes.names
+    found = pair(probes, GRID.probe_size, {name: w.expand(n, *w.shape)}, range(n))
 
-    dataset = runs._probing.dataset
-    singles, _ = gradients(runs._probing.module, None)(
+    dataset = load(GRID.data, dtype=torch.float32)
+    singles, _ = gradients(build(NET), None)(
         {name: w.expand(16, *w.shape)}, dataset.x, torch.arange(16)[:, None], dataset.y[:, None], {}
     )
     each = singles[name].flatten(1)

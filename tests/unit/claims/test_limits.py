@@ -10,12 +10,13 @@ import pytest
 
 from ilr_check.claims.mean_field.equilibrium_effective_lr import LAW, experiments
 from ilr_check.claims.mean_field.trainings.equilibrium import Level
+from ilr_check.claims.mean_field.trainings.levels import LIMIT
 from ilr_check.claims.mean_field.trainings.limits import (
     approaches_zero,
-    extrapolated,
     intercept_weights,
     local_exponents,
 )
+from ilr_check.stats import examine
 
 (SEQUENCE, *_) = [e for e in experiments("standard", 0) if "towards 0" in e.title]
 LAMBDAS = np.array([level.intrinsic_lr for level in SEQUENCE.levels])
@@ -25,15 +26,12 @@ def examined(offset: float, slope: float) -> Any:
     """The verdict on invented deviations offset + slope lambda_e with a run-to-run sd of 0.02."""
     rng = np.random.default_rng(5)
 
-    def deviations(runs: Any, tensors: tuple[str, ...], n: int) -> Any:
+    def deviations(n: int) -> Any:
         return offset + slope * LAMBDAS + 0.02 * rng.standard_normal((n, len(LAMBDAS)))
 
-    return extrapolated(
-        SimpleNamespace(experiment=SEQUENCE),  # type: ignore[arg-type]
-        deviations,
-        (),
-        rivals=LAW.limit_rivals or {},
-        alpha=1e-5,
+    (limit, *_) = [part for part in LAW.parts(SEQUENCE) if part.what == LIMIT]
+    return examine(
+        LAW.design(SEQUENCE, limit, 1e-5), lambda n: deviations(n) @ intercept_weights(SEQUENCE.levels)
     ).decision
 
 

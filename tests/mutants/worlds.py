@@ -1,0 +1,95 @@
+"""Worlds with planted defects, which the tests of statistical claims share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ilr_check.optim.rules import Rule, State
+from ilr_check.optim.sgd import StepHyper, UpdateRule
+from ilr_check.seeds import derive
+from ilr_check.train.world import World, world_of
+
+
+class SteppingBy:
+    """SGD's step is replaced by ``rule``, which has the form of the rules in ``ilr_check.optim.sgd``.
+
+    ``settings`` are attributes of the world, such as ``fraction`` and ``judged_only``.
+    """
+
+    def __init__(self, rule: UpdateRule, **settings: Any) -> None:
+        self.rule, self.name = rule, rule.__name__
+        vars(self).update(settings)
+
+    def update(
+        self,
+        name: str,
+        weights: Tensor,
+        gradient: Tensor,
+        buffer: Tensor,
+        lr: Tensor,
+        weight_decay: Tensor,
+        momentum: Tensor,
+        step: int,
+    ) -> tuple[Tensor, Tensor]:
+        hyper = StepHyper(lr, weight_decay, momentum, torch.zeros_like(lr))
+        new, after = self.rule(weights, gradient, buffer, hyper)
+        return new, buffer if after is None else after
+
+
+def stepping_by(rule: UpdateRule, **settings: Any) -> World:
+    """Return the world in which every run of SGD steps by ``rule``."""
+    return world_of(SteppingBy(rule, **settings))
+
+
+class SteppingAs:
+    """The update of ``rule``, one of those that a fleet models, in place of the rules in ``replaces``.
+
+    ``hyper`` are its hyper-parameters beyond lr, weight decay and momentum. All runs must share a schedule.
+    """
+
+    def __init__(self, rule: Rule, *replaces: str, **hyper: float) -> None:
+        self.rule, self.replaces, self.hyper, self.name = rule, replaces, hyper, rule.name
+        self._columns: list[tuple[float, ...]] = []
+        self._numbers: tuple[Tensor, ...] = ()
+        self._state: dict[str, State] = {}
+
+    def update(
+        self,
+        name: str,
+        weights: Tensor,
+        gradient: Tensor,
+        buffer: Tensor,
+        lr: Tensor,
+        weight_decay: Tensor,
+        momentum: Tensor,
+        step: int,
+    ) -> tuple[Tensor, Tensor]:
+        if step == len(self._columns):
+            self._columns.append(tuple(float(x.flatten()[0]) for x in (lr, weight_decay, momentum)))
+            self._numbers = self._coefficients(weights)
+        state = self._state.get(name, tuple(torch.zeros_like(weights) for _ in self.rule.slots))
+        new, self._state[name] = self.rule.step(weights, gradient, state, self._numbers)
+        return new, buffer
+
+    def _coefficients(self, like: Tensor) -> tuple[Tensor, ...]:
+        """The coefficients of the last step; they may depend on the number of steps before it."""
+        values = zip(("lr", "weight_decay", "momentum"), np.array(self._columns).T, strict=True)
+        columns = {name: column[:, None] for name, column in values}
+        columns["dampening"] = np.zeros_like(columns["lr"])
+        for name, value in {**self.rule.defaults, **self.hyper}.items():
+            columns[name] = np.full_like(columns["lr"], value)
+        return tuple(torch.tensor(c[-1, 0]).to(like) for c in self.rule.coefficients(columns))
+
+
+def stepping_as(rule: Rule, *replaces: str, **hyper: float) -> World:
+    """Return the world in which the rules of these names step as ``rule`` does."""
+    return world_of(SteppingAs(rule, *replaces, **hyper))
+
+
+def generators_from(rows: Tensor) -> list[torch.Generator]:
+    """Return a random generator for each run, seeded by the rows that were drawn for it."""
+    return [torch.Generator().manual_seed(derive("rows", *row)) for row in rows.tolist()]
