@@ -75,17 +75,18 @@ def take_step(
 
 def _hand_over(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = None if gradient is None else _copied(gradient)
+        parameter.grad = None if gradient is None else layout_copy(gradient)
 
 
-def _copied(gradient: Tensor) -> Tensor:
-    """A copy with the same strides, also where these leave gaps."""
-    if gradient.layout != torch.strided or gradient.is_contiguous() or 0 in gradient.stride():
-        return gradient.detach().clone()
-    copied = torch.empty_strided(
-        gradient.shape, gradient.stride(), dtype=gradient.dtype, device=gradient.device
-    )
-    return copied.copy_(gradient.detach())
+def layout_copy(tensor: Tensor) -> Tensor:
+    """A copy with the same strides, also where these leave gaps; an expanded tensor stays one."""
+    if tensor.layout != torch.strided or tensor.is_contiguous():
+        return tensor.detach().clone()
+    if 0 in tensor.stride():
+        thin = tensor.detach()[tuple(slice(0, 1) if s == 0 else slice(None) for s in tensor.stride())]
+        return thin.clone().expand(tensor.shape)
+    copied = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
+    return copied.copy_(tensor.detach())
 
 
 def _run_backward(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ilr_check.gate.driving import arranged, prepare, take_step
+from ilr_check.gate.driving import arranged, layout_copy, prepare, take_step
 from ilr_check.gate.options import WEIGHT_DTYPES
 from ilr_check.gate.tags import Tags
 from ilr_check.gate.words.exceptions import exception_words
@@ -152,9 +152,7 @@ class Subject:
 
         The laws speak of descent. An optimizer that climbs along -g descends along g, bit for bit.
         """
-        copied = gradient.detach().clone()
-        if self.climbs:
-            copied = copied.neg_()
+        copied = layout_copy(-gradient if self.climbs else gradient)
         return copied.to_sparse() if self.contract is not None and self.contract.sparse else copied
 
     def with_contract(self, contract: Contract | None, declared: Mapping[str, Any]) -> Subject:
@@ -190,6 +188,46 @@ class Subject:
             for ours, value in edits.items():
                 _write(group, self.hyper_names[ours], ours, value)
         return built  # type: ignore[no-any-return]
+
+    @cached_property
+    def dtype(self) -> str:
+        """The widest dtype of weights that it computes in; most laws hand over weights of it."""
+        from ilr_check.gate.precision import widest_dtype  # it drives a subject to find out
+
+        return widest_dtype(self)
+
+    def tensor(self, numbers: Any) -> Tensor:
+        """Numbers as a tensor of ``dtype``."""
+        wide = torch.as_tensor(numbers, dtype=torch.float64, device=self.device)
+        return wide.to(getattr(torch, self.dtype)).clone()
+
+    def rounded(self, numbers: Any) -> Any:
+        """Numbers as weights of ``dtype`` hold them, as a float64 array."""
+        return self.tensor(numbers).double().cpu().numpy()
+
+    @cached_property
+    def unit(self) -> float:
+        """The unit roundoff of what it computes in, as measured or declared."""
+        from ilr_check.gate.precision import arithmetic_unit
+
+        return arithmetic_unit(self)
+
+    @cached_property
+    def interaction(self) -> Any:
+        """Which entries, rows and tensors interact, as measured: an ``Interaction``."""
+        from ilr_check.gate.interaction import measure_interaction  # it drives a subject to find out
+
+        return measure_interaction(self)
+
+    def group_key(self, ours: str) -> str | None:
+        """The target's own key for a hyper-parameter in its groups; ``None`` where there is none."""
+        name = self.hyper_names.get(ours)
+        group = self._probed_group
+        return None if name is None else next((n for n in name.names if n in group), None)
+
+    @cached_property
+    def _probed_group(self) -> Mapping[str, Any]:
+        return self.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]  # type: ignore[no-any-return]
 
     @cached_property
     def takes_names(self) -> bool:

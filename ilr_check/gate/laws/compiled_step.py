@@ -28,17 +28,23 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     hyper: dict[str, Any] = {"lr": LR}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = WEIGHT_DECAY
-    trial = subject.start([torch.tensor(start) for start in starts], **hyper)
+    trial = subject.start([subject.tensor(start) for start in starts], **hyper)
     begun = trial.hyper
     compiled = torch.compile(trial.optimizer.step)
     steps = []
     for row in gradients:
-        before = [v.numpy() for v in trial.values()]
-        trial.hand([None if gradient is None else torch.tensor(gradient) for gradient in row])
+        before = [subject.rounded(v) for v in trial.values()]
+        trial.hand([None if gradient is None else subject.tensor(gradient) for gradient in row])
         compiled()  # type: ignore[no-untyped-call]
-        steps.append(Step(hyper, row, before, [v.numpy() for v in trial.values()]))
+        steps.append(
+            Step(
+                hyper, [subject.rounded(g) for g in row], before, [subject.rounded(v) for v in trial.values()]
+            )
+        )
     # torch keeps step counts in float32, and a graph corrects biases in it: 1 - 0.999 is then good to 6e-5.
-    trajectory = Trajectory(begun, starts, steps, ["float32"] * len(shapes))
+    trajectory = Trajectory(
+        begun, [subject.rounded(start) for start in starts], steps, ["float32"] * len(shapes)
+    )
     yield compared(subject, trajectory, hyper, group="compiled", prefix="compiled: ")
 
 

@@ -12,13 +12,13 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs_
 from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
 from ilr_check.optim.contracts.contract import Decay
+from ilr_check.optim.contracts.reference import UNIT
 from ilr_check.optim.contracts.running import ROUNDINGS, Array
 
 ORDER = 14
 WARM = 3
 """Steps without decay that fill the state."""
 LR, WEIGHT_DECAY = 0.13, 0.31
-UNIT = 2.0**-53
 
 
 def applies(subject: Subject) -> str:
@@ -51,7 +51,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     shrinking = before if decay.where == "before" else after
     # Both steps round to the last bit of weights and steps, a few times each.
     size = np.abs(before) + np.abs(after - before)
-    bound = 2 * ROUNDINGS * UNIT * size
+    bound = 2 * ROUNDINGS * UNIT[subject.dtype] * size
     deviation = (after_decayed - after) - (-strength * shrinking)
     ratio = float(np.max(np.abs(deviation) / bound))
     share = float(np.sum((after - after_decayed) * before) / np.sum(before * before))

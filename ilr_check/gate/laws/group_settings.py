@@ -39,7 +39,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     rng = circumstances.generator()
     starts = [rng.uniform(0.5, 2.0, size=SHAPE) for _ in GROUPS]
     gradients = probing_gradients(contract, rng, [SHAPE] * len(GROUPS), STEPS)
-    weights = subject.parameters(torch.tensor(start) for start in starts)
+    weights = subject.parameters(subject.tensor(start) for start in starts)
     own = {
         ours: subject.hyper_names[ours].names[0] for ours in ("lr", "weight_decay") if subject.can_vary(ours)
     }
@@ -63,15 +63,17 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             (late,) = arranged([group(2)], subject.tags, named=subject.takes_names)
             optimizer.add_param_group(late)
             trial.parameters.append(weights[2])
-        before = [w.numpy() for w in trial.values()]
-        trial.step([torch.tensor(g) for g in gradients[t][: len(before)]])
+        before = [subject.rounded(w) for w in trial.values()]
+        trial.step([subject.tensor(g) for g in gradients[t][: len(before)]])
         for i, after in enumerate(trial.values()):
             hyper: dict[str, Any] = {k: v for k, v in GROUPS[i].items() if k in own}
-            steps[i].append(Step(hyper, [gradients[t][i]], [before[i]], [after.numpy()]))
+            steps[i].append(
+                Step(hyper, [subject.rounded(gradients[t][i])], [before[i]], [subject.rounded(after)])
+            )
     for i, words in enumerate(("first group", "second group", "group added after two steps")):
         hyper = {k: v for k, v in GROUPS[i].items() if k in own}
         read = subject.read(optimizer, group=i)
-        trajectory = Trajectory({**read, **hyper}, [starts[i]], steps[i], ["float64"])
+        trajectory = Trajectory({**read, **hyper}, [subject.rounded(starts[i])], steps[i], [subject.dtype])
         yield compared(subject, trajectory, hyper, group=words, prefix=f"{words}: ")
 
 

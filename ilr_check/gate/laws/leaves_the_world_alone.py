@@ -6,8 +6,6 @@ import contextlib
 import io
 from collections.abc import Iterable
 
-import torch
-
 from ilr_check.evidence import Margin, Measured
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.process.surroundings import Change, Watch
@@ -20,8 +18,8 @@ STEPS = 3
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """A few steps of two tensors; one reading about settings and threads, one about what is printed."""
     rng = circumstances.generator()
-    starts = [torch.from_numpy(rng.normal(size=shape)) for shape in ((3, 4), (5, 2))]
-    gradients = [[torch.from_numpy(rng.normal(size=s.shape)) for s in starts] for _ in range(STEPS)]
+    starts = [subject.tensor(rng.normal(size=shape)) for shape in ((3, 4), (5, 2))]
+    gradients = [[subject.tensor(rng.normal(size=s.shape)) for s in starts] for _ in range(STEPS)]
     watch, said = Watch(), io.StringIO()
     with watch.during("steps"):
         trial = subject.start(starts)

@@ -26,12 +26,12 @@ def _one(subject: Subject, circumstances: Circumstances, setting: Mapping[str, A
     words = subject.words(setting)
     rng = circumstances.generator(words)
     hyper: dict[str, Any] = {**setting, **rates(subject)}
-    weights = [torch.tensor(rng.uniform(0.5, 2.0, size=(2, 2))) for _ in range(3)]
+    weights = [subject.tensor(rng.uniform(0.5, 2.0, size=(2, 2))) for _ in range(3)]
     frozen = nn.Parameter(weights[2].clone(), requires_grad=False)
     trial = subject.start([weights[0].clone(), frozen, weights[1].clone()], **hyper)
     # Gradients that change, for under a constant one many a step looks the same at every count.
     drawn = probing_gradients(subject.contract, rng, [(2, 2)], 4)
-    gradients = [torch.tensor(row[0]) for row in drawn]
+    gradients = [subject.tensor(row[0]) for row in drawn]
     moved = [0.0, 0.0]
     still = True
     for t, gradient in enumerate(gradients):

@@ -46,8 +46,17 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def promised(subject: Subject) -> dict[str, tuple[str, ...]]:
-    """The mixes of dtypes that the subject is made for; float64 weights are the yardstick in each."""
-    return {mix: dtypes for mix, dtypes in MIXES.items() if {*dtypes} <= {"float64", *subject.dtypes}}
+    """The mixes of dtypes that the subject is made for; the widest that it computes in is in each of them."""
+    wide = subject.dtype
+    mixes = {
+        mix.replace("float64", wide): tuple(wide if name == "float64" else name for name in dtypes)
+        for mix, dtypes in MIXES.items()
+    }
+    return {
+        mix: dtypes
+        for mix, dtypes in mixes.items()
+        if len({*dtypes}) > 1 and {*dtypes} <= {wide, *subject.dtypes}
+    }
 
 
 def _applies(subject: Subject) -> str:

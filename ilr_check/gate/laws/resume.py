@@ -38,7 +38,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 diagnosis=f"a path resumed {way} after {BREAK} steps ends elsewhere, by {{}}",
                 n_steps=STEPS,
             )
-        if number == 0:
+        if number == 0 and subject.dtype == "float64":
             yield from _other_dtype(path)
 
 
@@ -55,10 +55,10 @@ def _filed(state: Any) -> Any:
     return torch.load(buffer, weights_only=True)
 
 
-def _fresh(path: Path, trial: Trial, dtype: torch.dtype = torch.float64) -> Trial:
+def _fresh(path: Path, trial: Trial, dtype: torch.dtype | None = None) -> Trial:
     """A new optimizer over the weights of another, built with other rates, which loading must overwrite."""
     rates = {name: path.hyper[name] * 0.5 for name in ("lr", "weight_decay") if name in path.hyper}
-    return path.subject.start([v.to(dtype) for v in trial.values()], **{**path.hyper, **rates})
+    return path.subject.start([v.to(dtype or v.dtype) for v in trial.values()], **{**path.hyper, **rates})
 
 
 def _other_dtype(path: Path) -> Iterable[Reading]:

@@ -53,7 +53,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         rng = circumstances.generator(name)
         start = rng.uniform(0.5, 2.0, size=SHAPE)
         gradients = probing_gradients(contract, rng, [SHAPE], STEPS)
-        trial = subject.start([torch.tensor(start)], **hyper)
+        trial = subject.start([subject.tensor(start)], **hyper)
         steps: list[Step] = []
         with warnings.catch_warnings():
             # torch warns of deprecated arguments of its own schedulers.
@@ -62,15 +62,17 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             begun = trial.hyper
             for t in range(STEPS):
                 rate = float(trial.optimizer.param_groups[0]["lr"])
-                before = trial.values()[0].numpy()
-                trial.step([torch.tensor(gradients[t][0])])
-                after = trial.values()[0].numpy()
-                steps.append(Step({**hyper, "lr": rate}, gradients[t], [before], [after]))
+                before = subject.rounded(trial.values()[0])
+                trial.step([subject.tensor(gradients[t][0])])
+                after = subject.rounded(trial.values()[0])
+                steps.append(
+                    Step({**hyper, "lr": rate}, [subject.rounded(gradients[t][0])], [before], [after])
+                )
                 if name == "ReduceLROnPlateau":
                     scheduler.step(1.0)
                 else:
                     scheduler.step()
-        trajectory = Trajectory(begun, [start], steps, ["float64"])
+        trajectory = Trajectory(begun, [subject.rounded(start)], steps, [subject.dtype])
         yield compared(subject, trajectory, hyper, group=name, prefix=f"under {name}: ")
 
 

@@ -84,15 +84,16 @@ def record_trajectory(
     gradients: Sequence[Sequence[Array | None]],
     *,
     schedule: Sequence[Mapping[str, Any]] | None = None,
-    dtype: str | Sequence[str] = "float64",
+    dtype: str | Sequence[str] = "",
     transposed: Literal["", "weights", "gradients"] = "",
     **hyper: Any,
 ) -> Trajectory:
     """Step a fresh optimizer through ``gradients``, one list a step; ``schedule`` is set before each.
 
-    ``dtype`` may be one a tensor; ``transposed`` says whose matrices are laid out column by column.
+    ``dtype`` is the subject's own unless it is given, and may be one for each tensor. ``transposed`` says
+    whose matrices are laid out column by column.
     """
-    dtypes = [dtype] * len(starts) if isinstance(dtype, str) else list(dtype)
+    dtypes = [dtype or subject.dtype] * len(starts) if isinstance(dtype, str) else list(dtype)
     device = subject.device
     tensors = [_tensor(start, DTYPES[name], device) for start, name in zip(starts, dtypes, strict=True)]
     if transposed == "weights":
@@ -171,20 +172,23 @@ def last_step_deviation(
     """
     contract = subject.contract
     assert contract is not None
-    trial = subject.start([_tensor(start, torch.float64, subject.device)], **hyper)
+    name = subject.dtype
+    start = _array(_tensor(start, DTYPES[name], subject.device))
+    gradient = _array(_tensor(gradient, DTYPES[name], subject.device))
+    trial = subject.start([_tensor(start, DTYPES[name], subject.device)], **hyper)
     book = ReferenceImplementation(contract, [start], trial.hyper)
-    exact = ReferenceImplementation(contract, [start], trial.hyper, dtypes=["float64"])
-    handed = _tensor(gradient, torch.float64, subject.device)
+    exact = ReferenceImplementation(contract, [start], trial.hyper, dtypes=[name])
+    handed = _tensor(gradient, DTYPES[name], subject.device)
     for _ in range(steps - 1):
         book.step([gradient])
         trial.step([handed])
     (before,) = _arrays(trial.values())
     trial.step([handed])
     for key, value in book.states[0].items():
-        off = ROUNDINGS * steps * UNIT["float64"] * np.abs(plain(value))
+        off = ROUNDINGS * steps * UNIT[name] * np.abs(plain(value))
         if contract.float32_state and plain(value).ndim == 0:
             off = off + ROUNDINGS * UNIT["float32"] * np.abs(plain(value))
-        exact.states[0][key] = Tracked(plain(value), UNIT["float64"], off)
+        exact.states[0][key] = Tracked(plain(value), UNIT[name], off)
     exact.counts = list(book.counts)
     exact.first_lr = exact.last_lr = float(book.hyper["lr"])
     (expected,) = exact.step([gradient], weights=[before])

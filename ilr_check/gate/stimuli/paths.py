@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ilr_check.gate.law import Circumstances
@@ -47,9 +46,9 @@ def paths(subject: Subject, circumstances: Circumstances, *, steps: int = 6) -> 
     found = {}
     for setting in subject.settings:
         rng = circumstances.generator(str(setting))
-        starts = [torch.tensor(rng.uniform(0.5, 2.0, size=shape), device=subject.device) for shape in SHAPES]
+        starts = [subject.tensor(rng.uniform(0.5, 2.0, size=shape)) for shape in SHAPES]
         drawn = probing_gradients(subject.contract, rng, SHAPES, steps)
-        gradients = [[torch.tensor(g, device=subject.device) for g in row] for row in drawn]
+        gradients = [[subject.tensor(g) for g in row] for row in drawn]
         found[subject.words(setting)] = Path(subject, {**setting, **rates(subject)}, starts, gradients)
     return found
 

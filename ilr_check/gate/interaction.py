@@ -1,0 +1,70 @@
+"""Which numbers of an optimizer interact: entries of a tensor, its rows or columns, or several tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ilr_check.gate.law import Circumstances
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, drive, make_course
+from ilr_check.gate.subject import Subject, SubjectError
+
+SHAPE = (3, 4)
+FACTOR = 1.5
+"""By how much one gradient is changed: far beyond rounding."""
+Reach = Literal["entry", "row", "column", "tensor"]
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What one entry of a gradient reaches."""
+
+    within: Reach
+    """``entry``: its own weight; ``row`` and ``column``: these; ``tensor``: more than one of them."""
+    across: bool
+    """Whether it reaches other tensors."""
+
+
+def measure_interaction(subject: Subject) -> Interaction:
+    """Change one entry of the first gradient, and see which weights end elsewhere.
+
+    An optimizer that cannot be driven so counts as one in which everything interacts.
+    """
+    rng = Circumstances("interaction").generator()
+    try:
+        course = make_course(subject, rng, [SHAPE, SHAPE], steps=3)
+        plain, changed = drive(subject, course), drive(subject, _changed(course))
+    except (SubjectError, StepFailedError):
+        return Interaction("tensor", True)
+    moved = [
+        np.asarray((a != b).cpu().numpy())
+        for a, b in zip(plain.weights[-1], changed.weights[-1], strict=True)
+    ]
+    if subject.tags.entrywise is False:
+        return Interaction("tensor", bool(moved[1].any()))
+    rows, columns = moved[0].any(axis=1).sum(), moved[0].any(axis=0).sum()
+    reach: Reach = "tensor"
+    if rows <= 1 and columns <= 1:
+        reach = "entry"
+    elif rows <= 1:
+        reach = "row"
+    elif columns <= 1:
+        reach = "column"
+    return Interaction(reach, bool(moved[1].any()))
+
+
+def _changed(course: Course) -> Course:
+    first = course.gradients[0][0]
+    assert first is not None
+    other = first.clone()
+    other[1, 2] *= FACTOR
+    rows = ((other, *course.gradients[0][1:]), *course.gradients[1:])
+    return Course(course.starts, rows, course.groups, course.settings, course.joins, course.hyper)
+
+
+def tensors_interact(subject: Subject) -> str:
+    """The reason for which laws about single tensors do not apply; empty where they do."""
+    across = subject.interaction.across
+    return "its tensors interact, so none of them has a step of its own" if across else ""

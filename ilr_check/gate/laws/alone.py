@@ -1,0 +1,96 @@
+"""Every tensor is stepped as if an optimizer of its own had it: compared with exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ilr_check.gate.agreement import Gap, failed_reading, gap, gap_reading
+from ilr_check.gate.interaction import tensors_interact
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.stimuli.courses import StepFailedError, drive, make_course
+from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+
+ORDER = 21
+MATRICES = ((3, 4), (3, 4), (2, 3), (5, 2))
+SHAPES = ((3, 4), (3, 4), (5,), (2, 2, 3))
+EMPTY, EMPTY_MATRIX = (0,), (0, 3)
+
+
+def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
+    """What surrounds a tensor in each case; arguments of ``make_course``."""
+    shapes = MATRICES if subject.matrices_only else SHAPES
+    empty = EMPTY_MATRIX if subject.matrices_only else EMPTY
+    pairs = ((0, 1), (2,), (3,))
+    wide = subject.dtype
+    found: dict[str, Mapping[str, Any]] = {
+        "several tensors": {"shapes": shapes},
+        "several groups": {"shapes": shapes, "groups": pairs},
+        "a group added later": {"shapes": shapes, "groups": pairs, "joins": (0, 0, 2)},
+        "gradients missing between": {"shapes": shapes, "missing": {1: (1, 2), 2: (2,)}},
+        "late first gradients": {"shapes": shapes, "missing": {0: (0,), 2: (0, 1)}},
+        "an empty tensor first": {"shapes": (empty, *shapes[:2])},
+        "an empty tensor in the middle": {"shapes": (shapes[0], empty, shapes[1])},
+        "an empty tensor last": {"shapes": (*shapes[:2], empty)},
+        "a group of one empty tensor": {"shapes": (*shapes[:2], empty), "groups": ((0, 1), (2,))},
+        "a group without parameters": {"shapes": shapes, "groups": ((0, 1), (), (2, 3))},
+        "a hundred tensors": {"shapes": tuple((1 + n % 3, 2) for n in range(100)), "steps": 2},
+    }
+    narrow = [name for name in ("float32", "bfloat16") if name in subject.dtypes and name != wide]
+    if narrow:
+        mix = (wide, narrow[0], wide, narrow[-1])
+        found["mixed dtypes"] = {"shapes": shapes, "dtypes": mix}
+        found["mixed dtypes, the narrow first"] = {"shapes": shapes, "dtypes": mix[::-1]}
+    return found
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """One reading for each case."""
+    for name, course_of in cases(subject).items():
+        yield _one(subject, circumstances, name, dict(course_of))
+
+
+def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict[str, Any]) -> Reading:
+    course = make_course(subject, circumstances.generator(name), wanted.pop("shapes"), **wanted)
+    try:
+        own = {
+            i: drive(subject, course.alone(i))
+            for i in range(len(course.starts))
+            if course.starts[i].numel() and course.seen(i)
+        }
+    except (SubjectError, CannotVaryError, StepFailedError) as error:
+        return Reading(group=name, verdict="skipped", message=f"a tensor alone cannot be stepped: {error}")
+    try:
+        together = drive(subject, course)
+    except (SubjectError, CannotVaryError) as error:
+        return Reading(group=name, verdict="skipped", message=f"it cannot be built so: {error}")
+    except StepFailedError as error:
+        return failed_reading(name, error)
+    worst = Gap(0.0)
+    for i, trail in own.items():
+        found = gap(together.of(i, course.seen(i)), trail, subject.unit)
+        if found.ratio > worst.ratio:
+            worst = Gap(found.ratio, found.step, i, found.share)
+    sentence = f"{name}: a tensor does not step as it does in an optimizer of its own;"
+    return gap_reading(
+        worst, group=name, sentence=f"{sentence} the two differ", n_steps=len(course.gradients)
+    )
+
+
+LAW = GateLaw(
+    text=law_text(
+        "alone",
+        "Every tensor steps as if it were alone",
+        "Beside other tensors, groups, dtypes, empty tensors and missing gradients, a tensor's steps are "
+        "those of an optimizer that has this tensor only.",
+        equation="w_i′ is a function of w_i, g_i, the settings of its group and its own past",
+        source="torch.optim: per-parameter options, add_param_group; NVIDIA/TransformerEngine#3207, "
+        "pytorch/pytorch#53712",
+        meaning="A step count, a setting or a buffer of another tensor is used, or a tensor is left out.",
+        rivals=("one step count for all", "the first group's lr", "tensors after an empty one left out"),
+    ),
+    tier="exact",
+    blind_to="whatever an optimizer of one tensor does wrong as well",
+    check=check,
+    applies=tensors_interact,
+)

@@ -1,0 +1,174 @@
+"""The order in memory changes nothing, and where entries do not interact, neither does the shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ilr_check.gate.agreement import agreement, failed_reading, gap, gap_reading
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.laws.switches import usable
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
+from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+
+ORDER = 24
+STEPS = 3
+SHAPE, DEEP = (5, 3), (2, 3, 2, 2)
+SHAPES: tuple[tuple[int, ...], ...] = ((12, 1), (1, 12), (4, 3), (2, 3, 2))
+"""Shapes of twelve entries, to be compared with a matrix of 3 x 4."""
+EXPANDED = "an expanded gradient"
+Lay = Callable[[Tensor], Tensor]
+
+
+def by_columns(tensor: Tensor) -> Tensor:
+    """The same numbers, laid out column by column."""
+    return tensor.transpose(-1, -2).contiguous().transpose(-1, -2)
+
+
+def with_gaps(tensor: Tensor) -> Tensor:
+    """The same numbers as a view of every second entry of a larger tensor."""
+    wide = tensor.new_zeros((*tensor.shape[:-1], 2 * tensor.shape[-1]))
+    wide[..., ::2] = tensor
+    return wide[..., ::2]
+
+
+def channels_last(tensor: Tensor) -> Tensor:
+    """The same numbers with the second axis innermost."""
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+LAYOUTS: dict[str, tuple[tuple[int, ...], Lay | None, Lay | None]] = {
+    "transposed weights": (SHAPE, by_columns, None),
+    "a transposed gradient": (SHAPE, None, by_columns),
+    "weights and gradient transposed": (SHAPE, by_columns, by_columns),
+    "weights with gaps between them": (SHAPE, with_gaps, None),
+    "a gradient with gaps": (SHAPE, None, with_gaps),
+    "weights in channels_last": (DEEP, channels_last, None),
+    "a gradient in channels_last": (DEEP, None, channels_last),
+}
+"""The shape, and how weights and gradients are laid out."""
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Layouts under every implementation; a gradient that is one number for all entries; shapes."""
+    ways: dict[str, Mapping[str, Any]] = {"": {}, **usable(subject)}
+    for way, switch in ways.items():
+        tried = subject.with_switches(**switch) if switch else subject
+        for case, (shape, weights, gradient) in LAYOUTS.items():
+            if len(shape) == 2 or not subject.matrices_only:
+                course = make_course(subject, circumstances.generator(case), [shape, shape], steps=STEPS)
+                yield _compared(tried, f"{way}, {case}" if way else case, course, weights, gradient)
+        yield _expanded(
+            tried, f"{way}, an expanded gradient" if way else "an expanded gradient", circumstances
+        )
+    if subject.interaction.within == "entry" and not subject.matrices_only:
+        yield from _shapes(subject, circumstances)
+
+
+def _compared(
+    subject: Subject, group: str, course: Course, weights: Lay | None, gradient: Lay | None
+) -> Reading:
+    # One tensor keeps its layout, since a kernel may look at the first one only.
+    starts = course.starts if weights is None else (weights(course.starts[0]), course.starts[1])
+    rows = course.gradients
+    if gradient is not None:
+        rows = tuple((gradient(_there(row[0])), *row[1:]) for row in rows)
+    laid = replace(course, starts=starts, gradients=rows)
+    return agreement(
+        group,
+        lambda: drive(subject, laid),
+        lambda: drive(subject, course),
+        sentence=f"{group}: the steps are not those of the same numbers row by row;",
+        unit=subject.unit,
+    )
+
+
+def _expanded(subject: Subject, group: str, circumstances: Circumstances) -> Reading:
+    course = make_course(subject, circumstances.generator("expanded"), [SHAPE], steps=STEPS)
+    numbers = [_there(row[0])[0, 0] for row in course.gradients]
+    full = replace(course, gradients=tuple((n.expand(SHAPE).contiguous(),) for n in numbers))
+    thin = replace(course, gradients=tuple((n.expand(SHAPE),) for n in numbers))
+    return agreement(
+        group,
+        lambda: drive(subject, thin),
+        lambda: drive(subject, full),
+        sentence=f"{group}, as sum().backward() gives it: the steps are not those of the full one;",
+        unit=subject.unit,
+    )
+
+
+def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    course = make_course(subject, circumstances.generator("shapes"), [(3, 4)], steps=STEPS)
+    for shape in SHAPES:
+        yield agreement(
+            f"shape {shape}",
+            lambda shape=shape: _flat(drive(subject, _shaped(course, shape))),  # type: ignore[misc]
+            lambda: _flat(drive(subject, course)),
+            sentence=f"the same entries in shape {shape} step otherwise than in shape (3, 4);",
+            unit=subject.unit,
+        )
+    yield _vectors(subject, course)
+
+
+def _vectors(subject: Subject, course: Course) -> Reading:
+    """Vectors step as matrices do; that weight decay spares them is a common convention."""
+    group, flat = "vectors", _shaped(course, (12,))
+    sentence = "the same entries as a vector step otherwise than as a matrix;"
+    try:
+        matrix, vector = _flat(drive(subject, course)), _flat(drive(subject, flat))
+        found = gap(vector, matrix, subject.unit)
+        if found.ratio > 1.0 and "weight_decay" in course.hyper:
+            bare = _flat(drive(subject, _undecayed(course)))
+            if gap(vector, bare, subject.unit).ratio <= 1.0:
+                told = "vectors step as matrices do without weight decay: it spares them"
+                return Reading(group=group, verdict="holds", message=told)
+    except (SubjectError, CannotVaryError) as error:
+        return Reading(group=group, verdict="skipped", message=str(error))
+    except StepFailedError as error:
+        return Reading(
+            group=group,
+            verdict="violated",
+            message=str(error),
+            diagnosis=f"a vector: the step fails with {error}",
+        )
+    return gap_reading(found, group=group, sentence=sentence, n_steps=STEPS)
+
+
+def _undecayed(course: Course) -> Course:
+    settings = tuple({**setting, "weight_decay": 0.0} for setting in course.settings)
+    return replace(course, settings=settings, hyper={**course.hyper, "weight_decay": 0.0})
+
+
+def _shaped(course: Course, shape: tuple[int, ...]) -> Course:
+    rows = tuple((_there(row[0]).reshape(shape),) for row in course.gradients)
+    return replace(course, starts=(course.starts[0].reshape(shape),), gradients=rows)
+
+
+def _flat(trail: Trail) -> Trail:
+    return Trail(tuple(tuple(w.flatten() for w in row) for row in trail.weights))
+
+
+def _there(gradient: Tensor | None) -> Tensor:
+    assert gradient is not None
+    return gradient
+
+
+LAW = GateLaw(
+    text=law_text(
+        "layouts",
+        "The order in memory changes nothing",
+        "Transposed, sliced and channels_last weights and gradients step as contiguous ones; where entries "
+        "do not interact, a tensor of another shape with the same entries steps alike.",
+        equation="w′ is a function of numbers, not of strides",
+        source="views and channels_last in torch; hpcaitech/ColossalAI#633: size(0) for the number of entries",
+        meaning="A kernel runs over memory instead of entries, or counts entries wrongly.",
+        rivals=("the first size(0) entries alone", "gradients in the order of memory"),
+    ),
+    tier="exact",
+    blind_to="tensors large enough for several threads",
+    check=check,
+)

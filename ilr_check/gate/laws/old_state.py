@@ -1,0 +1,105 @@
+"""A state_dict of an older version lacks an option: loading it keeps the constructor's value, or fails."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from ilr_check.gate.agreement import agreement
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.laws.switches import usable
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
+from ilr_check.gate.subject import Subject, SubjectError, Trial
+
+ORDER = 33
+STEPS, BREAK = 5, 2
+SHAPES = ((3, 4), (2, 3))
+
+
+def applies(subject: Subject) -> str:
+    """Where there is a state to save."""
+    built = begin_one(subject)
+    missing = [name for name in ("state_dict", "load_state_dict") if not hasattr(built, name)]
+    return f"it has no {' and no '.join(missing)}" if missing else ""
+
+
+def begin_one(subject: Subject) -> Any:
+    """A built optimizer."""
+    course = make_course(subject, Circumstances("old-state").generator(), [(2, 2)], steps=1)
+    return begin(subject, course).optimizer
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Each option taken out of the saved groups; then the default path's state under every switch."""
+    course = make_course(subject, circumstances.generator(), SHAPES, steps=STEPS)
+    options = [key for key in begin(subject, course).optimizer.param_groups[0] if key != "params"]
+    for option in options:
+        yield _without(subject, course, option)
+    for name, switch in usable(subject).items():
+        switched = subject.with_switches(**switch)
+        yield agreement(
+            f"into {name}",
+            lambda switched=switched: _resumed(subject, switched, course),  # type: ignore[misc]
+            lambda: drive(subject, course),
+            sentence=f"a state saved by the default path goes on otherwise when {name} loads it,",
+            unit=max(subject.unit, 2.0**-24 if "capturable" in switch else 0.0),
+        )
+
+
+def _without(subject: Subject, course: Course, option: str) -> Reading:
+    """A state whose groups never had this option; whoever refuses it says so and harms nobody."""
+    group = f"without {option}"
+    try:
+        found = _resumed(subject, subject, course, option)
+    except (SubjectError, StepFailedError) as error:
+        told = f"a state without {option} is refused: {error}"
+        return Reading(group=group, verdict="skipped", message=told)
+    return agreement(
+        group,
+        lambda: found,
+        lambda: drive(subject, course),
+        sentence=f"a state saved without {option!r} loads and goes on with another value than the "
+        "constructor's,",
+        unit=subject.unit,
+    )
+
+
+def _resumed(saving: Subject, loading: Subject, course: Course, option: str = "") -> Trail:
+    trial = begin(saving, course)
+    rows = [tuple(trial.values())]
+    for t in range(BREAK):
+        advance(trial, course, t)
+        rows.append(tuple(trial.values()))
+    saved = copy.deepcopy(trial.optimizer.state_dict())
+    for group in saved["param_groups"]:
+        group.pop(option, None)
+    fresh: Trial = loading.start(trial.values(), **course.hyper)
+    try:
+        if fresh.optimizer.param_groups[0].get(option, 0) != trial.optimizer.param_groups[0].get(option, 0):
+            raise SubjectError(f"{option} changes from step to step")
+        fresh.optimizer.load_state_dict(saved)
+    except Exception as error:
+        raise StepFailedError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+    for t in range(BREAK, STEPS):
+        advance(fresh, course, t)
+        rows.append(tuple(fresh.values()))
+    return Trail(tuple(rows))
+
+
+LAW = GateLaw(
+    text=law_text(
+        "old-state",
+        "A checkpoint of an older version loads as it was meant",
+        "A state_dict whose groups lack an option goes on with the constructor's value or is refused; one "
+        "that the default path saved goes on under every implementation switch.",
+        equation="load(save(state) ∖ option) = state, or an error",
+        source="torch.optim: __setstate__; pytorch/pytorch#144972: old AdamW states load as L2 Adam",
+        meaning="Trainings that are resumed after an update of the package go on with another rule.",
+        rivals=("another value in __setstate__ than in the constructor",),
+    ),
+    tier="exact",
+    blind_to="states whose tensors had other names or other shapes",
+    check=check,
+    applies=applies,
+)

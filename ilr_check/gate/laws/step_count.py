@@ -1,0 +1,100 @@
+"""A step count goes on counting: through the sizes at which narrow numbers stop, and after a load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ilr_check.gate.agreement import failed_reading
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, advance, begin, make_course
+from ilr_check.gate.subject import Subject, Trial
+
+ORDER = 36
+LEARNT = 3
+CORNERS = (255, 256, 2047, 2048, 65535, 10**6)
+"""Counts after which a byte, a bfloat16, a float16, a short and 20 bits have no next number."""
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Numbers that count the first steps, set to each corner: one more step counts one further."""
+    course = make_course(subject, circumstances.generator(), [(2, 2)], steps=LEARNT + 1)
+    try:
+        counters = _counters(begin(subject, course), course)
+        if not counters:
+            told = "nothing in its state or its groups counts its steps"
+            yield Reading(group="", verdict="skipped", message=told)
+            return
+        for corner in CORNERS:
+            yield _one(subject, course, counters, corner)
+    except StepFailedError as error:
+        yield failed_reading("a step", error)
+
+
+def _one(subject: Subject, course: Course, counters: tuple[str, ...], corner: int) -> Reading:
+    group = f"after {corner} steps"
+    trial = begin(subject, course)
+    for t in range(LEARNT):
+        advance(trial, course, t)
+    for holder in _holders(trial):
+        for key in holder.keys() & set(counters):
+            holder[key] = _set(holder[key], corner)
+    advance(trial, course, LEARNT)
+    counted = {key: float(h[key]) for h in _holders(trial) for key in counters if key in h}
+    wrong = {key: n for key, n in counted.items() if n != corner + 1}
+    told = ", ".join(f"{key} is {n:.10g}" for key, n in wrong.items())
+    finite = all(bool(w.isfinite().all()) for w in trial.values())
+    return fact_reading(
+        not wrong and finite,
+        group=group,
+        message=told or f"{', '.join(counters)} counts to {corner + 1}",
+        diagnosis=f"one step after {corner} the count {told}: its type has no next number"
+        if wrong
+        else f"the step {group} leaves weights that are not finite",
+        n_steps=LEARNT + 1,
+    )
+
+
+def _set(old: Any, value: int) -> Any:
+    return torch.full_like(old, value) if isinstance(old, Tensor) else type(old)(value)
+
+
+def _holders(trial: Trial) -> list[dict[str, Any]]:
+    """Where counts may stand: the state of each tensor, and the groups."""
+    state = getattr(trial.optimizer, "state", {})
+    states = [s for s in state.values() if isinstance(s, dict)] if isinstance(state, Mapping) else []
+    return [*states, *trial.optimizer.param_groups]
+
+
+def _counters(trial: Trial, course: Course) -> tuple[str, ...]:
+    """Keys whose number is the count of steps taken so far, after each of the first steps."""
+    known: set[str] | None = None
+    for t in range(LEARNT):
+        advance(trial, course, t)
+        now = {key for h in _holders(trial) for key, value in h.items() if _number(value) == t + 1}
+        known = now if known is None else known & now
+    return tuple(sorted(known or ()))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, Tensor):
+        return float(value) if value.numel() == 1 and value.dtype != torch.bool else None
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+LAW = GateLaw(
+    text=law_text(
+        "step-count",
+        "A step count does not stop",
+        "A count of steps that stands at 255, 256, 2047, 2048, 65535 or a million counts one further.",
+        equation="t ← t + 1",
+        source="pytorch/ao#4915: a count in bfloat16 stops at 256; float16 at 2048, a byte wraps at 256",
+        meaning="Bias correction and schedules stand still from there on, or begin again.",
+    ),
+    tier="exact",
+    blind_to="counts beyond a million; counts that are kept nowhere in the state",
+    check=check,
+)

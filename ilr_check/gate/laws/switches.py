@@ -1,0 +1,133 @@
+"""Each implementation switch takes the steps of the default path, in every situation that may part them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ilr_check.gate.agreement import agreement
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.laws.alone import cases
+from ilr_check.gate.stimuli.courses import StepFailedError, drive, make_course
+from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+from ilr_check.optim.contracts.reference import UNIT
+
+ORDER = 22
+SWITCHES: dict[str, Mapping[str, Any]] = {
+    "for loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+    "capturable": {"capturable": True},
+    "differentiable": {"differentiable": True},
+}
+MAXIMIZE = {"maximize": True}
+WIDE_STEPS = 12
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """For each switch, every case of the law ``alone``. What climbs gets its gradients negated."""
+    ways = offered(subject)
+    if not ways:
+        yield Reading(group="", verdict="skipped", message="it offers no implementation switch")
+    for name, arguments in ways.items():
+        switched = subject.with_switches(**arguments)
+        refusal = refusal_of(switched)
+        if refusal:
+            yield Reading(group=name, verdict="skipped", message=f"it refuses to step here: {refusal}")
+            continue
+        yield from _against_the_default(subject, switched, name, arguments, circumstances)
+
+
+def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
+    """The switches that the target's signature takes, alone and with ``maximize``."""
+    taken = subject.taken or {}
+    free = {
+        name: arguments
+        for name, arguments in SWITCHES.items()
+        if all(word in taken and word not in subject.args for word in arguments)
+    }
+    if "maximize" in taken and "maximize" not in subject.args:
+        climbing = {f"{name} and maximize": {**arguments, **MAXIMIZE} for name, arguments in free.items()}
+        free = {**free, "maximize": MAXIMIZE, **climbing}
+    return {name: arguments for name, arguments in free.items() if _builds(subject, arguments)}
+
+
+def _builds(subject: Subject, arguments: Mapping[str, Any]) -> bool:
+    try:
+        subject.with_switches(**arguments).check_built()
+    except SubjectError:
+        return False
+    return True
+
+
+def usable(subject: Subject) -> dict[str, Mapping[str, Any]]:
+    """The offered switches under which a plain step returns, without ``maximize``."""
+    return {
+        name: arguments
+        for name, arguments in offered(subject).items()
+        if not MAXIMIZE.keys() & arguments.keys() and not refusal_of(subject.with_switches(**arguments))
+    }
+
+
+def refusal_of(switched: Subject) -> str:
+    """Why a plain step fails under this switch, as torch's capturable does on a CPU; empty where it works."""
+    course = make_course(switched, Circumstances("switches").generator("plain"), [(3, 4)], steps=1)
+    try:
+        drive(switched, course)
+    except (SubjectError, CannotVaryError, StepFailedError) as error:
+        return str(error)
+    return ""
+
+
+def _against_the_default(
+    subject: Subject,
+    switched: Subject,
+    name: str,
+    arguments: Mapping[str, Any],
+    circumstances: Circumstances,
+) -> Iterable[Reading]:
+    # Capturable paths keep the step count and its powers in float32, whatever the weights are.
+    unit = max(subject.unit, UNIT["float32"] if "capturable" in arguments else 0.0)
+    climbs = "maximize" in arguments
+    plain = "several tensors"
+    for case, wanted in {**cases(subject), **_more(subject)}.items():
+        if climbs and case not in ("several tensors", "several groups"):
+            continue  # the sign of a gradient knows nothing of what surrounds its tensor
+        shapes = wanted["shapes"]
+        rest = {key: value for key, value in wanted.items() if key != "shapes"}
+        course = make_course(subject, circumstances.generator(case), shapes, **rest)
+        reading = agreement(
+            f"{name}, {case}",
+            lambda course=course: drive(switched, course),  # type: ignore[misc]
+            lambda course=course: drive(subject, course),  # type: ignore[misc]
+            sentence=f"{name}: with {case}, the steps are not those of the default path;"
+            if not climbs
+            else f"{name}: the steps are not those along negated gradients;",
+            unit=unit,
+        )
+        yield reading
+        if case == plain and reading.verdict == "violated":
+            return  # it differs everywhere, and the other cases would say the same
+
+
+def _more(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
+    """Cases that single tensors cannot show."""
+    shapes = ((3, 4), (5, 3)) if subject.matrices_only else ((3, 4), (67,))
+    return {"twelve steps": {"shapes": shapes, "steps": WIDE_STEPS}}
+
+
+LAW = GateLaw(
+    text=law_text(
+        "switches",
+        "Every implementation takes the same steps",
+        "foreach, fused, the loop, capturable and differentiable give the default path's steps in every "
+        "situation, and maximize gives those along negated gradients.",
+        equation="w′(switch) = w′(default), w′(maximize, −g) = w′(g)",
+        source="kozistr/pytorch_optimizer#519, FlagGems#4988: one path does otherwise",
+        meaning="One code path uses another tensor's step count, another group's lr, or another order.",
+        rivals=("one step count for all", "the first group's lr"),
+    ),
+    tier="exact",
+    blind_to="what all paths do wrong alike; devices other than the one it runs on",
+    check=check,
+)

@@ -1,0 +1,69 @@
+"""An lr of zero, at the first step or later, moves nothing and breaks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ilr_check.gate.agreement import failed_reading
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
+from ilr_check.gate.stimuli.courses import StepFailedError, advance, begin, make_course
+from ilr_check.gate.stimuli.paths import difference
+from ilr_check.gate.subject import Subject
+
+ORDER = 11
+STEPS = 5
+SHAPES = ((3, 4), (2, 3))
+ZEROS = {"at the first step": (0,), "in the middle": (2,), "at the first two steps": (0, 1)}
+LR = 0.1
+
+
+def applies(subject: Subject) -> str:
+    """Where lr stands in ``param_groups``."""
+    return "" if subject.can_schedule("lr") else "its lr cannot be changed between steps"
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Steps at lr = 0 among others, without weight decay."""
+    for words, zeros in ZEROS.items():
+        course = make_course(subject, circumstances.generator(words), SHAPES, steps=STEPS, decay=False)
+        trial = begin(subject, course)
+        moved = 0.0
+        try:
+            for t in range(STEPS):
+                before = trial.values()
+                trial.set(lr=0.0 if t in zeros else LR)
+                advance(trial, course, t)
+                if t in zeros:
+                    moved = max(moved, difference(before, trial.values()))
+        except StepFailedError as error:
+            yield failed_reading(f"lr = 0 {words}", error)
+            continue
+        yield fact_reading(
+            all(bool(w.isfinite().all()) for w in trial.values()),
+            group=f"finite, {words}",
+            message=f"{STEPS} steps, of which {len(zeros)} at lr = 0",
+            diagnosis=f"an lr of zero {words} leaves weights that are not finite: something is divided by lr",
+            n_steps=STEPS,
+        )
+        yield same_reading(
+            moved,
+            group=f"still, {words}",
+            diagnosis=f"with lr = 0 {words} and no weight decay the weights move by {{}}",
+            n_steps=STEPS,
+        )
+
+
+LAW = GateLaw(
+    text=law_text(
+        "zero-lr",
+        "lr = 0 moves nothing and breaks nothing",
+        "A step at lr = 0 without weight decay leaves the weights, and later steps stay finite.",
+        equation="lr_t = 0 ⇒ w_{t+1} = w_t",
+        source="warm-ups start there; facebookresearch/fairseq#1408",
+        meaning="A buffer is divided by the last lr, or the step has a part that ignores lr.",
+    ),
+    tier="exact",
+    blind_to="lr that is small but not zero",
+    check=check,
+    applies=applies,
+)

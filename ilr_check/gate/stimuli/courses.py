@@ -1,0 +1,195 @@
+"""Courses: a whole training as values, so that an optimizer can be driven through it in two ways.
+
+The gradients are handed over and never computed from the weights. Rounding differences between two ways
+therefore stay rounding differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ilr_check.gate.driving import arranged, layout_copy
+from ilr_check.gate.reference.trajectory import DTYPES, probing_gradients
+from ilr_check.gate.subject import Subject, SubjectError, Trial
+
+STEPS = 4
+LR, WEIGHT_DECAY = 0.1, 0.2
+RATES = (
+    {"lr": 0.1, "weight_decay": 0.2},
+    {"lr": 0.03, "weight_decay": 0.05},
+    {"lr": 0.17, "weight_decay": 0.4},
+)
+"""lr and weight decay of three groups, with no two products alike."""
+
+
+class StepFailedError(Exception):
+    """The optimizer raised an exception in a legal use; the message names it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Tensors, how they are grouped, and one gradient for each tensor and step (``None``: none)."""
+
+    starts: tuple[Tensor, ...]
+    gradients: tuple[tuple[Tensor | None, ...], ...]
+    groups: tuple[tuple[int, ...], ...]
+    """The tensors of each group."""
+    settings: tuple[Mapping[str, Any], ...]
+    """lr and weight decay of each group, by our names."""
+    joins: tuple[int, ...]
+    """The step before which each group is added; 0 for those of the constructor."""
+    hyper: Mapping[str, Any]
+    """What the constructor gets."""
+
+    def seen(self, i: int) -> tuple[int, ...]:
+        """The steps at which tensor ``i`` has joined and has a gradient."""
+        join = next(self.joins[k] for k, members in enumerate(self.groups) if i in members)
+        return tuple(t for t, row in enumerate(self.gradients) if t >= join and row[i] is not None)
+
+    def alone(self, i: int) -> Course:
+        """The same course as an optimizer sees it that has tensor ``i`` alone, at the steps of ``seen``."""
+        k = next(k for k, members in enumerate(self.groups) if i in members)
+        rows = tuple((self.gradients[t][i],) for t in self.seen(i))
+        hyper = {**self.hyper, **self.settings[k]}
+        return Course((self.starts[i],), rows, ((0,),), (self.settings[k],), (0,), hyper)
+
+    def without(self, *tensors: int) -> Course:
+        """The same course without these tensors; a group that loses all of its tensors stays."""
+        kept = [i for i in range(len(self.starts)) if i not in tensors]
+        place = {i: n for n, i in enumerate(kept)}
+        return replace(
+            self,
+            starts=tuple(self.starts[i] for i in kept),
+            gradients=tuple(tuple(row[i] for i in kept) for row in self.gradients),
+            groups=tuple(tuple(place[i] for i in group if i in place) for group in self.groups),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trail:
+    """The weights before the first step and after every step; before it joins a tensor keeps its start."""
+
+    weights: tuple[tuple[Tensor, ...], ...]
+
+    def of(self, i: int, steps: Sequence[int]) -> Trail:
+        """The trail of tensor ``i`` alone: its start, and its weights after each of these steps."""
+        return Trail(((self.weights[0][i],), *((self.weights[t + 1][i],) for t in steps)))
+
+
+def make_course(
+    subject: Subject,
+    rng: np.random.Generator,
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    steps: int = STEPS,
+    groups: Sequence[Sequence[int]] | None = None,
+    joins: Sequence[int] | None = None,
+    dtypes: Sequence[str] | None = None,
+    missing: Mapping[int, Sequence[int]] | None = None,
+    decay: bool = True,
+    **setting: Any,
+) -> Course:
+    """A course with gradients over four decades.
+
+    ``missing`` are the steps at which a tensor has no gradient. ``setting`` goes to the constructor.
+    """
+    names = [subject.dtype] * len(shapes) if dtypes is None else list(dtypes)
+    device = subject.device
+    # Gradients of float16 end at 6e-8 and their squares at 2.4e-4, so narrow dtypes get moderate ones.
+    drawn = probing_gradients(subject.contract, rng, shapes, steps)
+    rows: list[tuple[Tensor | None, ...]] = []
+    for t, row in enumerate(drawn):
+        handed: list[Tensor | None] = []
+        for i, (g, name) in enumerate(zip(row, names, strict=True)):
+            absent = g is None or t in (missing or {}).get(i, ())
+            handed.append(None if g is None or absent else tensor_of(_for(name, g), name, device))
+        rows.append(tuple(handed))
+    members = [tuple(range(len(shapes)))] if groups is None else [tuple(group) for group in groups]
+    settable = [name for name in ("lr", "weight_decay") if subject.can_vary(name)]
+    wanted = ({"lr": LR, "weight_decay": WEIGHT_DECAY},) if groups is None else RATES
+    settings = tuple(
+        {k: (v if k == "lr" or decay else 0.0) for k, v in wanted[n % len(wanted)].items() if k in settable}
+        for n in range(len(members))
+    )
+    return Course(
+        starts=tuple(
+            tensor_of(rng.uniform(0.5, 2.0, size=shape), name, device)
+            for shape, name in zip(shapes, names, strict=True)
+        ),
+        gradients=tuple(rows),
+        groups=tuple(members),
+        settings=settings,
+        joins=tuple(joins or [0] * len(members)),
+        hyper={**settings[0], **setting},
+    )
+
+
+def tensor_of(array: Any, dtype: str, device: str = "cpu") -> Tensor:
+    """Numbers as a tensor of this dtype, rounded once."""
+    return torch.tensor(np.asarray(array), dtype=torch.float64, device=device).to(DTYPES[dtype])
+
+
+def _for(dtype: str, gradient: Any) -> Any:
+    if dtype in ("float64", "float32"):
+        return gradient
+    return np.sign(gradient) * np.clip(np.abs(gradient), 0.05, 4.0)
+
+
+def drive(subject: Subject, course: Course, **changes: Any) -> Trail:
+    """The trail of a new optimizer through a course.
+
+    ``changes`` replace what the constructor gets. Raises ``SubjectError`` where it cannot be built so, and
+    ``StepFailedError`` where a step or a late group raises an exception.
+    """
+    trial = begin(subject, course, **changes)
+    rows = [tuple(trial.values())]
+    for t in range(len(course.gradients)):
+        advance(trial, course, t)
+        rows.append(tuple(trial.values()))
+    return Trail(tuple(rows))
+
+
+def begin(subject: Subject, course: Course, **changes: Any) -> Trial:
+    """A new optimizer at the start of a course, with the groups that are there from the beginning."""
+    parameters = subject.parameters(layout_copy(start) for start in course.starts)
+    hyper = {**course.hyper, **changes}
+    if len(course.groups) == 1:
+        return Trial(subject, parameters, subject.build(parameters, **hyper), hyper)
+    groups = [
+        {"params": [parameters[i] for i in members], **_options(subject, course.settings[k])}
+        for k, members in enumerate(course.groups)
+        if course.joins[k] == 0
+    ]
+    return Trial(subject, parameters, subject.build(groups, **hyper), hyper)
+
+
+def advance(trial: Trial, course: Course, t: int) -> None:
+    """Step ``t`` of a course, after the groups that join before it."""
+    joined = [k for k, at in enumerate(course.joins) if at <= t]
+    try:
+        for k in joined:
+            if course.joins[k] == t > 0:
+                subject = trial.subject
+                group = {"params": [trial.parameters[i] for i in course.groups[k]]}
+                group |= _options(subject, course.settings[k])
+                (late,) = arranged([group], subject.tags, named=subject.takes_names)
+                trial.optimizer.add_param_group(late)
+        there = {i for k in joined for i in course.groups[k]}
+        trial.step([g if i in there else None for i, g in enumerate(course.gradients[t])])
+    except Exception as error:
+        raise StepFailedError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _options(subject: Subject, setting: Mapping[str, Any]) -> dict[str, Any]:
+    """A setting by the keys of the target's own groups; raises ``SubjectError`` where it has none."""
+    keys = {ours: subject.group_key(ours) for ours in setting}
+    missing = [ours for ours, key in keys.items() if key is None]
+    if missing:
+        raise SubjectError(f"{subject.title} keeps no {' and no '.join(missing)} in its param_groups")
+    return {key: setting[ours] for ours, key in keys.items() if key is not None}

@@ -1,0 +1,75 @@
+"""A law that compares an optimizer with itself kills what contradicts itself, and passes its twin.
+
+No contract is named anywhere: these laws judge optimizers of every family.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import inconsistent_optimizers as planted
+import pytest
+import torch
+
+from ilr_check.gate.judge import judge, subject_of
+from ilr_check.gate.laws import gate_laws
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.tags import tags_of
+
+KILLS: dict[str, tuple[str, str]] = {
+    "ForeachOneCount": ("switches", "foreach, late first gradients"),
+    "ForeachFirstGroup": ("switches", "foreach, several groups"),
+    "ForeachDecaysTwice": ("switches", "foreach, mixed dtypes"),
+    "MaximizeIgnored": ("switches", "maximize"),
+    "OneCountForAll": ("alone", "several tensors"),
+    "StopsAtEmpty": ("alone", "an empty tensor in the middle"),
+    "NoLateGroups": ("alone", "a group added later"),
+    "FirstOfShape": ("layouts", "shape (1, 12)"),
+    "MemoryOrder": ("layouts", "a transposed gradient"),
+    "DividesByLastLr": ("zero-lr", "finite"),
+    "CountInDefaultDtype": ("default-dtype", "the default dtype is bfloat16"),
+    "CountInHalf": ("step-count", "after 2048 steps"),
+    "ForgetsTheScale": ("grad-scaler", "a scale of 2^10"),
+    "StepsOnOverflow": ("grad-scaler", "an overflow after unscale_()"),
+    "ChangesTheLr": ("tensor-lr", "the tensor itself"),
+    "OldStatesDescendOtherwise": ("old-state", "without centred"),
+    "WideMoments": ("narrow-resume", "state of bfloat16 weights"),
+    "OwnCopy": ("written-weights", "copy_"),
+}
+TWINS = ("Consistent", "Scaled", "OldStatesGoOn", "WideMomentsKept")
+LAWS = sorted({law for law, _ in KILLS.values()})
+OF_TORCH = "a schedule of its own for each group"
+"""torch's own groups share one tensor as their lr, and so does every optimizer that is derived from them."""
+
+
+def bare(name: str) -> Subject:
+    """An optimizer of the catalogue without any contract."""
+    factory: Any = getattr(planted, name)
+    return Subject(factory, tags=tags_of(factory, {}))
+
+
+def violations(law: str, subject: Subject) -> dict[str, str]:
+    """Group and diagnosis of what a law finds."""
+    findings, _ = judge(gate_laws()[law], subject)
+    assert not [f for f in findings if f.verdict == "error"], findings
+    return {f.group: f.diagnosis for f in findings if f.verdict == "violated" and f.group != OF_TORCH}
+
+
+@pytest.mark.parametrize("name", KILLS)
+def test_a_contradiction_is_found_by_its_law(name: str) -> None:
+    law, case = KILLS[name]
+    found = violations(law, bare(name))
+    assert any(group.startswith(case) for group in found), found
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("name", TWINS)
+def test_a_consistent_twin_passes(name: str, law: str) -> None:
+    assert not violations(law, bare(name))
+
+
+def test_a_muon_that_multiplies_entries_is_found_by_general_matrices() -> None:
+    wrong, _ = subject_of(planted.EntrywiseMuon, contract="muon")
+    right, _ = subject_of(torch.optim.Muon, contract="muon")
+    assert violations("general-matrices", wrong)
+    assert not violations("general-matrices", right)
