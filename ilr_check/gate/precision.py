@@ -43,6 +43,8 @@ def arithmetic_unit(subject: Subject) -> float:
     if subject.tags.arithmetic is not None:
         return UNIT[subject.tags.arithmetic]
     name = subject.dtype
+    if subject.contract is not None and subject.contract.float32_state:
+        return max(UNIT[name], UNIT["float32"])
     plain = _steps(subject, name, 0.0)
     if plain is None or not _seen(subject, name, plain, COARSE):
         return UNIT[name]

@@ -227,7 +227,7 @@ class Subject:
 
     @cached_property
     def _probed_group(self) -> Mapping[str, Any]:
-        return self.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]  # type: ignore[no-any-return]
+        return self.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
 
     @cached_property
     def takes_names(self) -> bool:

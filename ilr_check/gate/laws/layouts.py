@@ -129,12 +129,7 @@ def _vectors(subject: Subject, course: Course) -> Reading:
     except (SubjectError, CannotVaryError) as error:
         return Reading(group=group, verdict="skipped", message=str(error))
     except StepFailedError as error:
-        return Reading(
-            group=group,
-            verdict="violated",
-            message=str(error),
-            diagnosis=f"a vector: the step fails with {error}",
-        )
+        return failed_reading(group, error)
     return gap_reading(found, group=group, sentence=sentence, n_steps=STEPS)
 
 
@@ -164,7 +159,7 @@ LAW = GateLaw(
         "Transposed, sliced and channels_last weights and gradients step as contiguous ones; where entries "
         "do not interact, a tensor of another shape with the same entries steps alike.",
         equation="w′ is a function of numbers, not of strides",
-        source="views and channels_last in torch; hpcaitech/ColossalAI#633: size(0) for the number of entries",
+        source="views and channels_last; hpcaitech/ColossalAI#633: size(0) as the number of entries",
         meaning="A kernel runs over memory instead of entries, or counts entries wrongly.",
         rivals=("the first size(0) entries alone", "gradients in the order of memory"),
     ),

@@ -33,7 +33,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     for name in _dtypes(subject):
         hyper = {"eps": 2.0**-10} if name == "float16" and subject.can_vary("eps") else {}
         course = make_course(
-            subject, circumstances.generator(name), SHAPES, steps=STEPS, dtypes=[name] * 2, **hyper
+            subject, circumstances.generator(name), SHAPES, steps=STEPS, dtypes=[name] * 2, hyper=hyper
         )
         try:
             whole, resumed = begin(subject, course), _resumed(subject, course, name)

@@ -11,10 +11,13 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.switches import usable
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError, Trial
+from ilr_check.optim.contracts.reference import UNIT
 
 ORDER = 33
 STEPS, BREAK = 5, 2
 SHAPES = ((3, 4), (2, 3))
+NARROW = {"capturable", "differentiable"}
+"""Switches whose paths keep the powers of the step count in float32."""
 
 
 def applies(subject: Subject) -> str:
@@ -43,7 +46,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             lambda switched=switched: _resumed(subject, switched, course),  # type: ignore[misc]
             lambda: drive(subject, course),
             sentence=f"a state saved by the default path goes on otherwise when {name} loads it,",
-            unit=max(subject.unit, 2.0**-24 if "capturable" in switch else 0.0),
+            unit=max(subject.unit, UNIT["float32"] if NARROW & switch.keys() else 0.0),
         )
 
 

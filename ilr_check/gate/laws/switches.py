@@ -86,8 +86,9 @@ def _against_the_default(
     arguments: Mapping[str, Any],
     circumstances: Circumstances,
 ) -> Iterable[Reading]:
-    # Capturable paths keep the step count and its powers in float32, whatever the weights are.
-    unit = max(subject.unit, UNIT["float32"] if "capturable" in arguments else 0.0)
+    # These two paths keep the step count and its powers in tensors of float32, whatever the weights are.
+    narrow = {"capturable", "differentiable"} & arguments.keys()
+    unit = max(subject.unit, UNIT["float32"] if narrow else 0.0)
     climbs = "maximize" in arguments
     plain = "several tensors"
     for case, wanted in {**cases(subject), **_more(subject)}.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ def _scheduled(subject: Subject, course: Course, lr: Any) -> Trail:
     rows = [tuple(trial.values())]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of the order of calls in its own schedulers
-        lambdas = [lambda t, factor=factor: factor**t for factor in FACTORS]
+        lambdas: list[Callable[[int], float]] = [partial(pow, factor) for factor in FACTORS]
         try:
             scheduler = lr_scheduler.LambdaLR(trial.optimizer, lambdas)
         except Exception as error:

@@ -93,11 +93,11 @@ def make_course(
     dtypes: Sequence[str] | None = None,
     missing: Mapping[int, Sequence[int]] | None = None,
     decay: bool = True,
-    **setting: Any,
+    hyper: Mapping[str, Any] | None = None,
 ) -> Course:
     """A course with gradients over four decades.
 
-    ``missing`` are the steps at which a tensor has no gradient. ``setting`` goes to the constructor.
+    ``missing`` are the steps at which a tensor has no gradient. ``hyper`` goes to the constructor.
     """
     names = [subject.dtype] * len(shapes) if dtypes is None else list(dtypes)
     device = subject.device
@@ -126,7 +126,7 @@ def make_course(
         groups=tuple(members),
         settings=settings,
         joins=tuple(joins or [0] * len(members)),
-        hyper={**settings[0], **setting},
+        hyper={**settings[0], **(hyper or {})},
     )
 
 

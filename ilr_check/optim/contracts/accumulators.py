@@ -164,6 +164,7 @@ RPROP = Contract(
     degree=0.0,
     symmetry=Symmetry(arguments={"lr": 1, "step_min": 1, "step_max": 1}),
     momentum="a step size of its own for each entry",
+    exceptions={"zero-lr": "lr is its first step size only; later ones grow and shrink by themselves"},
     settings=({}, {"etaminus": 0.4, "etaplus": 1.5}),
     mutations=(
         Mutation(sentence="etaplus has no effect", hyper={"etaplus": 1.0}),

@@ -38,7 +38,7 @@ class HandRMSprop(Hand):
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         if not state:
-            state |= {"step": torch.tensor(0.0), "square_avg": torch.zeros_like(p)}
+            state |= {"step": torch.tensor(0.0, dtype=torch.float32), "square_avg": torch.zeros_like(p)}
         state["step"] += 1
         g = self.decayed(p, g, group)
         below = self.denominator(self.variance(g, group, state), group)
@@ -91,7 +91,7 @@ class HandAdagrad(Hand):
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         if not state:
-            state["step"] = torch.tensor(0.0)
+            state["step"] = torch.tensor(0.0, dtype=torch.float32)
             state["sum"] = self.start(p, group)
         state["step"] += 1
         g = self.decayed(p, g, group)
@@ -131,7 +131,7 @@ class HandAdadelta(Hand):
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         if not state:
-            state["step"] = torch.tensor(0.0)
+            state["step"] = torch.tensor(0.0, dtype=torch.float32)
             state |= {"square_avg": torch.zeros_like(p), "acc_delta": torch.zeros_like(p)}
         state["step"] += 1
         g, rho, eps = g + group["weight_decay"] * p, group["rho"], group["eps"]
@@ -161,7 +161,7 @@ class HandRprop(Hand):
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         if not state:
-            state |= {"step": torch.tensor(0.0), "prev": torch.zeros_like(p)}
+            state |= {"step": torch.tensor(0.0, dtype=torch.float32), "prev": torch.zeros_like(p)}
             state["step_size"] = torch.full_like(p, float(group["lr"]))
         state["step"] += 1
         kept = (g * state["prev"]).sign()
