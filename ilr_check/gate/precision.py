@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ilr_check.gate.driving import take_step
+from ilr_check.gate.options import WEIGHT_DTYPES
 from ilr_check.gate.reference.trajectory import DTYPES
-from ilr_check.gate.subject import WEIGHT_DTYPES, Subject
+from ilr_check.gate.subject import Subject
 from ilr_check.optim.contracts.reference import UNIT
 
 SHAPE, STEPS = (4, 4), 4

@@ -11,9 +11,10 @@ import inconsistent_optimizers as planted
 import pytest
 import torch
 
-from ilr_check.gate.judge import judge, subject_of
+from ilr_check.gate.judge import judge
 from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.subjects import subject_of
 from ilr_check.gate.tags import tags_of
 
 KILLS: dict[str, tuple[str, str]] = {

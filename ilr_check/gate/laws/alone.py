@@ -93,4 +93,12 @@ LAW = GateLaw(
     blind_to="whatever an optimizer of one tensor does wrong as well",
     check=check,
     applies=tensors_interact,
+    milder={
+        "a group added later": ("fragility", "groups are rarely added to a running optimizer"),
+        "gradients missing between": ("departure", "some families count steps by group"),
+        "late first gradients": ("departure", "some families count steps by group"),
+        "an empty tensor": ("fragility", "few models have parameters without entries"),
+        "a group of one empty tensor": ("fragility", "few models have parameters without entries"),
+        "a group without parameters": ("fragility", "few trainings have a group without parameters"),
+    },
 )

@@ -69,4 +69,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="default devices",
     check=check,
+    milder={"": ("fragility", "few trainings change torch's default dtype")},
 )

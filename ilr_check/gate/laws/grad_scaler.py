@@ -15,6 +15,7 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, same_r
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, begin, drive, make_course
 from ilr_check.gate.stimuli.paths import difference
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.words.exceptions import exception_words
 
 ORDER = 31
 SCALE = 2.0**10
@@ -96,7 +97,7 @@ def _scaled(
                 moved = difference(before, trial.values())
             rows.append(tuple(trial.values()))
     except Exception as error:
-        raise StepFailedError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise StepFailedError(exception_words(error)) from error
     return Trail(tuple(rows)), moved
 
 

@@ -11,6 +11,7 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.switches import usable
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError, Trial
+from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.reference import UNIT
 
 ORDER = 33
@@ -83,7 +84,7 @@ def _resumed(saving: Subject, loading: Subject, course: Course, option: str = ""
             raise SubjectError(f"{option} changes from step to step")
         fresh.optimizer.load_state_dict(saved)
     except Exception as error:
-        raise StepFailedError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise StepFailedError(exception_words(error)) from error
     for t in range(BREAK, STEPS):
         advance(fresh, course, t)
         rows.append(tuple(fresh.values()))
@@ -105,4 +106,5 @@ LAW = GateLaw(
     blind_to="states whose tensors had other names or other shapes",
     check=check,
     applies=applies,
+    milder={"": ("fragility", "only states of another version or of another path are concerned")},
 )

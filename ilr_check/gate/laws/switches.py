@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -106,7 +107,7 @@ def _against_the_default(
             else f"{name}: the steps are not those along negated gradients;",
             unit=unit,
         )
-        yield reading
+        yield dataclasses.replace(reading, severity="fragility" if "empty" in case else None)
         if case == plain and reading.verdict == "violated":
             return  # it differs everywhere, and the other cases would say the same
 

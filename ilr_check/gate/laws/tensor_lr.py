@@ -117,4 +117,5 @@ LAW = GateLaw(
     blind_to="tensors on other devices",
     check=check,
     applies=applies,
+    milder={"": ("fragility", "lr is a number in most trainings")},
 )

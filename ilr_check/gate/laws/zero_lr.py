@@ -66,4 +66,5 @@ LAW = GateLaw(
     blind_to="lr that is small but not zero",
     check=check,
     applies=applies,
+    milder={"still": ("departure", "with lr inside of the buffer a step at lr = 0 still moves")},
 )

@@ -17,6 +17,7 @@ from torch import Tensor
 from ilr_check.gate.driving import arranged, layout_copy
 from ilr_check.gate.reference.trajectory import DTYPES, probing_gradients
 from ilr_check.gate.subject import Subject, SubjectError, Trial
+from ilr_check.gate.words.exceptions import exception_words
 
 STEPS = 4
 LR, WEIGHT_DECAY = 0.1, 0.2
@@ -183,7 +184,7 @@ def advance(trial: Trial, course: Course, t: int) -> None:
         there = {i for k in joined for i in course.groups[k]}
         trial.step([g if i in there else None for i, g in enumerate(course.gradients[t])])
     except Exception as error:
-        raise StepFailedError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise StepFailedError(exception_words(error)) from error
 
 
 def _options(subject: Subject, setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ PACKAGE = str(Path(__file__).parents[2]) + os.sep
 LIBRARIES = tuple(
     {str(Path(sysconfig.get_path(name)).resolve()) + os.sep for name in ("stdlib", "platstdlib")}
 )
-BOUNDARY = ("build", "step", "set", "hand")
+BOUNDARY = ("build", "step", "set", "hand", "take_step", "advance")
 """Our functions that only call the optimizer: what leaves them without a frame of ours is the optimizer's."""
 MAX_TEXT = 600
 """Characters of one exception; tensors in a message can be long."""

@@ -45,6 +45,7 @@ ASGD = Contract(
     variations={"eta_of": ("the step before", "this step")},
     exceptions={
         "decay-schedule": "torch computes eta at the end of a step, so that a changed lr acts one step late",
+        "zero-lr": "torch computes eta at the end of a step, so that a changed lr acts one step late",
     },
     float32_state=True,
 )

@@ -11,12 +11,26 @@ from ilr_check.gate.laws import planned
 from ilr_check.gate.subjects import subject_of
 from ilr_check.optim.contracts import contracts
 
+SHARED = "a tensor that is lr of two groups is one tensor, so that a schedule of the one moves the other"
+STRIDES = "its fused kernel runs over memory: a gradient in another order than its weights is misread"
+EMPTY = "it divides by the number of entries, which is 0 for an empty tensor"
+NARROWED = "load_state_dict rounds its float32 factors to the dtype of narrow weights"
 KNOWN = {
     ("Adagrad", "group-settings"): "a group's own initial_accumulator_value gives way to the constructor's",
     ("LBFGS", "copies"): "deepcopy and pickle drop _params, without which its step fails",
     ("Adafactor", "mixed-dtypes"): "its foreach path takes the first dtype group's eps1 for all",
-    ("Adafactor", "tensor-shapes"): "it divides by the number of entries, which is 0 for an empty tensor",
+    ("Adafactor", "tensor-shapes"): EMPTY,
+    ("Adafactor", "alone"): f"{EMPTY}; its foreach path takes the first dtype group's eps1 for all",
+    ("Adafactor", "switches"): "its foreach path takes the first dtype group's eps1 for all",
+    ("LBFGS", "layouts"): "it calls view on gradients, which transposed ones refuse",
+    ("ASGD", "narrow-resume"): NARROWED,
+    ("NAdam", "narrow-resume"): NARROWED,
+    ("ASGD", "default-dtype"): "eta and mu are made in the default dtype",
+    **{(name, "layouts"): STRIDES for name in ("SGD", "Adam", "AdamW", "Adagrad")},
 }
+TENSOR_LR = {name for name in vars(torch.optim) if name not in ("LBFGS", "Rprop")}
+"""Optimizers that share a tensor between groups and step with it after the first step."""
+KNOWN |= {(name, "tensor-lr"): SHARED for name in TENSOR_LR}
 CLASSES = sorted(
     name
     for name, kind in vars(torch.optim).items()

@@ -119,7 +119,11 @@ class HandAdamax(HandAdam):
         super().__init__(params, lr, betas, eps, weight_decay, maximize=maximize)
 
     def start(self, p: Tensor, group: Group, state: State) -> None:
-        state |= {"step": torch.tensor(0.0, dtype=torch.float32), "exp_avg": torch.zeros_like(p), "exp_inf": torch.zeros_like(p)}
+        state |= {
+            "step": torch.tensor(0.0, dtype=torch.float32),
+            "exp_avg": torch.zeros_like(p),
+            "exp_inf": torch.zeros_like(p),
+        }
 
     def average(self, g: Tensor, group: Group, state: State) -> None:
         first, second = group["betas"]
