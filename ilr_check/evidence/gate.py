@@ -93,6 +93,11 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     schema: int = GATE_SCHEMA_VERSION
 
 
+def decides(finding: Finding, fail_on: Severity) -> bool:
+    """Whether a violation is grave enough to decide the verdict of the run."""
+    return SEVERITIES.index(finding.severity) <= SEVERITIES.index(fail_on)
+
+
 def encode_report(report: GateReport) -> bytes:
     """The report as indented JSON, with a newline at the end."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"

@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 
 from ilr_check.evidence import Figure
-from ilr_check.evidence.gate import Finding
+from ilr_check.evidence.gate import Finding, decides
 from ilr_check.gate.conclusion import Judged, conclude
-from ilr_check.gate.coverage import decides
 from ilr_check.gate.expected_failures import ExpectedFailure, demand_known, law_of, read_expected
 from ilr_check.gate.judge import Judge
 from ilr_check.gate.law import GateLaw

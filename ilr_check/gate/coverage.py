@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
-from ilr_check.evidence.gate import SEVERITIES, Coverage, Finding, PassedLaw, Severity
+from ilr_check.evidence.gate import Coverage, Finding, PassedLaw, decides
 from ilr_check.evidence.records import VerdictWord
 from ilr_check.gate.options import GateOptions
 
@@ -58,11 +58,6 @@ def coverage_of(planned: Sequence[str], finished: Collection[str], findings: Ite
         else:
             not_judged.append(PassedLaw(name, "the process ended before this law was judged"))
     return Coverage(judged=tuple(judged), not_applicable=tuple(not_applicable), not_judged=tuple(not_judged))
-
-
-def decides(finding: Finding, fail_on: Severity) -> bool:
-    """Whether a violation is grave enough to decide the verdict of the run."""
-    return SEVERITIES.index(finding.severity) <= SEVERITIES.index(fail_on)
 
 
 def verdict_of(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ilr_check.evidence import Figure
-from ilr_check.evidence.gate import Coverage, Finding, GateReport
-from ilr_check.gate.coverage import RunVerdict, decides
+from ilr_check.evidence.gate import Coverage, Finding, GateReport, decides
+from ilr_check.gate.coverage import RunVerdict
 
 
 class GateViolation(AssertionError):

@@ -38,6 +38,7 @@ class GateTerminal:
     def finished(self, report: GateReport) -> None:
         """The whole report."""
         self.close()
+        self._line(one_line(gate_words.coverage(report)), "bold")
         contract = one_line(report.contract or "none")
         note = f" ({one_line(report.contract_note)})" if report.contract_note else ""
         self._line(f"{one_line(report.target)}: contract {contract}{note}", "bold")
@@ -52,10 +53,9 @@ class GateTerminal:
                 self._failure(law)
         if echoes:
             self._line("")
-            words = "law says" if len(echoes) == 1 else "laws say"
+            more = "1 more law fails" if len(echoes) == 1 else f"{len(echoes)} more laws fail"
             self._line(
-                f"{len(echoes)} more broken {words} the same, or only figures: mend what stands above first; "
-                "--out DIR tells all in full"
+                f"{more}, probably for the reasons above. Fix those first; --out DIR lists all of them."
             )
         self._line("")
         for notice in report.notices:
@@ -75,11 +75,11 @@ class GateTerminal:
         told = ""
         if first is not None and law.verdict != "holds":
             told = "  " + one_line(gate_words.why(first))
-        return f"{self._symbol(law.verdict)} {verdicts.words(law.verdict):<12} {one_line(law.text.id)}{told}"
+        return f"{self._symbol(law.verdict)} {law.word:<12} {one_line(law.text.id)}{told}"
 
     def _failure(self, law: LawVerdict) -> None:
         bad = [f for f in law.findings if f.verdict in severity.FAILED and f.counts]
-        title = f"{verdicts.words(law.verdict).upper()}: {one_line(law.text.id)}: {one_line(law.text.title)}"
+        title = f"{law.word.upper()}: {one_line(law.text.id)}: {one_line(law.text.title)}"
         self._line("")
         self._line(f"{self._symbol(law.verdict)} {title}", STYLES.get(law.verdict, ""))
         shown = _telling(bad)[:MAX_CASES]
@@ -111,6 +111,9 @@ def _telling(found: list[Finding]) -> list[Finding]:
 
 def _lines(finding: Finding) -> Iterator[str]:
     yield one_line(gate_words.why(finding))
+    if finding.remedy and finding.verdict == "violated":
+        yield f"settle it  {one_line(finding.remedy)}, if that is what the optimizer means"
+    yield f"id        {one_line(finding.id)}"
     yield f"measured  {one_line(gate_words.figures(finding))}  [{one_line(verdicts.place(finding))}]"
     if finding.location is not None:
         yield f"at        {one_line(finding.location.file)}:{finding.location.line}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ilr_check.evidence import ClaimText, Finding, GateReport, severity
-from ilr_check.reporting import numbers, verdicts
-
-NAMELESS = "no near-miss of the textbook explains all steps"
-"""How a diagnosis ends that has figures and no cause."""
+from ilr_check.evidence import ClaimText, Finding, GateReport, Severity, severity
+from ilr_check.evidence.gate import SEVERITIES
+from ilr_check.reporting import gate_causes, numbers, verdicts
+from ilr_check.reporting.gate_causes import NAMELESS, SHOWN
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,18 @@ class LawVerdict:
     text: ClaimText
     verdict: str
     findings: tuple[Finding, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """How grave the gravest of its violations is; ``defect`` where there is none."""
+        broken = (f.severity for f in self.findings if f.verdict == "violated")
+        return min(broken, key=SEVERITIES.index, default="defect")
+
+    @property
+    def word(self) -> str:
+        """The verdict as prose, with the severity of a violation that is no defect."""
+        mild = self.verdict == "violated" and self.severity != "defect"
+        return verdicts.words(self.verdict) + (f" ({self.severity})" if mild else "")
 
     @property
     def failed(self) -> bool:
@@ -37,17 +48,28 @@ def laws(report: GateReport) -> tuple[LawVerdict, ...]:
         LawVerdict(
             texts[name],
             verdicts.worst(found),
-            tuple(sorted(found, key=lambda f: (not f.counts, severity.rank(f.verdict)))),
+            tuple(sorted(found, key=_worst_first)),
         )
         for name, found in own.items()
     ]
-    return tuple(sorted(judged, key=lambda law: severity.rank(law.verdict)))
+    return tuple(sorted(judged, key=lambda law: (severity.rank(law.verdict), SEVERITIES.index(law.severity))))
+
+
+def _worst_first(finding: Finding) -> tuple[bool, int, int]:
+    return not finding.counts, severity.rank(finding.verdict), SEVERITIES.index(finding.severity)
 
 
 def answer(report: GateReport) -> str:
     """Does the optimizer obey its contract? One short sentence."""
+    if report.verdict == "holds":
+        if report.coverage.not_judged or not report.contract:
+            return "Every law that was judged holds."
+        if any(finding.verdict == "violated" for finding in report.findings):
+            return f"The optimizer obeys its contract, apart from {_mild(report)}."
+        return "The optimizer obeys its contract."
+    if report.verdict == "inconclusive" and report.coverage.not_judged:
+        return "Undecided: laws that apply to this optimizer were not judged."
     return {
-        "holds": "The optimizer obeys its contract.",
         "expected_failure": "The optimizer obeys its contract, except where you said it would not.",
         "violated": "The optimizer breaks its contract.",
         "unexpected_pass": "A failure that you declared did not happen.",
@@ -56,68 +78,63 @@ def answer(report: GateReport) -> str:
     }.get(report.verdict, "Nothing was judged.")
 
 
+def _mild(report: GateReport) -> str:
+    """The violations that do not decide, counted: ``2 fragilities and 1 departure``."""
+    plural = {"defect": "defects", "fragility": "fragilities", "departure": "departures"}
+    broken = {(f.claim, f.severity) for f in report.findings if f.verdict == "violated"}
+    counts = {kind: sum(mild == kind for _, mild in broken) for kind in SEVERITIES}
+    return " and ".join(f"{n} {kind if n == 1 else plural[kind]}" for kind, n in counts.items() if n)
+
+
+def coverage(report: GateReport) -> str:
+    """The first line of every output: how many of the laws that apply were judged, and which were not."""
+    found = report.coverage
+    missing = [passed.law for passed in found.not_judged]
+    judged, applying = len(found.judged), len(found.judged) + len(missing)
+    aside = f"; {len(found.not_applicable)} more do not apply" if found.not_applicable else ""
+    told = f"judged {judged} of {applying} {'law' if applying == 1 else 'laws'}{aside}"
+    if not missing:
+        return told
+    names = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
+    reasons = list(dict.fromkeys(passed.reason for passed in found.not_judged))
+    return f"{told}; not judged: {names} ({reasons[0]})"
+
+
 def sentence(report: GateReport) -> str:
-    """The counts, and which laws broke."""
-    found = laws(report)
-    ran = [law for law in found if law.verdict not in ("skipped", "not run")]
-    bad = [law for law in found if law.failed]
-    agreeing = sum(law.verdict in ("holds", "expected_failure") for law in ran)
-    skipped = len(found) - len(ran)
-    aside = f"; {skipped} {'law was' if skipped == 1 else 'laws were'} not judged" if skipped else ""
-    if not bad:
-        return f"{agreeing} of {len(ran)} laws that were judged hold{aside}."
-    names = ", ".join(law.text.id for law in bad[:4]) + (f" and {len(bad) - 4} more" if len(bad) > 4 else "")
-    cause = headline(report)
-    first = f"{cause[0].upper()}{cause[1:]}. " if cause else ""
-    return f"{first}{agreeing} of {len(ran)} laws that were judged hold{aside}. To act on: {names}."
+    """The coverage, what the violations have in common, and which laws broke."""
+    bad = [law for law in laws(report) if law.failed]
+    parts = [coverage(report)]
+    if cause := headline(report):
+        parts.append(cause)
+    if bad:
+        names = ", ".join(law.text.id for law in bad[:4])
+        parts.append(f"to act on: {names}" + (f" and {len(bad) - 4} more" if len(bad) > 4 else ""))
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts)
 
 
 def headline(report: GateReport) -> str:
-    """Where several laws are violated, the one sentence to read first; empty where fewer than two are.
-
-    The power law that decay-coupling fitted goes first, for it names lr and wd; then the sentence that most
-    laws say, alone or after a few words of their own; among equals the first.
-    """
-    told = _told(report)
-    cause = _cause(told)
-    return f"probably one cause: {cause} ({len(told)} laws broke)" if cause else ""
+    """Where several laws are violated, the causes that they tell; empty where fewer than two are."""
+    return gate_causes.headline(gate_causes.causes(report.findings))
 
 
 def echoes(report: GateReport) -> tuple[LawVerdict, ...]:
-    """Violated laws that add nothing to the headline: each repeats its cause, or names no cause at all.
+    """Violated laws that add nothing: each of their findings repeats a cause that another law tells first.
 
-    The first law that says it is not among them, and neither is one that says anything else as well.
+    A measured deviation without a cause adds nothing where there is a cause.
     """
-    told = _told(report)
-    cause = _cause(told)
-    if not cause:
-        return ()
-    speaker = next(name for name, said in told.items() if cause in said)
+    found = gate_causes.causes(report.findings)
+    named = not any(cause.sentence.endswith(NAMELESS) for cause in found)
     return tuple(
         law
         for law in laws(report)
-        if law.text.id in told
-        and law.text.id != speaker
-        and all(said.endswith((cause, NAMELESS)) for said in told[law.text.id])
-    )
-
-
-def _told(report: GateReport) -> dict[str, list[str]]:
-    """What the violated laws say."""
-    return {
-        law.text.id: [f.diagnosis.strip() for f in law.findings if f.verdict == "violated" and f.diagnosis]
-        for law in laws(report)
         if law.verdict == "violated"
-    }
-
-
-def _cause(told: Mapping[str, Sequence[str]]) -> str:
-    sentences = [sentence for said in told.values() for sentence in said]
-    if len(told) < 2 or not sentences:
-        return ""
-    support = {s: sum(any(other.endswith(s) for other in said) for said in told.values()) for s in sentences}
-    fitted = [s for s in told.get("decay-coupling", ()) if s.startswith("weight decay per step is ")]
-    return fitted[0] if fitted else max(support, key=lambda s: support[s])
+        and all(
+            any(gate_causes.says(f, cause.sentence) and cause.laws[0] != f.claim for cause in found)
+            or (bool(found) and named and f.diagnosis.strip().endswith(NAMELESS))
+            for f in law.findings
+            if f.verdict == "violated"
+        )
+    )
 
 
 def why(finding: Finding) -> str:
@@ -130,9 +147,18 @@ def figures(finding: Finding) -> str:
     """``degree of lr = 2, expected 1, margin [0.99, 1.01]``; the message, where nothing counts."""
     if not finding.quantity and finding.measured.value is None and finding.message:
         return finding.message.splitlines()[0]
-    text = f"{finding.quantity or 'measured'} = {numbers.measured(finding.measured)}"
+    measured = numbers.measured(finding.measured)
+    text = f"{finding.quantity or 'measured'} = {measured}"
     if finding.expected is not None:
-        text += f", expected {numbers.number(finding.expected)}"
+        expected = numbers.number(finding.expected)
+        value = finding.measured.value
+        if value is not None and value != finding.expected and expected in (measured, numbers.number(value)):
+            scale = abs(finding.expected) or 1.0
+            text += (
+                f", a relative difference of {abs(value - finding.expected) / scale:.2g} from the expected"
+            )
+        else:
+            text += f", expected {expected}"
     if finding.margin.low is not None or finding.margin.high is not None:
         text += f", margin {numbers.margin(finding.margin)}"
     return text

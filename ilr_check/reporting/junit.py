@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from xml.etree import ElementTree as Tree
 
 from ilr_check.evidence import Finding, GateReport
+from ilr_check.evidence.gate import decides
 from ilr_check.reporting import gate_words, verdicts
 from ilr_check.reporting.escaping import xml_text
 
@@ -24,7 +25,7 @@ OUTCOMES = {
 def render(report: GateReport) -> bytes:
     """The document, in UTF-8 with its declaration."""
     suites = Tree.Element("testsuites")
-    counts = Counter(_outcome(finding) for finding in report.findings)
+    counts = Counter(_outcome(finding, report) for finding in report.findings)
     suite = Tree.SubElement(
         suites,
         "testsuite",
@@ -36,7 +37,13 @@ def render(report: GateReport) -> bytes:
         time=f"{report.seconds:.3f}",
     )
     _properties(
-        suite, {"ilr.contract": report.contract, "ilr.profile": report.profile, "ilr.seed": report.seed}
+        suite,
+        {
+            "ilr.coverage": gate_words.coverage(report),
+            "ilr.contract": report.contract,
+            "ilr.profile": report.profile,
+            "ilr.seed": report.seed,
+        },
     )
     for finding in report.findings:
         _case(suite, report, finding)
@@ -56,8 +63,10 @@ def _case(suite: Tree.Element, report: GateReport, finding: Finding) -> None:
         case.set("file", xml_text(finding.location.file))
         case.set("line", str(finding.location.line))
     facts = {"ilr.claim": finding.claim, "ilr.verdict": finding.verdict}
+    if finding.verdict == "violated":
+        facts |= {"ilr.severity": finding.severity}
     _properties(case, facts | {"ilr.measured": gate_words.figures(finding), "ilr.replay": finding.replay})
-    outcome = _outcome(finding)
+    outcome = _outcome(finding, report)
     if outcome:
         told = Tree.SubElement(case, outcome, message=xml_text(gate_words.why(finding)), type=finding.verdict)
         if outcome != "skipped":
@@ -72,5 +81,8 @@ def _properties(parent: Tree.Element, values: Mapping[str, object]) -> None:
         Tree.SubElement(group, "property", name=name, value=xml_text(str(value)))
 
 
-def _outcome(finding: Finding) -> str:
+def _outcome(finding: Finding, report: GateReport) -> str:
+    """The element of a verdict; a violation that is too mild to decide is a skipped case, with its words."""
+    if finding.verdict == "violated" and not decides(finding, report.fail_on):
+        return "skipped"
     return OUTCOMES.get(finding.verdict, "") if finding.counts else ""

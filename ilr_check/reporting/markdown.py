@@ -45,20 +45,20 @@ def _annotation(law: LawVerdict, report: GateReport) -> str:
     worst = law.findings[0]
     place = worst.location or report.location
     return workflow_command(
-        "warning" if law.verdict == "inconclusive" else "error",
+        "warning" if law.verdict == "inconclusive" or law.severity != "defect" else "error",
         f"{report.target}: {gate_words.why(worst)}\n{gate_words.figures(worst)}",
         file=place.file if place else None,
         line=place.line if place else None,
-        title=f"{law.text.id} is {verdicts.words(law.verdict)}",
+        title=f"{law.text.id} is {law.word}",
     )
 
 
 def _head(report: GateReport) -> str:
     symbol = verdicts.SYMBOLS.get(report.verdict, "…")
     lines = [
-        f"## {symbol} {markdown_code(report.target)}: {markdown(gate_words.answer(report))}",
-        "",
         markdown(gate_words.sentence(report)),
+        "",
+        f"## {symbol} {markdown_code(report.target)}: {markdown(gate_words.answer(report))}",
         "",
         f"Contract {markdown_code(report.contract)}"
         + (f" ({markdown(report.contract_note)})" if report.contract_note else "")
@@ -83,7 +83,7 @@ def _parts(report: GateReport) -> Iterator[str]:
 
 def _failure(law: LawVerdict) -> str:
     head = f"\n### {verdicts.SYMBOLS.get(law.verdict, '?')} {markdown(law.text.title)}\n\n"
-    head += f"{markdown_code(law.text.id)} is **{verdicts.words(law.verdict)}**.\n\n"
+    head += f"{markdown_code(law.text.id)} is **{law.word}**.\n\n"
     bad = [finding for finding in law.findings if finding.verdict in severity.FAILED and finding.counts]
     body = "".join(_bullet(finding) for finding in bad)
     meaning = f"\nWhat it means: {markdown(law.text.meaning)}\n" if law.text.meaning else ""
@@ -107,4 +107,4 @@ def _row(law: LawVerdict) -> str:
     if first is not None:
         shown = gate_words.why(first) if first.verdict != "holds" else gate_words.figures(first)
     symbol = verdicts.SYMBOLS.get(law.verdict, "?")
-    return f"| {symbol} {verdicts.words(law.verdict)} | {markdown_code(law.text.id)} | {markdown(shown)} |\n"
+    return f"| {symbol} {law.word} | {markdown_code(law.text.id)} | {markdown(shown)} |\n"

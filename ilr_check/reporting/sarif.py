@@ -25,6 +25,8 @@ LEVELS = {
     "expected_failure": "error",
 }
 """How loud a verdict is. An ``error`` of the gate is a notification about the tool, not about the code."""
+MILD = {"fragility": "warning", "departure": "note"}
+"""How loud a violation is that is no defect."""
 ROOT = "%SRCROOT%"
 MAX_TEXT = 20_000
 """Characters of one message; a longer one belongs into the report."""
@@ -52,6 +54,7 @@ def render(report: GateReport, *, root: Path | None = None) -> bytes:
                 "invocations": [_invocation(report, found)],
                 "automationDetails": {"id": f"ilr-check/gate/{quote(storable(report.target), safe='')}/"},
                 "columnKind": "unicodeCodePoints",
+                "properties": {"coverage": _clean(gate_words.coverage(report))},
                 "results": [_result(law, report, index[law.text.id], base) for law in alarming],
             }
         ],
@@ -87,7 +90,7 @@ def _result(law: LawVerdict, report: GateReport, rule: int, base: Path) -> dict[
     result: dict[str, Any] = {
         "ruleId": law.text.id,
         "ruleIndex": rule,
-        "level": LEVELS[law.verdict],
+        "level": MILD.get(law.severity, "error") if law.verdict == "violated" else LEVELS[law.verdict],
         "message": {"text": "\n".join(lines)[:MAX_TEXT]},
         "locations": [where],
         "partialFingerprints": {"ilrCheckLaw/v1": fingerprint(law.text.id, report.target)},

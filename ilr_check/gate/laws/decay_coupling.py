@@ -13,6 +13,7 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.reference.comparison import compared
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, record_trajectory
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.words.explanation import looks_like
 from ilr_check.optim.contracts.contract import Contract
 
 ORDER = 11
@@ -73,6 +74,12 @@ def _with_powers(reading: Reading, shares: dict[tuple[float, float], float], con
         factor = size / (BASE[0] ** p * BASE[1] ** q)
         law = _law(factor, p, q)
         sentence = f"weight decay per step is {law}, expected {expected}"
+        if law == expected:
+            apart = abs(factor / contract.decay_for({}).factor - 1.0)
+            sentence = (
+                f"weight decay per step is {law} up to a relative difference of {apart:.2g}, "
+                f"more than rounding allows{looks_like(apart)}"
+            )
     figure = _figure(shares)
     return Reading(
         **{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,13 @@ from ilr_check.evidence import RivalOutcome
 from ilr_check.gate.reference.trajectory import Deviation, Trajectory, deviation
 from ilr_check.optim.contracts.contract import Contract, Decay, Mutation
 from ilr_check.optim.mutations import mutations_of
+
+NAMELESS = "no known mutation of the reference implementation explains all steps"
+"""How a diagnosis ends that has figures and no cause."""
+CLOSE = 1e-3
+"""A relative difference below which two sizes are written as one size and their difference."""
+ARITHMETICS = {"float32": (2.0**-26, 2.0**-19), "bfloat16": (2.0**-10, 2.0**-4)}
+"""Relative differences that some roundings in an arithmetic leave, from a quarter of a unit to 32 units."""
 
 LR_MUTATIONS = (
     Mutation(sentence="the step uses the lr of the step before", lr=lambda now, last, first: last),
@@ -141,8 +149,23 @@ def measured_fact(trajectory: Trajectory, found: Deviation) -> str:
     step = trajectory.steps[found.step]
     before = float(step.before[found.tensor].flat[found.entry])
     moved, meant = found.measured - before, found.expected - before
-    share = f", {moved / meant:.6g} times that" if meant else ""
-    return (
-        f"step {found.step + 1} moved an entry from {before:.6g} by {moved:.9g}, "
-        f"expected {meant:.9g}{share}; no near-miss of the textbook explains all steps"
-    )
+    told = f"step {found.step + 1} moved an entry from {before:.6g} by {_compared(moved, meant)}"
+    return f"{told}; {NAMELESS}"
+
+
+def _compared(moved: float, meant: float) -> str:
+    """Two sizes in words; where both would be written alike, their relative difference."""
+    if not meant or not math.isfinite(moved / meant):
+        return f"{moved:.6g}, expected {meant:.6g}"
+    apart = abs(moved / meant - 1.0)
+    if apart < CLOSE:
+        told = f"{meant:.6g} up to a relative difference of {apart:.2g}, more than rounding allows"
+        return told + looks_like(apart)
+    return f"{moved:.6g}, expected {meant:.6g}: {moved / meant:.4g} times as much"
+
+
+def looks_like(apart: float) -> str:
+    """Return what a relative difference of this size usually comes from; empty where nothing is known."""
+    found = (name for name, (low, high) in ARITHMETICS.items() if low <= apart <= high)
+    name = next(found, "")
+    return f"; this looks like {name} arithmetic, --tag arithmetic={name} if it is meant" if name else ""
