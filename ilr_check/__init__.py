@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     )
     from ilr_check.claims import register_claim
     from ilr_check.data.sets import register_data_set
+    from ilr_check.gate.laws import register_law
+    from ilr_check.optim.contracts import register_contract
 
 _HOMES = {
     "Fingerprint": "api",
@@ -33,7 +35,9 @@ _HOMES = {
     "fingerprint": "api",
     "parametrize_with_laws": "api",
     "register_claim": "claims",
+    "register_contract": "optim.contracts",
     "register_data_set": "data.sets",
+    "register_law": "gate.laws",
     "verify": "api",
 }
 """Each public name to the module that it is imported from."""
@@ -46,7 +50,9 @@ __all__ = [
     "fingerprint",
     "parametrize_with_laws",
     "register_claim",
+    "register_contract",
     "register_data_set",
+    "register_law",
     "verify",
 ]
 

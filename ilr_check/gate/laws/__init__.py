@@ -4,25 +4,54 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, TypeVar
 
 from ilr_check.gate.law import GateLaw, Tier
+from ilr_check.plugins import Registry
 from ilr_check.spelling import did_you_mean
 
 TIERS: tuple[Tier, ...] = ("exact", "standard", "statistical")
 
 
-@lru_cache(maxsize=1)
+LAST = 50
+"""The place, within its tier, of a law that states none."""
+REGISTERED: Registry[str, GateLaw] = Registry("law")
+Declared = TypeVar("Declared", bound="GateLaw | Callable[[], GateLaw]")
+
+
+def register_law(declared: Declared) -> Declared:
+    """Add a law from outside to the gate: a ``GateLaw``, or a function that returns one.
+
+    Raises ``ValueError`` for an id that is taken, and ``TypeError`` for what is no law.
+    """
+    made: Any = declared
+    law = made if isinstance(made, GateLaw) else made()
+    if not isinstance(law, GateLaw):
+        raise TypeError(f"register_law takes an ilr_check.gate.law.GateLaw, not {type(law).__name__}")
+    REGISTERED.add(law.id, law, taken=law.id in _shipped())
+    return declared
+
+
 def gate_laws() -> dict[str, GateLaw]:
-    """Every law by id, from cheap to dear."""
-    found: list[tuple[int, GateLaw]] = []
+    """Return every law by id, from cheap to slow; those from outside come last within their tier."""
+    found = [*_shipped().values(), *((LAST, law) for law in REGISTERED.registered().values())]
+    found.sort(key=lambda pair: (TIERS.index(pair[1].tier), pair[0], pair[1].id))
+    return {law.id: law for _, law in found}
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, tuple[int, GateLaw]]:
+    """The laws of this folder with their places; raises ``TypeError`` for a file that declares none."""
+    found: dict[str, tuple[int, GateLaw]] = {}
     for module in pkgutil.iter_modules(__path__):
         loaded = importlib.import_module(f"{__name__}.{module.name}")
         law = getattr(loaded, "LAW", None)
-        if isinstance(law, GateLaw):
-            found.append((getattr(loaded, "ORDER", 50), law))
-    found.sort(key=lambda pair: (TIERS.index(pair[1].tier), pair[0], pair[1].id))
-    return {law.id: law for _, law in found}
+        if not isinstance(law, GateLaw):
+            raise TypeError(f"{loaded.__name__} declares no law; write LAW = GateLaw(...) in it")
+        found[law.id] = getattr(loaded, "ORDER", LAST), law
+    return found
 
 
 def planned(words: str = "all", profile: str = "quick") -> tuple[GateLaw, ...]:

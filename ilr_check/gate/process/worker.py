@@ -67,9 +67,10 @@ def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
     request = order.request
     options = request.options
     sys.path[:] = [*order.path]
-    laws = () if request.only_fingerprint else planned(options.laws, options.profile)
     _expect(order, on_start, "import")
     factory = import_target(request.target)
+    # After the import, for the target's module may register laws and contracts of its own.
+    laws = () if request.only_fingerprint else planned(options.laws, options.profile)
     _expect(order, on_start, "the search for its family")
     subject, note = subject_of(factory, msgspec.structs.replace(options, name=request.target))
     judge = Judge(subject, options)
