@@ -201,7 +201,6 @@ class CNNSpec(
 
     @property
     def inputs(self) -> int:
-        """The length of an input row."""
         return math.prod(self.image)
 
 
@@ -250,7 +249,6 @@ class ResNetSpec(
 
     @property
     def inputs(self) -> int:
-        """The length of an input row."""
         return math.prod(self.shape)
 
 
@@ -289,7 +287,6 @@ class PreResNetSpec(
 
     @property
     def inputs(self) -> int:
-        """The length of an input row."""
         return math.prod(self.image)
 
     @property
@@ -352,7 +349,6 @@ class AttentionSpec(
 
     @property
     def inputs(self) -> int:
-        """The length of an input row."""
         return math.prod(self.shape)
 
 

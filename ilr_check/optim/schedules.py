@@ -1,4 +1,5 @@
-"""Learning-rate schedules as values. Each gives the factors that multiply the base rate, one per step."""
+"""Learning-rate schedules as values. ``factors(steps)`` gives the factors of the base rate for steps 0 to
+steps - 1."""
 
 from __future__ import annotations
 
@@ -12,7 +13,6 @@ class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The factor 1 at every step."""
 
     def factors(self, steps: int) -> tuple[float, ...]:
-        """Return ``steps`` ones."""
         return (1.0,) * steps
 
 
@@ -27,7 +27,6 @@ class Drops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         _factor("factor", self.factor)
 
     def factors(self, steps: int) -> tuple[float, ...]:
-        """Return the factors of steps 0 to steps - 1."""
         return tuple(self.factor ** (t // self.period) for t in range(steps))
 
 
@@ -40,7 +39,6 @@ class WarmUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _period(self.period)
 
     def factors(self, steps: int) -> tuple[float, ...]:
-        """Return the factors of steps 0 to steps - 1."""
         return tuple(min(1.0, (t + 1) / self.period) for t in range(steps))
 
 
@@ -48,7 +46,6 @@ class Cosine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """(1 + cos(pi t / steps)) / 2: from 1 towards 0 over the whole run."""
 
     def factors(self, steps: int) -> tuple[float, ...]:
-        """Return the factors of steps 0 to steps - 1."""
         return tuple(0.5 * (1.0 + math.cos(math.pi * t / steps)) for t in range(steps))
 
 
@@ -61,7 +58,6 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _period(self.period)
 
     def factors(self, steps: int) -> tuple[float, ...]:
-        """Return the factors of steps 0 to steps - 1."""
         return tuple(float((t + 1) % self.period != 0) for t in range(steps))
 
 
@@ -77,7 +73,6 @@ class Sequence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             _factor(f"values[{index}]", value)
 
     def factors(self, steps: int) -> tuple[float, ...]:
-        """Return the factors of steps 0 to steps - 1."""
         return tuple(self.values[t % len(self.values)] for t in range(steps))
 
 

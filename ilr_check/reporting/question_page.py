@@ -19,10 +19,10 @@ def page(question: Question) -> str:
         f"{question.id}: {question.title}",
         wrapped(question.question),
         wrapped(f"Why it is a good question: {question.why}"),
+        wrapped(SYMBOLS),
         wrapped(f"Experiment: {question.experiment}"),
         "\n".join(entries),
         f"    {question.equation}",
-        wrapped(SYMBOLS),
         wrapped(f"What the theory answers: {question.answer}"),
         wrapped(f"What remains open: {question.open}"),
     )

@@ -59,7 +59,6 @@ class CollapseOnOne(Design):
         return np.asarray(np.eye(x.size) - basis @ basis.T)
 
     def check_data(self, data: Any) -> tuple[list[Array], int]:
-        """Return the cells and the size of the smallest."""
         if len(data) != len(self.x):
             raise ValueError(f"the design has {len(self.x)} cells, the data {len(data)}")
         cells = [
@@ -96,7 +95,6 @@ class CollapseOnOne(Design):
         return welch_degrees_of_freedom(self.residual_contrasts(), runs)
 
     def comparisons(self) -> int:
-        """Return the number of cells."""
         return len(self.x)
 
     def rival_distance(self, rival: Rival) -> float:

@@ -29,7 +29,6 @@ class ContrastEquivalence(ControlledDesign):
     """
 
     def check_data(self, data: Any) -> tuple[tuple[Array, Array, Array], int]:
-        """Return the samples and the size of the smallest."""
         return self.check_samples(data, ndim=1)
 
     def summary(self, data: Sequence[Array]) -> Summary:

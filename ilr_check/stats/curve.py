@@ -61,7 +61,6 @@ class CurveEquivalence(Design):
                 )
 
     def check_data(self, data: Any) -> tuple[Array, int]:
-        """Return the sample and the number of runs."""
         sample = finite("the curves", data, ndim=2)
         if sample.shape[1] != self.points:
             raise ValueError(f"the design has {self.points} points, the data {sample.shape[1]}")

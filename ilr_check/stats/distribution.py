@@ -43,7 +43,6 @@ class DistributionEquivalence(ControlledDesign):
     seed: int = 0
 
     def check_data(self, data: Any) -> tuple[tuple[Array, Array, Array], int]:
-        """Return the samples and the size of the smallest."""
         samples, runs = self.check_samples(data, ndim=2)
         if len({sample.shape[1] for sample in samples}) != 1:
             raise ValueError(f"vectors must have one length, got {[sample.shape[1] for sample in samples]}")

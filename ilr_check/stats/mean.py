@@ -25,7 +25,6 @@ class MeanEquivalence(Design):
     """
 
     def check_data(self, data: Any) -> tuple[Array, int]:
-        """Return the sample and its size."""
         sample = finite("the sample", data, ndim=1)
         return sample, sample.size
 
@@ -34,7 +33,6 @@ class MeanEquivalence(Design):
         return summarise([data], [1.0])
 
     def read(self, summary: Summary, rates: Rates) -> Reading:
-        """Return both intervals of the mean."""
         interval = summary.interval(rates.false_pass, of_all_runs=True)
         return read_one(summary, interval, summary.interval(rates.false_fail / 2), self.margin)
 

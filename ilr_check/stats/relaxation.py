@@ -43,7 +43,6 @@ class RelaxationRate(Design):
             raise ValueError(f"times needs at least 4 growing times, got {self.times}")
 
     def check_data(self, data: Any) -> tuple[Array, int]:
-        """Return the curves and the number of runs."""
         curves = finite("the curves", data, ndim=2)
         if curves.shape[1] != len(self.times):
             raise ValueError(f"the design has {len(self.times)} times, the data {curves.shape[1]}")
@@ -61,7 +60,6 @@ class RelaxationRate(Design):
         return summarise([np.where(lost[..., None], 0.0, pseudo)], [1.0]), lost
 
     def read(self, summary: tuple[Summary, Bools], rates: Rates) -> Reading:
-        """Return both intervals of the log-ratio."""
         values, lost = summary
         interval = values.interval(rates.false_pass, of_all_runs=True)
         reading = read_one(values, interval, values.interval(rates.false_fail / 2), self.margin)

@@ -64,7 +64,6 @@ class SlopeEquivalence(Design):
         return summarise(data, self.coefficients())
 
     def read(self, summary: Summary, rates: Rates) -> Reading:
-        """Return both intervals of the slope."""
         interval = summary.interval(rates.false_pass, of_all_runs=True)
         return read_one(summary, interval, summary.interval(rates.false_fail / 2), self.margin)
 

@@ -41,7 +41,6 @@ class TailIndex(Design):
             )
 
     def check_data(self, data: Any) -> tuple[Array, int]:
-        """Return the magnitudes and the number of runs."""
         magnitudes = finite("the magnitudes", data, ndim=2)
         if magnitudes.min() <= 0:
             raise ValueError("magnitudes must be positive")
@@ -56,7 +55,6 @@ class TailIndex(Design):
         return summarise([hill(data, math.floor(self.top * data.shape[-1]))], [1.0])
 
     def read(self, summary: Summary, rates: Rates) -> Reading:
-        """Return both intervals of the log-ratio."""
 
         def on_log_scale(tail: float, *, of_all_runs: bool = False) -> tuple[Array, Array]:
             low, high = summary.interval(tail, of_all_runs=of_all_runs)
