@@ -1,4 +1,4 @@
-"""The Python face of the commands."""
+"""The Python functions behind the commands."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PROFILES = ("quick", "standard", "paper", "nightly")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished verification: its folder and what it says."""
+    """A finished verification."""
 
     folder: RunFolder
 
@@ -62,12 +62,12 @@ class Run:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """All verdicts, in the order they fell."""
+        """All verdicts, in planned order."""
         return self.folder.records()
 
     @property
     def exit_code(self) -> int:
-        """0 all hold, 1 something is violated, 2 an error, 3 something is inconclusive."""
+        """0 if all hold, 1 if one is violated, 2 for an error, 3 if one is inconclusive."""
         return exit_code(self.records)
 
     @property
@@ -90,22 +90,22 @@ def verify(
     jobs: int | None = 1,
     listener: Listener = lambda event: None,
 ) -> Run:
-    """Judge claims of the paper on generated nets and on real data; returns the run with its report written.
+    """Judge claims of the paper on generated nets and on real data. Return the run, with its report written.
 
     ``cifar10`` is a folder with CIFAR-10, for the claims that can use it. Without it, the environment
-    variable ILR_CHECK_CIFAR10 names one. A run that is resumed needs it again. The profile ``paper`` must
-    have one: it reads all its files, tells the listener what the units in full size will cost, and refuses
-    them where a CPU would take more than a day.
+    variable ILR_CHECK_CIFAR10 names one. A resumed run needs it again. The profile ``paper`` must have one.
+    It reads all its files and tells the listener what the units in full size will cost. It refuses them if a
+    CPU would take more than a day.
 
     ``world`` is a TARGET or an object that states how the trainings depart from plain training; see
     ``ilr_check.train.world``. The report names it.
 
-    ``executor`` is anything with ``submit(fn, *args)``; it gets work units as plain values. ``jobs``
-    processes share the units, and each imports your main module again, so guard that. ``None`` decides from
-    the work. Verdicts do not depend on either: where fleets have several threads on a CPU, only exact units
-    are shared.
+    ``executor`` is anything with ``submit(fn, *args)``; it gets work units as plain values. ``jobs`` is the
+    number of processes that share the units. Each process imports your main module again, so that module must
+    be safe to import. ``None`` decides from the work. Verdicts do not depend on either: if fleets have
+    several threads on a CPU, only exact units are shared.
 
-    Raises ``ValueError`` for a setting out of range, ``RunFolderError`` for a folder that cannot be used.
+    Raises ``ValueError`` for a setting out of range, and ``RunFolderError`` for a folder that cannot be used.
     """
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
     entered, settings = _enter(world, settings)
@@ -154,7 +154,7 @@ def predict(
     resume: Path | str | None = None,
     cifar10: Path | str | None = None,
 ) -> CostPredicted:
-    """What ``verify`` with the same arguments will cost, as far as its units are in full size; runs none."""
+    """Predict the cost of the full-size units of ``verify`` with the same arguments. Nothing is run."""
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
     going_on = None if resume is None else Path(resume)
     with threads(), cifar.naming(cifar10):
@@ -162,7 +162,8 @@ def predict(
 
 
 def _begun_settings(resume: Path) -> Settings:
-    """The settings of a run folder; raises ``ValueError`` where this machine cannot go on with them."""
+    """Return the settings of a run folder. Raises ``ValueError`` if this machine cannot continue with
+    them."""
     begun = engine.settings_of(resume)
     return checked(profile=begun.profile, claims=begun.claims, seed=begun.seed, device=begun.device)
 
@@ -185,7 +186,7 @@ def fingerprint(
     names: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Fingerprint:
-    """Measure how an optimizer scales, decays and remembers, and where it settles; nothing is judged.
+    """Measure how an optimizer scales, decays and remembers, and its equilibrium. Nothing is judged.
 
     Raises ``ValueError`` for a target that cannot be built.
     """
@@ -196,7 +197,7 @@ def fingerprint(
 
 
 def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
-    """Settings after validation; each error names the value, what is allowed, and the mend."""
+    """Return validated settings. Each error names the value, the allowed values and the fix."""
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is not known; choose one of {', '.join(PROFILES)}")
     checked_seed(seed)

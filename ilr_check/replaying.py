@@ -1,4 +1,4 @@
-"""One recorded verdict again: the same spec and seeds, without Hypothesis and without a run."""
+"""Judges one recorded verdict again, with the same spec and seeds, without Hypothesis and without a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ilr_check.train.world import named_world
 
 
 class ReplayError(ValueError):
-    """What was to be replayed cannot be found or read."""
+    """What should be replayed cannot be found or read."""
 
 
 def replay(
@@ -34,8 +34,9 @@ def replay(
     """Judge again what ``target`` names: RUN#ID, or a record or a spec as JSON.
 
     ``world`` is a TARGET that states how the trainings depart from plain ones. A record may come from
-    anywhere: it never names the code that is imported or the folder that is read; the caller does
+    anywhere, so it never names the code that is imported or the folder that is read. The caller names them
     (``world``, ILR_CHECK_CIFAR10). A spec as JSON may name an optimizer, because the caller has typed it.
+    Raises ``ReplayError``.
     """
     recorded = _from_run(target) if not target.lstrip().startswith("{") else _from_json(target)
     recorded = msgspec.structs.replace(recorded, subject=_with_named_folder(recorded.subject))
@@ -63,7 +64,7 @@ def replay(
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """What is needed to judge again."""
+    """Everything that is needed to judge again."""
 
     claim: str
     subject: dict[str, Any]
@@ -77,14 +78,14 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """A second judgement beside the first."""
+    """A second judgement of a recorded verdict."""
 
     recorded: Recorded
     judged: Judged
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The verdicts that answer what was asked: the recorded one's, or all of the unit."""
+        """The findings that correspond to the recorded verdict, or all findings of the unit."""
         record = self.recorded.record
         if record is None or "example" in self.recorded.subject:
             return self.judged.findings
@@ -93,12 +94,12 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the verdict is the recorded one; ``None`` where none was recorded."""
+        """Whether the verdict is the recorded one, or ``None`` if none was recorded."""
         record = self.recorded.record
         return None if record is None else {f.verdict for f in self.findings} == {record.verdict}
 
     def as_records(self) -> tuple[Record, ...]:
-        """The findings as records, for the reporters."""
+        """Return the findings as records, for the reporters."""
         from ilr_check.claims.claim import Unit
         from ilr_check.engine import records_of
 
@@ -157,7 +158,7 @@ def _judge_with(recorded: Recorded) -> Callable[[dict[str, Any], Context], Judge
 
 
 def _with_named_folder(value: Any) -> Any:
-    """A spec whose folders are those that the caller named; raises ``ReplayError`` where none is named."""
+    """Return a spec with the folder that the caller named. Raises ``ReplayError`` if none is named."""
     if isinstance(value, list):
         return [_with_named_folder(item) for item in value]
     if not isinstance(value, dict):

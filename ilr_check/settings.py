@@ -1,4 +1,5 @@
-"""Settings outside the command line: [tool.ilr_check] in pyproject.toml, ILR_CHECK_* in the environment."""
+"""Settings outside the command line: [tool.ilr_check] in pyproject.toml, and ILR_CHECK_* in the
+environment."""
 
 from __future__ import annotations
 
@@ -21,11 +22,13 @@ KEYS = {
     "contract": str,
     "cifar10": str,
 }
-"""Setting to its type. The command line is over the environment, the environment over the file."""
+"""The settings and their types. The command line has priority over the environment, and that over the
+file."""
 
 
 def from_toml(start: Path | None = None) -> dict[str, Any]:
-    """The table [tool.ilr_check] of the nearest pyproject.toml; raises ``ValueError`` for a stranger."""
+    """Return the table [tool.ilr_check] of the nearest pyproject.toml. Raises ``ValueError`` for an unknown
+    key."""
     for folder in (here := (start or Path.cwd()).resolve(), *here.parents):
         candidate = folder / "pyproject.toml"
         if candidate.is_file():
@@ -34,7 +37,7 @@ def from_toml(start: Path | None = None) -> dict[str, Any]:
 
 
 def check_environment() -> None:
-    """Refuse ILR_CHECK_* variables that nothing reads: they are typing errors."""
+    """Refuse ILR_CHECK_* variables that nothing reads, because they are typing errors."""
     for name in os.environ:
         if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in KEYS:
             _refuse("environment variable", name, [PREFIX + key.upper() for key in KEYS])

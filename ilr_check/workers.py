@@ -1,4 +1,5 @@
-"""Worker processes for the units of a run: a fleet of small nets uses one core well, and a second hardly."""
+"""Worker processes for the units of a run. A fleet of small nets uses one core well, and hardly a second
+one."""
 
 from __future__ import annotations
 
@@ -12,14 +13,16 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 PAYS_FROM = 5
-"""Claims in a run from which workers pay: each takes seconds to import torch, and compiles for itself."""
+"""The number of claims in a run from which workers pay. Each worker needs seconds to import torch, and
+compiles for itself."""
 MAX_JOBS = 64
 GPU_JOBS = 8
-"""Processes that share a GPU unless the user says otherwise: each takes half a GiB for CUDA alone."""
+"""Processes that share a GPU unless the user sets another number. Each needs half a GiB for CUDA alone."""
 
 
 def checked_jobs(jobs: int | None, claims: int, device: str = "cpu") -> int:
-    """How many processes to use; ``None`` decides from the work. Raises ``ValueError`` outside [1, 64]."""
+    """Return how many processes to use. ``None`` decides from the work. Raises ``ValueError`` outside [1,
+    64]."""
     if jobs is not None:
         if not 1 <= jobs <= MAX_JOBS:
             raise ValueError(f"jobs={jobs} is out of range; give a whole number from 1 to {MAX_JOBS}")
@@ -30,10 +33,10 @@ def checked_jobs(jobs: int | None, claims: int, device: str = "cpu") -> int:
 
 @contextmanager
 def workers(jobs: int) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of ``jobs`` processes with one thread each, or ``None`` for one job.
+    """Yield a pool of ``jobs`` processes with one thread each, or ``None`` for one job.
 
-    Spawned and not forked, because torch's thread pools do not survive a fork; so the program's main module
-    must be safe to import. On the way out, work that has not begun is dropped.
+    The processes are spawned and not forked, because torch's thread pools do not survive a fork. So the main
+    module of the program must be safe to import. When the pool is left, work that has not begun is dropped.
     """
     if jobs == 1:
         yield None
@@ -51,13 +54,13 @@ def _begin(parent: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    # Ctrl-C reaches every process of the terminal; the parent says what there is to say.
+    # Ctrl-C reaches every process of the terminal, and only the parent reports it.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """End this worker with its parent. A worker whose parent was killed would wait for work for ever."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
