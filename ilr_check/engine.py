@@ -1,4 +1,5 @@
-"""The engine: plans claims, judges their units, writes the evidence, tells a listener; knows no reporter."""
+"""The engine plans claims, judges their units, writes the evidence and tells a listener. It knows no
+reporter."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ from ilr_check.train.world import World
 
 @dataclass(frozen=True)
 class CostPredicted:
-    """What the units ahead that take hours will cost; ``others`` are cheap and have no price."""
+    """The cost of the planned units that take hours. ``others`` units are cheap and have no price."""
 
     prices: tuple[Price, ...]
     others: int
@@ -47,7 +48,7 @@ class CostPredicted:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A run begins, or goes on; ``done`` of its ``total`` units are finished already."""
+    """A run begins or continues. ``done`` of its ``total`` units are already finished."""
 
     folder: RunFolder
     manifest: Manifest
@@ -66,7 +67,7 @@ class UnitStarted:
 
 @dataclass(frozen=True)
 class UnitProgress:
-    """The unit under way is this far, in [0, 1]."""
+    """The progress of the present unit, in [0, 1]."""
 
     fraction: float
 
@@ -94,19 +95,19 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a run's verdicts."""
+    """The settings that decide a run's verdicts."""
 
     profile: Profile = "quick"
     claims: str = "core"
     seed: int = 0
     device: str = "cpu"
     world: str = ""
-    """How the trainings depart from plain training: a TARGET, or the name of an object; empty for plain."""
+    """How the trainings depart from plain training: a TARGET, or the name of an object. "" means plain."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A planned unit with its key, seed and error shares: plain values, ready to be sent elsewhere."""
+    """A planned unit with its key, seed and alphas, as plain values that can be sent to another process."""
 
     key: str
     unit: Unit
@@ -119,7 +120,7 @@ class Work:
 def plan(
     settings: Settings, world: World | None = None
 ) -> tuple[tuple[Claim, ...], tuple[Work, ...], ErrorBudget]:
-    """All work of a run in its order, and the error budget over all its decisions."""
+    """Return all work of a run in its order, and the error budget over all its decisions."""
     claims = select(settings.claims)
     units = [unit for claim in claims for unit in claim.plan(settings.profile, settings.seed)]
     names = [decision for unit in units for decision in unit.decisions]
@@ -142,12 +143,12 @@ def plan(
 
 
 def unit_seed(unit: Unit, seed: int) -> int:
-    """A unit's own seed: a hash of the claim, the full spec and the run's seed."""
+    """Return a unit's own seed, a hash of the claim, the full spec and the run's seed."""
     return derive(unit.claim, msgspec.json.encode(unit.subject, order="sorted").decode(), seed)
 
 
 def perform(work: Work, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Judged, float]:
-    """Judge one unit; a claim that raises gives an ``error`` verdict, never an end of the run."""
+    """Judge one unit. A claim that raises gives an ``error`` verdict and does not end the run."""
     started = time.perf_counter()
     context = Context(
         seed=work.seed,
@@ -183,10 +184,10 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
 def records_of(
     work: Work, judged: Judged, seconds: float, *, judged_with: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[Record, ...]:
-    """Return the records of a judged unit; their ids are the same in every run with the same settings.
+    """Return the records of a judged unit. Their ids are the same in every run with the same settings.
 
-    ``judged_with`` is what a replay needs beside the example, where another optimizer than torch's SGD was
-    judged.
+    ``judged_with`` is what a replay needs in addition to the example, if an optimizer other than torch's SGD
+    was judged.
     """
     claim = catalogue()[work.unit.claim]
     found = []
@@ -226,7 +227,7 @@ def _spec(work: Work, finding: Finding) -> dict[str, Any]:
 
 
 def settings_of(resume: Path) -> Settings:
-    """The settings that a run folder was begun with; raises ``RunFolderError``."""
+    """Return the settings with which a run folder was begun. Raises ``RunFolderError``."""
     try:
         return msgspec.convert(RunFolder.open(resume).manifest().settings, type=Settings, strict=True)
     except msgspec.ValidationError as error:
@@ -236,7 +237,7 @@ def settings_of(resume: Path) -> Settings:
 
 
 def predict(settings: Settings, resume: Path | None = None) -> CostPredicted:
-    """What the planned units will cost, but for those that ``resume`` has finished; times a few steps."""
+    """Return the cost of the planned units that ``resume`` has not finished. A few steps are timed."""
     finished = {record.unit for record in RunFolder.open(resume).records()} if resume else set()
     units = [work.unit for work in plan(settings)[1] if work.key not in finished]
     with reproducible(settings.device), threads():
@@ -254,11 +255,11 @@ def run(
     shared_executor: Executor | None = None,
     world: World | None = None,
 ) -> RunFolder:
-    """Run, or go on with, a verification; returns its folder.
+    """Run or continue a verification, and return its folder.
 
-    ``executor`` takes all units, ``shared_executor`` those whose numbers it cannot change. Whatever was
-    judged is on the disk when this returns or raises, ``KeyboardInterrupt`` included. Raises
-    ``RunFolderError`` for a folder that cannot be used and ``ValueError`` for settings that make no sense.
+    ``executor`` takes all units, and ``shared_executor`` those whose numbers it cannot change. When this
+    returns or raises, ``KeyboardInterrupt`` included, everything that was judged is on the disk. Raises
+    ``RunFolderError`` for a folder that cannot be used, and ``ValueError`` for settings that make no sense.
     """
     if resume is not None:
         settings, path = settings_of(resume), resume
@@ -287,9 +288,9 @@ def _made(path: Path) -> Path:
 
 
 def _continued(path: Path, planned: Manifest) -> tuple[RunFolder, Manifest, tuple[Record, ...]]:
-    """A run folder that goes on, its manifest and its finished records; raises ``RunFolderError``.
+    """Return a run folder that continues, its manifest and its finished records. Raises ``RunFolderError``.
 
-    A version that plans other units would mix two runs in one folder.
+    A version that plans other units would mix two runs in one folder, so it is refused.
     """
     folder = RunFolder.open(path)
     manifest = folder.manifest()
@@ -342,7 +343,8 @@ def _judge_all(
             listener(UnitFinished(work.unit.title, new, seconds))
 
         def collect(done: Iterable[Future[Any]]) -> None:
-            # As they come: a unit that waited for an earlier one would be lost with a killed process.
+            # They are collected as they come. A unit that waited for an earlier one would be lost with a
+            # killed process.
             for future in done:
                 begin(keys[future])
                 keep(keys[future], *future.result())
@@ -365,10 +367,10 @@ def _judge_all(
 
 
 def _may_share(work: Work) -> bool:
-    """Whether a process of its own gives this unit the same numbers as this process, and fits beside others.
+    """Return whether another process gives this unit the same numbers, and has room for it.
 
-    Exact units always have one thread. On a CPU a fleet's last bits may depend on the number of its threads,
-    which in a worker is 1; on a GPU they do not, but full-size nets take a good part of its memory.
+    Exact units always have one thread. On a CPU, the last bits of a fleet may depend on its number of
+    threads, which is 1 in a worker. On a GPU they do not, but full-size nets need a large part of its memory.
     """
     if catalogue()[work.unit.claim].text.kind == "exact":
         return True
@@ -378,14 +380,16 @@ def _may_share(work: Work) -> bool:
 
 
 def default_folder(manifest: Manifest) -> Path:
-    """Make reports/runs/<time>-<profile>-<seed> below the working folder; another number if it is there."""
+    """Make reports/runs/<time>-<profile>-<seed> below the working folder, with a number if it exists
+    already."""
     stamp = manifest.created.replace(":", "").replace("-", "").partition(".")[0].partition("+")[0]
     name = f"{stamp}-{manifest.profile}-seed{manifest.seed}"
     parent = Path("reports") / "runs"
     _made(parent)
     for number in itertools.count(1):
         candidate = parent / (name if number == 1 else f"{name}-{number}")
-        # Made here and not only chosen, since a run that begins in the same second would choose it too.
+        # It is made here and not only chosen, because a run that begins in the same second would choose it
+        # too.
         with contextlib.suppress(FileExistsError):
             candidate.mkdir()
             return candidate
@@ -412,7 +416,7 @@ def _manifest(
 
 
 def _spent(budget: ErrorBudget, works: tuple[Work, ...], kept: tuple[Record, ...]) -> dict[str, Any]:
-    """The budget with what finished units spent; decisions a unit planned but did not take are skipped."""
+    """Return the budget with what finished units spent. Planned decisions that were not taken are skipped."""
     finished = {record.unit for record in kept}
     taken = {record.unit for record in kept if record.false_fail > 0}
     for work in works:
