@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+FAST := $(addprefix tests/unit/,theory stats evidence data optim questions reporting test_architecture.py test_registration.py test_seeds.py)
 
-.PHONY: verify test lint bench setup
+.PHONY: verify test test-fast test-nightly lint bench setup
 
 setup: $(STAMP)
 
@@ -16,7 +17,14 @@ verify: $(STAMP)
 	$(BIN)/ilr-check verify --claims core
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto -m "not nightly and not gpu" tests properties
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not nightly and not gpu" tests properties
+
+# The forms, the judge, the records and the house: what breaks most often, without a training.
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not nightly and not gpu" $(FAST)
+
+test-nightly: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "nightly and not gpu" tests properties
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from statsmodels.stats.proportion import proportion_confint
 
 from ilr_check.stats import Design, MeanEquivalence, Rates
 from ilr_check.stats.calibration import FULL, Study, measure, situations
@@ -114,5 +113,7 @@ def test_situations_that_the_promise_does_not_cover_are_often_noticed(study: Stu
 
 @pytest.mark.parametrize(("count", "replicates"), [(0, 50), (3, 50), (217, 200_000), (50, 50)])
 def test_limits_are_those_of_statsmodels(count: int, replicates: int) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
     expected = proportion_confint(count, replicates, alpha=2e-3, method="beta")
     assert clopper_pearson(count, replicates, 1e-3) == pytest.approx(expected)

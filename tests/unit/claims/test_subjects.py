@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import pytest
 import torch
 
 from ilr_check.claims import select
+from ilr_check.claims.claim import Unit
 from ilr_check.claims.settings.subjects import BESIDE, Subject, subjects
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build
 
-PLANS = {claim.id: claim.plan("standard", 0) for claim in select("mean-field")}
-TITLES = Counter(unit.subject.get("title", "") for units in PLANS.values() for unit in units)
+CLAIMS = [claim.id for claim in select("mean-field")]
+
+
+@cache
+def planned(claim: str) -> tuple[Unit, ...]:
+    return select(claim)[0].plan("standard", 0)
+
+
+@cache
+def titles() -> Counter[str]:
+    return Counter(unit.subject.get("title", "") for claim in CLAIMS for unit in planned(claim))
 
 
 def test_quick_has_the_reference_net_alone() -> None:
@@ -22,12 +33,12 @@ def test_quick_has_the_reference_net_alone() -> None:
 
 @pytest.mark.parametrize("name", BESIDE)
 def test_each_net_is_judged_by_several_claims(name: str) -> None:
-    assert TITLES[BESIDE[name].title] >= 2
+    assert titles()[BESIDE[name].title] >= 2
 
 
-@pytest.mark.parametrize("claim", PLANS)
+@pytest.mark.parametrize("claim", CLAIMS)
 def test_no_claim_rests_on_one_net(claim: str) -> None:
-    found = {(str(unit.subject.get("net")), str(unit.subject.get("data"))) for unit in PLANS[claim]}
+    found = {(str(unit.subject.get("net")), str(unit.subject.get("data"))) for unit in planned(claim)}
     assert len(found) >= 2
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import scipy.stats
-from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from ilr_check.stats import intervals, robust
 from ilr_check.stats.curve import path_length, simultaneous_tail
@@ -30,6 +29,8 @@ def test_student_quantile_is_that_of_scipy_stats_in_the_deep_tail(
 
 @pytest.mark.parametrize("tail", TAILS)
 def test_one_sample_interval_is_that_of_statsmodels(tail: float) -> None:
+    from statsmodels.stats.weightstats import DescrStatsW  # imports pandas: not at each collection
+
     x = runs(40)
     value = intervals.contrast(intervals.moments([x]), [1.0])
     assert intervals.student(value, tail) == pytest.approx(DescrStatsW(x).tconfint_mean(alpha=2 * tail))
@@ -37,6 +38,8 @@ def test_one_sample_interval_is_that_of_statsmodels(tail: float) -> None:
 
 @pytest.mark.parametrize("tail", TAILS)
 def test_welch_interval_is_that_of_statsmodels(tail: float) -> None:
+    from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+
     a, b = runs(20), 5 * runs(33, seed=1)
     value = intervals.contrast(intervals.moments([a, b]), [1.0, -1.0])
     expected = CompareMeans(DescrStatsW(a), DescrStatsW(b)).tconfint_diff(alpha=2 * tail, usevar="unequal")

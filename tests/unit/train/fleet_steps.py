@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -70,11 +71,12 @@ def torch_step(
     ``state`` is what torch keeps beside the rule's tensors, such as a step count; without it, and without
     tensors of the rule, torch begins anew.
     """
-    module = build(fleet.net, dtype=dtype)
+    module = module_of(fleet.net, dtype)
     parameters = dict(module.named_parameters())
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(seen.weights[name][lane])
+            parameter.grad = None
     optimizer = optimizer_of(list(parameters.values()))
     assert isinstance(fleet.rule, Rule)
     if state:
@@ -84,7 +86,13 @@ def torch_step(
             optimizer.state[parameter].update(own | {key: value.clone() for key, value in state.items()})
     loss_on(fleet, module, seen, lane, dtype).backward()
     optimizer.step()
-    return {name: parameter.detach() for name, parameter in parameters.items()}
+    return {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+
+@lru_cache
+def module_of(net: NetSpec, dtype: torch.dtype) -> nn.Module:
+    """One module for all steps of a net, whose weights each step sets: building it is slower than a step."""
+    return build(net, dtype=dtype)
 
 
 def loss_on(fleet: Fleet, module: nn.Module, seen: Seen, lane: int, dtype: torch.dtype) -> Tensor:
