@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from ilr_check.train.trace import Trace
 from ilr_check.train.world import Visit
 
 Array = NDArray[np.float64]
+NetT = TypeVar("NetT")
 Role = Literal["judged", "noise reference"]
 """Noise references are trained only so that the size of their gradient noise can be measured."""
 
@@ -137,6 +138,10 @@ class Lab:
         departing = world.departing(count)
         lanes = torch.tensor([run in departing for run in range(count)], device=self.context.device)
         return Visit(world, lanes, "sgd")
+
+    def net(self, spec: NetT) -> NetT:
+        """Return the net that is trained for a net of a claim; they differ only in a world that says so."""
+        return spec if self.context.world is None else self.context.world.net(spec)
 
     def population(self, name: str, train: Callable[[Sequence[int]], Trace]) -> Population:
         """Return the population of this name; ``train`` trains runs with the given seeds.

@@ -30,7 +30,7 @@ class Experiment(Protocol):
     @property
     def title(self) -> str: ...
     @property
-    def net(self) -> NetSpec: ...
+    def net(self) -> Any: ...
 
 
 Spec = TypeVar("Spec", bound=Experiment)
@@ -42,7 +42,7 @@ class Part:
     """What one decision of an experiment is about.
 
     ``group`` names it in the record, ``name`` in the error budget, ``figure`` among the figures of the
-    experiment. Parts with the same ``figure`` share one.
+    experiment. Parts with the same ``figure`` share one, which ``figure`` or ``closing`` of the law draws.
     """
 
     group: str
@@ -51,6 +51,8 @@ class Part:
     """What is judged, where a group is judged in several ways."""
     name: str = ""
     figure: str = ""
+    inequality: bool = False
+    """The theory gives bounds and no value, so the finding has no expected value."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.group)
@@ -144,7 +146,9 @@ class StatisticalLaw(Generic[Spec, Trained]):
     closing: Callable[[Spec, Trained, dict[str, Any], int], Judged] = lambda spec, runs, subject, n: Judged(
         ()
     )
-    """(spec, runs, subject, most runs used) -> findings and figures about the whole experiment."""
+    """(spec, runs, subject, most runs used) -> findings and figures about the whole experiment.
+
+    It is also called, with 0 runs, for an experiment without parts, and not where no part took any run."""
     workload: Callable[[Spec], Workload | None] = lambda spec: None
     """What is trained in full size, where it is; priced before it starts."""
 
@@ -171,19 +175,24 @@ class StatisticalLaw(Generic[Spec, Trained]):
         runs = self.trained(spec, Lab(context, self.run_steps(spec)))
         findings: list[Finding] = []
         figures: dict[str, Figure] = {}
-        most = 0
-        for part in self.parts(spec):
+        most, parts = 0, self.parts(spec)
+        for part in parts:
             alpha = context.alpha(self._decision(spec, part))
             design = _seeded(self.design(spec, part, alpha), context.seed)
             examination = examine(design, partial(self.sample, runs, part))
-            name = file_name(self.text.id, spec.title, part.figure) if self.figure else ""
-            seen = Examined(spec, runs, part, design, examination, subject, name if part.figure else "")
+            name = file_name(self.text.id, spec.title, part.figure) if part.figure else ""
+            seen = Examined(spec, runs, part, design, examination, subject, name)
             most = max(most, seen.n)
-            if seen.n and self.figure and name not in figures:
+            if seen.n and self.figure and name and name not in figures:
                 figures[name] = self._drawn(seen, name)
             findings += self._found(seen)
-        last = self.closing(spec, runs, subject, most) if most else Judged(())
-        return Judged((*findings, *last.findings), (*figures.values(), *last.figures))
+        last = self.closing(spec, runs, subject, most) if most or not parts else Judged(())
+        drawn = (*figures.values(), *last.figures)
+        names = {figure.name for figure in drawn}
+        return Judged(
+            tuple(f if f.figure in names else replace(f, figure="") for f in (*findings, *last.findings)),
+            drawn,
+        )
 
     def _decision(self, spec: Spec, part: Part) -> str:
         return f"{self.text.id}/{spec.title}/{part.name}"
@@ -208,13 +217,27 @@ class StatisticalLaw(Generic[Spec, Trained]):
             premises=tuple(self.premises(seen)),
             **seen.about(),
         )
+        if seen.part.inequality:
+            main = replace(main, expected=None, agreement="inequality" if main.verdict == "holds" else "")
         return self.findings(seen, main)
+
+
+class UnitLaw(Protocol):
+    """What plans and judges units of a claim: a ``StatisticalLaw``, or a table of closed forms."""
+
+    @property
+    def spec(self) -> type[Any]:
+        """The type of its subjects."""
+        ...
+
+    def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]: ...
+    def judge(self, subject: dict[str, Any], context: Context) -> Judged: ...
 
 
 class SeveralLaws:
     """A claim that is judged in several ways: each unit is planned and judged by one of its laws."""
 
-    def __init__(self, text: ClaimText, *laws: StatisticalLaw[Any, Any]) -> None:
+    def __init__(self, text: ClaimText, *laws: UnitLaw) -> None:
         self.text, self.laws = text, laws
 
     def claim(self) -> Claim:

@@ -82,7 +82,8 @@ class Fleet:
         world: World | None = None,
     ) -> None:
         self.world = world
-        noise = world.noise(noise) if world else noise
+        if world:
+            noise, net = world.noise(noise), world.net(net)
         self.net, self.data, self.noise = net, data, noise
         self.rule = rule if isinstance(rule, BlackBox) else as_rule(rule)
         self.dtype, self.device = dtype, device

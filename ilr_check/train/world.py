@@ -9,6 +9,7 @@ plain training does. Tests plant defects through worlds, and so can users, with
     lr(lr, step) -> lr
     batch(rows, labels, step) -> (rows, labels)
     noise(spec) -> spec                 the added noise of a fleet; ``None`` is none
+    net(spec) -> spec                   the net that is trained; its tensors keep their names and shapes
     fraction: float = 1.0               share of the runs to which the world applies, the last of a population
     judged_only: bool = False           True: the noise references are trained as usual
     replaces: tuple = SGD's family      the update rules that ``update`` stands in for
@@ -30,7 +31,7 @@ from ilr_check.data import NoiseSpec
 from ilr_check.optim.sgd import RULES
 from ilr_check.optim.target import import_target
 
-HOOKS = ("gradient", "update", "lr", "batch", "noise")
+HOOKS = ("gradient", "update", "lr", "batch", "noise", "net")
 HYPER = ("lr", "weight_decay", "momentum")
 """The hyper-parameters that an update is given, in this order."""
 
@@ -63,6 +64,10 @@ class World:
     def noise(self, spec: NoiseSpec | None) -> NoiseSpec | None:
         """Return the added noise of a fleet in this world."""
         return self.make().noise(spec) if "noise" in self.hooks else spec
+
+    def net(self, spec: Any) -> Any:
+        """Return the net that is trained in this world where a claim speaks of the net ``spec``."""
+        return self.make().net(spec) if "net" in self.hooks else spec
 
 
 def world_of(given: Any, target: str = "") -> World:
@@ -158,6 +163,11 @@ class Visit:
         self._object = world.make()
         self._lanes, self._all = lanes, bool(lanes.all())
         self._buffers: dict[str, Any] = {}
+
+    def keep(self, count: int) -> None:
+        """Go on with the first ``count`` lanes alone."""
+        self._lanes = self._lanes[:count]
+        self._buffers = {name: buffer[:count] for name, buffer in self._buffers.items()}
 
     def has(self, hook: str) -> bool:
         """Return whether the world has this hook."""

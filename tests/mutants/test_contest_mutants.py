@@ -5,14 +5,16 @@ import pytest
 import torch
 from broken_rules import decay_without_lr, decay_written_first
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import init_lr_forgotten, two_phases
-from ilr_check.claims.function_space.trainings.forgetting import ForgettingLaw
+from ilr_check.claims.function_space.trainings.forgetting import Contest, ContestRuns
 from ilr_check.claims.function_space.trainings.functions import Course, Phase
+from ilr_check.claims.law import StatisticalLaw
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
@@ -55,9 +57,13 @@ def cut(course: Course) -> Course:
 
 
 def verdicts(
-    law: ForgettingLaw, reference: Course, other: Course, control: Course, rule: UpdateRule = plain
+    law: StatisticalLaw[Contest, ContestRuns],
+    reference: Course,
+    other: Course,
+    control: Course,
+    rule: UpdateRule | None = None,
 ) -> set[str]:
-    (whole,) = law.contests("quick", 0)
+    (whole,) = law.experiments("quick", 0)
     cheap = msgspec.structs.replace(
         whole,
         net=NET,
@@ -67,9 +73,10 @@ def verdicts(
         control=faster(control),
         looks=(512,),
     )
-    context = Context(seed=0, profile="quick", default_alpha=1e-4)
-    findings = law.judge(msgspec.to_builtins(cheap), context, rule=rule).findings
-    assert len(findings) == len(law.quantities)
+    world = stepping_by(rule) if rule else None
+    context = Context(seed=0, profile="quick", default_alpha=1e-4, world=world)
+    findings = law.judge(msgspec.to_builtins(cheap), context).findings
+    assert len(findings) == len(cheap.planned)
     return {finding.verdict for finding in findings}
 
 

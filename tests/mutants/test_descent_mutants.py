@@ -1,9 +1,12 @@
 """Broken trainers against the claims about full-batch gradient descent."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import gd_is_not_gradient_flow
@@ -42,7 +45,8 @@ def length_kept(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tu
 
 def verdicts(rule: UpdateRule) -> list[str]:
     """With decay, without decay, first crossing."""
-    judged = gd_is_not_gradient_flow.judge(msgspec.to_builtins(DESCENT), CONTEXT, rule=rule)
+    context = replace(CONTEXT, world=stepping_by(rule))
+    judged = gd_is_not_gradient_flow.LAW.judge(msgspec.to_builtins(DESCENT), context)
     return [finding.verdict for finding in judged.findings]
 
 

@@ -1,5 +1,7 @@
 """Trainers and histories that must not pass for theory, against the claims about drops, early and final."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from broken_rules import (
@@ -10,6 +12,7 @@ from broken_rules import (
     decay_without_lr,
     decay_written_first,
 )
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import after_the_drop, drop_before_equilibrium
@@ -62,9 +65,13 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
+def in_world(rule: UpdateRule | None) -> Context:
+    return replace(CONTEXT, world=stepping_by(rule) if rule else None)
+
+
 def norm_verdict(rule: UpdateRule) -> tuple[str, list[str]]:
     subject = msgspec.to_builtins(COURSE)
-    found = drop_before_equilibrium.judge(subject, CONTEXT, rule=rule).findings
+    found = drop_before_equilibrium.LAW.judge(subject, in_world(rule)).findings
     transfer = next(finding for finding in found if finding.form == "transfer")
     return transfer.verdict, [rival.name for rival in transfer.rivals if rival.excluded]
 
@@ -79,9 +86,9 @@ def test_a_right_norm_passes_and_excludes_every_rival(rule: UpdateRule) -> None:
     assert norm_verdict(rule) == ("holds", list(drop_before_equilibrium.TEXT.rivals))
 
 
-def function_verdicts(rule: UpdateRule = plain, **changes: object) -> dict[str, str]:
+def function_verdicts(rule: UpdateRule | None = None, **changes: object) -> dict[str, str]:
     early = msgspec.structs.replace(EARLY, **changes)
-    found = drop_before_equilibrium.judge(msgspec.to_builtins(early), CONTEXT, rule=rule).findings
+    found = drop_before_equilibrium.LAW.judge(msgspec.to_builtins(early), in_world(rule)).findings
     return {f.group.removesuffix(": predictions before it"): f.verdict for f in found if f.counts}
 
 
@@ -105,9 +112,9 @@ def test_without_decay_no_time_is_late() -> None:
     assert function_verdicts(decay_left_out)["dropped after 3/lambda_e"] == "violated"
 
 
-def flow_verdicts(rule: UpdateRule = plain, **changes: object) -> dict[str, str]:
+def flow_verdicts(rule: UpdateRule | None = None, **changes: object) -> dict[str, str]:
     sweep = msgspec.structs.replace(FLOWS, **changes)
-    found = after_the_drop.judge(msgspec.to_builtins(sweep), CONTEXT, rule=rule).findings
+    found = after_the_drop.LAW.judge(msgspec.to_builtins(sweep), in_world(rule)).findings
     return {finding.group: finding.verdict for finding in found if finding.counts}
 
 

@@ -4,13 +4,14 @@ import msgspec
 import pytest
 import torch
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space.equilibrium_forgets import LAW, five_schedules
 from ilr_check.claims.settings import full_size
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
+from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
 RECIPE = full_size.Recipe(
@@ -39,7 +40,9 @@ def decay_at_the_largest_lr_so_far(
     return (1.0 - largest * h.weight_decay) * w - h.lr * g, largest
 
 
-def verdicts(monkeypatch: pytest.MonkeyPatch, rule: UpdateRule = plain, flow_from: int = 31) -> list[str]:
+def verdicts(
+    monkeypatch: pytest.MonkeyPatch, rule: UpdateRule | None = None, flow_from: int = 31
+) -> list[str]:
     recipe = msgspec.structs.replace(RECIPE, flow_from=flow_from, end=flow_from + 5)
     monkeypatch.setattr(full_size, "RECIPE", recipe)
     whole = five_schedules(SplitDigitsSpec(label_noise=0.5, held_out=1200), 0)
@@ -50,8 +53,9 @@ def verdicts(monkeypatch: pytest.MonkeyPatch, rule: UpdateRule = plain, flow_fro
         others=(whole.others[0], whole.others[3]),
         planned={"log effective lr": None},
     )
-    context = Context(seed=0, profile="paper", default_alpha=1e-4)
-    found = LAW.judge(msgspec.to_builtins(small), context, rule=rule).findings
+    world = stepping_by(rule) if rule else None
+    context = Context(seed=0, profile="paper", default_alpha=1e-4, world=world)
+    found = LAW.judge(msgspec.to_builtins(small), context).findings
     assert [finding.group for finding in found] == [f"{o.name}: log effective lr" for o in small.others]
     return [finding.verdict for finding in found]
 

@@ -1,28 +1,27 @@
 """Histories that are not forgotten, and a trainer that does not forget, against equilibrium-forgets."""
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 from broken_rules import decay_without_lr
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space.equilibrium_forgets import LAW, contest
 from ilr_check.claims.function_space.trainings.functions import Phase
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import UpdateRule, plain
+from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train import compiling
 
 LEVEL = 3.2e-2
-CHEAP = replace(LAW, quantities=("probabilities",))
-"""Labels need three times the runs."""
-WHOLE = contest(
+EVERYTHING = contest(
     "cheap",
     MLPSpec(inputs=64, widths=(24,), classes=10),
     SplitDigitsSpec(label_noise=0.5, held_out=1200),
     LEVEL,
 )
+WHOLE = msgspec.structs.replace(EVERYTHING, planned={"probabilities": EVERYTHING.planned["probabilities"]})
+"""Labels need three times the runs."""
 OTHER = WHOLE.others[0]
 TWICE = msgspec.structs.replace(
     OTHER, name="twice lambda_e", phases=(Phase(steps=OTHER.steps, lr=0.5, weight_decay=4.0 * LEVEL),)
@@ -39,11 +38,12 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
-def verdict(rule: UpdateRule = plain, **changes: object) -> str:
+def verdict(rule: UpdateRule | None = None, **changes: object) -> str:
     small = msgspec.structs.replace(WHOLE, others=(OTHER,), looks=(512,))
     subject = msgspec.to_builtins(msgspec.structs.replace(small, **changes))
-    context = Context(seed=0, profile="quick", default_alpha=1e-4)
-    (finding,) = CHEAP.judge(subject, context, rule=rule).findings
+    world = stepping_by(rule) if rule else None
+    context = Context(seed=0, profile="quick", default_alpha=1e-4, world=world)
+    (finding,) = LAW.judge(subject, context).findings
     return finding.verdict
 
 

@@ -1,8 +1,11 @@
 """Broken trainers and nets without normalisation against the claims about deep nets and other norms."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
+from worlds import stepping_by, training
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import deep_bn, other_norms
@@ -29,24 +32,25 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     [(decay_halved, "violated"), (decay_twice, "violated"), (decay_written_first, "holds")],
 )
 def test_a_deep_net_shows_what_decay_is_applied(rule: UpdateRule, verdict: str) -> None:
-    (finding,) = deep_bn.judge(msgspec.to_builtins(SKIPS), CONTEXT, rule=rule).findings
+    (finding,) = deep_bn.LAW.judge(
+        msgspec.to_builtins(SKIPS), replace(CONTEXT, world=stepping_by(rule))
+    ).findings
     assert finding.verdict == verdict
 
 
 def test_a_deep_net_without_normalisation_is_told_from_one_with() -> None:
     slow = msgspec.structs.replace(SKIPS, lr=SKIPS.lr / 1e5, weight_decay=SKIPS.weight_decay * 1e5)
-    (finding,) = deep_bn.judge(
-        msgspec.to_builtins(slow), CONTEXT, judged=DeepNet(depth=14, width=16, normalised=False)
-    ).findings
+    world = training(DeepNet(depth=14, width=16, normalised=False))
+    (finding,) = deep_bn.LAW.judge(msgspec.to_builtins(slow), replace(CONTEXT, world=world)).findings
     assert finding.verdict != "holds"
     assert finding.measured.value == pytest.approx(-0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(("skips", "verdict"), [(False, "holds"), (True, "violated")])
 def test_skips_take_the_growth_away(skips: bool, verdict: str) -> None:
-    judged = msgspec.structs.replace(PLAIN.net, skips=skips)
+    world = training(msgspec.structs.replace(PLAIN.net, skips=skips))
     tall = msgspec.structs.replace(PLAIN, lr=1e5, weight_decay=1e-6)
-    findings = deep_bn.judge(msgspec.to_builtins(tall), CONTEXT, judged=judged).findings
+    findings = deep_bn.LAW.judge(msgspec.to_builtins(tall), replace(CONTEXT, world=world)).findings
     assert {f.group: f.verdict for f in findings}["growth"] == verdict
 
 
@@ -64,5 +68,6 @@ def test_weight_norm_with_noise_shows_what_decay_is_applied(rule: UpdateRule, ve
         looks=(64,),
         planned_sd=0.05,
     )
-    found = other_norms.LAW.judge(msgspec.to_builtins(experiment), CONTEXT, rules={"sgd": rule})
+    context = replace(CONTEXT, world=stepping_by(rule))
+    found = other_norms.LAW.judge(msgspec.to_builtins(experiment), context)
     assert [finding.verdict for finding in found.findings] == [verdict]

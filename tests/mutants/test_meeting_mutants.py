@@ -1,9 +1,12 @@
 """Clocks other than lr * weight_decay, and memories that last, against function-mixing-time."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from broken_rules import decay_written_first
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import function_mixing_time
@@ -30,7 +33,8 @@ Stepped = tuple[Tensor, None]
 
 
 def verdicts(rule: UpdateRule) -> dict[str, str]:
-    judged = function_mixing_time.judge(msgspec.to_builtins(CHEAP), CONTEXT, rule=rule)
+    context = replace(CONTEXT, world=stepping_by(rule))
+    judged = function_mixing_time.LAW.judge(msgspec.to_builtins(CHEAP), context)
     return {finding.group: finding.verdict for finding in judged.findings}
 
 

@@ -1,9 +1,12 @@
 """Trainers that turn too little, too much or not at all against wd-threshold."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from broken_rules import decay_halved, decay_twice, decay_written_first
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import wd_threshold
@@ -32,7 +35,8 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verdicts(rule: UpdateRule) -> dict[str, str]:
-    findings = wd_threshold.judge(msgspec.to_builtins(CHEAP), CONTEXT, rule=rule).findings
+    context = replace(CONTEXT, world=stepping_by(rule))
+    findings = wd_threshold.LAW.judge(msgspec.to_builtins(CHEAP), context).findings
     return {finding.group: finding.verdict for finding in findings}
 
 

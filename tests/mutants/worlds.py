@@ -93,3 +93,18 @@ def stepping_as(rule: Rule, *replaces: str, **hyper: float) -> World:
 def generators_from(rows: Tensor) -> list[torch.Generator]:
     """Return a random generator for each run, seeded by the rows that were drawn for it."""
     return [torch.Generator().manual_seed(derive("rows", *row)) for row in rows.tolist()]
+
+
+class Training:
+    """Another net is trained than the one of which the claim speaks."""
+
+    def __init__(self, trained: Any) -> None:
+        self.trained = trained
+
+    def net(self, spec: Any) -> Any:
+        return self.trained
+
+
+def training(net: Any) -> World:
+    """Return the world in which ``net`` is trained, whatever the claim speaks of."""
+    return world_of(Training(net), "another net")

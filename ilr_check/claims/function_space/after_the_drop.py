@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.function_space.trainings.flow_answers import (
     cells,
     flow_figure,
@@ -22,14 +23,14 @@ from ilr_check.claims.function_space.trainings.flow_sweep import (
     Metric,
 )
 from ilr_check.claims.function_space.trainings.flowing import FLOW_STEPS
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.law import Part, StatisticalLaw, file_name
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.specs import MLPSpec, NormSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import ContrastEquivalence, Examination, examine
+from ilr_check.stats import ContrastEquivalence
+
+Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="after-the-drop",
@@ -62,8 +63,8 @@ TEXT = ClaimText(
 )
 
 THETA = 0.25
-"""Share of what eight times lambda_e makes that counts as none; as the loss is near linear in log lambda_e,
-less than a factor 8^(1/4) = 1.7 in lambda_e would make it."""
+"""The share of the difference that eight times lambda_e makes which counts as no difference. As the loss is
+nearly linear in log lambda_e, a factor below 8^(1/4) = 1.7 in lambda_e makes such a difference."""
 
 LEVELS = (6.4e-2, 3.2e-2, 1.6e-2, 8e-3, 4e-3, 2e-3)
 LOWER = (*LEVELS, 1e-3, 5e-4)
@@ -71,9 +72,10 @@ PAIR = (8e-3, 6.4e-2)
 
 
 def sweeps(profile: Profile, seed: int) -> tuple[FlowSweep, ...]:
-    """Few digits with clean labels; beyond ``quick`` more digits and a LayerNorm net, labels redrawn.
+    """Return few digits with clean labels; beyond ``quick`` two subjects with label noise too.
 
-    ``planned`` is beyond the largest sd and below the smallest effect, 64 runs of another seed.
+    ``planned`` is beyond the largest standard deviation and below the smallest effect of 64 runs of another
+    seed.
     """
     few = FlowSweep(
         title="297 digits",
@@ -106,79 +108,74 @@ def sweeps(profile: Profile, seed: int) -> tuple[FlowSweep, ...]:
     )
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """One unit a sweep, one decision a metric at either lambda_e of the pair."""
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {sweep.title}",
-            subject=msgspec.to_builtins(sweep),
-            decisions=tuple(_decision(sweep, level, metric) for level in sweep.pair for metric in METRICS),
+FLOW, SWEEP = "flow", "sweep"
+"""The two figures."""
+
+
+def parts(sweep: FlowSweep) -> list[Part]:
+    """Return each metric at either lambda_e of the pair."""
+    return [
+        Part(
+            f"lambda_e {level:g}: {metric} right after the drop",
+            what=(level, metric),
+            name=f"{level:g}/{metric}",
+            figure=FLOW,
         )
-        for sweep in sweeps(profile, seed)
-    )
-
-
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule = plain) -> Judged:
-    """Judge both levels right after the drop, report the rest; tests plant defects through ``rule``."""
-    sweep = msgspec.convert(subject, type=FlowSweep)
-    runs = FlowRuns(sweep, context, rule)
-    flow, curve = (file_name(TEXT.id, sweep.title, part) for part in ("flow", "sweep"))
-    findings: list[Finding] = []
-    used = 0
-    for level in sweep.pair:
-        for metric in METRICS:
-            examination = _examine(runs, level, metric, context)
-            n = examination.runs_used
-            used = max(used, n)
-            findings.append(
-                finding_of(
-                    examination,
-                    form="transfer",
-                    group=f"lambda_e {level:g}: {metric} right after the drop",
-                    subject=subject,
-                    n_steps=sweep.course(level).steps if n else 0,
-                    figure=flow if n else "",
-                    message=cells(runs, metric, n) if n else "",
-                )
-            )
-    if not used:
-        return Judged(tuple(findings))
-    findings += [
-        sign(runs, "training loss", 0, used, subject, flow),
-        sign(runs, "held-out loss", 0, used, subject, flow),
-        sign(runs, "training loss", RIGHT_AFTER, used, subject, flow),
-        sign(runs, "held-out loss", RIGHT_AFTER, used, subject, flow),
-        optimum(runs, "at equilibrium", 0, subject, curve),
-        optimum(runs, "after the flow", FLOW_STEPS, subject, curve),
+        for level in sweep.pair
+        for metric in METRICS
     ]
-    return Judged(tuple(findings), (flow_figure(runs, used, flow), sweep_figure(runs, curve)))
 
 
-def _decision(sweep: FlowSweep, level: float, metric: Metric) -> str:
-    return f"{TEXT.id}/{sweep.title}/{level:g}/{metric}"
-
-
-def _examine(runs: FlowRuns, level: float, metric: Metric, context: Context) -> Examination:
-    sweep = runs.sweep
+def design(sweep: FlowSweep, part: Part, alpha: float) -> ContrastEquivalence:
+    """Return the design: two LRs at equal lambda_e must agree, and the other lambda_e must not."""
+    level, metric = part.what
     sd, effect = sweep.planned[metric]
-    design = ContrastEquivalence(
+    return ContrastEquivalence(
         estimand=f"{metric}: difference of two LRs at equal lambda_e, less {THETA:g} of the control's",
         theta=THETA,
         margin_reason=f"{THETA:g} of the difference that lambda_e = {sweep.other(level):g} makes",
         looks=sweep.looks,
-        false_fail=context.alpha(_decision(sweep, level, metric)),
+        false_fail=alpha,
         sd=sd,
         effect=effect,
     )
-    return examine(
-        design,
-        lambda n: (
-            runs.read(metric, level, RIGHT_AFTER, n),
-            runs.read(metric, level, RIGHT_AFTER, n, sweep.small_lr),
-            runs.read(metric, sweep.other(level), RIGHT_AFTER, n),
-        ),
+
+
+def sample(runs: FlowRuns, part: Part, n: int) -> tuple[Array, ...]:
+    """Return the metric right after the drop: of both LRs, and of the other lambda_e."""
+    level, metric = part.what
+    return (
+        runs.read(metric, level, RIGHT_AFTER, n),
+        runs.read(metric, level, RIGHT_AFTER, n, runs.sweep.small_lr),
+        runs.read(metric, runs.sweep.other(level), RIGHT_AFTER, n),
     )
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
+def closing(sweep: FlowSweep, runs: FlowRuns, subject: dict[str, Any], n: int) -> Judged:
+    """Report which lambda_e is better and which is best, and draw both figures."""
+    flow, curve = (file_name(TEXT.id, sweep.title, part) for part in (FLOW, SWEEP))
+    findings = (
+        *(sign(runs, metric, after, n, subject, flow) for after in (0, RIGHT_AFTER) for metric in REPORTED),
+        optimum(runs, "at equilibrium", 0, subject, curve),
+        optimum(runs, "after the flow", FLOW_STEPS, subject, curve),
+    )
+    return Judged(findings, (flow_figure(runs, n, flow), sweep_figure(runs, curve)))
+
+
+REPORTED: tuple[Metric, ...] = ("training loss", "held-out loss")
+
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=FlowSweep,
+    experiments=sweeps,
+    run_steps=FlowSweep.run_steps,
+    trained=FlowRuns,
+    parts=parts,
+    design=design,
+    sample=sample,
+    steps=lambda sweep, part: sweep.course(part.what[0]).steps,
+    form="prediction",
+    message=lambda seen: cells(seen.runs, seen.part.what[1], seen.n),
+    closing=closing,
+)
+CLAIM = LAW.claim()

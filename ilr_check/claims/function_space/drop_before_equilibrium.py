@@ -1,26 +1,24 @@
-"""Which drops of the LR come before equilibrium is computable: progress, memory, and the path after them."""
+"""It can be computed whether a drop of the LR comes before equilibrium: from progress, memory and path."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import partial
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Judged, Profile, Unit
-from ilr_check.claims.function_space.trainings.early_answers import figures, final_metric
-from ilr_check.claims.function_space.trainings.early_drops import Early, EarlyRuns, judged
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.function_space.trainings.early_answers import closing
+from ilr_check.claims.function_space.trainings.early_drops import Early, EarlyRuns, design, sample, words
+from ilr_check.claims.law import SeveralLaws, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
 from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings
-from ilr_check.claims.populations import file_name
 from ilr_check.claims.settings import recipes
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
-from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.theory.progress import memory
 from ilr_check.theory.relaxation import memory_rate
 
@@ -53,12 +51,13 @@ TEXT = ClaimText(
 Array = NDArray[np.float64]
 
 NOISE = 8.0
-"""G^2 that the rival curves presume: between 12 as the loss begins to fall and 4 to 5 at the equilibrium of
-digits with label noise 0.5, 64 runs of another seed. The prediction measures its own."""
+"""The squared gradient noise G^2 with which the rivals are computed. With digits, label noise 0.5 and 64 runs
+of another seed it was 12 as the loss began to fall and 4 to 5 at equilibrium. The prediction measures its
+own."""
 
 
 class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A course from the initial norm on whose first phase ends in the drop."""
+    """A course that starts from the initial norm, without burn-in; its first phase ends with the drop."""
 
     burn_in: int = 0
     weight_decay: float = 0.032
@@ -70,7 +69,7 @@ class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.phases[0].steps
 
     def grid(self) -> NDArray[np.intp]:
-        """Half way to the drop, the last step before it, densely after it, and evenly on to the end."""
+        """Return the steps compared: two before the drop, dense ones after it, and even ones to the end."""
         after = self.steps - self.before
         spread = np.concatenate(
             [np.geomspace(1.0, after / 8.0, 6) - 1.0, np.linspace(after / 8.0, after - 1.0, 10)]
@@ -79,12 +78,12 @@ class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return np.unique(np.round(steps).astype(np.intp))
 
     def log_ideal(self, power: float = 1.0) -> Array:
-        """log effective LR at the grid, from the initial norm on, in the unit in which G^2 = 1."""
+        """Return log effective LR at the grid, from the initial norm on, in the unit in which G^2 = 1."""
         return self._log_path(power, self.initial_norm**2 / math.sqrt(NOISE))
 
 
 def courses(profile: Profile, seed: int) -> list[EarlyDrop]:
-    """The reference net on digits with label noise 0.5; in ``quick`` every other drop."""
+    """Return the reference net on digits with label noise 0.5; in ``quick`` every other drop."""
     early = early_drops(profile, seed)[0]
     times = early.times[::2] if profile == "quick" else early.times
     return [
@@ -109,12 +108,12 @@ PLANNED = {
     "dropped after 0.1": (0.26, 0.6),
     "dropped after 0.3": (0.18, 0.16),
 }
-"""At or beyond the largest sd, by jackknife and between quarters, and at or below the smallest effect of both
-nets; 128 runs of another seed."""
+"""Standard deviations at or above the largest, by jackknife and between quarters, and effects at or below the
+smallest, of both nets in 128 runs of another seed."""
 
 
 def early_drops(profile: Profile, seed: int) -> list[Early]:
-    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
+    """Return digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
 
     def early(title: str, net: NetSpec, data: DataSpec) -> Early:
         return Early(title=title, net=net, data=data, planned=PLANNED)
@@ -128,7 +127,7 @@ def early_drops(profile: Profile, seed: int) -> list[Early]:
 
 
 def memory_words(readings: TransferReadings[Course], n: int) -> str:
-    """Progress and memory as the LR drops, of the judged runs and as predicted."""
+    """Return progress and memory as the LR drops, of the judged runs and as predicted."""
     course = readings.training
     last = course.phases[0].steps
     at = int(np.searchsorted(course.grid(), last))
@@ -145,61 +144,32 @@ def memory_words(readings: TransferReadings[Course], n: int) -> str:
     )
 
 
-LAW = CourseQuestion(
+NORM = CourseQuestion(
     text=TEXT,
     courses=courses,
     rivals=lambda course: (course.log_quasi_static(), course.log_ideal(0.5), course.log_ideal(2.0)),
     caption=(
-        "The LR falls by ten while the norm may still remember its start. The line is what the noise of "
-        "other runs makes of the norm, by its recursion, from the first step on."
+        "The LR falls by ten while the norm may still remember its start. The line is the norm that the "
+        "recursion predicts from the noise of other runs, from the first step on."
     ),
     words=memory_words,
     kind=EarlyDrop,
 ).law()
 
+FUNCTIONS = StatisticalLaw(
+    text=TEXT,
+    spec=Early,
+    experiments=early_drops,
+    run_steps=Early.run_steps,
+    trained=EarlyRuns,
+    parts=Early.parts,
+    design=design,
+    sample=sample,
+    steps=lambda early, part: early.steps,
+    form="prediction",
+    message=words,
+    closing=partial(closing, TEXT.id),
+)
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """One unit a course of the norm, one for the functions of each net, and the table of recipes."""
-    functions = (
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {early.title}",
-            subject=msgspec.to_builtins(early),
-            decisions=tuple(_decision(early, decided) for decided in early.decisions()),
-        )
-        for early in early_drops(profile, seed)
-    )
-    table = Unit(
-        claim=TEXT.id,
-        title=f"{TEXT.id}: usual recipes",
-        subject={"title": "usual recipes", "recipes": msgspec.to_builtins(recipes.RECIPES)},
-    )
-    return (*LAW.plan(profile, seed), *functions, table)
-
-
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
-    """Judge the norm along one course, or the functions of all; tests plant defects through ``rule``."""
-    if "recipes" in subject:
-        name = file_name(TEXT.id, "recipes")
-        return Judged((recipes.reported(subject, name),), (recipes.drawn(name),))
-    if "phases" in subject:
-        return LAW.judge(subject, context)
-    early = msgspec.convert(subject, type=Early)
-    runs = EarlyRuns(early, context, rule)
-    names = tuple(file_name(TEXT.id, early.title, part) for part in ("distance", "metric"))
-    findings, used = [], 0
-    for decided in early.decisions():
-        found, n = judged(runs, decided, _decision(early, decided), subject, context, names[0])
-        findings.append(found)
-        used = max(used, n)
-    if not used:
-        return Judged(tuple(findings))
-    findings.append(final_metric(runs, used, subject, names[1]))
-    return Judged(tuple(findings), figures(runs, used, (names[0], names[1])))
-
-
-def _decision(early: Early, decided: str) -> str:
-    return f"{TEXT.id}/{early.title}/{decided}"
-
-
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
+LAW = SeveralLaws(TEXT, NORM, FUNCTIONS, recipes.RecipeReport(TEXT.id))
+CLAIM = LAW.claim()

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingLaw
+from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingQuestion
 from ilr_check.claims.function_space.trainings.functions import Course, Phase
 from ilr_check.claims.settings import full_size
 from ilr_check.claims.settings.nets import REFERENCE
@@ -155,7 +155,7 @@ def five_schedules(data: DataSpec, seed: int) -> Contest:
     )
 
 
-LAW = ForgettingLaw(
+LAW = ForgettingQuestion(
     text=TEXT,
     contests=contests,
     quantities=("labels", "probabilities", "log effective lr", "earlier loss"),
@@ -165,6 +165,5 @@ LAW = ForgettingLaw(
         "runs, while the last phase, the same lambda_e for all, goes on. Unbiased: equal populations "
         "scatter about 0. The control ends at four times lambda_e."
     ),
-)
-
+).law()
 CLAIM = LAW.claim()

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.meetings import TIMES, Meeting, Meetings, relaxation_time
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
-from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import CurveEquivalence, Rival, SlopeEquivalence, examine
+from ilr_check.evidence import ClaimText, Figure
+from ilr_check.stats import CurveEquivalence, Design, Rival, SlopeEquivalence
 
 Array = NDArray[np.float64]
 
@@ -53,140 +50,119 @@ TEXT = ClaimText(
 
 SLOPE_MARGIN = 0.25
 """Half of the way to the nearest rival. Functions lag behind the norm by the time of learning, of order
-1/(effective LR), which goes as lambda_e^(-1/2): where that is a share x of the counted time the local slope
-is 1 - x/2, so the margin asks that it be less than half of it. The rate's own correction, lambda_e/2 of
-4 lambda_e (1 + lambda_e/2), is 0.016 at 1/32, under 0.01 in the slope."""
+1/(effective LR), which is proportional to lambda_e^(-1/2). Where that is a share x of the counted time, the
+local slope is 1 - x/2, so the margin asks for a share of less than half. The correction of the rate
+4 lambda_e (1 + lambda_e/2) is lambda_e/2 = 0.016 at lambda_e = 1/32, less than 0.01 in the slope."""
 
 LEFT_MARGIN = 0.1
-"""Of the initial distance, after 1/lambda_e, a tolerance: theory leaves far less. gamma has e^-4 of its start
-left, which counts squared in an energy distance of near populations; the direction of the hot population has
-turned through 8/2 before, so that it remembers nothing. What is left is also what the time does not count."""
+"""The share of the initial distance that may be left after 1/lambda_e. It is a tolerance: by theory far less
+is left. gamma keeps e^-4 of its start, which enters an energy distance of near populations squared, and the
+direction of the hot population has turned by 8/2 before, so that it remembers nothing. What is left is also
+what the time does not count."""
 
-PARTS = ("slope", "closing")
+SLOPE = Part("slope", figure="times")
+CLOSING = Part("closing", figure="distances")
+"""``CLOSING`` keeps ``SLOPE`` honest: a distance that never fades has a time of the whole window, which is
+proportional to 1/lambda_e too."""
+
+SLOPES = (("1/2", 0.5), ("2", 2.0))
+Seen = Examined[Meeting, Meetings]
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Digits with label noise 0.5; more runs beyond ``quick``."""
-    digits = Meeting(
-        title="digits, label noise 0.5",
-        net=REFERENCE,
-        data=SplitDigitsSpec(label_noise=0.5),
-        looks=(224, 448) if profile == "quick" else (320, 640),
+def experiments(profile: Profile, seed: int) -> tuple[Meeting, ...]:
+    """Return digits with label noise 0.5; more runs beyond ``quick``."""
+    return (
+        Meeting(
+            title="digits, label noise 0.5",
+            net=REFERENCE,
+            data=SplitDigitsSpec(label_noise=0.5),
+            looks=(224, 448) if profile == "quick" else (320, 640),
+        ),
     )
-    meetings = [digits]
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {meeting.title}",
-            subject=msgspec.to_builtins(meeting),
-            decisions=tuple(f"{TEXT.id}/{meeting.title}/{part}" for part in PARTS),
+
+
+def design(meeting: Meeting, part: Part, alpha: float) -> Design:
+    """Return the slope over the levels, or the share of the distance that is left at every level."""
+    levels = tuple(float(inverse) for inverse in meeting.inverses)
+    if part is SLOPE:
+        return SlopeEquivalence(
+            estimand="slope of log(time to forget, as functions) against log(1/lambda_e)",
+            levels=levels,
+            theory=1.0,
+            margin=(1.0 - SLOPE_MARGIN, 1.0 + SLOPE_MARGIN),
+            margin_reason="half of the way to the nearest rival: learning may take up to half of the time",
+            rivals=tuple(Rival(name=f"slope {name}", expected=v) for name, v in SLOPES),
+            response="log",
+            looks=meeting.looks,
+            false_fail=alpha,
+            sd=meeting.planned[0],
         )
-        for meeting in meetings
-    )
-
-
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule = plain) -> Judged:
-    """Judge the slope of the time, and that the distance is gone; tests plant defects through ``rule``."""
-    meeting = msgspec.convert(subject, type=Meeting)
-    meetings = Meetings(meeting, context, rule)
-    inverses = meeting.inverses
-    levels = len(inverses)
-    about: dict[str, Any] = {
-        "looks": meeting.looks,
-        "rivals": tuple(Rival(name=f"slope {name}", expected=v) for name, v in (("1/2", 0.5), ("2", 2.0))),
-    }
-    slope = SlopeEquivalence(
-        estimand="slope of log(time to forget, as functions) against log(1/lambda_e)",
-        levels=tuple(float(inverse) for inverse in inverses),
-        theory=1.0,
-        margin=(1.0 - SLOPE_MARGIN, 1.0 + SLOPE_MARGIN),
-        margin_reason="half of the way to the nearest rival: learning may take up to half of the time",
-        response="log",
-        false_fail=context.alpha(f"{TEXT.id}/{meeting.title}/slope"),
-        sd=meeting.planned[0],
-        **about,
-    )
-    about["rivals"] = (Rival(name=TEXT.rivals[2], expected=(1.0,) * levels),)
-    closing = CurveEquivalence(
+    return CurveEquivalence(
         estimand="share of the initial distance left after 1/lambda_e, every level",
-        points=levels,
+        points=len(levels),
         margin=(-LEFT_MARGIN, LEFT_MARGIN),
         margin_reason="tolerance; the norm leaves e^-4, squared, and a direction turned by 4 less",
-        false_fail=context.alpha(f"{TEXT.id}/{meeting.title}/closing"),
+        rivals=(Rival(name=TEXT.rivals[2], expected=(1.0,) * len(levels)),),
+        looks=meeting.looks,
+        false_fail=alpha,
         sd=meeting.planned[1],
-        **about,
     )
-    draws: dict[str, Callable[[int], Any]] = {
-        "slope": lambda n: tuple(meetings.log_times(inverse, n) for inverse in inverses),
-        "closing": lambda n: np.stack([meetings.left(inverse, n) for inverse in inverses], axis=1),
-    }
-    findings: list[Finding] = []
-    figures: list[Figure] = []
-    rival_values = {"slope": {}, "closing": {TEXT.rivals[2]: 1.0}}
-    for part, design in (("slope", slope), ("closing", closing)):
-        examination = examine(design, draws[part])
-        n = examination.runs_used
-        if n:
-            figures.append({"slope": _times_figure, "closing": _curves_figure}[part](meetings, n))
-        findings.append(
-            finding_of(
-                examination,
-                form="raw",
-                group=part,
-                subject=subject,
-                n_steps=max(c.steps for c in meeting.courses(max(inverses))) if n else 0,
-                figure=figures[-1].name if n else "",
-                message=_words(meetings, n) if n else "",
-                rival_values=rival_values[part],
-            )
-        )
-    return Judged(tuple(findings), tuple(figures))
 
 
-def _words(meetings: Meetings, n: int) -> str:
+def sample(meetings: Meetings, part: Part, n: int) -> Any:
+    """Return the log times, or the shares left, at every level."""
     inverses = meetings.meeting.inverses
-    times = [float(relaxation_time(meetings.distances(inverse, n).whole)) for inverse in inverses]
-    ends = [meetings.starts(inverse, n) for inverse in (inverses[0], inverses[-1])]
+    if part is SLOPE:
+        return tuple(meetings.log_times(inverse, n) for inverse in inverses)
+    return np.stack([meetings.left(inverse, n) for inverse in inverses], axis=1)
+
+
+def words(seen: Seen) -> str:
+    """Return the times of all levels and how far from equilibrium the last phase began."""
+    inverses = seen.spec.inverses
+    times = [float(relaxation_time(seen.runs.distances(inverse, seen.n).whole)) for inverse in inverses]
+    ends = [seen.runs.starts(inverse, seen.n) for inverse in (inverses[0], inverses[-1])]
     hot, settled = ("{:.3g} and {:.3g}".format(*part) for part in zip(*ends, strict=True))
     return (
         f"times x lambda_e at 1/lambda_e = {', '.join(map(str, inverses))}: "
-        f"{', '.join(f'{time:.3f}' for time in times)}; gamma as the last phase begins over that at its end, "
-        f"at the first and the last level: {hot} of the hot population, {settled} of the settled one"
+        f"{', '.join(f'{time:.3f}' for time in times)}; gamma = norm^4/lr^2 as the last phase begins over "
+        f"that at its end, at the first and the last level: {hot} for the hot population, {settled} for the "
+        "settled one"
     )
 
 
-def _times_figure(meetings: Meetings, n: int) -> Figure:
-    meeting = meetings.meeting
-    x = np.array(meeting.inverses, dtype=float)
-    logs = np.stack([meetings.log_times(inverse, n) for inverse in meeting.inverses])
-    middle, half = logs.mean(axis=1), 4.0 * logs.std(axis=1, ddof=1) / math.sqrt(n)
-    centre = middle.mean() - np.log(x).mean()
+def figure(seen: Seen) -> Figure:
+    """Draw the times by level, or the distances along the last phase."""
+    return _times_figure(seen) if seen.part is SLOPE else _curves_figure(seen)
 
-    def line(slope: float) -> Array:
-        return np.asarray(np.exp(centre + np.log(x).mean() * (1.0 - slope) + slope * np.log(x)))
+
+def _times_figure(seen: Seen) -> Figure:
+    inverses = seen.spec.inverses
+    x = np.array(inverses, dtype=float)
+    logs = np.stack([seen.runs.log_times(inverse, seen.n) for inverse in inverses])
+    middle, half = logs.mean(axis=1), 4.0 * logs.std(axis=1, ddof=1) / math.sqrt(seen.n)
+    relative = np.log(x) - np.log(x).mean()
+
+    def power(slope: float) -> Array:
+        return np.asarray(np.exp(middle.mean() + slope * relative))
 
     return Figure(
-        name=file_name(TEXT.id, meeting.title, "times"),
-        title=f"{meeting.title}: time to forget, as functions",
+        name="",
+        title=f"{seen.spec.title}: time to forget, as functions",
         x_label="1 / lambda_e",
         y_label="integrated relaxation time, steps",
         x_log=True,
         y_log=True,
         series=(
-            Series(name="proportional to 1/lambda_e", kind="line", role="predicted", x=x, y=line(1.0)),
-            Series(
-                name="two populations (4 standard errors)",
-                kind="interval",
-                role="measured",
-                x=x,
-                y=np.exp(middle),
-                low=np.exp(middle - half),
-                high=np.exp(middle + half),
+            line("proportional to 1/lambda_e", "predicted", x, power(1.0)),
+            interval(
+                "two populations (4 standard errors)",
+                x,
+                np.exp(middle),
+                np.exp(middle - half),
+                np.exp(middle + half),
             ),
-            *(
-                Series(name=f"rival: slope {name}", kind="line", role="rival", x=x, y=line(slope))
-                for name, slope in (("1/2", 0.5), ("2", 2.0))
-            ),
+            *(line(f"rival: slope {name}", "rival", x, power(slope)) for name, slope in SLOPES),
         ),
         caption=(
             "The sum of the distances between the two populations along the last phase, over the first of "
@@ -196,26 +172,17 @@ def _times_figure(meetings: Meetings, n: int) -> Figure:
     )
 
 
-def _curves_figure(meetings: Meetings, n: int) -> Figure:
-    meeting = meetings.meeting
-    series = []
-    for inverse in meeting.inverses:
-        distances = meetings.distances(inverse, n)
-        series.append(
-            Series(
-                name=f"1/lambda_e = {inverse}",
-                kind="line",
-                role="measured",
-                x=np.array(TIMES),
-                y=distances.whole / distances.whole[0],
-            )
-        )
+def _curves_figure(seen: Seen) -> Figure:
+    curves = {inverse: seen.runs.distances(inverse, seen.n).whole for inverse in seen.spec.inverses}
     return Figure(
-        name=file_name(TEXT.id, meeting.title, "distances"),
-        title=f"{meeting.title}: a hot population becomes the settled one",
+        name="",
+        title=f"{seen.spec.title}: a hot population becomes the settled one",
         x_label="steps x lambda_e since the last phase began",
         y_label="distance of predictions, over the first",
-        series=tuple(series),
+        series=tuple(
+            line(f"1/lambda_e = {inverse}", "measured", TIMES, curve / curve[0])
+            for inverse, curve in curves.items()
+        ),
         caption=(
             "Energy distance between the predictions of a hot population and of a settled one, "
             "unbiased, so that equal populations scatter about 0. In time times lambda_e the curves of all "
@@ -224,6 +191,19 @@ def _curves_figure(meetings: Meetings, n: int) -> Figure:
     )
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
-"""``closing`` is what keeps ``slope`` honest: a distance that never fades has a time of the whole window,
-which is proportional to 1/lambda_e too."""
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Meeting,
+    experiments=experiments,
+    run_steps=Meeting.run_steps,
+    trained=Meetings,
+    parts=lambda meeting: (SLOPE, CLOSING),
+    design=design,
+    sample=sample,
+    steps=lambda meeting, part: max(c.steps for c in meeting.courses(max(meeting.inverses))),
+    form="prediction",
+    message=words,
+    figure=figure,
+    rival_values=lambda meeting, part, design: {} if part is SLOPE else {TEXT.rivals[2]: 1.0},
+)
+CLAIM = LAW.claim()

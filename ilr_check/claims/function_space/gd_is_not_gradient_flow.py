@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.function_space.trainings.descent import EDGE_EVERY, Descended, Descent, Descents
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.claim import Judged, Profile
+from ilr_check.claims.figures import band, line, points
+from ilr_check.claims.function_space.trainings.descent import EDGE_EVERY, Descent, Descents
+from ilr_check.claims.law import Part, StatisticalLaw, file_name
 from ilr_check.data import DigitsSpec
-from ilr_check.evidence import ClaimText, Figure, Series
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import MeanEquivalence, Rival, examine
+from ilr_check.stats import MeanEquivalence, Rival
 
 Array = NDArray[np.float64]
 
@@ -46,21 +45,26 @@ TEXT = ClaimText(
 )
 
 NORM_CHANGE = 0.2
-"""What the logarithm of the norm may change over the window: its change is the mean's boundary term."""
+"""How much the logarithm of the norm may change over the window: this is the boundary term of the mean."""
 
 TOLERANCE = 0.03
-"""What we tolerate beyond it in the mean rotation; the rivals are 1 away."""
+"""Tolerated beyond that in the mean rotation; the rivals are 1 away."""
 
 CROSSING_TOLERANCE = 0.1
-"""Tolerated in log K*: at an edge of 0.1 at first, what a drift of the sharpness by a quarter does to it."""
+"""Tolerated in log K*: the effect of a sharpness that drifts by a quarter, where the edge starts at 0.1."""
 
 NET = MLPSpec(inputs=64, widths=(16,), classes=10)
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """64 digits at one lr; beyond ``quick`` at lr over three decades and at a smaller lambda_e."""
+WITH, WITHOUT, CROSSING = (
+    Part(name, figure="edge") for name in ("rotation with decay", "rotation without decay", "first crossing")
+)
+
+
+def experiments(profile: Profile, seed: int) -> list[Descent]:
+    """Return 64 digits at one lr; beyond ``quick`` at lr over three decades and at a smaller lambda_e."""
     levels = [(0.1, 0.01)] if profile == "quick" else [(0.1, 0.01), (1e-2, 0.01), (1e-4, 0.01), (0.1, 0.004)]
-    descents = [
+    return [
         Descent(
             title=f"64 digits, lr {lr:g}, lambda_e {rate:g}",
             net=NET,
@@ -70,117 +74,96 @@ def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
         )
         for lr, rate in levels
     ]
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {descent.title}",
-            subject=msgspec.to_builtins(descent),
-            decisions=tuple(f"{TEXT.id}/{descent.title}/{part}" for part in PARTS),
-        )
-        for descent in descents
-    )
 
 
-PARTS = ("rotation with decay", "rotation without decay", "first crossing")
-
-
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
-    """Judge rotation with and without decay, and the first crossing; tests plant defects through ``rule``."""
-    descent = msgspec.convert(subject, type=Descent)
-    runs = Descents(descent, context, rule=rule)
-    designs = designs_of(descent, {p: context.alpha(f"{TEXT.id}/{descent.title}/{p}") for p in PARTS})
-    readings: dict[str, Callable[[Descended], Array]] = {
-        PARTS[0]: lambda d: d.rotation,
-        PARTS[1]: lambda d: d.rotation_without,
-        PARTS[2]: lambda d: np.log(d.crossing / d.crossing_predicted),
-    }
-    findings: list[Finding] = []
-    name, used = file_name(TEXT.id, descent.title), 0
-    for part, design in designs.items():
-        examination = examine(design, lambda n, part=part: readings[part](runs.take(n)))  # type: ignore[misc]
-        used = max(used, examination.runs_used)
-        findings.append(
-            finding_of(
-                examination,
-                form="transfer",
-                group=part,
-                subject=subject,
-                n_steps=descent.settle + 2 * descent.steps,
-                figure=name,
-            )
-        )
-    return Judged(tuple(findings), (_figure(descent, runs.take(used), name),) if used else ())
-
-
-def designs_of(descent: Descent, alphas: dict[str, float]) -> dict[str, MeanEquivalence]:
-    """The three decisions about a descent."""
-    boundary = NORM_CHANGE / descent.window
-    mean = TOLERANCE + boundary
-    reason = f"boundary term {boundary:g} (log norm changes by {NORM_CHANGE:g}) + tolerance {TOLERANCE:g}"
-    return {
-        PARTS[0]: MeanEquivalence(
-            estimand="mean of -log cos over -log(1 - lambda_e), full batch, with decay",
-            theory=1.0,
-            margin=(1.0 - mean, 1.0 + mean),
-            margin_reason=reason,
-            rivals=(Rival(name=TEXT.rivals[0], expected=0.0), Rival(name=TEXT.rivals[1], expected=2.0)),
-            looks=descent.looks,
-            false_fail=alphas[PARTS[0]],
-            sd=0.03,
-        ),
-        PARTS[1]: MeanEquivalence(
-            estimand="the same without decay, over the lambda_e of the other arm",
-            theory=0.0,
-            margin=(-mean, mean),
-            margin_reason=reason,
-            rivals=(Rival(name=TEXT.rivals[2], expected=1.0),),
-            looks=descent.looks,
-            false_fail=alphas[PARTS[1]],
-            sd=0.03,
-        ),
-        PARTS[2]: MeanEquivalence(
+def design(descent: Descent, part: Part, alpha: float) -> MeanEquivalence:
+    """Return the design of one part."""
+    about: dict[str, Any] = {"looks": descent.looks, "false_fail": alpha}
+    if part is CROSSING:
+        return MeanEquivalence(
             estimand="log(first step above Phi lambda_max = 2 / K* from the sharpness at the start)",
             theory=0.0,
             margin=(-CROSSING_TOLERANCE, CROSSING_TOLERANCE),
             margin_reason=f"tolerance {CROSSING_TOLERANCE:g}: the sharpness drifts during the free decay",
-            rivals=(
-                Rival(name=TEXT.rivals[3], expected=math.log(2.0)),
-                Rival(name=TEXT.rivals[4], expected=-math.log(2.0)),
-            ),
-            looks=descent.looks,
-            false_fail=alphas[PARTS[2]],
+            rivals=_rivals((TEXT.rivals[3], math.log(2.0)), (TEXT.rivals[4], -math.log(2.0))),
             sd=0.08,
-        ),
-    }
+            **about,
+        )
+    boundary = NORM_CHANGE / descent.window
+    room = TOLERANCE + boundary
+    reason = f"boundary term {boundary:g} (log norm changes by {NORM_CHANGE:g}) + tolerance {TOLERANCE:g}"
+    if part is WITH:
+        return MeanEquivalence(
+            estimand="mean of -log cos over -log(1 - lambda_e), full batch, with decay",
+            theory=1.0,
+            margin=(1.0 - room, 1.0 + room),
+            margin_reason=reason,
+            rivals=_rivals((TEXT.rivals[0], 0.0), (TEXT.rivals[1], 2.0)),
+            sd=0.03,
+            **about,
+        )
+    return MeanEquivalence(
+        estimand="the same without decay, over the lambda_e of the other arm",
+        theory=0.0,
+        margin=(-room, room),
+        margin_reason=reason,
+        rivals=_rivals((TEXT.rivals[2], 1.0)),
+        sd=0.03,
+        **about,
+    )
 
 
-def _figure(descent: Descent, read: Descended, name: str) -> Figure:
-    t = np.arange(read.edge.shape[1], dtype=np.float64) * (EDGE_EVERY * descent.intrinsic_lr)
-    low, middle, high = np.quantile(read.edge, (0.05, 0.5, 0.95), axis=0)
+def _rivals(*rivals: tuple[str, float]) -> tuple[Rival, ...]:
+    return tuple(Rival(name=name, expected=expected) for name, expected in rivals)
+
+
+def sample(runs: Descents, part: Part, n: int) -> Array:
+    """Return what a part judges, [n]."""
+    read = runs.take(n)
+    if part is CROSSING:
+        return np.asarray(np.log(read.crossing / read.crossing_predicted))
+    return read.rotation if part is WITH else read.rotation_without
+
+
+def closing(descent: Descent, runs: Descents, subject: dict[str, Any], n: int) -> Judged:
+    """Draw Phi lambda_max / 2 after decay was switched on."""
+    edge = runs.take(n).edge
+    t = np.arange(edge.shape[1], dtype=np.float64) * (EDGE_EVERY * descent.intrinsic_lr)
+    low, middle, high = np.quantile(edge, (0.05, 0.5, 0.95), axis=0)
     free = descent.edge_start * (1.0 - descent.intrinsic_lr) ** (-2.0 * t / descent.intrinsic_lr)
-    return Figure(
-        name=name,
+    figure = Figure(
+        name=file_name(TEXT.id, descent.title, "edge"),
         title=descent.title,
         x_label="steps x lambda_e since decay was switched on",
         y_label="Phi lambda_max / 2",
         y_log=True,
         series=(
-            Series(name="runs, 5 % to 95 %", kind="band", role="measured", x=t, low=low, high=high),
-            Series(name="measured, median of the runs", kind="points", role="measured", x=t, y=middle),
-            Series(
-                name="free decay, up to the edge",
-                kind="line",
-                role="predicted",
-                x=t,
-                y=np.minimum(free, 1.0),
-            ),
+            band("runs, 5 % to 95 %", "measured", t, low, high),
+            points("measured, median of the runs", "measured", t, middle),
+            line("free decay, up to the edge", "predicted", t, np.minimum(free, 1.0)),
         ),
         caption=(
             "A settled net whose weights were enlarged: gradient flow would stay there. Decay brings the "
-            "effective LR to the edge along the line; from there on it turns by lambda_e a step for ever."
+            "effective LR to the edge of stability along the line. From there on the net turns by lambda_e a "
+            "step for ever."
         ),
     )
+    return Judged((), (figure,))
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
-"""Full batch, deterministic: runs differ by their initial weights."""
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Descent,
+    experiments=experiments,
+    run_steps=lambda descent: descent.looks[0] * (descent.settle + 2 * descent.steps),
+    trained=Descents,
+    parts=lambda descent: (WITH, WITHOUT, CROSSING),
+    design=design,
+    sample=sample,
+    steps=lambda descent, part: descent.settle + 2 * descent.steps,
+    form="prediction",
+    findings=lambda seen, main: (replace(main, dtype="float64"),),
+    closing=closing,
+)
+CLAIM = LAW.claim()
+"""The descent is deterministic: runs differ by their initial weights."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingLaw
+from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingQuestion
 from ilr_check.claims.function_space.trainings.functions import Course, Phase
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
@@ -85,7 +85,7 @@ def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
     return tuple(found)
 
 
-LAW = ForgettingLaw(
+LAW = ForgettingQuestion(
     text=TEXT,
     contests=contests,
     quantities=("probabilities", "loss"),
@@ -95,6 +95,5 @@ LAW = ForgettingLaw(
         "runs, while the last phase goes on: one LR and one weight decay for all. Unbiased: equal "
         "populations scatter about 0. The control's last LR is four times as large."
     ),
-)
-
+).law()
 CLAIM = LAW.claim()

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.functions import Course, FunctionRuns, Functions, Phase
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import DataSpec, SplitDigitsSpec
-from ilr_check.evidence import ClaimText, Figure, Series
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import MeanEquivalence, Rival, examine
+from ilr_check.stats import MeanEquivalence, Rival
 from ilr_check.theory.mixing import free_cosine
 
 Array = NDArray[np.float64]
@@ -52,12 +50,14 @@ TEXT = ClaimText(
 LAGS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
 """In units of 1/lambda_e; the last one is judged."""
 
-PARTS = ("weights at the longest lag", "average along a run", "average over inits")
+LONGEST, ALONG, OVER = (
+    Part(name, figure="cosines", inequality=True)
+    for name in ("weights at the longest lag", "average along a run", "average over inits")
+)
 
 
 class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Runs at constant settings, seen after ``burn_in`` over lambda_e and at every one of ``LAGS`` after
-    it."""
+    """Runs at constant settings, seen after ``burn_in`` over lambda_e steps and at each of ``LAGS`` later."""
 
     title: str
     net: NetSpec
@@ -79,44 +79,47 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Readings:
-    """What n runs say of lag cosines and of averages; everything is [n]."""
+    """Cosines between the weights of runs at several lags, and the accuracy of averaged weights."""
 
-    def __init__(self, mixing: Mixing, context: Context, rule: UpdateRule | Rule) -> None:
+    def __init__(self, mixing: Mixing, lab: Lab) -> None:
         self._mixing = mixing
-        self._runs = FunctionRuns(
-            mixing.net,
-            mixing.data,
-            context,
-            planned_run_steps=mixing.looks[0] * mixing.seen[-1],
-            rule=rule,
-        )
+        self._runs = FunctionRuns(lab, mixing.net, mixing.data)
         phase = Phase(steps=mixing.seen[-1], lr=mixing.lr, weight_decay=mixing.weight_decay)
         course = Course(name=mixing.title, phases=(phase,))
         self._population = self._runs.population(course, mixing.seen, weights=True)
-        self._cache: dict[int, dict[str, Array]] = {}
+        self._cache: dict[int, dict[Part, Array]] = {}
+
+    def read(self, part: Part, n: int) -> Array:
+        """Return what a part judges, [n]."""
+        if part is LONGEST:
+            return np.asarray(self.cosines(n)[-1] - self.across(n))
+        return self.gains(n)[part]
 
     def cosines(self, n: int) -> Array:
-        """Mean cosine over tensors between the first look and each, [looks, n]."""
+        """Return the cosine of the first weights and those at each time, mean over tensors, [times, n]."""
         parts = self._functions(n)
         return np.stack([_cosine(parts[0], part, 0) for part in parts])
 
     def across(self, n: int) -> Array:
-        """Cosine between one run's first and the next run's last look: pairs overlap, each run is in two."""
+        """Return the cosine of one run's first weights and the next run's last weights, [n].
+
+        Each run belongs to two pairs.
+        """
         parts = self._functions(n)
         return _cosine(parts[0], parts[-1], 1)
 
-    def gains(self, n: int) -> dict[str, Array]:
-        """Accuracy on probes less that of the average's parts in the mean, by kind of average."""
+    def gains(self, n: int) -> dict[Part, Array]:
+        """Return the accuracy of averaged weights less the mean accuracy of what was averaged, each [n]."""
         if n not in self._cache:
             parts = self._functions(n)
-            # Of as many inits as looks, and every init at another of the looks: the same parts, shuffled.
+            # An average over inits takes one init at each time, so both averages have the same parts.
             own = self._mean(parts, 0)
             other = self._mean(parts, 1)
             alone = np.stack([part.accuracy for part in parts])
             shuffled = np.stack([np.roll(row, k) for k, row in enumerate(alone)])
             self._cache[n] = {
-                PARTS[1]: own.accuracy - alone.mean(axis=0),
-                PARTS[2]: other.accuracy - shuffled.mean(axis=0),
+                ALONG: own.accuracy - alone.mean(axis=0),
+                OVER: other.accuracy - shuffled.mean(axis=0),
             }
         return self._cache[n]
 
@@ -124,7 +127,7 @@ class Readings:
         return [self._population.at(step, n) for step in self._mixing.seen]
 
     def _mean(self, parts: list[Functions], shift: int) -> Functions:
-        """Functions of averaged weights; norm statistics are those of the average on the training set."""
+        """Return the functions of averaged weights, with the norm statistics of the average."""
         return self._runs.functions_of(
             {
                 name: torch.from_numpy(
@@ -137,78 +140,36 @@ class Readings:
         )
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Digits with label noise 0.5; beyond ``quick`` a smaller lambda_e too."""
-    decays = (0.032,) if profile == "quick" else (0.032, 0.016)
-    mixings = [
+def experiments(profile: Profile, seed: int) -> list[Mixing]:
+    """Return digits with label noise 0.5; beyond ``quick`` a smaller lambda_e too."""
+    return [
         Mixing(
             title=f"digits, label noise 0.5, lambda_e {0.5 * decay:g}",
             net=REFERENCE,
             data=SplitDigitsSpec(label_noise=0.5),
             weight_decay=decay,
         )
-        for decay in decays
+        for decay in ((0.032,) if profile == "quick" else (0.032, 0.016))
     ]
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {mixing.title}",
-            subject=msgspec.to_builtins(mixing),
-            decisions=tuple(f"{TEXT.id}/{mixing.title}/{part}" for part in PARTS),
-        )
-        for mixing in mixings
-    )
-
-
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule = plain) -> Judged:
-    """Judge the longest lag and both averages; tests plant defects through ``rule``."""
-    mixing = msgspec.convert(subject, type=Mixing)
-    readings = Readings(mixing, context, rule)
-    read: dict[str, Callable[[int], Array]] = {
-        PARTS[0]: lambda n: readings.cosines(n)[-1] - readings.across(n),
-        PARTS[1]: lambda n: readings.gains(n)[PARTS[1]],
-        PARTS[2]: lambda n: readings.gains(n)[PARTS[2]],
-    }
-    findings: list[Finding] = []
-    name, used = file_name(TEXT.id, mixing.title), 0
-    for part, (quantity, theory, margin, reason, rivals) in _QUESTIONS.items():
-        design = MeanEquivalence(
-            estimand=quantity,
-            theory=theory,
-            margin=margin,
-            margin_reason=reason,
-            rivals=rivals,
-            looks=mixing.looks,
-            false_fail=context.alpha(f"{TEXT.id}/{mixing.title}/{part}"),
-            sd=0.05,
-        )
-        examination = examine(design, read[part])
-        used = max(used, examination.runs_used)
-        findings.append(
-            finding_of(
-                examination, form="raw", group=part, subject=subject, n_steps=mixing.seen[-1], figure=name
-            )
-        )
-    return Judged(tuple(findings), (_figure(mixing, readings, used, name),) if used else ())
 
 
 _MIXED = (Rival(name=TEXT.rivals[0], expected=0.0),)
-_QUESTIONS: dict[str, tuple[str, float, tuple[float, float], str, tuple[Rival, ...]]] = {
-    PARTS[0]: (
+_QUESTIONS: dict[Part, tuple[str, float, tuple[float, float], str, tuple[Rival, ...]]] = {
+    LONGEST: (
         "cosine of a run's weights 5/lambda_e apart, less that of two runs",
         0.5,
         (0.1, 0.9),
         "mixed weights give 0 and unmoved ones 1; a tenth of the way from either counts as neither",
         _MIXED,
     ),
-    PARTS[1]: (
+    ALONG: (
         "accuracy on held-out digits of the average along a run, less that of its parts",
         0.1,
         (0.03, 0.3),
         "an average helps from 3 points on; theory gives its sign only",
         _MIXED,
     ),
-    PARTS[2]: (
+    OVER: (
         "accuracy on held-out digits of the average over inits, less that of its parts",
         0.0,
         (-0.9, 0.03),
@@ -216,6 +177,23 @@ _QUESTIONS: dict[str, tuple[str, float, tuple[float, float], str, tuple[Rival, .
         (),
     ),
 }
+"""By part: the estimand, a value inside the margin with which the design plans, the margin with its reason,
+and the rivals. The theory gives none of the values, only the bounds."""
+
+
+def design(mixing: Mixing, part: Part, alpha: float) -> MeanEquivalence:
+    """Return the design of one part."""
+    estimand, planned, margin, reason, rivals = _QUESTIONS[part]
+    return MeanEquivalence(
+        estimand=estimand,
+        theory=planned,
+        margin=margin,
+        margin_reason=reason,
+        rivals=rivals,
+        looks=mixing.looks,
+        false_fail=alpha,
+        sd=0.05,
+    )
 
 
 def _cosine(a: Functions, b: Functions, shift: int) -> Array:
@@ -227,32 +205,40 @@ def _cosine(a: Functions, b: Functions, shift: int) -> Array:
     return np.asarray(np.mean(cosines, axis=0))
 
 
-def _figure(mixing: Mixing, readings: Readings, n: int, name: str) -> Figure:
-    lags, cosines = np.array(LAGS), readings.cosines(n)
-    error = 2.0 * cosines.std(axis=1) / math.sqrt(n)
+def figure(seen: Examined[Mixing, Readings]) -> Figure:
+    """Draw the cosine by lag, beside that of two runs and that of a free rotation."""
+    lags, cosines, rate = np.array(LAGS), seen.runs.cosines(seen.n), seen.spec.intrinsic_lr
+    error = 2.0 * cosines.std(axis=1) / math.sqrt(seen.n)
     mean = cosines.mean(axis=1)
-    free = free_cosine(mixing.intrinsic_lr, lags / mixing.intrinsic_lr)
-    across = np.full(len(lags), readings.across(n).mean())
-
-    def curve(title: str, kind: Any, role: Any, y: Array, **ends: Array) -> Series:
-        return Series(name=title, kind=kind, role=role, x=lags, y=y, **ends)
-
     return Figure(
-        name=name,
-        title=mixing.title,
+        name="",
+        title=seen.spec.title,
         x_label="lag x lambda_e",
         y_label="cosine of the weights",
         series=(
-            curve("one run", "interval", "measured", mean, low=mean - error, high=mean + error),
-            curve("two runs", "line", "control", across),
-            curve("free rotation", "line", "rival", free),
+            interval("one run", lags, mean, mean - error, mean + error),
+            line("two runs", "control", lags, np.full(len(lags), seen.runs.across(seen.n).mean())),
+            line("free rotation", "rival", lags, free_cosine(rate, lags / rate)),
         ),
         caption=(
-            "Weights that rotated freely would forget themselves along the falling line. Those of a run stay "
-            "far above it, and above the cosine of two runs: they have not left the place they came to."
+            "Weights that rotated freely would forget themselves along the falling line. The weights of a "
+            "run stay far above it, and above the cosine of two runs: they stay near one place."
         ),
     )
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Mixing,
+    experiments=experiments,
+    run_steps=lambda mixing: mixing.looks[0] * mixing.seen[-1],
+    trained=Readings,
+    parts=lambda mixing: tuple(_QUESTIONS),
+    design=design,
+    sample=Readings.read,
+    steps=lambda mixing, part: mixing.seen[-1],
+    form="prediction",
+    figure=figure,
+)
+CLAIM = LAW.claim()
 """The control is within: the same code judges averages along a run and over inits, which must differ."""

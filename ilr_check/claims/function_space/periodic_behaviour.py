@@ -1,9 +1,8 @@
-"""Full-batch descent with weight decay at late times: bursts every O(1/lambda_e), or a seat on the edge."""
+"""Full-batch descent with weight decay at late times: loss spikes, or a stay at the edge of stability."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,37 +10,36 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
-from ilr_check.claims.function_space.trainings.burst_designs import (
+from ilr_check.claims.claim import Finding, Judged, Profile
+from ilr_check.claims.function_space.trainings.loss_spikes import LateDescent, SpikeCell, SpikeRuns
+from ilr_check.claims.function_space.trainings.spike_designs import (
     EDGE,
     GROWTH,
     NOISE,
     SLOPE,
-    UNDO,
-    designs_of,
-    parts_of,
+    design,
+    parts,
 )
-from ilr_check.claims.function_space.trainings.burst_figures import path_figure, period_figure
-from ilr_check.claims.function_space.trainings.bursts import Bursting, BurstRuns, Cell
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.function_space.trainings.spike_figures import path_figure, period_figure
+from ilr_check.claims.law import Part, StatisticalLaw, file_name
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText, Margin, Measured
 from ilr_check.nets.specs import MLPSpec, NormSpec
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import Examination, examine
 
 Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="periodic-behaviour",
-    title="Past the edge: bursts with a period of order 1/lambda_e, or a seat on the edge",
+    title="Past the edge of stability: loss spikes with a period of order 1/lambda_e, or a stay at the edge",
     statement=(
-        "Where a net fits its data, full-batch descent with decay is periodic: Phi grows by -2 log(1 - "
-        "lambda_e) a step until Phi lambda_max = 2 is passed, and a burst throws it back; the time between "
-        "bursts is proportional to 1/lambda_e, and noise enters it by a logarithm only. Where the net cannot "
-        "fit, the run sits at Phi lambda_max = 2 and its steps undo each other."
+        "Where a net can fit its data, full-batch descent with decay is periodic. The effective LR Phi = "
+        "lr/norm^2 grows by the factor exp(-2 log(1 - lambda_e)) a step until Phi lambda_max = 2, the edge "
+        "of stability, is passed; then a loss spike lowers it again. lambda_max is the largest curvature of "
+        "the loss at unit norm, and lambda_e = lr * weight decay. The time between spikes is proportional to "
+        "1/lambda_e, and noise changes it by a logarithm only. Where the net cannot fit its data, the run "
+        "stays at Phi lambda_max = 2 and its steps undo each other."
     ),
-    equation="log Φ ↑ −2·log(1 − λₑ) a step,  gap ∝ 1/λₑ,  burst at Φ·λ_max = 2·(1 + O(√λₑ))",
+    equation="log Φ ↑ −2·log(1 − λₑ) a step,  period ∝ 1/λₑ,  spike at Φ·λ_max = 2·(1 + O(√λₑ))",
     source=(
         "Lobacheva, Kodryan et al. 2021 (periods); Lyu, Li, Arora 2022 (the edge); Li, Lyu, Arora 2020, "
         "section on gradient descent"
@@ -50,15 +48,15 @@ TEXT = ClaimText(
     chapter="function-space",
     groups=("function-space",),
     rivals=(
-        "sits on the edge",
-        "bursts",
+        "stays at the edge",
+        "loss spikes",
         "rate lambda_e",
         "rate 4 lambda_e",
         "slope 1/2",
         "slope 2",
         "edge at Phi lambda_max = 1",
         "edge at Phi lambda_max = 4",
-        "gap set by the floor of noise",
+        "period set by the floor of noise",
         "steps without memory",
         "flow",
     ),
@@ -67,14 +65,15 @@ TEXT = ClaimText(
         "gradient, so that another curvature limits it."
     ),
     blind=(
-        "which nets do which: a picture of one mode says that a minimum between exponential tails throws the "
-        "run out and one that nothing fits holds it, and no more. How far Φ falls in a burst, so the "
-        "constant in the period, is not derived. On the edge the rate of decay is not seen."
+        "which net has which regime: a picture of one mode says only that a minimum between exponential "
+        "tails gives spikes and that a minimum that cannot be reached keeps the run at the edge. How far Phi "
+        "falls in a spike, and so the constant in the period, is not derived. At the edge the rate of decay "
+        "has no effect."
     ),
 )
 
 FIT, ORDER_ONE = 10.0, 1.0
-"""Scale of the fixed head: logits that can fit every label and logits that can not."""
+"""The scale of the fixed head: logits that can fit every label, and logits that cannot."""
 
 
 def _net(head_scale: float, widths: tuple[int, ...] = (16,), norm: NormSpec | None = None) -> MLPSpec:
@@ -83,8 +82,8 @@ def _net(head_scale: float, widths: tuple[int, ...] = (16,), norm: NormSpec | No
     )
 
 
-def _periodic(title: str, net: MLPSpec) -> Bursting:
-    return Bursting(
+def _periodic(title: str, net: MLPSpec) -> LateDescent:
+    return LateDescent(
         title=title,
         regime="periodic",
         net=net,
@@ -96,9 +95,9 @@ def _periodic(title: str, net: MLPSpec) -> Bursting:
     )
 
 
-def _steady(title: str, net: MLPSpec) -> Bursting:
+def _steady(title: str, net: MLPSpec) -> LateDescent:
     levels = (0.0025, 0.01)
-    return Bursting(
+    return LateDescent(
         title=title,
         regime="steady",
         net=net,
@@ -109,8 +108,8 @@ def _steady(title: str, net: MLPSpec) -> Bursting:
     )
 
 
-def experiments(profile: Profile) -> tuple[Bursting, ...]:
-    """Two scales of the head; beyond ``quick`` other nets, and a scale between, of which nothing is said."""
+def experiments(profile: Profile, seed: int) -> tuple[LateDescent, ...]:
+    """Return two scales of the head; beyond ``quick`` other nets, and a scale between without a verdict."""
     quick = (
         _periodic("64 digits, logits that fit", _net(FIT)),
         _steady("64 digits, logits of order 1", _net(ORDER_ONE)),
@@ -126,76 +125,38 @@ def experiments(profile: Profile) -> tuple[Bursting, ...]:
     )
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """One unit a net, with the decisions of its regime."""
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {bursting.title}",
-            subject=msgspec.to_builtins(bursting),
-            decisions=tuple(_decision(bursting, part) for part in parts_of(bursting)),
-        )
-        for bursting in experiments(profile)
-    )
+def sample(runs: SpikeRuns, part: Part, n: int) -> Any:
+    """Return what a part judges, [n] or one sample for each level."""
+    descent = runs.descent
+    lowest = SpikeCell(intrinsic_lr=min(descent.edge_levels))
+    if part is GROWTH:
+        return runs.growth(lowest, n)
+    if part is EDGE:
+        return (runs.before_spikes if descent.regime == "periodic" else runs.at_states)(lowest, n)
+    if part is SLOPE:
+        return tuple(runs.gaps(SpikeCell(intrinsic_lr=level), n) for level in descent.levels)
+    if part is NOISE:
+        weak, strong = (SpikeCell(intrinsic_lr=descent.noise_level, noise=noise) for noise in descent.noises)
+        return np.log(runs.gaps(strong, n)) - np.log(runs.gaps(weak, n))
+    return runs.along(lowest, n)
 
 
-def _decision(bursting: Bursting, part: str) -> str:
-    return f"{TEXT.id}/{bursting.title}/{part}"
+def closing(descent: LateDescent, runs: SpikeRuns, subject: dict[str, Any], n: int) -> Judged:
+    """Report where the runs are at a random time, and draw their paths and periods."""
+    path, periods = (file_name(TEXT.id, descent.title, figure) for figure in ("path", "periods"))
+    answer = _answer(runs, n or descent.looks[-1], subject=subject, figure=path)
+    drawn = [path_figure(descent, runs, path)]
+    if SLOPE in parts(descent):
+        drawn.append(period_figure(descent, runs, n, periods))
+    return Judged((answer,), tuple(drawn))
 
 
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule = plain) -> Judged:
-    """Judge the late times of one net; tests plant defects through ``rule``."""
-    bursting = msgspec.convert(subject, type=Bursting)
-    runs = BurstRuns(bursting, context, rule=rule)
-    n = bursting.looks[-1]
-    alphas = {part: context.alpha(_decision(bursting, part)) for part in parts_of(bursting)}
-    designs = designs_of(bursting, alphas)
-    readings = readings_of(bursting, runs)
-    path, periods = (file_name(TEXT.id, bursting.title, kind) for kind in ("path", "periods"))
-    about: dict[str, Any] = {"subject": subject, "n_steps": sum(bursting.steps(c) for c in bursting.cells)}
-    findings: list[Finding] = []
-    used = 0
-    for part, design in designs.items():
-        examination: Examination = examine(design, readings[part])
-        used = max(used, examination.runs_used)
-        figure = periods if part in (SLOPE, NOISE) and SLOPE in designs else path
-        finding = finding_of(examination, form="transfer", group=part, figure=figure, **about)
-        findings.append(replace(finding, dtype="float64"))
-    if designs and not used:
-        return Judged(tuple(replace(finding, figure="") for finding in findings))
-    findings.append(_answer(bursting, runs, used or n, figure=path, **about))
-    figures = [path_figure(bursting, runs, path)]
-    if SLOPE in designs:
-        figures.append(period_figure(bursting, runs, used, periods))
-    return Judged(tuple(findings), tuple(figures))
-
-
-def readings_of(bursting: Bursting, runs: BurstRuns) -> dict[str, Callable[[int], Any]]:
-    """What each decision reads of the first n runs."""
-    low = Cell(intrinsic_lr=min(bursting.edge_levels))
-
-    def noise(n: int) -> Array:
-        weak, strong = (Cell(intrinsic_lr=bursting.noise_level, noise=noise) for noise in bursting.noises)
-        return np.asarray(np.log(runs.gaps(strong, n)) - np.log(runs.gaps(weak, n)))
-
-    def gaps(n: int) -> tuple[Array, ...]:
-        return tuple(runs.gaps(Cell(intrinsic_lr=level), n) for level in bursting.levels)
-
-    periodic = bursting.regime == "periodic"
-    return {
-        GROWTH: lambda n: runs.growth(low, n),
-        EDGE: lambda n: runs.before_bursts(low, n) if periodic else runs.at_states(low, n),
-        SLOPE: gaps,
-        NOISE: noise,
-        UNDO: lambda n: runs.along(low, n),
-    }
-
-
-def _answer(bursting: Bursting, runs: BurstRuns, n: int, **about: Any) -> Finding:
-    """Where the runs are at a random time: the answer that is not a verdict."""
-    cells = [Cell(intrinsic_lr=level) for level in bursting.edge_levels]
+def _answer(runs: SpikeRuns, n: int, **about: Any) -> Finding:
+    """Return where the runs are at a random time, which is not judged."""
+    descent = runs.descent
+    cells = [SpikeCell(intrinsic_lr=level) for level in descent.edge_levels]
     logs = [runs.at_states(cell, n) for cell in cells]
-    low = cells[0] if len(cells) == 1 else min(cells, key=lambda cell: cell.intrinsic_lr)
+    low = min(cells, key=lambda cell: cell.intrinsic_lr)
     middle, error = float(logs[0].mean()), float(logs[0].std(ddof=1) / math.sqrt(n))
     at = cells[0].intrinsic_lr
     edges = ", ".join(
@@ -203,8 +164,8 @@ def _answer(bursting: Bursting, runs: BurstRuns, n: int, **about: Any) -> Findin
         for cell, log in zip(cells, logs, strict=True)
     )
     each = ", ".join(
-        f"{runs.counts(cell, n).mean() / bursting.window:.2g} at lambda_e = {cell.intrinsic_lr:g}"
-        for cell in bursting.cells
+        f"{runs.counts(cell, n).mean() / descent.window:.2g} at lambda_e = {cell.intrinsic_lr:g}"
+        for cell in descent.cells
         if not cell.noise
     )
     return Finding(
@@ -218,13 +179,33 @@ def _answer(bursting: Bursting, runs: BurstRuns, n: int, **about: Any) -> Findin
         n_runs=n,
         counts=False,
         message=(
-            f"reported, not judged: median Phi lambda_max / 2 is {edges}; bursts per 1/lambda_e: {each}; "
-            f"growth between marks over that of free decay {runs.growth(low, n).mean():.3g}; interval of 4 "
-            "standard errors"
+            f"reported, not judged: median Phi lambda_max / 2 is {edges}; loss spikes per 1/lambda_e: "
+            f"{each}; growth between marks over that of free decay {runs.growth(low, n).mean():.3g}; "
+            "interval of 4 standard errors"
         ),
+        n_steps=steps_of_all(descent),
         **about,
     )
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
+def steps_of_all(descent: LateDescent) -> int:
+    """Return the steps of one run of every cell."""
+    return sum(map(descent.steps, descent.cells))
+
+
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=LateDescent,
+    experiments=experiments,
+    run_steps=lambda descent: descent.looks[0] * steps_of_all(descent),
+    trained=SpikeRuns,
+    parts=parts,
+    design=design,
+    sample=sample,
+    steps=lambda descent, part: steps_of_all(descent),
+    form="prediction",
+    findings=lambda seen, main: (replace(main, dtype="float64"),),
+    closing=closing,
+)
+CLAIM = LAW.claim()
 """Runs differ by their initial weights, and under noise by its draws."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.function_space.trainings.flowing import LEVEL, LR, finer, noisy, two_phases
-from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingLaw
+from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingQuestion
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText
@@ -69,7 +69,7 @@ def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
     return tuple(found)
 
 
-LAW = ForgettingLaw(
+LAW = ForgettingQuestion(
     text=TEXT,
     contests=contests,
     quantities=("probabilities", "loss"),
@@ -80,6 +80,5 @@ LAW = ForgettingLaw(
         "0. Of the flow at half the LR the second half is shown. The control's noisy phase had four times "
         "lambda_e and its flow the same effective LR."
     ),
-)
-
+).law()
 CLAIM = LAW.claim()

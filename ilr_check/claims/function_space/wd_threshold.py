@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.claim import Judged, Profile
+from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.decays import Cell, DecayRuns, Decays
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.evidence.records import Form
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival, examine
+from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival
 from ilr_check.theory.mixing import rotation_of_a_run, threshold_of_mixing
 
 Array = NDArray[np.float64]
@@ -48,92 +45,79 @@ TEXT = ClaimText(
 )
 
 BUDGET_MARGIN = 0.05
-"""A twentieth of the rotation of 1, where mixing begins. The recursion that predicts it leaves nothing out;
-the mean of the noise stands for its path, which by Jensen adds 2 (sd of Q)^2 = 0.007 for the sd below, and
-the noise of steps as large as lambda_e = 1/16 answers to the norm: 0.03 less in the pilot."""
+"""A twentieth of the rotation of 1, at which mixing begins. The recursion behind the prediction is exact.
+The mean of the noise is used in place of its path, which by Jensen's inequality adds 2 (sd of Q)^2 = 0.007
+for the sd below. At steps as large as lambda_e = 1/16 the noise depends on the norm: 0.03 less in the
+pilot."""
 
 PLANNED_SD = {"rotation": 0.06, "direction": 0.015, "functions": 0.03, "start": 0.03}
-"""The largest run-to-run standard deviations of a pilot with another seed, 48 runs a cell, half or all labels
-redrawn, were 0.057, 0.012, 0.023 and 0.026."""
+"""The largest run-to-run standard deviations of a pilot with another seed, 48 runs a cell and label noise 0.5
+or 1 were 0.057, 0.012, 0.023 and 0.026."""
 
 COSINE_MARGIN = 0.1
-"""Gradients push back towards where they came from, so a direction keeps more than a free one does: 0.06 at
-most in a pilot with label noise 1 (another seed), and not derived. 0.1 is the tolerance; the rivals are
-0.3 and more away."""
+"""Gradients push the weights back to where they came from, so the cosine falls less than that of a free
+rotation: by 0.06 at most in a pilot with label noise 1 and another seed. This is not derived. The tolerance
+is 0.1; the rivals are 0.3 and more away."""
 
 SHARE_MARGIN = 0.04
-"""Two runs that each keep e^-Q of their init share e^-2Q: 0.02 at Q = 2. The rest is tolerance."""
+"""Two runs that each keep e^-Q of their init share e^-2Q of it, which is 0.02 at Q = 2. The rest is
+tolerance."""
 
-PARTS = ("rotation", "direction", "functions", "start")
+ROTATION = Part("rotation", figure="direction")
+DIRECTION = Part("direction", figure="direction")
+FUNCTIONS = Part("functions", figure="functions")
+START = Part("start", figure="functions", inequality=True)
+"""``START`` is the control of ``FUNCTIONS``: the same number by the same code, where it must not be 0."""
+
+Seen = Examined[Decays, DecayRuns]
 
 
-def plan(profile: Profile, seed: int) -> tuple[Unit, ...]:
-    """Digits with label noise 1, where noise decides; with label noise 0.5 beyond ``quick``."""
-    decays = [
-        Decays(title="digits, label noise 1", net=REFERENCE, data=SplitDigitsSpec(label_noise=1.0)),
-        Decays(title="digits, label noise 0.5", net=REFERENCE, data=SplitDigitsSpec(label_noise=0.5)),
+def experiments(profile: Profile, seed: int) -> list[Decays]:
+    """Return digits with label noise 1, where noise decides; with label noise 0.5 beyond ``quick``."""
+    return [
+        Decays(
+            title=f"digits, label noise {label_noise:g}",
+            net=REFERENCE,
+            data=SplitDigitsSpec(label_noise=label_noise),
+        )
+        for label_noise in ((1.0,) if profile == "quick" else (1.0, 0.5))
     ]
-    return tuple(
-        Unit(
-            claim=TEXT.id,
-            title=f"{TEXT.id}: {one.title}",
-            subject=msgspec.to_builtins(one),
-            decisions=tuple(f"{TEXT.id}/{one.title}/{part}" for part in _judged(one)),
-        )
-        for one in decays[: 1 if profile == "quick" else 2]
-    )
 
 
-def judge(subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule = plain) -> Judged:
-    """Judge rotation, direction, and functions far from and near their start; ``rule`` is for tests."""
-    decays = msgspec.convert(subject, type=Decays)
-    runs = DecayRuns(decays, context, rule)
-    mixed = tuple(cell for cell in decays.cells if cell.intrinsic_lr * cell.steps >= 4.0)
-    draws: dict[str, Callable[[int], Array]] = {
-        "rotation": lambda n: _rows(
-            decays.cells, lambda c: runs.rotation(c, n).mean(axis=1) - runs.predicted_rotation(c, n)
-        ),
-        "direction": lambda n: _rows(
-            decays.cells, lambda c: (runs.cosines(c, n) - np.exp(-runs.rotation(c, n))).mean(axis=1)
-        ),
-        "functions": lambda n: _rows(mixed, lambda c: runs.alphas(c, n)),
-        "start": lambda n: runs.alphas(decays.cells[0], n),
-    }
-    name = file_name(TEXT.id, decays.title)
-    findings: list[Finding] = []
-    used = 0
-    for part in _judged(decays):
-        design = _design(part, decays, mixed, context.alpha(f"{TEXT.id}/{decays.title}/{part}"))
-        examination = examine(design, draws[part])
-        n = examination.runs_used
-        used = max(used, n)
-        form: Form = "transfer" if part == "rotation" else "raw"
-        findings.append(
-            finding_of(
-                examination,
-                form=form,
-                group=part,
-                subject=subject,
-                n_steps=max(cell.steps for cell in decays.cells) if n else 0,
-                figure=f"{name}--{'functions' if part in PARTS[2:] else 'direction'}" if n else "",
-                message=_words(runs, n) if n else "",
-                rival_values={"remembered": 1.0} if part == "functions" else {},
-            )
-        )
-    return Judged(tuple(findings), _figures(runs, name, used) if used else ())
+def parts(decays: Decays) -> tuple[Part, ...]:
+    """Return what is judged: the cosine of a free direction only where no label can be learned."""
+    direction = (DIRECTION,) if decays.data.label_noise == 1.0 else ()
+    return (ROTATION, *direction, FUNCTIONS, START)
 
 
-def _judged(decays: Decays) -> tuple[str, ...]:
-    """The cosine of a free direction is a law only where no label can be learned."""
-    return PARTS if decays.data.label_noise == 1.0 else tuple(part for part in PARTS if part != "direction")
+def sample(runs: DecayRuns, part: Part, n: int) -> Array:
+    """Return what a part judges, [n] or [n, cells]."""
+    cells = runs.decays.cells
+
+    def rows(chosen: tuple[Cell, ...], read: Callable[[Cell], Array]) -> Array:
+        return np.stack([read(cell) for cell in chosen], axis=1)
+
+    if part is ROTATION:
+        return rows(cells, lambda c: runs.rotation(c, n).mean(axis=1) - runs.predicted_rotation(c, n))
+    if part is DIRECTION:
+        return rows(cells, lambda c: (runs.cosines(c, n) - np.exp(-runs.rotation(c, n))).mean(axis=1))
+    if part is FUNCTIONS:
+        return rows(_mixed(runs.decays), lambda c: runs.alphas(c, n))
+    return runs.alphas(cells[0], n)
 
 
-def _design(part: str, decays: Decays, mixed: tuple[Cell, ...], alpha: float) -> Design:
+def _mixed(decays: Decays) -> tuple[Cell, ...]:
+    """Return the cells with a rotation above 2."""
+    return tuple(cell for cell in decays.cells if cell.intrinsic_lr * cell.steps >= 4.0)
+
+
+def design(decays: Decays, part: Part, alpha: float) -> Design:
+    """Return the design of one part; the rivals are curves over the cells."""
     free = np.array([_closed_form(decays, cell) for cell in decays.cells])
     kept = np.exp(-free)
     alone = np.array([cell.intrinsic_lr * cell.steps for cell in decays.cells])
-    about: dict[str, Any] = {"looks": decays.looks, "false_fail": alpha}
-    if part == "rotation":
+    about: dict[str, Any] = {"looks": decays.looks, "false_fail": alpha, "sd": PLANNED_SD[part.group]}
+    if part is ROTATION:
         half = np.array([_closed_form(decays, cell, rate=0.5) for cell in decays.cells])
         return CurveEquivalence(
             estimand="rotation less that predicted from the noise of other runs, every decay and length",
@@ -144,10 +128,9 @@ def _design(part: str, decays: Decays, mixed: tuple[Cell, ...], alpha: float) ->
                 Rival(name=TEXT.rivals[0], expected=tuple(alone - free)),
                 Rival(name=TEXT.rivals[1], expected=tuple(half - free)),
             ),
-            sd=PLANNED_SD[part],
             **about,
         )
-    if part == "direction":
+    if part is DIRECTION:
         groups = [cell.inverse for cell in decays.cells]
         by_decay = np.array([kept[[k == g for k in groups]].mean() for g in groups])
         return CurveEquivalence(
@@ -159,54 +142,50 @@ def _design(part: str, decays: Decays, mixed: tuple[Cell, ...], alpha: float) ->
                 Rival(name=TEXT.rivals[0], expected=tuple(np.exp(-alone) - kept)),
                 Rival(name=TEXT.rivals[2], expected=tuple(by_decay - kept)),
             ),
-            sd=PLANNED_SD[part],
             **about,
         )
-    if part == "functions":
+    if part is FUNCTIONS:
+        points = len(_mixed(decays))
         return CurveEquivalence(
             estimand="share of the inits in what runs differ by, at lambda_e * T of 4",
-            points=len(mixed),
+            points=points,
             margin=(-SHARE_MARGIN, SHARE_MARGIN),
             margin_reason="e^-2Q = 0.02 at a rotation of 2, tolerance 0.02",
-            rivals=(Rival(name=TEXT.rivals[3], expected=(1.0,) * len(mixed)),),
-            sd=PLANNED_SD[part],
+            rivals=(Rival(name=TEXT.rivals[3], expected=(1.0,) * points),),
             **about,
         )
     return MeanEquivalence(
         estimand="share of the inits in what runs differ by, without decay after the shortest run",
-        theory=0.5,
+        theory=0.5,  # a value with which the design plans; theory gives a bound only
         margin=(SHARE_MARGIN, 1.0),
         margin_reason="more than what counts as forgotten above; theory derives no value",
         rivals=(Rival(name="forgotten", expected=0.0),),
-        sd=PLANNED_SD[part],
         **about,
     )
 
 
 def _closed_form(decays: Decays, cell: Cell, rate: float = 1.0, noise: float | None = None) -> float:
-    """Q_T at constant noise; ``rate`` multiplies the relaxation rate and not the equilibrium."""
+    """Return Q_T at constant noise; ``rate`` multiplies the relaxation rate and not the equilibrium."""
     level = cell.intrinsic_lr
     growth = float(rotation_of_a_run(rate * level, cell.steps, decays.gamma_start, noise or PLANNED_NOISE))
-    # lambda_e T + log(gamma_T/gamma_0)/4, of which the rival has the second term wrong.
+    # Q is lambda_e T + log(gamma_T/gamma_0)/4; the rival has the second term wrong.
     return growth + (1.0 - rate) * level * cell.steps
 
 
 PLANNED_NOISE = 33.0
-"""Squared unit-sphere gradient, from effective LRs near 0.0156 at lambda_e = 4e-3 with half of the labels
-redrawn; rivals are drawn with it, verdicts rest on the noise that is measured."""
+"""The squared unit-sphere gradient, from effective LRs near 0.0156 at lambda_e = 4e-3 with label noise 0.5.
+Rivals are computed with it; verdicts rest on the noise that is measured."""
 
 
-def _rows(cells: tuple[Cell, ...], read: Callable[[Cell], Array]) -> Array:
-    return np.stack([read(cell) for cell in cells], axis=1)
-
-
-def _words(runs: DecayRuns, n: int) -> str:
-    decays, parts = runs.decays, []
+def words(seen: Seen) -> str:
+    """Return what was measured in every cell, and the lambda_e at which runs of each length begin to mix."""
+    runs, decays, n = seen.runs, seen.spec, seen.n
+    found = []
     for cell in decays.cells:
         rotation, kept = runs.rotation(cell, n), runs.cosines(cell, n)
         alpha = runs.alphas(cell, n)
         noise = float(runs.noise(cell, n).mean())
-        parts.append(
+        found.append(
             f"{cell}: rotation {rotation.mean():.3f}, at constant noise "
             f"{_closed_form(decays, cell, noise=noise):.3f}; cosine {kept.mean():.3f}, free "
             f"{np.exp(-rotation).mean():.3f}; share of the inits {alpha.mean():.3f} +- "
@@ -217,66 +196,69 @@ def _words(runs: DecayRuns, n: int) -> str:
         f"{threshold_of_mixing(steps, decays.gamma_start, noise):.4f} in {steps} steps"
         for steps, noise in sorted(ends.items())
     )
-    return "; ".join([*parts, f"a rotation of 1 needs a lambda_e of {thresholds}"])
+    return "; ".join([*found, f"a rotation of 1 needs a lambda_e of {thresholds}"])
 
 
-def _figures(runs: DecayRuns, name: str, n: int) -> tuple[Figure, ...]:
-    decays = runs.decays
+def closing(decays: Decays, runs: DecayRuns, subject: dict[str, Any], n: int) -> Judged:
+    """Draw the direction and the functions of all cells against the rotation."""
     turned = {cell: float(runs.rotation(cell, n).mean()) for cell in decays.cells}
     x = np.linspace(0.0, max(turned.values()), 60)
 
-    def points(read: Callable[[Cell], Array]) -> list[Series]:
-        found = []
-        for inverse, lengths in decays.grid:
-            cells = [Cell(inverse, steps) for steps in lengths]
-            values = [read(cell) for cell in cells]
-            mean = np.array([v.mean() for v in values])
-            half = np.array([4.0 * v.std(ddof=1) / np.sqrt(n) for v in values])
-            found.append(
-                Series(
-                    name=f"lambda_e = 1/{inverse}" if inverse else "no decay",
-                    kind="interval",
-                    role="measured",
-                    x=np.array([turned[cell] for cell in cells]),
-                    y=mean,
-                    low=mean - half,
-                    high=mean + half,
-                )
-            )
-        return found
+    def measured(inverse: int, lengths: tuple[int, ...], read: Callable[[Cell], Array]) -> Series:
+        cells = [Cell(inverse, steps) for steps in lengths]
+        values = [read(cell) for cell in cells]
+        mean = np.array([v.mean() for v in values])
+        half = np.array([4.0 * v.std(ddof=1) / np.sqrt(n) for v in values])
+        name = f"lambda_e = 1/{inverse}" if inverse else "no decay"
+        return interval(name, [turned[cell] for cell in cells], mean, mean - half, mean + half)
 
-    def figure(part: str, label: str, power: float, caption: str, series: list[Series]) -> Figure:
+    def drawn(part: str, label: str, power: float, caption: str, read: Callable[[Cell], Array]) -> Figure:
         exponent = "-Q" if power == 1.0 else f"-{power:g} Q"
-        line = Series(name=f"exp({exponent})", kind="line", role="predicted", x=x, y=np.exp(-power * x))
         return Figure(
-            name=f"{name}--{part}",
+            name=file_name(TEXT.id, decays.title, part),
             title=f"{decays.title}: {part}",
             x_label="rotation Q of the run",
             y_label=label,
-            series=(line, *series),
+            series=(
+                line(f"exp({exponent})", "predicted", x, np.exp(-power * x)),
+                *(measured(inverse, lengths, read) for inverse, lengths in decays.grid),
+            ),
             caption=caption,
         )
 
-    return (
-        figure(
-            "direction",
-            "cosine to the initial weights",
-            1.0,
-            "Decays and lengths fall on one curve of the rotation, and one and the same decay lies at both "
-            "of its ends: there is no decay below which nothing mixes without saying in how many steps. "
-            "Where there are labels to learn, a basin holds the direction above the line.",
-            points(lambda cell: runs.cosines(cell, n).mean(axis=1)),
-        ),
-        figure(
-            "functions",
-            "share of the inits in what runs differ by",
-            2.0,
-            "Of what runs from two inits differ by in their predictions, the part that is due to the inits: "
-            "none at a rotation above 2. The line is what the weights keep; predictions lose it sooner.",
-            points(lambda cell: runs.alphas(cell, n)),
-        ),
+    direction = drawn(
+        "direction",
+        "cosine to the initial weights",
+        1.0,
+        "Decays and lengths fall on one curve of the rotation, and one and the same decay lies at both "
+        "of its ends: there is no decay below which nothing mixes without saying in how many steps. "
+        "Where there are labels to learn, a basin holds the direction above the line.",
+        lambda cell: runs.cosines(cell, n).mean(axis=1),
     )
+    functions = drawn(
+        "functions",
+        "share of the inits in what runs differ by",
+        2.0,
+        "The part of the difference between the predictions of runs from two inits that is due to the inits: "
+        "none at a rotation above 2. The line is what the weights keep; predictions lose it sooner.",
+        lambda cell: runs.alphas(cell, n),
+    )
+    return Judged((), (direction, functions))
 
 
-CLAIM = Claim(text=TEXT, plan=plan, judge=judge)
-"""``start`` is the control of ``functions``: the same number, from the same code, where it must not be 0."""
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Decays,
+    experiments=experiments,
+    run_steps=Decays.run_steps,
+    trained=DecayRuns,
+    parts=parts,
+    design=design,
+    sample=sample,
+    steps=lambda decays, part: max(cell.steps for cell in decays.cells),
+    form=lambda decays, part: "transfer" if part is ROTATION else "prediction",
+    message=words,
+    rival_values=lambda decays, part, design: {"remembered": 1.0} if part is FUNCTIONS else {},
+    closing=closing,
+)
+CLAIM = LAW.claim()

@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Finding
+from ilr_check.claims.claim import Context, Finding, Judged, Profile, Unit
+from ilr_check.claims.figures import line, points
+from ilr_check.claims.law import file_name
 from ilr_check.evidence import Figure, Margin, Measured, Series
 from ilr_check.theory.progress import decoupled_progress, sgd_progress
 from ilr_check.theory.relaxation import time_to_within
@@ -16,31 +18,31 @@ from ilr_check.theory.relaxation import time_to_within
 Array = NDArray[np.float64]
 
 CIFAR_EPOCH = 391
-"""Steps: 50 000 images in batches of 128."""
+"""Steps of an epoch: 50 000 images in batches of 128."""
 _STEPWISE = ((1.0, 32_000), (0.1, 16_000), (0.01, 16_000))
 """He et al. 2016 on CIFAR-10: the LR divided by 10 after 32 000 and 48 000 of 64 000 steps."""
 
 DROP = 10.0
 ARRIVED = float(time_to_within(0.25, DROP))
-"""Progress after which a drop by ten has brought the effective LR to within 10 % of its end: 3.66. At
-lambda_e = 1/4 a step is one unit of progress."""
+"""The progress, 3.66, after which the effective LR is within 10 % of its end after a drop by ten. It is the
+time at lambda_e = 1/4, where a step is one unit of progress."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to train: ``phases`` are pairs of the mean factor on ``lr`` and the number of steps."""
+    """A way to train; ``phases`` are pairs of the mean factor on ``lr`` and the number of steps."""
 
     name: str
     lr: float
     weight_decay: float
     momentum: float = 0.0
     decoupled: bool = False
-    """Updates of a fixed size, as AdamW makes them: the norm forgets at 2 lr wd instead of 4 lambda_e."""
+    """The updates have a fixed size, as in AdamW. The norm then forgets at 2 lr wd, not at 4 lambda_e."""
     phases: tuple[tuple[float, int], ...]
     epoch: int | None = None
-    """Steps of an epoch, where one is usual."""
+    """Steps of an epoch, where the recipe counts in epochs."""
 
     def progress(self) -> Array:
-        """Progress of the norm in each phase, [phases]."""
+        """Return the progress of the norm in each phase, [phases]."""
         factors, steps = (np.array(column, dtype=float) for column in zip(*self.phases, strict=True))
         return self._progress(factors * self.lr, steps)
 
@@ -84,7 +86,7 @@ RECIPES = (
 
 
 def words() -> str:
-    """The table in one sentence."""
+    """Return the table in one sentence."""
     rows = []
     for recipe in RECIPES:
         steps = recipe.time_constant
@@ -97,8 +99,35 @@ def words() -> str:
     )
 
 
+class RecipeTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The subject of the table of recipes."""
+
+    title: str = "usual recipes"
+    recipes: tuple[Recipe, ...] = RECIPES
+
+
+class RecipeReport:
+    """The table of recipes as a unit of a claim: closed forms that are reported and not judged."""
+
+    spec = RecipeTable
+
+    def __init__(self, claim: str) -> None:
+        self._claim = claim
+
+    def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
+        """Return the one unit, without decisions."""
+        table = RecipeTable()
+        title = f"{self._claim}: {table.title}"
+        return (Unit(claim=self._claim, title=title, subject=msgspec.to_builtins(table)),)
+
+    def judge(self, subject: dict[str, Any], context: Context) -> Judged:
+        """Report the progress of each phase of each recipe."""
+        name = file_name(self._claim, "recipes")
+        return Judged((reported(subject, name),), (drawn(name),))
+
+
 def reported(subject: dict[str, Any], figure: str) -> Finding:
-    """The table as a finding: closed forms, nothing measured and nothing judged."""
+    """Return the table as a finding: closed forms, nothing measured and nothing judged."""
     usual = RECIPES[1]
     return Finding(
         form="raw",
@@ -117,34 +146,27 @@ def reported(subject: dict[str, Any], figure: str) -> Finding:
 
 
 def drawn(name: str) -> Figure:
-    """The table as a figure: progress of each phase of each recipe."""
+    """Return the table as a figure: the progress of each phase of each recipe."""
     phases = np.arange(1.0, 1.0 + max(len(recipe.phases) for recipe in RECIPES))
-    series = [
-        Series(
-            name=recipe.name,
-            kind="points" if len(recipe.phases) == 1 else "line",
-            role="predicted",
-            x=phases[: len(recipe.phases)],
-            y=recipe.progress(),
-        )
-        for recipe in RECIPES
-    ]
-    enough = Series(
-        name="within 10 % of the end after a drop by 10",
-        kind="line",
-        role="reference",
-        x=phases,
-        y=np.full(len(phases), ARRIVED),
-    )
+
+    def curve(recipe: Recipe) -> Series:
+        draw = points if len(recipe.phases) == 1 else line
+        return draw(recipe.name, "predicted", phases[: len(recipe.phases)], recipe.progress())
+
+    enough = np.full(len(phases), ARRIVED)
     return Figure(
         name=name,
         title="Do usual recipes reach equilibrium?",
         x_label="phase of the recipe",
         y_label="progress of the norm",
         y_log=True,
-        series=(*series, enough),
+        series=(
+            *map(curve, RECIPES),
+            line("within 10 % of the end after a drop by 10", "reference", phases, enough),
+        ),
         caption=(
-            "Progress 4 lambda_e t (AdamW: 2 lr wd t) of the phases between LR drops; closed forms, nothing "
-            "measured. Below the line a phase ends before the effective LR has come to its equilibrium."
+            "Progress 4 lambda_e t (AdamW: 2 lr wd t) of the phases between drops of the LR; closed forms, "
+            "nothing is measured. A phase below the line ends before the effective LR has reached its "
+            "equilibrium."
         ),
     )

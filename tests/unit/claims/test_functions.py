@@ -9,12 +9,11 @@ from torch.func import functional_call
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space.trainings.functions import Course, FunctionRuns, Functions, Phase
-from ilr_check.claims.populations import RunDiverged
+from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.data import DigitsSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.data.sets import load, load_held_out
 from ilr_check.nets.build import build
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train.fleet import Fleet, Runs
 
 NET = MLPSpec(inputs=64, widths=(12,), classes=10)
@@ -27,9 +26,8 @@ COURSE = Course(
 AT = (0, 9, 49)
 
 
-def made(rule: UpdateRule = plain) -> FunctionRuns:
-    context = Context(seed=3, profile="quick")
-    return FunctionRuns(NET, DATA, context, planned_run_steps=1, probes=20, rule=rule, lanes=4)
+def made() -> FunctionRuns:
+    return FunctionRuns(Lab(Context(seed=3, profile="quick"), 1), NET, DATA, probes=20, lanes=4)
 
 
 @cache

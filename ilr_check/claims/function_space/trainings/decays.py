@@ -8,23 +8,24 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space.trainings.functions import (
     Course,
     FunctionPopulation,
     FunctionRuns,
     Phase,
 )
+from ilr_check.claims.lab import Lab
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule
 from ilr_check.stats import separation
 from ilr_check.stats.separation import cross_distances
 from ilr_check.theory.relaxation import gamma_path
 from ilr_check.theory.sgd import rotation_budget
 
 Array = NDArray[np.float64]
+
+INITS = (1, 2)
+"""Seeds of the two inits."""
 
 
 class Cell(NamedTuple):
@@ -44,9 +45,10 @@ class Cell(NamedTuple):
 
 
 class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which weight decays, by 1/lambda_e, are seen after which numbers of steps; all start at one norm.
+    """At each weight decay, given by 1/lambda_e, the numbers of steps after which the runs are examined.
 
-    Runs of a population start from one and the same init and differ by their batches; there are two inits.
+    All runs start at one norm. The runs of a population start from the same init and differ by their batches;
+    there are two inits.
     """
 
     title: str
@@ -61,7 +63,7 @@ class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """All decays and lengths."""
+        """All pairs of a decay and a number of steps."""
         return tuple(Cell(inverse, steps) for inverse, lengths in self.grid for steps in lengths)
 
     @property
@@ -70,7 +72,7 @@ class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return (self.initial_norm**2 / self.lr) ** 2
 
     def course(self, inverse: int, init: int) -> Course:
-        """The training at one decay from one init."""
+        """Return the training at one decay from one init."""
         level, lengths = Cell(inverse, 0).intrinsic_lr, dict(self.grid)[inverse]
         return Course(
             name=f"1/lambda_e {inverse}, init {init}",
@@ -79,30 +81,27 @@ class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             init_seed=init,
         )
 
+    def run_steps(self) -> int:
+        """Return the run-steps of the first look."""
+        return self.looks[0] * len(INITS) * sum(max(lengths) for _, lengths in self.grid)
+
 
 class DecayRuns:
-    """The runs of all decays; numbers are means over tensors. Tests plant defects through ``rule``."""
+    """The runs of all decays, from two inits each."""
 
-    def __init__(self, decays: Decays, context: Context, rule: UpdateRule | Rule) -> None:
+    def __init__(self, decays: Decays, lab: Lab) -> None:
         self.decays = decays
-        courses = {i: [decays.course(i, init) for init in (1, 2)] for i, _ in decays.grid}
-        self._runs = FunctionRuns(
-            decays.net,
-            decays.data,
-            context,
-            planned_run_steps=decays.looks[0] * sum(c.steps for pair in courses.values() for c in pair),
-            probes=decays.probes,
-            batch_size=decays.batch_size,
-            rule=rule,
-        )
-        lengths = dict(decays.grid)
+        runs = FunctionRuns(lab, decays.net, decays.data, probes=decays.probes, batch_size=decays.batch_size)
         self._populations: dict[int, list[FunctionPopulation]] = {
-            i: [self._runs.population(c, (0, *lengths[i]), weights=True, record_every=1) for c in pair]
-            for i, pair in courses.items()
+            inverse: [
+                runs.population(decays.course(inverse, i), (0, *lengths), weights=True, record_every=1)
+                for i in INITS
+            ]
+            for inverse, lengths in decays.grid
         }
 
     def rotation(self, cell: Cell, n: int) -> Array:
-        """Q_T by the rotation law, of each run of the first init and tensor, [n, tensors]."""
+        """Return the rotation Q_T of each run of the first init and tensor, by its law, [n, tensors]."""
         first = self._populations[cell.inverse][0]
         start, end = (
             np.concatenate(part)[:n]
@@ -114,7 +113,7 @@ class DecayRuns:
         return rotation_budget(np.sqrt(start), np.sqrt(end), *settings)
 
     def predicted_rotation(self, cell: Cell, n: int) -> Array:
-        """Q_T from the noise of the runs of the other init: pseudo-values of those noise references, [n]."""
+        """Return pseudo-values of Q_T as the noise of the other init's runs predicts it, [n]."""
         noise = self.noise(cell, n)
         mean = noise.mean(axis=1, keepdims=True)
         paths = np.concatenate([mean, (n * mean - noise) / (n - 1)], axis=1)
@@ -128,12 +127,12 @@ class DecayRuns:
         return np.asarray(n * budget[0] - (n - 1) * budget[1:])
 
     def noise(self, cell: Cell, n: int) -> Array:
-        """Squared unit-sphere gradients of the other init's runs along the steps, [steps, n, tensors]."""
+        """Return the squared unit-sphere gradients of the other init's runs, [steps, n, tensors]."""
         traces = self._populations[cell.inverse][1].traces(n)
         return np.concatenate([t.grad2[: cell.steps] * t.norm2[: cell.steps] for t in traces], axis=1)[:, :n]
 
     def cosines(self, cell: Cell, n: int) -> Array:
-        """cos(w_0, w_T) of each run of the first init and tensor, [n, tensors]."""
+        """Return cos(w_0, w_T) of each run of the first init and tensor, [n, tensors]."""
         first = self._populations[cell.inverse][0]
         start, end = first.at(0, n).weights, first.at(cell.steps, n).weights
         columns = []
@@ -143,10 +142,10 @@ class DecayRuns:
         return np.stack(columns, axis=1)
 
     def alphas(self, cell: Cell, n: int) -> Array:
-        """Pseudo-values of the share of what runs of two inits differ by that is due to the inits, [n].
+        """Return pseudo-values of the share that the inits have in the difference between runs, [n].
 
-        Their energy distance over twice the mean distance of two runs of different inits: 1 for two
-        functions that are fixed by their inits, 0 where the init is forgotten.
+        The share is the energy distance of the two inits' runs over twice the mean distance of two runs of
+        different inits. It is 1 where the init fixes the function, and 0 where the init is forgotten.
         """
         first, second = (p.at(cell.steps, n).probabilities for p in self._populations[cell.inverse])
         apart, strangers = separation([(first, second)]), cross_distances(first, second)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ilr_check.claims.claim import Progress
+from ilr_check.claims.function_space.trainings.steps import Steps
 from ilr_check.data import DigitsSpec
 from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
 from ilr_check.nets.norms import DEAD_FACTOR
-from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 from ilr_check.seeds import derive
 from ilr_check.train.noise import dot
+from ilr_check.train.world import Visit
 
 Array = NDArray[np.float64]
 
@@ -27,8 +28,8 @@ Array = NDArray[np.float64]
 class DeepNet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A ReLU MLP of ``depth`` equal layers, then a fixed random head.
 
-    ``normalised`` puts BatchNorm behind every layer. With ``skips`` every layer after the first adds what it
-    gives to what it took; the weights of a normalised net are scale-invariant either way.
+    ``normalised`` puts BatchNorm behind every layer. With ``skips`` every layer after the first adds its
+    output to its input. The weights of a normalised net are scale-invariant either way.
     """
 
     depth: int
@@ -39,12 +40,12 @@ class DeepNet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(frozen=True)
 class DeepTrace:
-    """Of each step, run and layer, [steps, runs, layers]."""
+    """What was measured at each step of each run and layer, [steps, runs, layers]."""
 
     norm2: Array
     grad2: Array
     log_cosine: Array
-    """log cos of the angle between the weights before and after the step."""
+    """log of the cosine of the angle between the weights before and after the step."""
     loss: Array
     """[steps, runs]"""
 
@@ -63,13 +64,13 @@ def train(
     weight_decay: float,
     batch_size: int,
     device: str = "cpu",
-    rule: UpdateRule = plain,
+    visit: Visit | None = None,
     progress: Progress = lambda fraction: None,
 ) -> DeepTrace:
-    """Train every run for ``steps`` steps on digits, with label noise 0.5.
+    """Train every run for ``steps`` steps on digits with label noise 0.5; ``visit`` is its world.
 
-    Weights start normal with variance 2 / fan_in, at which a deep ReLU net without normalisation keeps the
-    size of its signal.
+    The initial weights are normal with variance 2 / fan_in, at which a deep ReLU net without normalisation
+    keeps the size of its signal.
     """
     data = load(DigitsSpec(label_noise=0.5), dtype=torch.float32, device=device)
     batches = Batches(
@@ -78,7 +79,8 @@ def train(
     generators = batches.generators(seeds)
     weights = _initial(net, seeds, data.x.shape[1], device)
     head = _normal((net.width, data.classes), derive("deep head", 0), device) / math.sqrt(net.width)
-    hyper = _hyper(lr, weight_decay, weights[0])
+    stepper = Steps(visit, len(seeds))
+    hyper = (weights[0].new_tensor(lr), weights[0].new_tensor(weight_decay))
     rows: list[tuple[Tensor, ...]] = []
     for t in range(steps):
         index, label = (drawn[0] for drawn in batches.draw(generators, 1))
@@ -92,7 +94,7 @@ def train(
         # Runs share no weights: the gradient of the sum is every run's own.
         grads = torch.autograd.grad(loss.sum(), weights)
         with torch.no_grad():
-            new = [rule(w, g, None, hyper)[0] for w, g in zip(weights, grads, strict=True)]
+            new = list(stepper.step(_named(weights), _named(grads), *hyper).values())
             rows.append((*_measured(weights, grads, new), loss.detach()))
         weights = [w.requires_grad_() for w in new]
         if t % 16 == 15:
@@ -101,7 +103,7 @@ def train(
 
 
 def _forward(net: DeepNet, weights: list[Tensor], x: Tensor) -> Tensor:
-    """Features [runs, batch, width]."""
+    """Return the features [runs, batch, width]."""
     h = x
     for number, w in enumerate(weights):
         z = torch.bmm(h, w.transpose(1, 2))
@@ -111,7 +113,7 @@ def _forward(net: DeepNet, weights: list[Tensor], x: Tensor) -> Tensor:
 
 
 def _normalised(z: Tensor) -> Tensor:
-    """BatchNorm without eps, over the batch of each run; a unit without spread gives 0."""
+    """Return BatchNorm without eps, over the batch of each run; a unit without spread gives 0."""
     centred = z - z.mean(dim=1, keepdim=True)
     variance = (centred * centred).mean(dim=1, keepdim=True)
     least = DEAD_FACTOR * torch.finfo(z.dtype).eps * z.detach().abs().amax(dim=1, keepdim=True)
@@ -120,9 +122,9 @@ def _normalised(z: Tensor) -> Tensor:
 
 
 def _measured(weights: list[Tensor], grads: Sequence[Tensor], new: list[Tensor]) -> tuple[Tensor, ...]:
-    """Squared norms of weights and gradients and log cos, each [runs, layers].
+    """Return the squared norms of weights and gradients and log cos, each [runs, layers].
 
-    In float64: the squares of a hundred layers' gradients do not fit into float32.
+    They are computed in float64: the squares of a hundred layers' gradients do not fit into float32.
     """
     columns = []
     for w32, g32, v32 in zip(weights, grads, new, strict=True):
@@ -150,6 +152,5 @@ def _normal(shape: tuple[int, ...], seed: int, device: str) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
-def _hyper(lr: float, weight_decay: float, like: Tensor) -> StepHyper:
-    values = {"lr": lr, "weight_decay": weight_decay}
-    return StepHyper(*(like.new_tensor(values.get(name, 0.0)) for name in StepHyper._fields))
+def _named(layers: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {f"layers.{number}.weight": layer for number, layer in enumerate(layers)}

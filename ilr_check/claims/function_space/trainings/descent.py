@@ -1,6 +1,7 @@
-"""Full-batch gradient descent from many starts at once: settle without decay, then decay or not.
+"""Full-batch gradient descent from many starts at once: first without weight decay, then with it or without.
 
-There is no noise: runs differ by their initial weights. Float64, since a settled gradient is small.
+There is no noise: runs differ by their initial weights. The arithmetic is float64, since a settled gradient
+is small.
 """
 
 from __future__ import annotations
@@ -14,18 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ilr_check.claims.claim import Context
-from ilr_check.claims.function_space.trainings.full_batch import (
-    FullBatch,
-    Weights,
-    inner,
-    random_like,
-    scaled,
-)
+from ilr_check.claims.function_space.trainings.full_batch import FullBatch, inner, random_like, scaled
+from ilr_check.claims.function_space.trainings.steps import Steps, Weights
+from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.data import DataSpec
 from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.seeds import derive
 from ilr_check.theory.descent import edge, first_crossing, mean_rotation
 from ilr_check.train.noise import dot
@@ -36,9 +31,9 @@ LANES = 64
 FIRST_PRODUCTS = 60
 """Hessian-vector products for the sharpness of new weights, from a random vector."""
 LATER_PRODUCTS = 4
-"""The same at a later look, from the vector of the look before."""
+"""The same at a later time, from the vector of the time before."""
 EDGE_EVERY = 10
-"""Steps from one look at the sharpness to the next."""
+"""Steps from one evaluation of the sharpness to the next."""
 
 
 class Descent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,21 +97,21 @@ class Descended:
 
 
 class Descents:
-    """Runs of a descent, trained as they are asked for; tests plant defects through ``rule``."""
+    """Runs of a descent, which grow look by look."""
 
-    def __init__(self, descent: Descent, context: Context, *, rule: UpdateRule) -> None:
-        self.descent, self._context, self._rule = descent, context, rule
-        self._batch = FullBatch(descent.net, descent.data, descent.examples, context.device)
+    def __init__(self, descent: Descent, lab: Lab) -> None:
+        self.descent, self._lab = descent, lab
+        net, device = lab.net(descent.net), lab.context.device
+        self._batch = FullBatch(net, descent.data, descent.examples, device)
         self._parts: list[Descended] = []
         self._count = 0
 
     def take(self, n: int) -> Descended:
-        """The first ``n`` runs; raises ``ArithmeticError`` if one has left the finite numbers."""
+        """Return the first ``n`` runs; raises ``RunDiverged`` if one has left the finite numbers."""
         while self._count < n:
             count = min(LANES, n - self._count)
-            seeds = [
-                derive(self._context.seed, "descent", i) for i in range(self._count, self._count + count)
-            ]
+            seeds = [derive(self._lab.seed, "descent", i) for i in range(self._count, self._count + count)]
+            self._lab.claim_seeds("descent", seeds)
             self._parts.append(self._train(seeds))
             self._count += count
         joined = {
@@ -125,15 +120,16 @@ class Descents:
         return Descended(**joined)
 
     def _train(self, seeds: Sequence[int]) -> Descended:
-        descent, device = self.descent, self._context.device
+        descent, device = self.descent, self._lab.context.device
         drawn = [initial_parameters(descent.net, s, dtype=torch.float64, device=device) for s in seeds]
         weights = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
         # Of the order of the edge whatever the LR, so that settling takes as long.
         start = (2.0 * descent.lr) ** 0.5
         weights = {name: scaled(w, start / dot(w, w).sqrt()) for name, w in weights.items()}
         with torch.no_grad():
+            steps = self._steps(weights)
             for _ in range(descent.settle):
-                weights = self._step(weights, 0.0)[0]
+                weights = self._step(steps, weights, 0.0)[0]
             top, direction = self._batch.sharpness(weights, random_like(weights, seeds), FIRST_PRODUCTS)
             without = self._arm(weights, 0.0, direction, edges=False)
             now = torch.from_numpy(edge(descent.lr, descent.weight_decay, top.cpu().numpy())).to(device)
@@ -159,33 +155,37 @@ class Descents:
 
     def _arm(self, weights: Weights, weight_decay: float, v: Weights, *, edges: bool) -> _Arm:
         rotations, norms, losses, tops = [], [], [], []
+        steps = self._steps(weights)
         for t in range(self.descent.steps):
             if edges and t % EDGE_EVERY == 0:
                 top, v = self._batch.sharpness(weights, v, LATER_PRODUCTS)
                 tops.append(top)
-            new, loss = self._step(weights, weight_decay)
+            new, loss = self._step(steps, weights, weight_decay)
             norms.append(0.5 * inner(weights, weights).log())
             rotations.append(_rotation(weights, new))
             losses.append(loss)
             weights = new
             if t % 100 == 0:
                 half = 0.5 if edges else 0.0
-                self._context.progress(half + 0.5 * t / self.descent.steps)
+                self._lab.context.progress(half + 0.5 * t / self.descent.steps)
         rotation, log_norm, of_loss = (
             torch.stack(rows, dim=1).cpu().numpy() for rows in (rotations, norms, losses)
         )
         if not (np.isfinite(rotation).all() and np.isfinite(of_loss).all()):
-            raise ArithmeticError(
+            raise RunDiverged(
                 f"a run of {self.descent.title} is not finite; lower lr={self.descent.lr:g} or lambda_e"
             )
         sharpness = torch.stack(tops, dim=1).cpu().numpy() if tops else np.empty((len(rotation), 0))
         return _Arm(rotation, log_norm, of_loss, edge(self.descent.lr, weight_decay, sharpness))
 
-    def _step(self, weights: Weights, weight_decay: float) -> tuple[Weights, Tensor]:
+    def _steps(self, weights: Weights) -> Steps:
+        lanes = len(next(iter(weights.values())))
+        return Steps(self._lab.visit(lanes), lanes)
+
+    def _step(self, steps: Steps, weights: Weights, weight_decay: float) -> tuple[Weights, Tensor]:
         grads, loss = self._batch.gradient(weights)
-        like = loss.new_tensor
-        hyper = StepHyper(like(self.descent.lr), like(weight_decay), like(0.0), like(0.0))
-        return {name: self._rule(w, grads[name], None, hyper)[0] for name, w in weights.items()}, loss
+        hyper = (loss.new_tensor(self.descent.lr), loss.new_tensor(weight_decay))
+        return steps.step(weights, grads, *hyper), loss
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class _Arm:
 
 
 def _crossing(path: Array, first: NDArray[np.intp]) -> Array:
-    """Place of the first value above 1, between looks by a line in the logarithm."""
+    """Return the place of the first value above 1, between two times by a line in the logarithm."""
     rows, before = np.arange(len(path)), np.maximum(first - 1, 0)
     low, high = np.log(path[rows, before]), np.log(np.maximum(path[rows, first], 1e-300))
     rise = np.where(high > low, high - low, 1.0)
@@ -205,7 +205,7 @@ def _crossing(path: Array, first: NDArray[np.intp]) -> Array:
 
 
 def _rotation(before: Weights, after: Weights) -> Tensor:
-    """-log cos of the step of all tensors as one vector, from the part that turned."""
+    """Return -log cos of the step of all tensors as one vector, from the part of the step that turned."""
     along, norm2 = inner(before, after), inner(before, before)
     turned = {name: after[name] - scaled(w, along / norm2) for name, w in before.items()}
     return 0.5 * torch.log1p(inner(turned, turned) * norm2 / along**2)

@@ -1,4 +1,4 @@
-"""What early and late drops answer without a verdict: the metric at the end, and two figures."""
+"""What is reported about early and late drops without a verdict: the metric at the end, and two figures."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Finding
-from ilr_check.claims.function_space.trainings.early_drops import LATE_SHARE, EarlyRuns
+from ilr_check.claims.claim import Finding, Judged
+from ilr_check.claims.figures import interval, line, points
+from ilr_check.claims.function_space.trainings.early_drops import DISTANCE, LATE_SHARE, Early, EarlyRuns
+from ilr_check.claims.law import file_name
 from ilr_check.evidence import Figure, Margin, Measured, Series
 from ilr_check.stats import estimate
 
 Array = NDArray[np.float64]
 
 REPORTED = 1e-2
-"""How often one of the intervals of the reported metric may miss; those of a figure share it."""
+"""The chance that an interval of the reported metric misses; the intervals of a figure share it."""
 
 
 def final_metric(runs: EarlyRuns, n: int, subject: dict[str, Any], figure: str) -> Finding:
-    """The answer to "better or worse?": held-out loss at the end, earliest drop less latest, not judged."""
+    """Report the held-out loss at the end: that of the earliest drop less that of the latest one."""
     early = runs.early
     first, last = early.times[0], early.times[-1]
     gap = estimate([runs.final(t, n).loss for t in (first, last)], [1.0, -1.0], rate=REPORTED)
@@ -54,55 +56,54 @@ def final_metric(runs: EarlyRuns, n: int, subject: dict[str, Any], figure: str) 
     )
 
 
-def figures(runs: EarlyRuns, n: int, names: tuple[str, str]) -> tuple[Figure, Figure]:
-    """How far from equilibrium a drop finds the functions, and what it makes of the metric."""
+def closing(claim: str, early: Early, runs: EarlyRuns, subject: dict[str, Any], n: int) -> Judged:
+    """Report the metric at the end, and draw both figures."""
+    distance, metric = (file_name(claim, early.title, part) for part in (DISTANCE, "metric"))
+    found = final_metric(runs, n, subject, metric)
+    return Judged((found,), (_distance_figure(runs, n, distance), _metric_figure(runs, n, metric)))
+
+
+def _distance_figure(runs: EarlyRuns, n: int, name: str) -> Figure:
     early = runs.early
-    times = np.array(early.times)
     control = runs.from_equilibrium(runs.control(n), n)
-    distance = Figure(
-        name=names[0],
+    ones = np.ones(len(early.times))
+    distances = [runs.from_equilibrium(runs.before(t, n), n) for t in early.times]
+    return Figure(
+        name=name,
         title=f"{early.title}: before the drop",
         x_label="steps before the drop x lambda_e",
         y_label="energy distance of predictions from those at equilibrium",
         x_log=True,
         series=(
-            Series(
-                name="as the LR drops",
-                kind="points",
-                role="measured",
-                x=times,
-                y=np.array([runs.from_equilibrium(runs.before(t, n), n) for t in early.times]),
-            ),
-            Series(
-                name="control: equilibrium at four times lambda_e",
-                kind="line",
-                role="control",
-                x=times,
-                y=np.full(len(times), control),
-            ),
-            Series(
-                name=f"counts as equal: {LATE_SHARE:g} of the control",
-                kind="line",
-                role="margin",
-                x=times,
-                y=np.full(len(times), LATE_SHARE * control),
+            points("as the LR drops", "measured", early.times, distances),
+            line("control: equilibrium at four times lambda_e", "control", early.times, control * ones),
+            line(
+                f"counts as equal: {LATE_SHARE:g} of the control",
+                "margin",
+                early.times,
+                LATE_SHARE * control * ones,
             ),
         ),
         caption=(
-            "How far from equilibrium a drop finds what the nets predict. Unbiased: equal populations "
-            "scatter about 0. An early drop must come from elsewhere, a late one from equilibrium."
+            "How far from equilibrium the predictions are when the LR drops. Unbiased: equal populations "
+            "scatter about 0. Predictions must be far from equilibrium at an early drop, and at equilibrium "
+            "at a late one."
         ),
     )
-    rate = REPORTED / (2 * len(times))
 
-    def intervals(name: str, samples: list[Array], role: Any) -> Series:
+
+def _metric_figure(runs: EarlyRuns, n: int, name: str) -> Figure:
+    early = runs.early
+    rate = REPORTED / (2 * len(early.times))
+
+    def intervals(words: str, samples: list[Array], role: Any) -> Series:
         ends = [estimate([sample], [1.0], rate=rate) for sample in samples]
         value, low, high = (np.array(column) for column in zip(*ends, strict=True))
-        return Series(name=name, kind="interval", role=role, x=times, y=value, low=low, high=high)
+        return interval(words, early.times, value, low, high, role=role)
 
     finals = [runs.final(t, n) for t in early.times]
-    metric = Figure(
-        name=names[1],
+    return Figure(
+        name=name,
         title=f"{early.title}: at the end of the budget",
         x_label="steps before the drop x lambda_e",
         y_label="loss at the end",
@@ -114,10 +115,9 @@ def figures(runs: EarlyRuns, n: int, names: tuple[str, str]) -> tuple[Figure, Fi
         caption=(
             f"The loss after {early.budget:g}/lambda_e steps in all, by when the LR was divided by "
             f"{early.factor:g}. Intervals hold together at {REPORTED:g}. Theory says which drops come before "
-            "equilibrium; whether they help has no sign in it."
+            "equilibrium; it does not say whether they help."
         ),
     )
-    return distance, metric
 
 
 def _pm(values: Array) -> str:

@@ -1,17 +1,14 @@
-"""Runs whose LR drops early or late in one budget of steps: their functions before it and at the end.
+"""Runs whose LR drops early or late in one budget of steps: their functions before the drop and at the end.
 
-Every time is in units of 1/lambda_e of the first LR.
+Every time is in units of 1/lambda_e of the first LR, lambda_e = lr * weight decay.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.function_space.trainings.functions import (
     Course,
     FunctionPopulation,
@@ -19,28 +16,31 @@ from ilr_check.claims.function_space.trainings.functions import (
     Functions,
     Phase,
 )
-from ilr_check.claims.populations import finding_of
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.law import Examined, Part
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule
-from ilr_check.stats import DistributionEquivalence, examine, pairwise_distances
+from ilr_check.stats import DistributionEquivalence, pairwise_distances
 
 Array = NDArray[np.float64]
 
+DISTANCE = "distance"
+"""The figure of what is judged."""
+
 LATE_SHARE = 0.1
-"""Share of the distance to four times lambda_e that counts as none for a late drop. An energy distance grows
-like the square of a small difference: less than a third of the control's difference counts as equal."""
+"""The share of the distance to four times lambda_e that counts as no distance for a late drop. An energy
+distance grows like the square of a small difference, so less than a third of the control's difference counts
+as equal."""
 EARLY_SHARE = 0.25
-"""An early drop counts as before equilibrium where a late one is less than half as far from it."""
+"""A drop counts as before equilibrium where the late drop is at less than half of its distance from it."""
 
 
 class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Populations that drop the LR by ``factor`` after each of ``times``, and one that never does.
 
-    All have ``budget`` over lambda_e steps. The last of ``times`` must come after equilibrium and those below
-    ``early`` before it; what lies between is reported. ``planned`` are the run-to-run standard deviation of
-    the excess and the control's effect, by decision.
+    All have ``budget`` over lambda_e steps. The last of ``times`` must come after equilibrium, and the times
+    below ``early`` before it; the times between are reported. ``planned`` gives the run-to-run standard
+    deviation of the excess and the control's effect, by decision.
     """
 
     title: str
@@ -69,11 +69,11 @@ class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.at(self.budget)
 
     def at(self, time: float) -> int:
-        """The number of steps of a time."""
+        """Return the number of steps of a time."""
         return max(1, round(time / self.intrinsic_lr))
 
     def dropped(self, time: float) -> Course:
-        """The runs that drop after ``time``."""
+        """Return the runs that drop after ``time``."""
         first, last = self.lr, self.lr / self.factor
         before = self.at(time)
         return self._course(
@@ -83,72 +83,70 @@ class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         )
 
     def constant(self) -> Course:
-        """The runs that never drop: at the end, the equilibrium that a drop may or may not come from."""
+        """Return the runs that never drop, which end at equilibrium."""
         return self._course(
             "never dropped", Phase(steps=self.steps, lr=self.lr, weight_decay=self.weight_decay)
         )
 
     def control(self) -> Course:
-        """Another equilibrium, at four times lambda_e, after as many times its own 1/lambda_e."""
+        """Return another equilibrium, at four times lambda_e, after as many of its own 1/lambda_e."""
         return self._course(
             "four times lambda_e",
             Phase(steps=self.steps // 4, lr=self.lr, weight_decay=4.0 * self.weight_decay),
         )
 
-    def decisions(self) -> tuple[str, ...]:
-        """What is judged, by name."""
-        late = self.times[-1]
-        return (
-            f"dropped after {late:g}",
-            *(f"dropped after {t:g}" for t in self.times if t < self.early),
-        )
+    def parts(self) -> list[Part]:
+        """Return what is judged: the late drop, and each early one; ``what`` is the time."""
+        return [
+            Part(
+                f"dropped after {time:g}/lambda_e: predictions before it",
+                what=time,
+                name=f"dropped after {time:g}",
+                figure=DISTANCE,
+            )
+            for time in (self.times[-1], *(t for t in self.times if t < self.early))
+        ]
+
+    def run_steps(self) -> int:
+        """Return the run-steps of the first look."""
+        courses = (*map(self.dropped, self.times), self.constant(), self.control())
+        return self.looks[0] * sum(course.steps for course in courses)
 
     def _course(self, name: str, *phases: Phase) -> Course:
         return Course(name=name, phases=phases, initial_norm=self.initial_norm)
 
 
 class EarlyRuns:
-    """The populations of an experiment, growing look by look."""
+    """The populations of an experiment."""
 
-    def __init__(self, early: Early, context: Context, rule: UpdateRule | Rule) -> None:
+    def __init__(self, early: Early, lab: Lab) -> None:
         self.early = early
-        courses = [early.dropped(t) for t in early.times]
-        work = sum(course.steps for course in (*courses, early.constant(), early.control()))
-        runs = FunctionRuns(
-            early.net,
-            early.data,
-            context,
-            planned_run_steps=early.looks[0] * work,
-            probes=early.probes,
-            batch_size=early.batch_size,
-            rule=rule,
-        )
+        runs = FunctionRuns(lab, early.net, early.data, probes=early.probes, batch_size=early.batch_size)
         self._dropped: dict[float, FunctionPopulation] = {
-            t: runs.population(course, (early.at(t), early.steps))
-            for t, course in zip(early.times, courses, strict=True)
+            t: runs.population(early.dropped(t), (early.at(t), early.steps)) for t in early.times
         }
         self._constant = runs.population(early.constant(), (early.steps,))
         self._distances: dict[bytes, float] = {}
         self._control = runs.population(early.control(), (early.control().steps,))
 
     def before(self, time: float, n: int) -> Functions:
-        """What runs predict as their LR drops after ``time``."""
+        """Return the functions of runs as their LR drops after ``time``."""
         return self._dropped[time].at(self.early.at(time), n)
 
     def final(self, time: float, n: int) -> Functions:
-        """What they predict at the end of the budget."""
+        """Return the functions of the same runs at the end of the budget."""
         return self._dropped[time].at(self.early.steps, n)
 
     def equilibrium(self, n: int) -> Functions:
-        """What runs predict that never dropped, at the end of the budget."""
+        """Return the functions of runs that never dropped, at the end of the budget."""
         return self._constant.at(self.early.steps, n)
 
     def control(self, n: int) -> Functions:
-        """The other equilibrium."""
+        """Return the functions at the other equilibrium."""
         return self._control.at(self._control.course.steps, n)
 
     def from_equilibrium(self, functions: Functions, n: int) -> float:
-        """Unbiased energy distance of predictions from those at equilibrium."""
+        """Return the unbiased energy distance of predictions from those at equilibrium."""
         key = functions.loss.tobytes()
         if key not in self._distances:
             both = np.concatenate([self.equilibrium(n).probabilities, functions.probabilities])
@@ -158,54 +156,41 @@ class EarlyRuns:
         return self._distances[key]
 
 
-def judged(
-    runs: EarlyRuns, decided: str, name: str, subject: dict[str, Any], context: Context, figure: str
-) -> tuple[Finding, int]:
-    """One decision about the functions before a drop, and the number of runs it took.
+def design(early: Early, part: Part, alpha: float) -> DistributionEquivalence:
+    """Return the design of one time.
 
-    Late: equal to equilibrium but for a share of what four times lambda_e makes. Early: the late ones are
-    equal to equilibrium but for a share of what the early ones are away, which are the control that must
-    differ.
+    Of the late drop: its functions equal those at equilibrium, up to a share of the distance to four times
+    lambda_e. Of an early drop: the late ones equal equilibrium up to a share of the distance of the early
+    ones, which are the control that must differ.
     """
-    early = runs.early
-    time = next(t for t in early.times if f"dropped after {t:g}" == decided)
     late = early.times[-1]
-    other = runs.control if time == late else lambda n: runs.before(time, n)
-    words = "four times lambda_e" if time == late else f"a drop after {time:g}/lambda_e"
-    theta = LATE_SHARE if time == late else EARLY_SHARE
-    sd, effect = early.planned[decided]
-    design = DistributionEquivalence(
+    theta = LATE_SHARE if part.what == late else EARLY_SHARE
+    control = "four times lambda_e" if part.what == late else f"a drop after {part.what:g}/lambda_e"
+    sd, effect = early.planned[part.name]
+    return DistributionEquivalence(
         estimand=f"energy distance of predictions, {late:g}/lambda_e to equilibrium, less {theta:g} of the "
-        f"difference that {words} makes",
+        f"difference that {control} makes",
         theta=theta,
-        margin_reason=f"{theta:g} of the difference that {words} makes",
+        margin_reason=f"{theta:g} of the difference that {control} makes",
         looks=early.looks,
-        false_fail=context.alpha(name),
+        false_fail=alpha,
         sd=sd,
         effect=effect,
-        seed=context.seed % 2**31,
     )
-    examination = examine(
-        design,
-        lambda n: tuple(f.probabilities for f in (runs.equilibrium(n), runs.before(late, n), other(n))),
+
+
+def sample(runs: EarlyRuns, part: Part, n: int) -> tuple[Array, ...]:
+    """Return the predictions at equilibrium, before the late drop, and of the control."""
+    late = runs.early.times[-1]
+    control = runs.control(n) if part.what == late else runs.before(part.what, n)
+    return tuple(f.probabilities for f in (runs.equilibrium(n), runs.before(late, n), control))
+
+
+def words(seen: Examined[Early, EarlyRuns]) -> str:
+    """Return the distances from equilibrium as the LR drops."""
+    runs, n = seen.runs, seen.n
+    distances = "; ".join(
+        f"{t:g}/lambda_e: {runs.from_equilibrium(runs.before(t, n), n):.4f}" for t in seen.spec.times
     )
-    n = examination.runs_used
-    about: dict[str, Any] = {"subject": subject, "n_steps": early.steps if n else 0}
-    message = ""
-    if n:
-        distances = "; ".join(
-            f"{t:g}/lambda_e: {runs.from_equilibrium(runs.before(t, n), n):.4f}" for t in early.times
-        )
-        control = runs.from_equilibrium(runs.control(n), n)
-        message = f"distance from equilibrium after {distances}; four times lambda_e: {control:.4f}"
-    return (
-        finding_of(
-            examination,
-            form="transfer",
-            group=f"{decided}/lambda_e: predictions before it",
-            figure=figure if n else "",
-            message=message,
-            **about,
-        ),
-        n,
-    )
+    control = runs.from_equilibrium(runs.control(n), n)
+    return f"distance from equilibrium after {distances}; four times lambda_e: {control:.4f}"

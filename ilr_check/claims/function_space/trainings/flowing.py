@@ -13,28 +13,31 @@ LENGTH = 5.0
 """Steps of a noisy phase times lambda_e: e^-5 of the old direction is left, e^-20 of the old gamma."""
 
 DROP = 20.0
-"""By how much the LR falls as the flow begins. Over a given flow time the noise adds a variance in proportion
-to the effective LR, so a twentieth of it is left."""
+"""The factor by which the LR falls as the flow begins. Over a given time of flow the noise adds a variance in
+proportion to the effective LR, so a twentieth of it is left."""
 FLOW_STEPS = 200
 
 
 def noisy(length: float, level: float, lr: float = LR) -> Phase:
-    """``length / level`` steps at lr * weight_decay = ``level``."""
+    """Return ``length / level`` steps at lr * weight_decay = ``level``."""
     return Phase(steps=round(length / level), lr=lr, weight_decay=level / lr)
 
 
 def flow(level: float, lr: float = LR) -> Phase:
-    """The flow after an equilibrium at ``level`` and ``lr``: as many steps and the same effective LR for all.
+    """Return the flow after an equilibrium at ``level`` and ``lr``.
+
+    It has the same number of steps and the same effective LR for all of them.
 
     At equilibrium r^2 = lr * sqrt(G^2 / (2 lambda_e)), so the effective LR of a flow at ``lr'`` is
-    lr' / lr * sqrt(2 lambda_e / G^2): it is one for all where lr' is in proportion to lr / sqrt(lambda_e).
+    lr' / lr * sqrt(2 lambda_e / G^2), which is the same for all where lr' is proportional to
+    lr / sqrt(lambda_e).
     With the decay off it falls by d log r^2 = (lr' |g| / r^2)^2 a step, 2 lambda_e / DROP^2 = 8e-5.
     """
     return Phase(steps=FLOW_STEPS, lr=lr / DROP * math.sqrt(LEVEL / level), weight_decay=0.0)
 
 
 def finer(course: Course, name: str) -> Course:
-    """The same flow time at half the LR: in two parts, of which the last is as long as the flow of others."""
+    """Return the same time of flow at half the LR, in two phases as long as the flow of the course."""
     *before, last = course.phases
     half = Phase(steps=last.steps, lr=0.5 * last.lr, weight_decay=last.weight_decay)
     return Course(name=name, phases=(*before, half, half), initial_norm=course.initial_norm)
@@ -43,5 +46,5 @@ def finer(course: Course, name: str) -> Course:
 def two_phases(
     name: str, *before: Phase, level: float = LEVEL, lr: float = LR, length: float = LENGTH, norm: float = 3.0
 ) -> Course:
-    """A noisy phase at ``level`` after whatever was ``before``, then the flow."""
+    """Return the phases ``before``, a noisy phase at ``level``, and the flow."""
     return Course(name=name, phases=(*before, noisy(length, level, lr), flow(level, lr)), initial_norm=norm)

@@ -10,21 +10,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
-from ilr_check.claims.function_space.trainings.functions import (
-    Course,
-    FunctionPopulation,
-    FunctionRuns,
-    Functions,
-)
-from ilr_check.claims.populations import file_name, finding_of
+from ilr_check.claims.claim import Judged, Profile, Workload
+from ilr_check.claims.figures import line
+from ilr_check.claims.function_space.trainings.functions import Course, FunctionRuns, Functions
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
 from ilr_check.claims.settings.full_size import is_full_size
 from ilr_check.data import DataSpec
-from ilr_check.evidence import ClaimText, Figure, Series
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.stats import ContrastEquivalence, DistributionEquivalence, examine, label_distribution_distance
+from ilr_check.stats import ContrastEquivalence, DistributionEquivalence, label_distribution_distance
 from ilr_check.train.choice import fewer_lanes
 
 Array = NDArray[np.float64]
@@ -37,12 +32,14 @@ THETA = {
     "log effective lr": 0.1,
     "earlier loss": 0.3,
 }
-"""Share of the control's difference that counts as none. An energy distance grows like the square of a small
-difference and the loss like the difference itself, so each asks for under a third of the control's. Of the
-effective LR a tenth is 7 %, at a control of four times lambda_e that doubles it."""
+"""The share of the control's difference that counts as no difference. An energy distance grows like the
+square of a small difference and the loss like the difference itself, so each allows less than a third of the
+control's difference. A control of four times lambda_e doubles the effective LR, so a tenth of its logarithm
+is 7 %."""
 
 EARLIER: tuple[Quantity, ...] = ("log effective lr", "earlier loss")
-"""Judged as the last phase begins, where that is the flow behind an equilibrium; the others at its end."""
+"""Quantities that are judged when the last phase begins, where that phase is the flow after an equilibrium.
+The others are judged at its end."""
 
 CONTRASTS: dict[Quantity, str] = {
     "loss": "held-out loss difference",
@@ -54,13 +51,16 @@ CONTRASTS: dict[Quantity, str] = {
 FRACTIONS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 """Of the last phase, where the figure shows the distances."""
 
+DISTANCES = "distances"
+"""The figure of a contest."""
+
 
 class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``others`` must end as the functions that ``reference`` ends as; ``control`` must end as others.
 
-    The last phases of all but the control have equally many steps. What ``planned`` names is judged: it has
-    the run-to-run standard deviation of the excess and the control's effect, by quantity, that the design is
-    checked with before any training, or None for both where none is known.
+    The last phases of all but the control have equally many steps. The quantities in ``planned`` are judged.
+    For each, ``planned`` gives the run-to-run standard deviation of the excess and the control's effect, with
+    which the design is checked before any training, or None where neither is known.
     """
 
     title: str
@@ -107,150 +107,132 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
 
+class ContestRuns:
+    """The populations of a contest, by the name of their course."""
+
+    def __init__(self, contest: Contest, lab: Lab) -> None:
+        runs = FunctionRuns(
+            lab,
+            contest.net,
+            contest.data,
+            probes=contest.probes,
+            batch_size=contest.batch_size,
+            lanes=fewer_lanes(contest.net, lab.context.device, contest.looks[0]),
+        )
+        self.contest = contest
+        self._populations = {c.name: runs.population(c, _times(c)) for c in contest.courses}
+
+    def at(self, course: Course, step: int, n: int) -> Functions:
+        """Return the functions of ``n`` runs of a course after ``step`` steps."""
+        return self._populations[course.name].at(step, n)
+
+    def last_phase(self, course: Course, n: int) -> list[Functions]:
+        """Return the functions of ``n`` runs of a course at ``FRACTIONS`` of its last phase."""
+        return [self.at(course, step, n) for step in _times(course)]
+
+    def read(self, course: Course, quantity: Quantity, n: int) -> Array:
+        """Return a quantity of ``n`` runs of a course, [n] or [n, numbers]."""
+        functions = self.at(course, _times(course)[0] if quantity in EARLIER else course.steps, n)
+        if quantity == "labels":
+            return functions.labels.astype(float)
+        if quantity == "probabilities":
+            return functions.probabilities
+        if quantity == "log effective lr":
+            return np.asarray(np.log(course.phases[-2].lr) - np.log(functions.norm2))
+        return functions.loss
+
+
+Seen = Examined[Contest, ContestRuns]
+
+
 @dataclass(frozen=True, kw_only=True)
-class ForgettingLaw:
-    """A claim that populations with different histories are equal as functions at the end."""
+class ForgettingQuestion:
+    """What a claim asks that says that populations with different histories end as one; ``law`` asks it."""
 
     text: ClaimText
     contests: Callable[[Profile, int], Sequence[Contest]]
     quantities: tuple[Quantity, ...]
     control_words: str
-    """What the control differs in."""
+    """How the control differs."""
     caption: str
 
-    def claim(self) -> Claim:
-        """The claim as the engine runs it."""
-        return Claim(text=self.text, plan=self.plan, judge=self.judge)
+    def law(self) -> StatisticalLaw[Contest, ContestRuns]:
+        """Return the statistical law that asks this: one decision for each population and quantity."""
+        return StatisticalLaw(
+            text=self.text,
+            spec=Contest,
+            experiments=self.contests,
+            run_steps=lambda contest: contest.looks[0] * contest.steps,
+            trained=ContestRuns,
+            parts=self._parts,
+            design=self._design,
+            sample=_three,
+            steps=lambda contest, part: part.what[0].steps,
+            form="prediction",
+            message=_words,
+            closing=self._closing,
+            workload=Contest.workload,
+        )
 
-    def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
-        """One unit a contest, one decision a population and quantity."""
-        return tuple(
-            Unit(
-                claim=self.text.id,
-                title=f"{self.text.id}: {contest.title}",
-                subject=msgspec.to_builtins(contest),
-                decisions=tuple(
-                    self._decision(contest, other, quantity)
-                    for other in contest.others
-                    for quantity in self._judged(contest)
-                ),
-                workload=contest.workload() if profile == "paper" else None,
+    def _parts(self, contest: Contest) -> list[Part]:
+        judged = [quantity for quantity in self.quantities if quantity in contest.planned]
+        return [
+            Part(
+                f"{other.name}: {quantity}",
+                what=(other, quantity),
+                name=f"{other.name}/{quantity}",
+                figure=DISTANCES,
             )
-            for contest in self.contests(profile, seed)
-        )
-
-    def judge(self, subject: dict[str, Any], context: Context, *, rule: UpdateRule | Rule = plain) -> Judged:
-        """Judge one contest; tests plant defects through ``rule``."""
-        contest = msgspec.convert(subject, type=Contest)
-        runs = FunctionRuns(
-            contest.net,
-            contest.data,
-            context,
-            planned_run_steps=contest.looks[0] * contest.steps,
-            probes=contest.probes,
-            batch_size=contest.batch_size,
-            rule=rule,
-            lanes=fewer_lanes(contest.net, context.device, contest.looks[0]),
-        )
-        populations = {c.name: runs.population(c, _times(c)) for c in contest.courses}
-        figure = file_name(self.text.id, contest.title)
-        findings: list[Finding] = []
-        used = 0
-        for other in contest.others:
-            three = [populations[c.name] for c in (contest.reference, other, contest.control)]
-            for quantity in self._judged(contest):
-                design = self._design(contest, other, quantity, context)
-                examination = examine(
-                    design,
-                    lambda n, three=three, quantity=quantity: tuple(  # type: ignore[misc]
-                        _read(p, quantity, n) for p in three
-                    ),
-                )
-                n = examination.runs_used
-                used = max(used, n)
-                findings.append(
-                    finding_of(
-                        examination,
-                        form="transfer",
-                        group=f"{other.name}: {quantity}",
-                        subject=subject,
-                        n_steps=other.steps if n else 0,
-                        figure=figure if n else "",
-                        message=_words(three, n) if n else "",
-                    )
-                )
-        drawn = (self._figure(contest, populations, figure, used),) if used else ()
-        return Judged(tuple(findings), drawn)
-
-    def _judged(self, contest: Contest) -> tuple[Quantity, ...]:
-        return tuple(quantity for quantity in self.quantities if quantity in contest.planned)
-
-    def _decision(self, contest: Contest, other: Course, quantity: Quantity) -> str:
-        return f"{self.text.id}/{contest.title}/{other.name}/{quantity}"
+            for other in contest.others
+            for quantity in judged
+        ]
 
     def _design(
-        self, contest: Contest, other: Course, quantity: Quantity, context: Context
+        self, contest: Contest, part: Part, alpha: float
     ) -> DistributionEquivalence | ContrastEquivalence:
+        quantity: Quantity = part.what[1]
         theta = THETA[quantity]
         sd, effect = contest.planned[quantity] or (None, None)
-        alpha = context.alpha(self._decision(contest, other, quantity))
-        reason = f"{theta:g} of the difference that {self.control_words} makes"
+        about: dict[str, Any] = {
+            "theta": theta,
+            "margin_reason": f"{theta:g} of the difference that {self.control_words} makes",
+            "looks": contest.looks,
+            "false_fail": alpha,
+            "sd": sd,
+            "effect": effect,
+        }
         if quantity in CONTRASTS:
-            return ContrastEquivalence(
-                estimand=f"{CONTRASTS[quantity]}, less {theta:g} of the control's",
-                theta=theta,
-                margin_reason=reason,
-                looks=contest.looks,
-                false_fail=alpha,
-                sd=sd,
-                effect=effect,
-            )
+            estimand = f"{CONTRASTS[quantity]}, less {theta:g} of the control's"
+            return ContrastEquivalence(estimand=estimand, **about)
         return DistributionEquivalence(
             estimand=f"energy distance of {quantity}, less {theta:g} of the control's",
-            theta=theta,
-            margin_reason=reason,
-            looks=contest.looks,
-            false_fail=alpha,
-            sd=sd,
-            effect=effect,
             metric="hamming" if quantity == "labels" else "euclidean",
-            seed=context.seed % 2**31,
+            **about,
         )
 
-    def _figure(
-        self, contest: Contest, populations: dict[str, FunctionPopulation], name: str, n: int
-    ) -> Figure:
-        reference = populations[contest.reference.name]
-        series = []
-        for course in (*contest.others, contest.control):
-            times = zip(_times(contest.reference), _times(course), strict=True)
-            control = course is contest.control
-            series.append(
-                Series(
-                    name=f"control: {course.name}" if control else course.name,
-                    kind="line",
-                    role="control" if control else "measured",
-                    x=np.array(FRACTIONS) * contest.reference.phases[-1].steps,
-                    y=np.array(
-                        [
-                            label_distance(reference.at(a, n), populations[course.name].at(b, n))
-                            for a, b in times
-                        ]
-                    ),
-                )
-            )
-        return Figure(
-            name=name,
+    def _closing(self, contest: Contest, runs: ContestRuns, subject: dict[str, Any], n: int) -> Judged:
+        reference = runs.last_phase(contest.reference, n)
+        x = np.array(FRACTIONS) * contest.reference.phases[-1].steps
+
+        def curve(course: Course) -> list[float]:
+            return [label_distance(a, b) for a, b in zip(reference, runs.last_phase(course, n), strict=True)]
+
+        figure = Figure(
+            name=file_name(self.text.id, contest.title, DISTANCES),
             title=contest.title,
             x_label="steps since the last phase began",
             y_label=f"squared distance of label distributions from {contest.reference.name!r}",
-            series=tuple(series),
+            series=(
+                *(line(course.name, "measured", x, curve(course)) for course in contest.others),
+                line(f"control: {contest.control.name}", "control", x, curve(contest.control)),
+            ),
             caption=self.caption,
         )
+        return Judged((), (figure,))
 
 
 def label_distance(first: Functions, second: Functions) -> float:
-    """Unbiased sum_k (p_k - q_k)^2 of the label distributions at a probe, mean over probes."""
+    """Return the unbiased sum_k (p_k - q_k)^2 of the label distributions at a probe, mean over probes."""
     classes = np.arange(first.logits.shape[2])
     counts = [(f.labels[..., None] == classes).sum(axis=0) for f in (first, second)]
     return float(label_distribution_distance(*counts).mean())
@@ -261,21 +243,18 @@ def _times(course: Course) -> tuple[int, ...]:
     return tuple(course.steps - last + round(f * last) for f in FRACTIONS)
 
 
-def _read(population: FunctionPopulation, quantity: Quantity, n: int) -> Array:
-    course = population.course
-    functions = population.at(_times(course)[0] if quantity in EARLIER else course.steps, n)
-    if quantity == "labels":
-        return functions.labels.astype(float)
-    if quantity == "probabilities":
-        return functions.probabilities
-    if quantity == "log effective lr":
-        return np.asarray(np.log(course.phases[-2].lr) - np.log(functions.norm2))
-    return functions.loss
+def _three(runs: ContestRuns, part: Part, n: int) -> tuple[Array, ...]:
+    """Return the reference, the population that must equal it, and the control."""
+    other, quantity = part.what
+    courses = (runs.contest.reference, other, runs.contest.control)
+    return tuple(runs.read(course, quantity, n) for course in courses)
 
 
-def _words(three: Sequence[FunctionPopulation], n: int) -> str:
-    before = label_distance(*(p.at(_times(p.course)[0], n) for p in three[:2]))
-    at_end = [p.at(p.course.steps, n) for p in three]
+def _words(seen: Seen) -> str:
+    contest, runs, n = seen.spec, seen.runs, seen.n
+    three = (contest.reference, seen.part.what[0], contest.control)
+    before = label_distance(*(runs.at(course, _times(course)[0], n) for course in three[:2]))
+    at_end = [runs.at(course, course.steps, n) for course in three]
     distances = [label_distance(at_end[0], at_end[k]) for k in (1, 2)]
     accuracy = ", ".join(
         f"{f.accuracy.mean():.4f} +- {f.accuracy.std(ddof=1) / np.sqrt(n):.4f}" for f in at_end

@@ -1,4 +1,4 @@
-"""A net on a fixed set for many weights at once: gradients, curvature along a vector, sharpness."""
+"""A net on a fixed set, for many weights at once: gradients, curvature along a vector, sharpness."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
+from ilr_check.claims.function_space.trainings.steps import Weights
 from ilr_check.data import DataSpec
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build
 from ilr_check.nets.specs import NetSpec
 from ilr_check.seeds import derive
 from ilr_check.train.noise import dot
-
-Weights = dict[str, Tensor]
-"""Tensors by name; the first axis is the lane."""
 
 
 class FullBatch:
@@ -45,7 +43,7 @@ class FullBatch:
         """Hessian times vector, lane by lane."""
 
     def sharpness(self, weights: Weights, v: Weights, products: int) -> tuple[Tensor, Weights]:
-        """Largest curvature of each lane by power iteration from ``v``, and its direction."""
+        """Return the largest curvature of each lane, by power iteration from ``v``, and its direction."""
         top = torch.empty(0)
         for _ in range(products):
             length = inner(v, v).sqrt()
@@ -56,17 +54,17 @@ class FullBatch:
 
 
 def inner(a: Weights, b: Weights) -> Tensor:
-    """<a, b> of each lane, over all tensors."""
+    """Return <a, b> of each lane, over all tensors."""
     return torch.stack([dot(part, b[name]) for name, part in a.items()]).sum(dim=0)
 
 
 def scaled(w: Tensor, factor: Tensor) -> Tensor:
-    """Each lane times its own number."""
+    """Return each lane times its own number."""
     return w * factor.reshape(-1, *[1] * (w.dim() - 1))
 
 
 def random_like(weights: Weights, seeds: Sequence[int]) -> Weights:
-    """Where power iteration starts: a normal vector a lane."""
+    """Return a normal vector for each lane, from which power iteration starts."""
     generators = [torch.Generator().manual_seed(derive("sharpness", seed)) for seed in seeds]
     return {
         name: torch.stack([torch.randn(w.shape[1:], generator=g, dtype=w.dtype) for g in generators]).to(

@@ -1,14 +1,14 @@
-"""Populations of trained functions: many runs of one course, and what they predict where nothing was trained.
+"""Populations of trained functions: many runs of one course, and their answers on examples that are held out.
 
-Norm layers take their statistics from the whole training set. The nets here have no running statistics; those
-of a probe batch would make the answer to one probe depend on the others, and those of a minibatch would add a
-randomness that is not the run's. So a run at a step is one function, whatever it is asked.
+The norm layers take their statistics from the whole training set. The nets here have no running statistics.
+Statistics of a probe batch would make the answer to one probe depend on the other probes, and statistics of a
+minibatch would add a randomness that does not belong to the run. So one run at one step is one function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -18,28 +18,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from ilr_check.claims.claim import Context
-from ilr_check.claims.populations import RunDiverged
+from ilr_check.claims.lab import Lab
 from ilr_check.data import DataSpec
 from ilr_check.data.sets import load_held_out
 from ilr_check.nets.build import build
 from ilr_check.nets.norms import Norm
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.seeds import derive
-from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.fleet import Runs
 from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
 
 EVALUATED_AT_ONCE = 16
-"""Runs that are asked together: 1800 examples of a net 64 wide are 7 MiB a layer."""
+"""Runs that are evaluated together: 1800 examples of a net 64 wide are 7 MiB a layer."""
 EVALUATION_LIMIT = 8 * 2**30
-"""Bytes that a training would keep of as many examples, above which fewer runs are asked together. Asking
-keeps a few layers at a time, some tenth of it."""
+"""Bytes that a training would keep of as many examples. Above it fewer runs are evaluated together. An
+evaluation keeps a few layers at a time, which is about a tenth of it."""
 KNOWN = 5120
-"""Training examples that norm layers take their statistics from; all of them in the sets inside wheels."""
+"""Training examples from which norm layers take their statistics. The sets inside wheels are smaller."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,11 +52,10 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the runs of a population share: the phases, one after another, and where they start.
+    """What the runs of a population share: the phases, one after another, and the start.
 
-    ``initial_norm`` is the initial norm of every tensor. With ``init_seed`` all start from the same
-    weights and
-    differ by their batches only. Buffers of the optimizer go on from phase to phase.
+    ``initial_norm`` is the initial norm of every tensor. With ``init_seed`` all runs start from the same
+    weights and differ by their batches only. Buffers of the optimizer last from phase to phase.
     """
 
     name: str
@@ -72,7 +67,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if not self.phases or any(phase.steps < 1 for phase in self.phases):
             raise ValueError(
-                f"course {self.name!r}: every phase needs at least 1 step, and there must be one"
+                f"course {self.name!r}: every phase needs at least 1 step, and a course at least 1 phase"
             )
 
     @property
@@ -81,7 +76,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return sum(phase.steps for phase in self.phases)
 
     def settings(self) -> tuple[Array, Array]:
-        """LR and weight decay at each step."""
+        """Return the LR and the weight decay at each step."""
         lengths = [phase.steps for phase in self.phases]
         return (
             np.repeat([phase.lr for phase in self.phases], lengths),
@@ -90,11 +85,11 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Functions(NamedTuple):
-    """What runs predict at one step: logits [n, probes, classes], and how well they do there, [n].
+    """What runs predict at one step: logits [n, probes, classes], and the loss and accuracy there, [n].
 
-    ``train_loss`` is that on the training set (its first ``KNOWN`` examples) as it is, no label redrawn.
-    ``norm2`` is the squared norm of all weights, [n]. ``weights`` are stacked over runs, on the host; empty
-    unless asked for.
+    ``train_loss`` is the loss on the training set (its first ``KNOWN`` examples) without label noise.
+    ``norm2`` is the squared norm of all weights, [n]. ``weights`` are stacked over runs, on the host; they
+    are empty unless asked for.
     """
 
     logits: NDArray[np.float32]
@@ -111,81 +106,29 @@ class Functions(NamedTuple):
 
     @property
     def probabilities(self) -> Array:
-        """What the softmax gives, [n, probes * classes]."""
+        """The predicted probabilities, [n, probes * classes]."""
         shifted = np.exp(self.logits - self.logits.max(axis=2, keepdims=True), dtype=float)
         return np.asarray((shifted / shifted.sum(axis=2, keepdims=True)).reshape(len(shifted), -1))
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The runs that one look added."""
-
-    trace: Trace
-    functions: dict[int, Functions]
-
-
-class FunctionPopulation:
-    """Runs of one course, growing look by look; the seed of run i depends on the course's name and i only."""
-
-    def __init__(self, seed: int, course: Course, train: Callable[[Sequence[int]], _Part]) -> None:
-        self.course, self._seed, self._train = course, seed, train
-        self._parts: list[_Part] = []
-        self._count = 0
-
-    def at(self, step: int, n: int) -> Functions:
-        """The functions of the first ``n`` runs after ``step`` steps; raises ``RunDiverged``."""
-        return _joined([part.functions[step] for part in self._grown(n)], n)
-
-    def traces(self, n: int) -> list[Trace]:
-        """The traces that together hold the first ``n`` runs or more."""
-        return [part.trace for part in self._grown(n)]
-
-    def _grown(self, n: int) -> list[_Part]:
-        if n > self._count:
-            seeds = [derive(self._seed, self.course.name, i) for i in range(self._count, n)]
-            part = self._train(seeds)
-            bad = np.flatnonzero(part.trace.first_bad >= 0)
-            if bad.size:
-                run = int(bad[0])
-                raise RunDiverged(
-                    f"run {self._count + run} of the {self.course.name} population (seed {seeds[run]}) is "
-                    f"not finite from step {int(part.trace.first_bad[run])} on ({bad.size} of {len(seeds)} "
-                    "runs); lower lr, or raise the initial norm"
-                )
-            self._parts.append(part)
-            self._count = n
-        return self._parts
-
-
 class FunctionRuns:
-    """The populations of an experiment on one net and its data; tests plant defects through ``rule``.
-
-    ``planned_run_steps`` is the work of the first look, for progress and for the choice to compile.
-    """
+    """Populations of functions that the lab trains on one net and its data."""
 
     def __init__(
         self,
+        lab: Lab,
         net: NetSpec,
         data: DataSpec,
-        context: Context,
         *,
-        planned_run_steps: int,
         probes: int = 128,
         batch_size: int = 32,
-        rule: UpdateRule | Rule = plain,
         lanes: int | None = None,
     ) -> None:
-        self.fleet = Fleet(
-            net,
-            data,
-            batch_size=batch_size,
-            rule=rule,
-            device=context.device,
-            lanes=lanes,
-            expected_run_steps=planned_run_steps,
-        )
-        self.probes = load_held_out(data, probes, dtype=self.fleet.dtype, device=context.device)
-        self._module = build(net, dtype=self.fleet.dtype, device=context.device)
+        self._lab = lab
+        self.fleet = lab.fleet(net, data, batch_size=batch_size, lanes=lanes)
+        device = lab.context.device
+        self.probes = load_held_out(data, probes, dtype=self.fleet.dtype, device=device)
+        self._module = build(self.fleet.net, dtype=self.fleet.dtype, device=device)
         self._known = min(KNOWN, len(self.fleet.dataset))
         for layer in self._module.modules():
             if isinstance(layer, Norm):
@@ -193,29 +136,25 @@ class FunctionRuns:
         examples = self._known + len(self.probes)
         kept = self.fleet.footprint.activations * examples // batch_size
         self._at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATION_LIMIT // kept))
-        self._context, self._total, self._done = context, max(1, planned_run_steps), 0
 
     def population(
         self, course: Course, at: Sequence[int], *, weights: bool = False, record_every: int | None = None
     ) -> FunctionPopulation:
-        """The runs of a course, seen after ``at`` numbers of steps; 0 and ``course.steps`` are allowed.
+        """Return the runs of a course, seen after each of ``at`` steps; 0 and ``course.steps`` are allowed.
 
-        A trace is recorded every ``record_every`` steps, the first alone if not given.
+        A trace is recorded every ``record_every`` steps, or only at the first step if that is not given.
         """
         outside = [step for step in at if not 0 <= step <= course.steps]
         if outside:
             raise ValueError(f"at={outside}: course {course.name!r} has steps 0 to {course.steps}")
-        return FunctionPopulation(
-            self._context.seed,
-            course,
-            lambda seeds: self._train(course, tuple(at), weights, record_every or course.steps, seeds),
-        )
+        train = partial(self._train, course, tuple(at), weights, record_every or course.steps)
+        return FunctionPopulation(course, self._lab, train)
 
     def functions_of(self, weights: Mapping[str, Tensor], *, keep: bool = False) -> Functions:
-        """What runs with these stacked weights [n, ...] predict."""
+        """Return what runs with these stacked weights [n, ...] predict."""
         count = len(next(iter(weights.values())))
         parts = [
-            self._ask({name: w[i : i + self._at_once] for name, w in weights.items()})
+            self._evaluate({name: w[i : i + self._at_once] for name, w in weights.items()})
             for i in range(0, count, self._at_once)
         ]
         logits, loss, accuracy, train_loss = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -223,7 +162,7 @@ class FunctionRuns:
         norm2 = sum(w.double().square().flatten(1).sum(dim=1) for w in weights.values())
         return Functions(logits, loss, accuracy, train_loss, kept, torch.as_tensor(norm2).cpu().numpy())
 
-    def _ask(self, weights: dict[str, Tensor]) -> tuple[NDArray[np.float32], Array, Array, Array]:
+    def _evaluate(self, weights: dict[str, Tensor]) -> tuple[NDArray[np.float32], Array, Array, Array]:
         known, probes, count = self.fleet.dataset, self.probes, self._known
         x = torch.cat([known.x[:count], probes.x])
 
@@ -247,31 +186,51 @@ class FunctionRuns:
 
     def _train(
         self, course: Course, at: tuple[int, ...], weights: bool, record_every: int, seeds: Sequence[int]
-    ) -> _Part:
+    ) -> tuple[Trace, dict[int, Functions]]:
         lr, decay = course.settings()
         seen: dict[int, list[Functions]] = {step: [] for step in at}
-        done, work = self._done, len(seeds) * course.steps
-        self._done += work
 
         def see(step: int, chunk: slice, now: dict[str, Tensor]) -> None:
             seen[step].append(self.functions_of(now, keep=weights))
 
-        trace = self.fleet.train(
-            Runs(
-                seeds=seeds,
-                lr=lr[:, None],
-                weight_decay=decay[:, None],
-                momentum=course.momentum,
-                initial_norm=course.initial_norm,
-                init_seed=course.init_seed,
-            ),
-            course.steps,
-            record_every=record_every,
-            observer=see,
-            observed=at,
-            progress=lambda part: self._context.progress(min(1.0, (done + part * work) / self._total)),
+        runs = Runs(
+            seeds=seeds,
+            lr=lr[:, None],
+            weight_decay=decay[:, None],
+            momentum=course.momentum,
+            initial_norm=course.initial_norm,
+            init_seed=course.init_seed,
         )
-        return _Part(trace, {step: _joined(parts) for step, parts in seen.items()})
+        trace = self._lab.train(
+            self.fleet, runs, course.steps, record_every=record_every, observer=see, observed=at
+        )
+        return trace, {step: _joined(parts) for step, parts in seen.items()}
+
+
+class FunctionPopulation:
+    """Runs of one course, more of them at each look, and their functions at some of the steps."""
+
+    def __init__(
+        self, course: Course, lab: Lab, train: Callable[[Sequence[int]], tuple[Trace, dict[int, Functions]]]
+    ) -> None:
+        self.course = course
+        self._seen: list[dict[int, Functions]] = []
+
+        def keep(seeds: Sequence[int]) -> Trace:
+            trace, functions = train(seeds)
+            self._seen.append(functions)
+            return trace
+
+        self._population = lab.population(course.name, keep)
+
+    def at(self, step: int, n: int) -> Functions:
+        """Return the functions of the first ``n`` runs after ``step`` steps; raises ``RunDiverged``."""
+        self._population.take(n)
+        return _joined([functions[step] for functions in self._seen], n)
+
+    def traces(self, n: int) -> list[Trace]:
+        """Return the traces that together hold the first ``n`` runs or more."""
+        return self._population.take(n)
 
 
 def _joined(parts: Sequence[Functions], n: int | None = None) -> Functions:

@@ -1,4 +1,4 @@
-"""Two populations, one from a large LR and one long settled, that meet at one lambda_e: at several levels."""
+"""Two populations with different histories that come to one lambda_e, at several levels of lambda_e."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space.trainings.functions import (
     Course,
     FunctionPopulation,
     FunctionRuns,
     Phase,
 )
+from ilr_check.claims.lab import Lab
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
-from ilr_check.optim.rules import Rule
-from ilr_check.optim.sgd import UpdateRule
 from ilr_check.stats import Separation, separation
 
 Array = NDArray[np.float64]
 
 TIMES = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-"""When functions are looked at, in 1/lambda_e since the last phase began: closer where they change faster.
-The same at every level, so that the trapezoid errs by one factor at all of them and no slope is touched."""
+"""When functions are evaluated, in units of 1/lambda_e since the last phase began. The times are closer where
+functions change faster. They are the same at every level, so that the trapezoid errs by one and the same
+factor at all levels and leaves the slope unchanged."""
 
 COUNTED = 1
-"""The index of ``TIMES`` from which time is counted. Functions follow the norm with the lag that learning
-takes, of order 1/(effective LR) or lambda_e^(-1/2) steps, and catch up as the last phase begins. Where that
-is counted in, the slope comes out at 0.75 (a pilot with another seed, by which this was chosen)."""
+"""The index of ``TIMES`` from which time is counted. Functions lag behind the norm by the time of learning,
+which is of order 1/(effective LR), or lambda_e^(-1/2) steps, and they catch up as the last phase begins. If
+that stretch is counted, the slope is 0.75 (in a pilot with another seed, by which this was chosen)."""
 
 
 class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Pairs of populations with different histories, at each of several levels of lambda_e.
 
-    ``inverses`` are the 1/lambda_e, multiples of 16 steps. All lengths are in 1/lambda_e, and initial norms
-    go as lambda_e^(-1/4), as the norm of equilibrium does: so every level starts at the same gamma_0/gamma*,
-    and nothing but lambda_e differs. One population is ``hot`` before the last phase, ``hot`` times as much
-    weight decay for 1/2; the other has the settings of the last phase for 3/2 before it. ``initial_norm`` is
-    that of every tensor at 1/lambda_e = 256, of the settled one; it is near equilibrium.
+    ``inverses`` are the values of 1/lambda_e, multiples of 16 steps. All lengths are in units of 1/lambda_e,
+    and initial norms are proportional to lambda_e^(-1/4), as the norm at equilibrium is. So every level
+    starts at the same gamma_0/gamma*, and only lambda_e differs. One population is hot before the last phase:
+    it has ``hot`` times as much weight decay for a time of 1/2. The other population has the settings of the
+    last phase for a time of 3/2 before it. ``initial_norm`` is the initial norm of every tensor of that other
+    population at 1/lambda_e = 256; it is near equilibrium.
     """
 
     title: str
@@ -53,16 +53,18 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     probes: int = 397
     batch_size: int = 32
     planned: tuple[float, float] = (1.6, 0.15)
-    """Run-to-run standard deviations of log time and of the share left that the design has to cope with: the
-    largest of 128 pairs a level of another seed, at 1/lambda_e = 64 to 512, were 1.59 and 0.13."""
+    """Planned run-to-run standard deviations of the log time and of the share of the distance that is left.
+    The largest of 128 pairs a level with another seed, at 1/lambda_e = 64 to 512, were 1.59 and 0.13."""
     looks: tuple[int, ...] = (224, 448)
 
     def __post_init__(self) -> None:
         if any(inverse % 16 for inverse in self.inverses):
-            raise ValueError(f"inverses={self.inverses}: make them multiples of 16, so that looks are steps")
+            raise ValueError(
+                f"inverses={self.inverses}: use multiples of 16, so that every time is a whole step"
+            )
 
     def courses(self, inverse: int) -> tuple[Course, Course]:
-        """The hot one and the settled one."""
+        """Return the hot training and the settled one."""
         decay = 1.0 / (inverse * self.lr)
 
         def course(name: str, factor: float, length: float) -> Course:
@@ -77,21 +79,19 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
         return course("hot", self.hot, 0.5), course("settled", 1.0, 1.5)
 
+    def run_steps(self) -> int:
+        """Return the run-steps of the first look."""
+        return self.looks[0] * sum(c.steps for inverse in self.inverses for c in self.courses(inverse))
+
 
 class Meetings:
-    """The populations of all levels, and how far those of each are apart; tests plant through ``rule``."""
+    """The populations of all levels, and the distance between the two populations of each level."""
 
-    def __init__(self, meeting: Meeting, context: Context, rule: UpdateRule | Rule) -> None:
+    def __init__(self, meeting: Meeting, lab: Lab) -> None:
         self.meeting = meeting
         courses = {inverse: meeting.courses(inverse) for inverse in meeting.inverses}
         runs = FunctionRuns(
-            meeting.net,
-            meeting.data,
-            context,
-            planned_run_steps=meeting.looks[0] * sum(c.steps for pair in courses.values() for c in pair),
-            probes=meeting.probes,
-            batch_size=meeting.batch_size,
-            rule=rule,
+            lab, meeting.net, meeting.data, probes=meeting.probes, batch_size=meeting.batch_size
         )
         self._populations = {
             inverse: [runs.population(c, _seen(c, inverse), record_every=inverse // 2) for c in pair]
@@ -100,7 +100,7 @@ class Meetings:
         self._distances: dict[tuple[int, int], Separation] = {}
 
     def distances(self, inverse: int, n: int) -> Separation:
-        """Energy distances of predicted probabilities at ``TIMES``, from the first ``n`` pairs."""
+        """Return energy distances of predicted probabilities at ``TIMES``, from the first ``n`` pairs."""
         if (inverse, n) not in self._distances:
             hot, settled = self._populations[inverse]
             looks = zip(_seen(hot.course, inverse), _seen(settled.course, inverse), strict=True)
@@ -110,24 +110,25 @@ class Meetings:
         return self._distances[inverse, n]
 
     def log_times(self, inverse: int, n: int) -> Array:
-        """Pseudo-values of log(integrated relaxation time in steps), [n]."""
+        """Return pseudo-values of log(integrated relaxation time in steps), [n]."""
         values = self.distances(inverse, n).pseudo_values(lambda d: np.log(relaxation_time(d)))
         return values + math.log(inverse)
 
     def left(self, inverse: int, n: int) -> Array:
-        """Pseudo-values of the share of the initial distance left at the end, [n]."""
+        """Return pseudo-values of the share of the initial distance left at the end, [n]."""
         return self.distances(inverse, n).pseudo_values(lambda d: d[..., -1] / d[..., 0])
 
     def starts(self, inverse: int, n: int) -> tuple[float, ...]:
-        """gamma as the last phase begins over that 1/(2 lambda_e) later, of both populations; a mean."""
+        """Return the mean gamma at the start of the last phase over that at its end, of both populations."""
         return tuple(_gamma_ratio(p, inverse, n) for p in self._populations[inverse])
 
 
 def relaxation_time(distances: Array) -> Array:
-    """Integral of distances [..., len(TIMES)] from ``TIMES[COUNTED]`` on over the first one; in 1/lambda_e.
+    """Return the integral of distances [..., len(TIMES)] from ``TIMES[COUNTED]`` on, over the first of them.
 
-    An integral is linear in the distances, so noise about 0 leaves it unbiased; the first time at which a
-    noisy curve is small is not. At least what the trapezoid gives if all is gone at the next look.
+    The unit is 1/lambda_e. An integral is linear in the distances, so noise about 0 leaves it unbiased; the
+    first time at which a noisy curve is small would be biased. The result is at least what the trapezoid
+    gives if the distance is 0 from the next time on.
     """
     times, counted = TIMES[COUNTED:], distances[..., COUNTED:]
     gone = (times[1] - times[0]) / 2

@@ -1,4 +1,4 @@
-"""Bursts counted by hand, the sharpness against dense eigenvalues, and what a run depends on."""
+"""Loss spikes counted by hand, the sharpness against dense eigenvalues, and what a run depends on."""
 
 import msgspec
 import numpy as np
@@ -8,17 +8,22 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.function_space.trainings.bursts import FALL, Bursting, BurstRuns, Cell, bursts
 from ilr_check.claims.function_space.trainings.full_batch import FullBatch, random_like
+from ilr_check.claims.function_space.trainings.loss_spikes import (
+    FALL,
+    LateDescent,
+    SpikeCell,
+    SpikeRuns,
+    spikes,
+)
+from ilr_check.claims.lab import Lab
 from ilr_check.data import DigitsSpec
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.optim.sgd import plain
 
 NET = MLPSpec(inputs=64, widths=(3,), classes=10)
-CONTEXT = Context(seed=0, profile="quick")
-SMALL = Bursting(
+SMALL = LateDescent(
     title="small",
     regime="periodic",
     net=NET,
@@ -34,17 +39,17 @@ SMALL = Bursting(
 )
 
 
-def test_a_burst_is_a_fall_by_a_factor_two_after_a_rise_by_as_much() -> None:
+def test_a_spike_is_a_fall_by_a_factor_two_after_a_rise_by_as_much() -> None:
     small, large = 0.5 * FALL, 1.5 * FALL
     path = np.array([0.0, small, 0.0, small, small - large, small - 2 * large, -large, 0.0, -large])
-    tops, falls = bursts(path)
+    tops, falls = spikes(path)
     # The wiggle by half of it is none; a fall in two steps is one; the last comes after a rise.
     assert tops.tolist() == [1, 7]
     assert falls.tolist() == [4, 8]
 
 
-def test_a_climb_without_a_fall_has_no_burst() -> None:
-    assert [times.size for times in bursts(np.linspace(0.0, 10.0, 50))] == [0, 0]
+def test_a_climb_without_a_fall_has_no_spike() -> None:
+    assert [times.size for times in spikes(np.linspace(0.0, 10.0, 50))] == [0, 0]
 
 
 def dense_hessian(weights: torch.Tensor) -> torch.Tensor:
@@ -77,22 +82,26 @@ def test_the_sharpness_weighs_each_unit_by_its_own_effective_lr(seed: int) -> No
     assert float(lr * top[0]) == pytest.approx(float(expected), rel=1e-6)
 
 
+def made() -> SpikeRuns:
+    return SpikeRuns(SMALL, Lab(Context(seed=0, profile="quick"), 1))
+
+
 def test_what_is_read_has_one_number_a_run_and_noise_is_paired() -> None:
-    runs = BurstRuns(SMALL, CONTEXT, rule=plain)
-    level = Cell(intrinsic_lr=0.1)
-    for read in (runs.growth, runs.gaps, runs.before_bursts, runs.at_states):
+    runs = made()
+    level = SpikeCell(intrinsic_lr=0.1)
+    for read in (runs.growth, runs.gaps, runs.before_spikes, runs.at_states):
         found = read(level, 2)
         assert found.shape == (2,)
         assert np.isfinite(found).all()
     assert len(runs.path(level, 0)) == 30
-    weak, strong = (runs.path(Cell(intrinsic_lr=0.2, noise=noise), 0) for noise in SMALL.noises)
+    weak, strong = (runs.path(SpikeCell(intrinsic_lr=0.2, noise=noise), 0) for noise in SMALL.noises)
     assert not np.array_equal(weak, strong)
 
 
 def test_more_runs_extend_the_first() -> None:
-    level = Cell(intrinsic_lr=0.1)
-    together = BurstRuns(SMALL, CONTEXT, rule=plain).growth(level, 2)
-    apart = BurstRuns(SMALL, CONTEXT, rule=plain)
+    level = SpikeCell(intrinsic_lr=0.1)
+    together = made().growth(level, 2)
+    apart = made()
     first = apart.growth(level, 1)
     assert apart.growth(level, 2)[0] == first[0]
     # A run is the same beside others up to rounding, which 40 steps do not blow up.
@@ -111,4 +120,4 @@ def test_more_runs_extend_the_first() -> None:
 def test_a_plan_that_can_not_be_read_is_refused(wrong: dict[str, object]) -> None:
     plan = msgspec.to_builtins(SMALL) | wrong
     with pytest.raises(msgspec.ValidationError, match="must be"):
-        msgspec.convert(plan, type=Bursting)
+        msgspec.convert(plan, type=LateDescent)

@@ -1,4 +1,4 @@
-"""Broken trainers against the claim about late times of full-batch descent: bursts, or a seat on the edge."""
+"""Broken trainers against the claim about late times of full-batch descent: loss spikes, or the edge."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from broken_rules import decay_halved, decay_squared
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import periodic_behaviour
-from ilr_check.claims.function_space.trainings.bursts import Bursting
+from ilr_check.claims.function_space.trainings.loss_spikes import LateDescent
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
@@ -18,16 +19,16 @@ from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 
-def bursting(**settings: Any) -> Bursting:
+def late(**settings: Any) -> LateDescent:
     steady = settings["regime"] == "steady"
     norm = NormSpec(kind="layer" if steady else "batch")
     net = MLPSpec(inputs=64, widths=(16,), classes=10, norm=norm, head_scale=1.0 if steady else 10.0)
-    return Bursting(title="cheap", net=net, data=DigitsSpec(), **settings)
+    return LateDescent(title="cheap", net=net, data=DigitsSpec(), **settings)
 
 
-ONE_LEVEL = bursting(regime="periodic", levels=(0.012,), edge_levels=(0.012,), window=5.0)
-FOUR_LEVELS = bursting(regime="periodic", levels=(0.056, 0.04, 0.03, 0.02), edge_levels=(0.02,), window=5.0)
-NOISE = bursting(
+ONE_LEVEL = late(regime="periodic", levels=(0.012,), edge_levels=(0.012,), window=5.0)
+FOUR_LEVELS = late(regime="periodic", levels=(0.056, 0.04, 0.03, 0.02), edge_levels=(0.02,), window=5.0)
+NOISE = late(
     regime="periodic",
     levels=(0.03,),
     edge_levels=(0.03,),
@@ -36,7 +37,7 @@ NOISE = bursting(
     window=6.0,
 )
 STRONG_NOISE = msgspec.structs.replace(NOISE, noises=(1e-3, 0.5))
-STEADY = bursting(regime="steady", levels=(0.01,), edge_levels=(0.01,), window=2.0)
+STEADY = late(regime="steady", levels=(0.01,), edge_levels=(0.01,), window=2.0)
 
 
 def lr_tripled(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
@@ -65,8 +66,9 @@ def length_kept(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tu
     return new * (w.flatten(1).norm(dim=1) / new.flatten(1).norm(dim=1)).reshape(lanes), None
 
 
-def verdicts(experiment: Bursting, rule: UpdateRule) -> dict[str, str]:
-    judged = periodic_behaviour.judge(msgspec.to_builtins(experiment), CONTEXT, rule=rule)
+def verdicts(experiment: LateDescent, rule: UpdateRule | None = None) -> dict[str, str]:
+    world = stepping_by(rule) if rule else None
+    judged = periodic_behaviour.LAW.judge(msgspec.to_builtins(experiment), replace(CONTEXT, world=world))
     return {f.group: f.verdict for f in judged.findings if f.counts}
 
 
@@ -81,7 +83,7 @@ def verdicts(experiment: Bursting, rule: UpdateRule) -> dict[str, str]:
         (STEADY, lr_tripled, ["edge", "steps undo each other"]),
     ],
 )
-def test_a_wrong_trainer_is_refuted(experiment: Bursting, rule: UpdateRule, refuted: list[str]) -> None:
+def test_a_wrong_trainer_is_refuted(experiment: LateDescent, rule: UpdateRule, refuted: list[str]) -> None:
     found = verdicts(experiment, rule)
     assert [part for part, verdict in found.items() if verdict == "violated"] == refuted
 
@@ -101,8 +103,8 @@ def test_a_run_that_nothing_carries_to_the_edge_does_not_hold() -> None:
         (STEADY, ["growth of Phi", "edge", "steps undo each other"]),
     ],
 )
-def test_descent_past_the_edge_holds(experiment: Bursting, parts: list[str]) -> None:
-    found = verdicts(experiment, plain)
+def test_descent_past_the_edge_holds(experiment: LateDescent, parts: list[str]) -> None:
+    found = verdicts(experiment)
     assert {part: found[part] for part in parts} == dict.fromkeys(parts, "holds")
 
 
@@ -110,6 +112,6 @@ def test_descent_past_the_edge_holds(experiment: Bursting, parts: list[str]) -> 
 @pytest.mark.parametrize("seed", range(1, 4))
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_nets_of_quick_hold_from_other_starts(number: int, seed: int) -> None:
-    unit = periodic_behaviour.plan("quick", 0)[number]
-    judged = periodic_behaviour.judge(unit.subject, replace(CONTEXT, seed=seed))
+    unit = periodic_behaviour.LAW.plan("quick", 0)[number]
+    judged = periodic_behaviour.LAW.judge(unit.subject, replace(CONTEXT, seed=seed))
     assert {f.verdict for f in judged.findings if f.counts} == {"holds"}
