@@ -20,10 +20,11 @@ from ilr_check.theory.adaptive import adam_l2, adamw, adamw_without_correlation,
 
 TEXT = ClaimText(
     id="adaptive-equilibrium",
-    title="Equilibria of adaptive optimizers",
+    title="Where noise dominates, norm and rotation of adaptive optimizers have closed forms",
     statement=(
-        "Where noise dominates the gradient, and lr*wd << 1 - beta2 << 1, the norm and the rotation per step "
-        "of AdamW, NAdam, Lion, Adam with L2 and RMSprop with L2 are known in closed form."
+        "If noise dominates the gradient and lr * weight_decay is much smaller than 1 - beta2, closed forms "
+        "give the weight norm and the rotation per step of AdamW, NAdam, Lion, Adam with L2 and RMSprop with "
+        "L2 at equilibrium."
     ),
     equation="AdamW: ‖w‖² ≈ ηC/(2λ),  cos θ = (a + β₁)/(1 + aβ₁),  a = 1 − ηλ",
     source="Kosson et al. 2024; with the update's correlation: Wen et al. 2025; Lion by the arcsine law",
@@ -32,12 +33,13 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("updates uncorrelated with the weights", "half of the decay"),
     meaning=(
-        "Decay is coupled in another way than the family's, moments are averaged otherwise, or a bias "
-        "correction that should vanish stays. On nets whose gradient is not mostly noise the closed forms "
-        "are off by up to a half: that is the precondition, not a defect."
+        "Weight decay is coupled as in another family, moments are averaged in another way, or a bias "
+        "correction does not vanish. On nets whose gradient is not mostly noise the closed forms are wrong "
+        "by up to a half; then their precondition is not met, and this is not a defect."
     ),
     blind=(
-        "an eps of the usual size, as it is set to 1e-12; and what needs several layers, as the net has one."
+        "an eps of the usual size, because it is 1e-12 here; and whatever needs several layers, because the "
+        "net has one."
     ),
 )
 
@@ -46,14 +48,14 @@ LEVELS = (
     Level(lr=0.01, weight_decay=0.2, rule="adamw", hyper=_BETAS),
     Level(lr=0.01, weight_decay=0.2, rule="nadamw", hyper={**_BETAS, "momentum_decay": 0.0}),
     Level(lr=0.002, weight_decay=1.0, rule="lion", hyper={"beta1": 0.9, "beta2": 0.98}),
-    # lr wd r / sqrt(v): decay is divided by the gradient's root mean square, as the gradient is.
+    # lr wd r / sqrt(v): the decay is divided by the root mean square of the gradient, as the gradient is.
     Level(lr=0.01, weight_decay=0.05, rule="adam", hyper=_BETAS, memory_rate=2e-3),
     Level(lr=0.01, weight_decay=0.05, rule="rmsprop", hyper={"alpha": 0.98, "eps": 1e-12}, memory_rate=2e-3),
 )
 
 
 def equilibrium(level: Level, count: int) -> tuple[float, float]:
-    """(E r^2, cos) of a level in closed form."""
+    """Return (E r^2, cos) of a level in closed form."""
     lr, wd, beta1 = level.lr, level.weight_decay, level.hyper.get("beta1", 0.0)
     if level.rule == "adamw":
         return adamw(lr, wd, count, beta1)
@@ -65,7 +67,7 @@ def equilibrium(level: Level, count: int) -> tuple[float, float]:
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """One-layer nets, so that one number of coordinates decides where each level starts: at equilibrium."""
+    """Return one-layer nets, so that one number of coordinates gives the equilibrium where a level starts."""
     return [
         Equilibrium(
             levels=LEVELS,
@@ -80,7 +82,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:
-    """log(r / theory), then half of log cos / theory less 1, for every level, [n, 2 levels]."""
+    """Return log(r / theory), then half of log cos / theory less 1, for every level, [n, 2 levels]."""
     norms, rotations = [], []
     for level in runs.experiment.levels:
         norm2, cosine = equilibrium(level, coordinates(runs.experiment.net))
@@ -91,7 +93,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
-    """The mistakes that closed forms invite, as deviations of norm and rotation; 0 where one has no say."""
+    """Return likely mistakes in closed forms as deviations of norm and rotation; 0 where none is defined."""
     count, zeros = coordinates(experiment.net), [0.0] * len(experiment.levels)
     uncorrelated = [
         0.5
@@ -113,7 +115,7 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
 
 
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
-    """The fluctuation of v, of order 1 - beta2, which the closed forms leave out."""
+    """Return the fluctuation of v, of order 1 - beta2, which the closed forms leave out."""
     return 0.02, "fluctuation of v (1 - beta2)"
 
 
@@ -122,7 +124,7 @@ def _with_decay(level: Level, factor: float) -> Level:
 
 
 def coordinates(net: NetSpec) -> int:
-    """Entries of the one weight tensor."""
+    """Return the number of entries of the one weight tensor."""
     (shape,) = parameter_shapes(net).values()
     return math.prod(shape)
 
@@ -139,6 +141,6 @@ LAW = LevelQuestion(
     x_label="norms, then rotations, of AdamW, NAdam, Lion, Adam with L2, RMSprop with L2",
     caption="Norms and rotations of five optimizers at equilibrium over their closed forms.",
     populations=1,
-    form="raw",
+    form="prediction",
 ).law()
 CLAIM = LAW.claim()

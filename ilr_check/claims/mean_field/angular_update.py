@@ -17,11 +17,12 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="angular-update",
-    title="The same rotation in every layer",
+    title="At equilibrium a step rotates every layer by the angle that lr * weight_decay sets",
     statement=(
-        "At equilibrium a step of SGD turns every scale-invariant group by arccos(1 - lambda_e), about "
-        "sqrt(2 lambda_e), whatever its loss, noise and size; by arccos(1 - lr*wd/(1+momentum)) with heavy "
-        "ball."
+        "At equilibrium a step of SGD rotates the weights of every scale-invariant layer by "
+        "arccos(1 - lambda_e), about sqrt(2 lambda_e), where lambda_e = lr * weight_decay. With heavy-ball "
+        "momentum the angle is arccos(1 - lr * weight_decay / (1 + momentum)). It does not depend on loss, "
+        "noise or size of the layer."
     ),
     equation="cos θ* = 1 − ηλ/(1 + μ)",
     source="Li, Lyu, Arora 2020, section 5; Wan et al. 2021; exact up to the change of log ‖w‖",
@@ -30,14 +31,14 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("sqrt(lambda_e)", "(1 - mu) for (1 + mu)"),
     meaning=(
-        "The step is not lr times the gradient plus lr times wd times the weights: decay counted twice or "
-        "not at all, or momentum in another form than stated."
+        "The step is not lr times the gradient plus lr times weight decay times the weights. Weight decay is "
+        "counted twice or not at all, or momentum has another form than stated."
     ),
-    blind="a constant factor on the gradient: it changes the norm of equilibrium, and the angle stays.",
+    blind="a constant factor on the gradient: it changes the norm of equilibrium and not the angle.",
 )
 
 NORM_CHANGE = 0.05
-"""How much log r may change over the window: its run-to-run sd is 0.02 to 0.04, and the noise drifts."""
+"""How much log r, r = ||w||, may change over the window: its sd over runs is 0.02 to 0.04."""
 
 LEVELS = (
     Level(lr=0.5, weight_decay=0.016),
@@ -54,18 +55,18 @@ SLOWER = (
 )
 """For LayerNorm in batches of 4: at lambda_e = 0.032 it loses its gradient and half of its norm."""
 
-DEAR = (
+SLOW_NET = (
     Level(lr=0.5, weight_decay=0.032),
     Level(lr=0.05, weight_decay=0.032, rule="heavy-ball", momentum=0.9),
 )
-"""Few steps, for the four-layer CNN, which is the dearest net of all."""
+"""Few steps, for the four-layer CNN, which is the slowest net of all."""
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net at two levels of plain SGD and two of momentum; others beyond ``quick``.
+    """Return the reference net at two levels of plain SGD and two of momentum; beyond ``quick`` other nets.
 
-    Nesterov's form alone presumes that noise dominates the gradient. On the reference net it does, within
-    1 %; on the others its level is left out.
+    Nesterov's form presupposes that noise dominates the gradient. On the reference net it does, within 1 %.
+    On the others this level is left out.
     """
     measured = partial(Equilibrium, burn_in=3.0, window=8.0, planned_sd=0.02)
     beside = ("BatchNorm CNN", "BatchNorm, batch 128")
@@ -75,13 +76,13 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     if profile != "quick":
         found += [
             measured(levels=SLOWER, **BESIDE["LayerNorm, batch 4"]._asdict()),
-            measured(levels=DEAR, burn_in=6.0, looks=(32, 64, 128), **BESIDE["MNIST CNN"]._asdict()),
+            measured(levels=SLOW_NET, burn_in=6.0, looks=(32, 64, 128), **BESIDE["MNIST CNN"]._asdict()),
         ]
     return found
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:
-    """mean(log cos) / log cos* less 1, halved: the angle's deviation to first order, [n, levels]."""
+    """Return mean(log cos) / log cos* less 1, halved: to first order that of the angle, [n, levels]."""
     columns = [
         0.5 * (runs.window("judged", level, tensors, n).log_cosine / np.log(level.cosine) - 1.0)
         for level in runs.experiment.levels
@@ -90,7 +91,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
-    """Half of the relative deviation of 1 - cos, level by level."""
+    """Return half of the relative deviation of 1 - cos, level by level."""
 
     def half(level: Level, other: float) -> float:
         return 0.5 * (math.log1p(-other) / math.log(level.cosine) - 1.0)
@@ -104,17 +105,17 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
 
 
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
-    """What a change of log r makes of the angle.
+    """Return by how much a change of log r can change the angle.
 
     With plain SGD sum log cos = T log a - log(r_T/r_0). With momentum <w', w> + mu <w, w_before> =
     (1 + mu - lr wd) r^2, so that a growth d of log r a step makes log cos smaller by d (1 - mu)/(1 + mu);
-    over a log cos* of lr wd/(1 + mu) and window / lambda_e steps both make the same of the angle.
+    with log cos* = -lr wd/(1 + mu) and window / lambda_e steps, both change the angle equally.
     """
     return 0.5 * NORM_CHANGE / experiment.window, "change of the norm over the window (half of 0.05 / window)"
 
 
 def premise(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> str:
-    """How far the norm is from standing still, and what that alone makes of the deviation, level by level."""
+    """Say how much the norm changes, and how much of the deviation this change makes, level by level."""
     experiment = runs.experiment
     growths = [float(runs.window("judged", level, tensors, n).growth.mean()) for level in experiment.levels]
     parts = [
@@ -137,6 +138,7 @@ LAW = LevelQuestion(
     tolerance=0.03,
     estimand="rotation per step / theory, less 1, at every level",
     x_label="rotation per step in theory, radian",
+    form="prediction",
     caption="Rotation per step over arccos(1 - lr wd / (1 + momentum)), in units that need no noise at all.",
     populations=1,
     premise=premise,

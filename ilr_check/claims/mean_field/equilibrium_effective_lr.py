@@ -1,4 +1,4 @@
-"""At equilibrium the effective LR is sqrt(2 lambda_e) over the gradient's size on the unit sphere."""
+"""At equilibrium the effective LR is sqrt(2 lambda_e) over the size of the gradient at unit norm."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="equilibrium-effective-lr",
-    title="The effective LR of equilibrium",
+    title="The noise of other runs predicts the effective LR of equilibrium",
     statement=(
-        "After a time of order 1/lambda_e the effective LR lr/||w||^2 is sqrt(2 lambda_e)/G, G^2 the mean "
-        "squared gradient on the unit sphere, whatever lr and weight decay make up lambda_e."
+        "After a time of order 1/lambda_e the effective LR, lr / ||w||^2, is sqrt(2 lambda_e) / G. Here "
+        "lambda_e = lr * weight_decay, and G^2 is the mean squared gradient at unit norm, measured on other "
+        "runs."
     ),
     equation="effLR* · G / √(2λₑ) = 1",
     source="Li, Lyu, Arora 2020, section 5; in discrete time ‖w‖⁴ = ηG²/(λ(2 − ηλ))",
@@ -32,22 +33,22 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("exponent 1", "exponent 1/3", "without the 2"),
     meaning=(
-        "Weight decay and gradient do not balance as lr and weight_decay say: the decay is off by a factor, "
-        "or scales with lr by another power; a factor 2 in the decay shows as sqrt(2)."
+        "Weight decay and gradient do not balance as lr and weight_decay say. The decay is off by a factor, "
+        "or it has another power of lr. A factor of 2 in the decay is seen as sqrt(2)."
     ),
     blind=(
-        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
-        "not predicted."
+        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )
 
 
 TOWARDS_ZERO = (0.064, 0.02, 0.0064, 0.002, 0.00064)
-"""Weight decays of the sequence, at lr 0.5: the lowest takes 19 000 steps."""
+"""Weight decays of the sequence, at lr 0.5. The lowest takes 19 000 steps."""
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net at three levels of lambda_e; others too beyond ``quick``."""
+    """Return the reference net at three levels of lambda_e; beyond ``quick`` also other nets."""
     beside = ("MNIST CNN", "GroupNorm, batch 256", "LayerNorm, batch 4")
     found = [
         Equilibrium(levels=_levels(s, profile), **s._asdict())
@@ -65,7 +66,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
             )
             for s in (DIGITS, CLEAN)
         ]
-        # The premise of the raw exponent 1/2, noise of constant trace; every level starts at its norm.
+        # Noise of constant trace is what the raw exponent 1/2 presupposes. Every level starts at its norm.
         found.append(
             Equilibrium(
                 title="control: digits, noise of constant trace, lambda_e towards 0",
@@ -88,13 +89,13 @@ def _levels(subject: Subject, profile: Profile) -> tuple[Level, ...]:
     elif subject.slow:
         decays = decays[2:]
     elif subject.batch_size < 8:
-        # Time means over 4 / lambda_e steps take out how batches differ; at 0.032 they leave 7 % to 256 runs.
+        # A longer window averages over how batches differ; at weight decay 0.032, 7 % is left with 256 runs.
         decays = (0.002, 0.004)
     return tuple(Level(lr=0.5, weight_decay=wd) for wd in decays)
 
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
-    """gamma = r^4 / lr^2 under each rival, against (2 lambda_e)^-1 G^2."""
+    """Return gamma = r^4 / lr^2 under each rival, against (2 lambda_e)^-1 G^2."""
     levels = [level.intrinsic_lr for level in experiment.levels]
     gammas = {
         "exponent 1": [(2.0 * x) ** -2.0 for x in levels],

@@ -1,4 +1,4 @@
-"""The norm follows d gamma/dt = -4 lambda_e gamma + 2 G^2 through warm-up, drop and decay of the LR."""
+"""The norm follows its recursion through warm-up, drop and decay of the LR, given the noise of other runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="gamma-ode",
-    title="The norm is predicted from the noise alone",
+    title="The noise of other runs predicts the norm through a whole schedule",
     statement=(
-        "Given the squared unit-sphere gradients of other runs, the norm's recursion predicts every run's "
-        "norm through warm-up, a drop and a linear decay of the LR."
+        "Let G^2 be the squared gradient at unit norm, measured on other runs. The recursion of the norm "
+        "then predicts the weight norm of the judged runs through warm-up, a drop and a linear decay of the "
+        "learning rate."
     ),
     equation="dγ/dt = −4λₑγ + 2G²,  γ = ‖w‖⁴/η²",
     source="Li, Lyu, Arora 2020, Theorem 5.1; in discrete time and for any schedule",
@@ -23,12 +24,12 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("rate 2 lambda_e", "rate 8 lambda_e"),
     meaning=(
-        "The norm is not driven by weight decay and gradient noise at the rates that lr and wd of each step "
-        "set: a schedule reaches one of the two terms only, or the decay has another power of lr."
+        "The norm is not driven by weight decay and gradient noise at the rates that lr and weight decay of "
+        "each step set. A schedule reaches one of the two terms only, or the decay has another power of lr."
     ),
     blind=(
-        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
-        "not predicted."
+        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )
 
@@ -41,7 +42,7 @@ _PHASES = (
 
 
 def courses(profile: Profile, seed: int) -> list[Course]:
-    """The reference net on digits with label noise 0.5; others too beyond ``quick``."""
+    """Return the reference net on digits with label noise 0.5; beyond ``quick`` also other nets."""
     through = partial(Course, phases=_PHASES)
     found = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "BatchNorm, batch 128"))
     if profile != "quick":
@@ -54,8 +55,8 @@ LAW = CourseQuestion(
     courses=courses,
     rivals=lambda course: (course.log_ideal(0.5), course.log_ideal(2.0)),
     caption=(
-        "Warm-up, a drop by 5 and a linear decay to 0. The line is what the gradient noise of other runs "
-        "makes of the norm, by its recursion."
+        "Warm-up, a drop by 5 and a linear decay to 0. The line is predicted by the recursion of the norm "
+        "from the gradient noise of other runs."
     ),
 ).law()
 CLAIM = LAW.claim()

@@ -1,4 +1,4 @@
-"""What is intrinsic is lr*wd for SGD, AdamW and Lion, and lr^2*wd for Adam and RMSprop with L2."""
+"""The intrinsic product is lr*wd for SGD, AdamW and Lion, and lr^2*wd for Adam and RMSprop with L2."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="intrinsic-parameter",
-    title="Which product is intrinsic",
+    title="lr*wd sets the rotation with SGD, AdamW and Lion, lr^2*wd with Adam and RMSprop with L2",
     statement=(
-        "Long after the start, trainings with equal lr*wd turn alike per step with SGD, AdamW and Lion; with "
-        "Adam and RMSprop that carry weight decay inside the gradient, trainings with equal lr^2*wd do."
+        "Long after the start, two trainings with equal lr * weight_decay rotate the weights equally in a "
+        "step, with SGD, AdamW and Lion. With Adam and RMSprop, if weight decay is inside the gradient (L2), "
+        "trainings with equal lr^2 * weight_decay do."
     ),
     equation="ηλ (SGD, AdamW, Lion);  η²λ (Adam, RMSprop with L2)",
     source="Li, Lyu, Arora 2020, section 5 for SGD; the others from their scaling symmetries",
@@ -29,15 +30,15 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("the other product is intrinsic",),
     meaning=(
-        "Weight decay is coupled to the learning rate as another family couples it: multiplied by lr once "
-        "too often or not at all, or put inside the gradient where it should stand outside."
+        "Weight decay is coupled to the learning rate as in another family. It is multiplied by lr once too "
+        "often or not at all, or it is inside the gradient where it should be outside."
     ),
-    blind="a decay that is off by a constant factor: both trainings of a pair have it.",
+    blind="a decay that is off by a constant factor, because both trainings of a pair have it.",
 )
 
 _BETAS = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}
 RATIO = 2.0
-"""By how much the LRs of a pair differ."""
+"""The ratio of the LRs of a pair."""
 
 FIRST: tuple[Level, ...] = (
     Level(lr=0.5, weight_decay=0.016),
@@ -50,7 +51,7 @@ COUPLED = ("adam", "rmsprop")
 
 
 def partner(level: Level) -> Level:
-    """The level with twice the LR and the same intrinsic parameter."""
+    """Return the level with twice the LR and the same intrinsic parameter."""
     decay = level.weight_decay / RATIO ** (2 if level.rule in COUPLED else 1)
     return Level(
         lr=RATIO * level.lr,
@@ -62,7 +63,7 @@ def partner(level: Level) -> Level:
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net, pairs of levels of five optimizers; others too beyond ``quick``."""
+    """Return the reference net with pairs of levels of five optimizers; beyond ``quick`` also other nets."""
     beside = ("GroupNorm CNN", "BatchNorm, batch 128")
     found = []
     for subject in subjects(TEXT.id, profile, seed, beside=beside):
@@ -74,17 +75,18 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
 
 
 def _slower(level: Level) -> Level:
-    """The level with the memory of a tensor of a few dozen entries, as convolutions of few channels have.
+    """Return the level with the slower memory of a tensor of a few dozen entries, as in small convolutions.
 
-    Noise makes Adam turn d entries by about lr sqrt(d) / r a step, and the norm forgets at half of its
-    square: 2e-3 for the 72 entries of the small CNN's first layer, not 8e-3. After 250 steps that layer still
-    turned 4.4 % +- 0.7 % faster in one training of the pair; after 670, -0.1 % +- 0.5 %.
+    Under noise Adam rotates d entries by about lr sqrt(d) / r in a step, and the norm forgets at half of the
+    square of this angle: 2e-3 for the 72 entries of the first layer of the small CNN, and not 8e-3. After
+    250 steps this layer still rotated 4.4 % +- 0.7 % faster in one training of the pair; after 670 steps,
+    -0.1 % +- 0.5 %.
     """
     return msgspec.structs.replace(level, memory_rate=3e-3) if level.rule in COUPLED else level
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:
-    """Half the log of the ratio of 1 - cos within each pair; that of the angles to first order [n, pairs]."""
+    """Return half the log ratio of 1 - cos in each pair: to first order that of the angles, [n, pairs]."""
     columns = []
     for first, second in _pairs(runs.experiment):
         one, other = (np.log(-runs.window("judged", x, tensors, n).log_cosine) for x in (first, second))
@@ -93,10 +95,10 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
-    """How the angle of a pair would differ if the other product decided it.
+    """Return the log ratio of the angles of a pair if the other product set the angle.
 
-    With twice the LR and equal lr*wd, lr^2*wd is doubled, and an angle that goes with its 1/3rd power grows
-    by 2^(1/3); with equal lr^2*wd, lr*wd is halved, and an angle that goes with its root falls by 2^(1/2).
+    With twice the LR and equal lr*wd, lr^2*wd is doubled, and an angle proportional to its 1/3rd power grows
+    by 2^(1/3). With equal lr^2*wd, lr*wd is halved, and an angle proportional to its root falls by 2^(1/2).
     """
     gaps = [
         -math.log(RATIO) / 2.0 if first.rule in COUPLED else math.log(RATIO) / 3.0
@@ -106,7 +108,7 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
 
 
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
-    """The fluctuation of v, of order 1 - beta2, which does not scale with the weights."""
+    """Return the fluctuation of v, of order 1 - beta2, which does not scale with the weights."""
     return 0.02, "fluctuation of v (1 - beta2)"
 
 
@@ -126,5 +128,6 @@ LAW = LevelQuestion(
     x_label="SGD, AdamW, Lion, Adam with L2, RMSprop with L2",
     caption="Rotation per step of two trainings that differ by 2 in LR, with equal intrinsic parameter.",
     populations=1,
+    form="prediction",
 ).law()
 CLAIM = LAW.claim()

@@ -1,4 +1,4 @@
-"""Muon settles where the length and the autocorrelation of its updates, not of its momentum, put it."""
+"""Length and autocorrelation of the updates of Muon set its norm and its rotation at equilibrium."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="muon-equilibrium",
-    title="Muon's equilibrium",
+    title="Where noise dominates, measured updates predict norm and rotation of Muon at equilibrium",
     statement=(
-        "Where noise dominates the gradient, Muon's norm and rotation per step are those of weight decay "
-        "against updates of the length and autocorrelation that the optimizer gives to white noise."
+        "If noise dominates the gradient, the weight norm and the rotation per step of Muon at equilibrium "
+        "follow from weight decay and from the length and autocorrelation of the updates that Muon makes of "
+        "white noise."
     ),
     equation="E‖w‖² = η²U²/(1 − a²) (1 + 2D),  D = Σ aᵏρₖ,  a = 1 − ηλ",
     source="shared form of Kosson et al. 2024 and Wen et al. 2025; Muon: Jordan et al. 2024",
@@ -36,29 +37,29 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("the correlation of the momentum", "updates uncorrelated with the weights", "half of the decay"),
     meaning=(
-        "Decay is not lr * weight_decay of the weights, momentum is averaged otherwise, or the update is not "
-        "the orthogonalised momentum."
+        "The decay of a step is not lr * weight_decay times the weights, momentum is averaged in another "
+        "way, or the update is not the orthogonalised momentum."
     ),
     blind=(
-        "the orthogonalisation itself, as its output on white noise is measured with the same code; and nets "
-        "whose gradient is not mostly noise."
+        "the orthogonalisation itself, because its output on white noise is measured with the same code; and "
+        "nets whose gradient is not mostly noise."
     ),
 )
 
 MOMENTUM = 0.9
 LAGS = 120
-"""Lags that are summed: momentum leaves 0.9^120 = 3e-6 of a gradient behind."""
+"""The number of lags that are summed. Then 0.9^120 = 3e-6 of a gradient is left in the momentum."""
 STREAM = 3 * LAGS
-"""Updates a stream that are correlated with one another, after ``LAGS`` that are forgotten."""
+"""The number of updates in a stream that are correlated, after ``LAGS`` others that are left out."""
 
 
 def initial_norm(net: NetSpec, level: Level) -> float:
-    """Where the closed form of the momentum's correlation puts the norm: near enough to forget."""
+    """Return the norm by the closed form for the correlation of the momentum, which is near equilibrium."""
     return math.sqrt(_closed_form(_shape(net), level)[0])
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """A wide and a square weight matrix, each drowned in tangent noise of constant size."""
+    """Return a wide and a square weight matrix, each dominated by tangent noise of constant size."""
     widths = (24,) if profile == "quick" else (24, 64)
     decays = (0.5, 1.0) if profile == "quick" else (0.25, 0.5, 1.0)
     levels = tuple(
@@ -86,7 +87,7 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
 
 
 def autocovariances(shape: tuple[int, ...], momentum: float, seeds: Sequence[int]) -> Array:
-    """<u_t, u_(t+k)> of Muon's updates on white noise, k = 0 .. LAGS, a mean over time a stream, [n, LAGS+1].
+    """Return <u_t, u_(t+k)> of updates on white noise, k = 0 .. LAGS, as time means, [n, LAGS + 1].
 
     The rule itself makes the updates, at lr = 1, weight decay 0 and weights 0.
     """
@@ -112,7 +113,7 @@ def autocovariances(shape: tuple[int, ...], momentum: float, seeds: Sequence[int
 
 
 def predicted(level: Level, covariance: Array) -> tuple[Array, Array]:
-    """(E r^2, E <w, w'>) from autocovariances [..., LAGS + 1]; both are linear in them.
+    """Return (E r^2, E <w, w'>) from autocovariances [..., LAGS + 1]; both are linear in them.
 
     R = lr^2 / (1 - a^2) (c_0 + 2 S) and <w, w'> = a R + lr^2 S / a, with S = sum of a^k c_k.
     """
@@ -123,11 +124,11 @@ def predicted(level: Level, covariance: Array) -> tuple[Array, Array]:
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> Array:
-    """Half of r^2, then of 1 - cos, over the prediction less 1, to first order, for every level.
+    """Return half of r^2, then of 1 - cos, over the prediction less 1, to first order, for every level.
 
-    Streams are noise references: both predictions are linear in their autocovariances, so that a stream's
-    own is its
-    pseudo-value; 1 - cos = (R - <w, w'>) / R is a ratio of such, and is linearised at the predicted one.
+    Streams of white noise are the noise references. Both predictions are linear in their autocovariances, so
+    that the value of a stream is its pseudo-value. 1 - cos = (R - <w, w'>) / R is a ratio of two such
+    quantities; it is linearised at the predicted one.
     """
     shape = _shape(runs.experiment.net)
     levels = runs.experiment.levels
@@ -145,7 +146,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> Array
 
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
-    """Each rival's norm and rotation on the scale of ``deviations``, against a few streams of our own."""
+    """Return norm and rotation of each rival on the scale of ``deviations``, from a few fixed streams."""
     shape = _shape(experiment.net)
     covariance = autocovariances(shape, MOMENTUM, range(8)).mean(axis=0)
     uncorrelated = np.concatenate([covariance[:1], np.zeros(LAGS)])
@@ -171,7 +172,7 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
 
 
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
-    """2 lr wd of the largest level: the noise is tangent to other weights than those that it meets later."""
+    """Return 2 lr wd of the largest level: the noise is tangent to the weights of its own step only."""
     return 2.0 * max(level.intrinsic_lr for level in experiment.levels), "noise tangent once (2 lr wd)"
 
 
@@ -181,7 +182,7 @@ def _shape(net: NetSpec) -> tuple[int, ...]:
 
 
 def _closed_form(shape: tuple[int, ...], level: Level) -> tuple[float, float]:
-    """(E r^2, cos) if U^2 were the number of rows and rho the momentum's: what one writes down at first."""
+    """Return (E r^2, cos) if U^2 were the number of rows and rho that of the momentum: a likely mistake."""
     kernel = nesterov_average(level.momentum)
     return decoupled(level.lr, level.weight_decay, float(shape[0]), correlations(kernel))
 
@@ -196,7 +197,7 @@ LAW = LevelQuestion(
     tolerance=0.03,
     estimand="half of norm^2 and of 1 - cos / prediction from white noise, less 1, at every level",
     x_label="norms, then rotations, by weight decay",
-    caption="Muon's norm and rotation at equilibrium over the universal formula with measured updates.",
+    caption="Norm and rotation of Muon at equilibrium over the formula with measured updates.",
     populations=1,
 ).law()
 CLAIM = LAW.claim()

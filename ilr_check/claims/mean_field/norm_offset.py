@@ -15,10 +15,11 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="norm-offset",
-    title="Why log-norm curves do not meet",
+    title="At equal lr * weight_decay the ratio of the norms is the root of the ratio of the LRs",
     statement=(
-        "Two trainings with equal lambda_e = lr*wd and different lr reach the same effective LR, and "
-        "therefore norms whose ratio is the square root of the ratio of their learning rates."
+        "Two trainings with equal lambda_e = lr * weight_decay and different lr reach the same effective LR, "
+        "lr / ||w||^2. Therefore the ratio of their norms is the square root of the ratio of their learning "
+        "rates."
     ),
     equation="log ‖w₁‖ − log ‖w₂‖ = ½ log(η₁/η₂)",
     source="Li, Lyu, Arora 2020, section 5: equal lr/‖w‖²; asked by reviewer 1",
@@ -27,18 +28,17 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("1/4", "1"),
     meaning=(
-        "The effective LR of equilibrium depends on lr beside lr * weight_decay: decay scales with lr by "
-        "another power than 1, or the gradient step does."
+        "The effective LR of equilibrium depends on lr itself and not only on lr * weight_decay. Weight "
+        "decay or the gradient step has another power of lr than 1."
     ),
     blind=(
-        "a decay or a gradient that is off by a constant factor, which the ratio of the norms does not "
-        "notice."
+        "a decay or a gradient that is off by a constant factor, which cancels in the ratio of the norms."
     ),
 )
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """The reference net at three LRs with one lambda_e; others too beyond ``quick``."""
+    """Return the reference net at three LRs with one lambda_e; beyond ``quick`` also other nets."""
     levels = tuple(Level(lr=lr, weight_decay=0.008 / lr) for lr in (0.5, 0.125, 2.0))
     beside = ("GroupNorm CNN", "GroupNorm, batch 256")
     return [
@@ -47,9 +47,9 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:
-    """log of the norms' ratio to the first level's, less half the log of the LRs' ratio, [n, levels - 1].
+    """Return log(norm / norm at the first level) less half the log of the ratio of the LRs, [n, levels - 1].
 
-    The first level's own runs serve both columns, so that the columns are dependent and the rows are not.
+    Both columns use the runs of the first level. The columns are dependent, and the rows are not.
     """
     first, *others = runs.experiment.levels
     base = runs.window("judged", first, tensors, n).log_norm
@@ -61,7 +61,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
-    """Another power of the ratio of the learning rates than 1/2."""
+    """Return another power of the ratio of the learning rates than 1/2."""
     first, *others = experiment.levels
     return {
         name: [(power - 0.5) * float(np.log(level.lr / first.lr)) for level in others]
@@ -81,5 +81,6 @@ LAW = LevelQuestion(
     x_label="ratio of the learning rates",
     caption="The ratio of the norms over the square root of the ratio of the LRs, at one lambda_e.",
     populations=1,
+    form="prediction",
 ).law()
 CLAIM = LAW.claim()

@@ -1,4 +1,4 @@
-"""Under the usual schedules the effective LR is not that of the equilibrium of the moment."""
+"""Under the usual schedules the effective LR lags behind the equilibrium of the current LR."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="schedule-law",
-    title="Schedules leave equilibrium behind",
+    title="Along usual schedules the norm lags behind its equilibrium, as its recursion predicts",
     statement=(
-        "Along warm-up with linear decay, cosine and step schedules the effective LR is what the norm's "
-        "memory makes of them: the norm lags by 1/(4 lambda_e) steps and freezes where the LR goes to 0, so "
-        "that there the effective LR follows lr itself and not sqrt(lr)."
+        "Given the gradient noise of other runs, the recursion of the norm predicts the effective LR, "
+        "lr / ||w||^2, along warm-up with linear decay, cosine and step schedules. The norm lags by "
+        "1/(4 lambda_e) steps, lambda_e = lr * weight_decay, and stands still where the LR goes to 0. There "
+        "the effective LR follows lr and not sqrt(lr)."
     ),
     equation="r⁴(t) = e^(−4λE) r⁴(0) + 2∫ η² G² e^(−4λ(E−E(s))) ds,  E = ∫ η",
     source="Li, Lyu, Arora 2020, Theorem 5.1 with time-varying LR; asked by reviewers 1 and 2",
@@ -22,12 +23,12 @@ TEXT = ClaimText(
     groups=("mean-field",),
     rivals=("quasi-static equilibrium", "rate 2 lambda_e", "rate 8 lambda_e"),
     meaning=(
-        "The scheduler's LR does not reach both the gradient step and the decay of the same step, or it "
-        "reaches one of them a step late or with another power."
+        "The LR of the scheduler does not reach both the gradient step and the weight decay of the same "
+        "step, or it reaches one of them a step late or with another power."
     ),
     blind=(
-        "a gradient that is wrong in the noise-reference runs too: its size is measured there and "
-        "not predicted."
+        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )
 
@@ -42,7 +43,7 @@ _SCHEDULES = {
 
 
 def courses(profile: Profile, seed: int) -> list[Course]:
-    """The reference net on digits under each schedule, others under the first; ``quick``: the first."""
+    """Return the reference net under each schedule, other nets under the first; ``quick``: the first only."""
     schedules = _SCHEDULES.items()
     found = [Course(phases=p, **DIGITS._replace(title=f"digits, {name}")._asdict()) for name, p in schedules]
     if profile == "quick":
@@ -57,8 +58,8 @@ LAW = CourseQuestion(
     courses=courses,
     rivals=lambda course: (course.log_quasi_static(), course.log_ideal(0.5), course.log_ideal(2.0)),
     caption=(
-        "The norm answers with a delay, and stands still once the LR is small; equilibrium at every moment "
-        "would have a higher effective LR towards the end."
+        "The norm answers with a delay, and stands still once the LR is small. If it were always at the "
+        "equilibrium of the current LR, the effective LR would be higher towards the end."
     ),
 ).law()
 CLAIM = LAW.claim()

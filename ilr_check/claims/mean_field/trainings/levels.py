@@ -1,4 +1,4 @@
-"""Claims about equilibrium: one deviation from theory a level of the hyper-parameters, all judged at once."""
+"""Claims about equilibrium at several levels of the hyper-parameters, which are judged all at once."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ from ilr_check.stats import CurveEquivalence, Design, Rival
 Array = NDArray[np.float64]
 
 EDGE = 8.0
-"""Margins from theory at which a figure ends, so that its margin stays wide enough to see."""
-
+"""A figure ends this many margins away from theory, so that its margin stays wide enough to see."""
 
 LIMIT = "the limit lambda_e = 0"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LevelQuestion:
-    """What a claim about levels asks, beside its text: ``law`` makes it a statistical law.
+    """The question that a claim about levels asks; ``law`` makes it a statistical law.
 
     ``deviations`` gives log(measured / theory) to first order, one independent row a run, [n, points];
     ``points`` names the columns by the number at which they are drawn. ``rivals`` give their own deviations
@@ -159,12 +158,10 @@ class LevelQuestion:
 
 
 def norm_deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> Array:
-    """(1 - r^4 / (gain G^2)) / 2 a level, G^2 of the noise references: log(effective LR / prediction) to
-    first order.
+    """Return (1 - r^4 / (gain G^2)) / 2 for every level: to first order log(effective LR / prediction).
 
-    r^4 is linear in the noise, so that its mean over runs follows the mean noise; noise reference i's own
-    noise is its
-    pseudo-value, since the prediction is linear in it.
+    G^2 is that of the noise references. r^4 is linear in the noise, so that its mean over runs follows the
+    mean noise. The prediction is linear in it too, so that the noise of reference i is its pseudo-value.
     """
     columns = []
     for level in runs.experiment.levels:
@@ -175,12 +172,12 @@ def norm_deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> 
 
 
 def norm_rival(gain: float, rival_gain: float) -> float:
-    """What a rival's r^4 / G^2 means on the scale of ``norm_deviations``."""
+    """Return the r^4 / G^2 of a rival on the scale of ``norm_deviations``."""
     return 0.5 * (1.0 - rival_gain / gain)
 
 
 def finite_lambda(experiment: Equilibrium) -> tuple[float, str]:
-    """2 lambda_e of the largest level: the term of the recursion that is not linear in the noise.
+    """Return 2 lambda_e of the largest level, for the term of the recursion that is not linear in the noise.
 
     It moves gamma* by lambda_e Var(G^2)/E(G^2)^2 and the effective LR by half of that; see sqrt-recovery.
     """

@@ -1,4 +1,4 @@
-"""Laws that are limits: measured along levels of falling lambda_e and extrapolated, with an interval."""
+"""Laws in the limit lambda_e = 0: they are measured at levels of falling lambda_e and extrapolated."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ilr_check.stats import MeanEquivalence, Rival
 Array = NDArray[np.float64]
 
 REACH = 30.0
-"""How far apart in lambda_e the outer levels of a sequence must be for its end to speak of 0."""
+"""The ratio of the outer levels of lambda_e that a sequence needs to be extrapolated to 0."""
 TOLERANCE = 0.02
-"""What we tolerate at lambda_e = 0, where every finite-size correction is gone."""
+"""The tolerance at lambda_e = 0, where no finite-size correction is left."""
 
 
 def approaches_zero(levels: Sequence[Level]) -> bool:
-    """Whether these levels are a sequence towards lambda_e = 0, at one LR and with one optimizer."""
+    """Return whether these levels are a sequence towards lambda_e = 0, at one LR and with one optimizer."""
     values = [level.intrinsic_lr for level in levels]
     alike = len({(level.lr, level.rule) for level in levels}) == 1
     return alike and len(levels) >= 4 and max(values) >= REACH * min(values)
 
 
 def intercept_weights(levels: Sequence[Level]) -> Array:
-    """c with sum_k c_k d_k the least-squares line of d against lambda_e, at lambda_e = 0.
+    """Return c, so that sum_k c_k d_k is the least-squares line of d against lambda_e, at lambda_e = 0.
 
-    A line, because what the limit leaves out is of first order in lambda_e; see ``finite_lambda``. The lowest
-    levels carry nearly all the weight.
+    It is a line, because the corrections are of first order in lambda_e; see ``finite_lambda``. The lowest
+    levels have nearly all the weight.
     """
     x = np.array([level.intrinsic_lr for level in levels])
     return np.asarray(np.linalg.pinv(np.stack([np.ones_like(x), x], axis=1))[0])
@@ -55,11 +55,11 @@ def limit_design(experiment: Equilibrium, rivals: Mapping[str, float], alpha: fl
 
 
 def local_exponents(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int, **about: Any) -> Finding:
-    """The paper's wording along the sequence, reported: d log(effective LR) / d log(lambda_e), pair by pair.
+    """Report the statement of the paper: d log(effective LR) / d log(lambda_e) of each pair of levels.
 
-    1/2 where the trace of the noise does not change with lambda_e. What a raw ratio across an LR drop by k
-    tends to is k to this power, at the lowest pair and with its trend; no line can be laid through it, as
-    nothing is derived of how the noise of a net depends on lambda_e.
+    It is 1/2 if the trace of the noise does not change with lambda_e. The raw ratio across an LR drop by k
+    tends to k to this power. No line is fitted, because no theory says how the noise of a net depends on
+    lambda_e.
     """
     levels = sorted(runs.experiment.levels, key=lambda level: -level.intrinsic_lr)
     logs = [math.log(level.lr) - 2.0 * runs.window("judged", level, tensors, n).log_norm for level in levels]

@@ -1,5 +1,4 @@
-"""A training whose LR or weight decay is divided once, judged and noise-reference runs, and what is read
-off them."""
+"""A training whose LR or weight decay is divided once, and what is measured on its runs."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ class Drop(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def intrinsic_factor(self) -> float:
-        """What lr * weight_decay is divided by; theory has the effective LR end at its -1/2th power."""
+        """The divisor of lr * weight_decay. In theory the effective LR ends at its power -1/2."""
         return self.factor * self.decay_factor
 
     @property
@@ -54,7 +53,7 @@ class Drop(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return np.where(np.arange(self.steps) < self.before, value, value / factor)
 
     def grid(self) -> NDArray[np.intp]:
-        """Steps at which curves are compared: two before the drop, then densely after it, and evenly on."""
+        """Steps at which curves are compared: two before the drop, many soon after it, then evenly spaced."""
         early = np.geomspace(1.0, self.after / 8.0, 8) - 1.0
         late = np.linspace(self.after / 8.0, self.after - 1.0, 12)
         spread = np.concatenate([early, late]).round().astype(np.intp)
@@ -62,23 +61,23 @@ class Drop(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DropReadings(TransferReadings[Drop]):
-    """What the runs of a drop say beside their curve: levels before the change and at the end."""
+    """What is measured on the runs of a drop besides their curve: levels before the change and at the end."""
 
     def log_before(self, n: int) -> Array:
-        """Per run, log effective LR over the last time constant of the norm before the drop, [n]."""
+        """Return the log effective LR in the last time constant of the norm before the drop, [n]."""
         window = max(1, round(1.0 / (4.0 * self.training.intrinsic_lr)))
         return math.log(self.training.lr) - self._log_norm2(
             n, slice(self.training.before - window, self.training.before)
         )
 
     def log_end(self, n: int) -> Array:
-        """Per run, log effective LR over the last quarter of a time constant of the training, [n]."""
+        """Return the log effective LR in the last quarter of a time constant of the training, [n]."""
         window = max(1, round(self.training.intrinsic_factor / (16.0 * self.training.intrinsic_lr)))
         lr = self.training.lr / self.training.factor
         return math.log(lr) - self._log_norm2(n, slice(self.training.steps - window, self.training.steps))
 
     def noise_change(self, n: int) -> float:
-        """G^2 at the end over G^2 before the drop, each over some time constants of the norm."""
+        """Return G^2 at the end over G^2 before the drop, each over some time constants of the norm."""
         drop = self.training
         short = min(drop.before, round(1.0 / drop.intrinsic_lr))
         long = min(drop.after, round(drop.intrinsic_factor / (2.0 * drop.intrinsic_lr)))

@@ -1,4 +1,4 @@
-"""How the effective LR answers a change of lr or weight decay, judged in all forms; three claims share it."""
+"""How the effective LR follows a change of lr or weight decay, judged in all forms; three claims use it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ Array = NDArray[np.float64]
 Seen = Examined[Drop, TransferRuns[Drop]]
 
 TOLERANCE = 0.04
-"""What we tolerate beyond the derived corrections, in log effective LR; the rivals end 0.38 to 2.3 away."""
+"""The tolerance beyond the derived corrections, in log effective LR. The rivals end 0.38 to 2.3 away."""
 
 CONSTANT_NOISE = 0.04
-"""How much log G^2 may change in the control for its noise to count as constant: it moves the log effective
-LR by half of that, which is half of the tolerance."""
+"""The largest change of log G^2 with which the noise of the control counts as constant.
+
+It changes the log effective LR by half of that, which is half of the tolerance.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
     """A claim about one change of lr or weight decay.
 
-    ``ends`` says where each rival of ``text`` has the effective LR end, relative to its old value, and
-    ``jumps`` by what other factor it might fall in the very step of the change.
+    ``ends`` gives the end of the effective LR under each rival of ``text``, relative to its old value.
+    ``jumps`` gives other factors by which it might fall in the step of the change.
     """
 
     text: ClaimText
