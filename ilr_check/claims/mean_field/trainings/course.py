@@ -1,4 +1,4 @@
-"""Trainings through whole schedules, and the claim that other runs' noise predicts the norm along them."""
+"""Trainings through whole schedules; the noise of other runs predicts the norm along them."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ from ilr_check.train.choice import fewer_lanes
 Array = NDArray[np.float64]
 
 TOLERANCE = 0.04
-"""What we tolerate beyond the derived correction, in log effective LR."""
+"""The tolerance beyond the derived correction, in log effective LR."""
 
 POINTS = 24
 SMALLEST_LR = 0.005
-"""Steps at a smaller share of the base LR are left out of the comparison: there the norm stands still, so
-that they would repeat their neighbours, and log(lr) runs away."""
+"""Steps with a smaller share of the base LR are not compared.
+
+There the norm stands still, so that they would repeat their neighbours, and log(lr) diverges.
+"""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``steps`` steps with the LR from ``start`` to ``end`` times the base LR, in a line or half a cosine."""
+    """``steps`` steps with the LR from ``start`` to ``end`` times the base LR, on a line or half a cosine."""
 
     steps: int
     start: float = 1.0
@@ -49,14 +51,14 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     shape: Literal["linear", "cosine"] = "linear"
 
     def factors(self) -> Array:
-        """The factors on the base LR, [steps]; the end is the next phase's first."""
+        """Return the factors on the base LR, [steps]; the end is the first factor of the next phase."""
         t = np.arange(self.steps) / self.steps
         way = t if self.shape == "linear" else 0.5 * (1.0 - np.cos(math.pi * t))
         return np.asarray(self.start + (self.end - self.start) * way)
 
 
 class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A training: ``burn_in`` steps at the base LR, which forget the start, then the phases of a schedule."""
+    """A training: ``burn_in`` steps at the base LR to forget the start, then the phases of a schedule."""
 
     phases: tuple[Phase, ...]
     weight_decay: float = 0.008
@@ -78,13 +80,12 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
         return np.full(self.steps, self.weight_decay)
 
     def grid(self) -> NDArray[np.intp]:
-        """Steps at which curves are compared: evenly from the end of the burn-in on."""
+        """Return the steps at which curves are compared, evenly spaced after the burn-in."""
         at = np.unique(np.linspace(self.burn_in, self.steps - 1, POINTS).round().astype(np.intp))
         return at[self.schedule()[at] >= SMALLEST_LR * self.lr]
 
     def workload(self) -> Workload | None:
-        """What is trained, if that is a net in full size: the judged runs and the noise references of
-        their noise."""
+        """Return the workload of judged runs and noise references, if the net has its full size."""
         if not is_full_size(self.net):
             return None
         return Workload(
@@ -99,29 +100,29 @@ class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True
         )
 
     def log_ideal(self, power: float = 1.0) -> Array:
-        """log effective LR at the grid for G^2 = 1, if a step forgot at ``power`` times the rate.
+        """Return log effective LR at the grid for G^2 = 1, if a step forgot at ``power`` times the rate.
 
-        From the equilibrium of the base LR on, by the recursion with a^power in the place of a.
+        The recursion has a^power instead of a, and starts at the equilibrium of the base LR.
         """
         intrinsic = 1.0 - decay_factor(self.schedule(), self.decays())[0] ** power
         return self._log_path(power, math.sqrt(float(equilibrium_gamma(intrinsic, 1.0))) * self.lr)
 
     def _log_path(self, power: float, start: float) -> Array:
-        """log effective LR at the grid for G^2 = 1, from the squared norm ``start`` on."""
+        """Return log effective LR at the grid for G^2 = 1, from the squared norm ``start`` on."""
         lr, a = self.schedule(), decay_factor(self.schedule(), self.decays()) ** power
         wd = np.divide(1.0 - a, lr, out=np.zeros_like(lr), where=lr > 0)
         path = squared_norm_path(start, np.ones(self.steps), lr, wd)[self.grid()]
         return np.asarray(np.log(lr[self.grid()] / path))
 
     def log_quasi_static(self) -> Array:
-        """log effective LR at the grid if every step stood at the equilibrium of its own LR, for G^2 = 1."""
+        """Return log effective LR at the grid for G^2 = 1 if each step were at its own equilibrium."""
         intrinsic = (self.schedule() * self.decays())[self.grid()]
         return np.asarray(-0.5 * np.log(equilibrium_gamma(intrinsic, 1.0)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CourseQuestion:
-    """A claim that the norm follows its recursion along whole schedules, given the noise of other runs."""
+    """The claim that the norm follows its recursion along whole schedules, given the noise of other runs."""
 
     text: ClaimText
     courses: Callable[[Profile, int], Sequence[Course]]
@@ -129,9 +130,9 @@ class CourseQuestion:
     """log effective LR at the grid under each rival of ``text``, for G^2 = 1."""
     caption: str
     words: Callable[[TransferReadings[Course], int], str] = lambda readings, n: ""
-    """What the record says beside the verdict."""
+    """What the record says besides the verdict."""
     kind: type[Course] = Course
-    """The type of the courses, where they are more than that."""
+    """The type of the courses, if it is a subclass."""
 
     def law(self) -> StatisticalLaw[Course, TransferRuns[Course]]:
         """Return the statistical law that asks this."""

@@ -1,4 +1,4 @@
-"""Trainings at constant settings that forget the start, then measure norm, noise and rotation."""
+"""Trainings with constant settings that forget their start and then measure norm, noise and rotation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RuleName = Literal["sgd", "heavy-ball", "nesterov", "adamw", "nadamw", "lion", "
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Constant hyper-parameters of one optimizer, ``rule``, of those that the fleet models."""
+    """Constant hyper-parameters of one optimizer; ``rule`` is one of those that the fleet models."""
 
     lr: float
     weight_decay: float
@@ -38,7 +38,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     momentum: float = 0.0
     dampening: float = 0.0
     hyper: dict[str, float] = {}
-    """What the rule has beyond, such as beta1."""
+    """Further hyper-parameters of the rule, such as beta1."""
     memory_rate: float = 0.0
     """lambda_e where it is not lr * weight_decay / (1 - momentum); 0 where it is."""
 
@@ -47,7 +47,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def intrinsic_lr(self) -> float:
-        """lambda_e, by which the norm forgets: lr * weight_decay, over 1 - momentum."""
+        """lambda_e, the rate at which the norm forgets: lr * weight_decay / (1 - momentum)."""
         if self.memory_rate:
             return self.memory_rate
         return float(intrinsic_lr(self.lr, self.weight_decay, self.momentum, self.dampening))
@@ -76,11 +76,10 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Equilibrium(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At each level ``burn_in / lambda_e`` steps to forget the start, then ``window / lambda_e`` to measure.
 
-    ``initial_norm`` is the initial norm of every tensor at a gain of 1; it follows gain^(1/4) over the
-    levels,
-    so that every level starts at about the same multiple of its equilibrium; ``initial_norms`` sets it
-    outright, level by level. ``planned_sd`` is the run-to-run standard deviation of the judged deviations
-    that the design has to cope with, checked before any training.
+    ``initial_norm`` is the initial norm of every tensor at a gain of 1. It is proportional to gain^(1/4), so
+    that every level starts at about the same multiple of its equilibrium. ``initial_norms`` gives it level by
+    level instead. ``planned_sd`` is the run-to-run standard deviation of the judged deviations that the
+    design must cope with, checked before any training.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The algebra that every run of a fleet must obey, whatever its noise: judges the trainer, not the theory."""
+"""Algebra that every run of a fleet must obey for any noise; it judges the trainer and not the theory."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ Array = NDArray[np.float64]
 
 
 def longest_sum(net: NetSpec, tensors: tuple[str, ...]) -> int:
-    """Additions that a number passes through in the fleet's two-stage sums: fan-in plus number of rows.
+    """Return how many additions a number passes through in the two-stage sums of the fleet.
 
-    Of the tensor that has most of them: those of a group are added in float64, and a sum of squares is off by
-    no larger a share than the worst of its terms. The bounds below are convex in the tensors' sizes, too.
+    It is fan-in plus number of rows, of the tensor that has most. The tensors of a group are added in
+    float64, and the relative error of a sum of squares is at most that of its worst term. The bounds below
+    are convex in the sizes of the tensors.
     """
     shapes = parameter_shapes(net)
     return max(shapes[name][0] + math.prod(shapes[name][1:]) for name in tensors)
@@ -40,13 +41,14 @@ def immediate_drop(
     subject: dict[str, Any],
     figure: str,
 ) -> Finding:
-    """tan(rotation) / ||g|| r is lr / (a r^2), seen without knowing lr; at the change it falls by ``factor``.
+    """Judge that the effective LR falls by ``factor`` in the step of the change, up to rounding.
 
-    Exactly, and in that very step; ``rivals`` say by what other factor it might fall.
+    tan(rotation) / (||g|| r) is lr / (a r^2), which needs no knowledge of lr. ``rivals`` give other factors.
 
-    Rounding: w' carries an error of u ||w'||, the rotation moves w by tan * ||w||, so tan is known to
-    u / tan; the five measured sums carry gamma_terms each; a gradient that is not quite orthogonal adds its
-    cosine. In a group of several tensors the growth of each, known to 2 gamma_terms, enters too.
+    Rounding: w' has an error of u ||w'||, and the rotation moves w by tan * ||w||, so tan is known to
+    u / tan. Each of the five measured sums has an error of gamma_terms. A gradient that is not quite
+    orthogonal adds its cosine. In a group of several tensors the growth of each, known to 2 gamma_terms,
+    also enters.
     """
     u, worst, bound, runs = UNIT_ROUNDOFF["float32"], 0.0, 1.0, 0
     for trace in traces:
@@ -68,7 +70,7 @@ def immediate_drop(
         "|log(fall of the effective LR / theory)| at the change / rounding bound",
         form="exact",
         rivals={name: abs(math.log(other / factor)) / bound for name, other in rivals.items()},
-        message=f"effective LR divided by {factor:g} in the very step of the change, in each of {runs} runs",
+        message=f"effective LR divided by {factor:g} in the step of the change, in each of {runs} runs",
         runs=runs,
         steps=1,
         group=group,
@@ -85,11 +87,11 @@ def norm_identity(
     subject: dict[str, Any],
     figure: str,
 ) -> Finding:
-    """r'^2 = a^2 r^2 + lr^2 ||g||^2 - 2 lr a <g, w>, each run with its own gradients, at every step.
+    """Judge r'^2 = a^2 r^2 + lr^2 ||g||^2 - 2 lr a <g, w> with each run's own gradients, at every step.
 
-    With the measured <g, w> this is algebra about the update, at the precision of the fleet; that <g, w>
-    vanishes is the claim gradient-orthogonality. The bound is that of the norm recursion, with sums in the
-    fleet's own precision.
+    With the measured <g, w> this is algebra about the update, in the precision of the fleet. That <g, w>
+    vanishes is another claim, gradient-orthogonality. The bound is that of the recursion of the norm, with
+    sums in the precision of the fleet.
     """
     worst, where, runs = 0.0, (0, 0), 0
     rivals = {"a instead of a^2": 0.0, "decay after the step": 0.0}

@@ -1,4 +1,4 @@
-"""Judged runs, and other runs that measure their gradient noise: what they say about one invariant group."""
+"""Judged runs, noise references that measure the gradient noise, and what both say about one group."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 class Training(Protocol):
-    """What the runs of a population share; lr and weight decay are data, one value a step."""
+    """What the runs of a population share; lr and weight decay have one value for each step."""
 
     @property
     def net(self) -> NetSpec: ...
@@ -32,7 +32,7 @@ class Training(Protocol):
     def batch_size(self) -> int: ...
     @property
     def initial_norm(self) -> float:
-        """Initial norm of every tensor, the same in all runs: a prediction needs nothing of theirs."""
+        """Initial norm of every tensor, equal in all runs, so that a prediction needs no judged run."""
         ...
 
     @property
@@ -58,11 +58,11 @@ AnyTraining = TypeVar("AnyTraining", bound=Training)
 
 
 class TrainingSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every specified training has: net, data, the size of its populations.
+    """The fields that every training has: net, data, the sizes of its populations.
 
-    With ``noise`` the run is the control of constant trace. ``planned_sd`` is the run-to-run standard
-    deviation of the judged quantity that the design has to cope with, checked before any training: at the
-    worst point of the curve the nets here have 0.03 to 0.09, the control 0.003 to 0.01.
+    With ``noise`` the training is the control, whose noise has constant trace. ``planned_sd`` is the
+    run-to-run standard deviation of the judged quantity that the design must cope with, checked before any
+    training. At the worst point of the curve these nets have 0.03 to 0.09, the control 0.003 to 0.01.
     """
 
     title: str
@@ -123,7 +123,7 @@ def run_steps(training: Training) -> int:
 
 @dataclass(frozen=True)
 class TransferReadings(Generic[AnyTraining]):
-    """What the runs of a training say about one invariant group; n is always the number of runs used."""
+    """What the runs of a training say about one invariant group; n is the number of runs that are used."""
 
     runs: TransferRuns[AnyTraining]
     tensors: tuple[str, ...]
@@ -135,25 +135,25 @@ class TransferReadings(Generic[AnyTraining]):
         return self.runs.training
 
     def traces(self, n: int) -> list[GroupTrace]:
-        """The whole traces of the judged runs, part by part."""
+        """Return the whole traces of the judged runs, part by part."""
         return [trace.group(self.tensors) for trace in self.runs.judged.take(n)]
 
     def log_effective_lr(self, n: int) -> Array:
-        """log of lr / r^2 at the grid, [n, points]; the grid must leave out steps at which lr is 0."""
+        """Return the log of lr / r^2 at the grid, [n, points]; the grid must leave out steps with lr = 0."""
         grid = self.training.grid()
         return np.asarray(np.log(self.training.schedule()[grid]) - np.log(self._norm2(n, grid)))
 
     def log_predicted(self, n: int) -> Array:
-        """log effective LR at the grid from the mean noise of n noise references, [points]."""
+        """Return the log effective LR at the grid, predicted from n noise references, [points]."""
         grid = self.training.grid()
         return np.asarray(np.log(self.training.schedule()[grid]) - 0.5 * np.log(self._predicted(n)[0]))
 
     def deviations(self, n: int) -> Array:
-        """(1 - r^4 / predicted r^4) / 2 at the grid, one independent row a pair of runs, [n, points].
+        """Return (1 - r^4 / predicted r^4) / 2 at the grid, one independent row a pair of runs, [n, points].
 
-        To first order log(effective LR / prediction). Taken of r^4, which is lr^2 gamma and linear in the
-        noise, so that its mean over runs follows the mean noise; the mean of a logarithm would not, by half
-        the variance between runs.
+        To first order it is log(effective LR / prediction). r^4 is lr^2 gamma and linear in the noise, so
+        that its mean over runs follows the mean noise. The mean of a logarithm would be off by half the
+        variance between runs.
         """
         predicted, pseudo = self._predicted(n)
         return np.asarray(0.5 * (pseudo - self._norm2(n, self.training.grid()) ** 2) / predicted)
@@ -162,8 +162,7 @@ class TransferReadings(Generic[AnyTraining]):
         return self.runs.judged.gather(n, lambda trace: trace.group(self.tensors).norm2[at]).T
 
     def _predicted(self, n: int) -> tuple[Array, Array]:
-        """r^4 at the grid from the noise references' noise: prediction [points] and its pseudo-values [n,
-        points]."""
+        """Return the predicted r^4 at the grid, [points], and its pseudo-values [n, points]."""
         if n not in self._cache:
             training, grid = self.training, self.training.grid()
             self._cache[n] = predicted_from(

@@ -1,4 +1,4 @@
-"""Predictions that are evidence: the noise is measured on other runs than those that are judged."""
+"""Predictions from noise that is measured on other runs than the judged ones; so they can fail."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ Array = NDArray[np.float64]
 def predicted_from(
     reference_G2: Array, lr: Array, weight_decay: Array, r2_start: float, read: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
-    """What the mean noise of other runs predicts [...], and one jackknife pseudo-value a noise reference
-    [noise references, ...].
+    """Return the prediction from the mean noise, [...], and jackknife pseudo-values, [noise references, ...].
 
-    ``reference_G2`` [steps, noise references] are squared unit-sphere gradients of independent runs; their
-    mean drives the
-    norm recursion, and ``read`` takes from the path of r^2 [steps + 1, ...] what is to be compared. The mean
-    of the pseudo-values is the prediction less its first-order bias, and their spread says how well the
-    noise references determine it, so they are judged like one number a run (Efron and Tibshirani 1993,
-    chapter 11).
+    ``reference_G2`` [steps, noise references] are squared gradients at unit norm of independent runs. Their
+    mean drives the recursion of the norm. ``read`` takes what is compared from the path of r^2
+    [steps + 1, ...]. The mean of the pseudo-values is the prediction less its first-order bias. Their spread
+    says how well the noise references determine it. Therefore they are judged like one number for each run
+    (Efron and Tibshirani 1993, chapter 11).
     """
     noise_references = reference_G2.shape[1]
     noise = np.concatenate([reference_G2.mean(axis=1, keepdims=True), _leave_one_out(reference_G2)], axis=1)
@@ -38,17 +36,14 @@ def predicted_from(
 def relaxation_rates(
     norm2: Array, reference_G2: Array, *, lr: float, intrinsic_lr: float, start2: float, points: int = 200
 ) -> Array:
-    """log(rate / theory) of the norm's relaxation, one independent number a pair of run and noise
-    reference [n].
+    """Return log(rate / theory) of the relaxation of the norm, for each pair of run and noise reference, [n].
 
-    ``norm2`` [T, n] are squared norms of the judged runs, ``reference_G2`` [T, n] squared unit-sphere
-    gradients
-    of others. The model is the recursion gamma' = (a^2 gamma + G^2)^2 / gamma with a = exp(-rate / 4), driven
-    by the noise references' mean; its rate is fitted to each run's log gamma by least squares at
-    ``points`` times over
-    the whole path (Gauss-Newton, linearised at the mean over runs). What noise reference i moves the fit
-    by is added to
-    run i's as a jackknife pseudo-value.
+    ``norm2`` [T, n] are squared norms of the judged runs, ``reference_G2`` [T, n] squared gradients at unit
+    norm of the noise references. The model is the recursion gamma' = (a^2 gamma + G^2)^2 / gamma with
+    a = exp(-rate / 4), driven by the mean of the noise references. Its rate is fitted to the log gamma of
+    each run by least squares at ``points`` times over the whole path (Gauss-Newton, linearised at the mean
+    over runs). The influence of noise reference i on the fit is added to that of run i as a jackknife
+    pseudo-value.
     """
     theory, m = float(memory_rate(intrinsic_lr)), reference_G2.shape[1]
     times = np.unique(np.linspace(0, norm2.shape[0] - 1, points).round().astype(int))
@@ -73,10 +68,10 @@ def relaxation_rates(
 
 
 GAUSS_NEWTON_STEPS = 8
-"""From a rate wrong by a factor 2, the largest that a rival proposes, six steps reach rounding."""
+"""If the rate is wrong by a factor of 2, as under the farthest rival, six steps reach rounding errors."""
 
 
 def _leave_one_out(values: Array) -> Array:
-    """Means over all columns but one, for each column."""
+    """Return, for each column, the mean of all other columns."""
     count = values.shape[1]
     return np.asarray((values.sum(axis=1, keepdims=True) - values) / (count - 1))
