@@ -207,7 +207,8 @@ class StatisticalLaw(Generic[Spec, Trained]):
         form = self.form if isinstance(self.form, str) else self.form(seen.spec, seen.part)
         if not seen.n:
             nothing = {**seen.about(), "figure": ""}
-            return (finding_of(seen.examination, form=form, n_steps=0, **nothing),)
+            values = self.rival_values(seen.spec, seen.part, seen.design)
+            return (finding_of(seen.examination, form=form, n_steps=0, rival_values=values, **nothing),)
         main = finding_of(
             seen.examination,
             form=form,
