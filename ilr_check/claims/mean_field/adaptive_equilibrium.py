@@ -20,7 +20,7 @@ from ilr_check.theory.adaptive import adam_l2, adamw, adamw_without_correlation,
 
 TEXT = ClaimText(
     id="adaptive-equilibrium",
-    title="Where noise dominates, norm and rotation of adaptive optimizers have closed forms",
+    title="Adaptive optimizers have closed-form equilibria under noise",
     statement=(
         "If noise dominates the gradient and lr * weight_decay is much smaller than 1 - beta2, closed forms "
         "give the weight norm and the rotation per step of AdamW, NAdam, Lion, Adam with L2 and RMSprop with "

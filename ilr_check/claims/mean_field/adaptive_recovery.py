@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="adaptive-recovery",
-    title="After an LR drop AdamW and Lion recover further than Adam with L2, where noise dominates",
+    title="Under noise AdamW and Lion recover further than Adam with L2",
     statement=(
         "Dividing the LR by k divides the relative update lr / ||w|| by k at once. With decoupled weight "
         "decay it recovers to k^(-1/2) of its old value, at the rate 2 * lr * weight_decay per step. With an "

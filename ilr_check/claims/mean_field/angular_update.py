@@ -17,7 +17,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="angular-update",
-    title="At equilibrium a step rotates every layer by the angle that lr * weight_decay sets",
+    title="A step at equilibrium rotates every layer by a known angle",
     statement=(
         "At equilibrium a step of SGD rotates the weights of every scale-invariant layer by "
         "arccos(1 - lambda_e), about sqrt(2 lambda_e), where lambda_e = lr * weight_decay. With heavy-ball "

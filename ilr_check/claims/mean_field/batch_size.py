@@ -15,7 +15,7 @@ from ilr_check.nets.specs import NetSpec
 
 TEXT = ClaimText(
     id="batch-size",
-    title="The noise falls as 1/B, and lambda_e / B acts as a temperature",
+    title="The noise of a batch falls as 1/B and acts as a temperature",
     statement=(
         "If a batch of B examples is drawn with replacement, the trace of its gradient noise is 1/B of that "
         "of one example. Noise and mean gradient together set the weight norm; the mean gradient's part "

@@ -20,7 +20,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="equilibrium-effective-lr",
-    title="The noise of other runs predicts the effective LR of equilibrium",
+    title="Other runs' noise predicts the effective LR of equilibrium",
     statement=(
         "After a time of order 1/lambda_e the effective LR, lr / ||w||^2, is sqrt(2 lambda_e) / G. Here "
         "lambda_e = lr * weight_decay, and G^2 is the mean squared gradient at unit norm, measured on other "

@@ -13,7 +13,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="full-recovery",
-    title="An LR drop at fixed lr * weight_decay is forgotten along the recursion of the norm",
+    title="An LR drop at fixed lr * weight_decay is forgotten",
     statement=(
         "Dividing the LR by 10 and multiplying weight decay by 10 divides the effective LR, lr / ||w||^2, by "
         "10 at once. Their product lambda_e does not change. Given the gradient noise of other runs, the "

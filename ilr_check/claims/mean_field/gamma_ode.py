@@ -11,7 +11,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="gamma-ode",
-    title="The noise of other runs predicts the norm through a whole schedule",
+    title="Other runs' noise predicts the norm through a schedule",
     statement=(
         "Let G^2 be the squared gradient at unit norm, measured on other runs. The recursion of the norm "
         "then predicts the weight norm of the judged runs through warm-up, a drop and a linear decay of the "

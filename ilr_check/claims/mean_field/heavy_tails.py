@@ -33,7 +33,7 @@ Seen = Examined[Tailed, TailedRuns]
 
 TEXT = ClaimText(
     id="heavy-tails",
-    title="Added noise without a variance changes the exponent of the effective LR to 1/alpha",
+    title="Under noise without a variance the exponent is 1/alpha",
     statement=(
         "Noise with tail index alpha is added to the gradient. With alpha < 2 it has no variance, and the "
         "effective LR lr / ||w||^2 of equilibrium is proportional to lambda_e^(1/alpha), where lambda_e = "

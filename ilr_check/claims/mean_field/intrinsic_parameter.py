@@ -17,7 +17,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="intrinsic-parameter",
-    title="lr*wd sets the rotation with SGD, AdamW and Lion, lr^2*wd with Adam and RMSprop with L2",
+    title="Which product of lr and weight decay sets the rotation",
     statement=(
         "Long after the start, two trainings with equal lr * weight_decay rotate the weights equally in a "
         "step, with SGD, AdamW and Lion. With Adam and RMSprop, if weight decay is inside the gradient (L2), "

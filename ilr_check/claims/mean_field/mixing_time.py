@@ -27,7 +27,7 @@ Seen = Examined[Sweep, SweepRuns]
 
 TEXT = ClaimText(
     id="mixing-time",
-    title="The norm needs a time of order 1/lambda_e, and equal lambda_e gives equal functions",
+    title="Time to equilibrium is proportional to 1/(lr * weight_decay)",
     statement=(
         "Given the gradient noise of other runs, gamma = ||w||^4 / lr^2 forgets its start at the rate "
         "4 * lambda_e per step, where lambda_e = lr * weight_decay is the intrinsic learning rate. The "

@@ -20,7 +20,7 @@ from ilr_check.theory.momentum import heavy_ball_gain
 
 TEXT = ClaimText(
     id="momentum-equilibrium",
-    title="The noise of other runs predicts the effective LR of equilibrium with momentum",
+    title="Other runs' noise predicts equilibrium with momentum",
     statement=(
         "If a gradient does not correlate with the step before it, closed forms give the weight norm of "
         "equilibrium with heavy-ball momentum, Nesterov momentum and dampening, from the gradient noise of "

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="muon-equilibrium",
-    title="Where noise dominates, measured updates predict norm and rotation of Muon at equilibrium",
+    title="Measured updates predict the equilibrium of Muon under noise",
     statement=(
         "If noise dominates the gradient, the weight norm and the rotation per step of Muon at equilibrium "
         "follow from weight decay and from the length and autocorrelation of the updates that Muon makes of "

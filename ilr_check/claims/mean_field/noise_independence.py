@@ -32,7 +32,7 @@ ORDERS: tuple[Order, ...] = ("with replacement", "shuffled epochs")
 
 TEXT = ClaimText(
     id="noise-independence",
-    title="The noise of successive batches is uncorrelated if they are drawn with replacement",
+    title="Batches drawn with replacement have uncorrelated noise",
     statement=(
         "At fixed weights the gradient noise of successive minibatches is uncorrelated if batches are drawn "
         "with replacement. In an epoch of N examples that is shuffled once and cut into batches of B, the "

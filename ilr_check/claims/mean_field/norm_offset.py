@@ -15,7 +15,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="norm-offset",
-    title="At equal lr * weight_decay the ratio of the norms is the root of the ratio of the LRs",
+    title="At equal lr * weight_decay the norms differ as sqrt(lr)",
     statement=(
         "Two trainings with equal lambda_e = lr * weight_decay and different lr reach the same effective LR, "
         "lr / ||w||^2. Therefore the ratio of their norms is the square root of the ratio of their learning "

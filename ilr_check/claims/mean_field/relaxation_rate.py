@@ -29,7 +29,7 @@ Starts = dict[float, TransferRuns["Return"]]
 
 TEXT = ClaimText(
     id="relaxation-rate",
-    title="The norm returns to equilibrium at the rate that lr * weight_decay sets",
+    title="The norm returns at the rate that lr * weight_decay sets",
     statement=(
         "A training starts with a weight norm that is three times too large or three times too small. Given "
         "the gradient noise of other runs, gamma = ||w||^4 / lr^2 then returns to its equilibrium at the "

@@ -9,7 +9,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="schedule-law",
-    title="Along usual schedules the norm lags behind its equilibrium, as its recursion predicts",
+    title="Along schedules the norm lags behind equilibrium as predicted",
     statement=(
         "Given the gradient noise of other runs, the recursion of the norm predicts the effective LR, "
         "lr / ||w||^2, along warm-up with linear decay, cosine and step schedules. The norm lags by "

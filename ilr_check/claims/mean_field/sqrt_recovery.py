@@ -16,7 +16,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="sqrt-recovery",
-    title="After an LR drop the effective LR follows the recursion of the norm",
+    title="After an LR drop the norm follows its recursion",
     statement=(
         "Dividing the LR by 10 divides the effective LR, lr / ||w||^2, by 10 at once. The norm then follows "
         "its recursion, given the gradient noise of other runs. In the control, whose noise is constant, the "

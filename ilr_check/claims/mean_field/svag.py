@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="svag",
-    title="With smaller steps of equal noise the norm approaches that of the SDE as 1/l",
+    title="With smaller steps of equal noise the norm nears the SDE's",
     statement=(
         "SVAG of order l replaces a step of SGD by l steps with learning rate lr / l and the same total "
         "noise. As l grows, training approaches a stochastic differential equation (SDE). The part of r^4, "

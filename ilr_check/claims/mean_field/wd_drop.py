@@ -13,7 +13,7 @@ from ilr_check.evidence import ClaimText
 
 TEXT = ClaimText(
     id="wd-drop",
-    title="After a drop of weight decay the effective LR follows the recursion of the norm",
+    title="After a weight decay drop the norm follows its recursion",
     statement=(
         "Dividing weight decay by 10 changes nothing at once. The norm then grows along its recursion, given "
         "the gradient noise of other runs, and the effective LR, lr / ||w||^2, falls. With constant noise it "
