@@ -338,6 +338,18 @@ def finding_of(
     )
 
 
+def reported(*, message: str, **about: Any) -> Finding:
+    """Return a finding that is reported and not judged; ``about`` are the other fields of ``Finding``."""
+    defaults: dict[str, Any] = {"expected": None, "margin": Margin(), "dtype": "float32"}
+    return Finding(
+        form="raw",
+        verdict="skipped",
+        counts=False,
+        message=f"reported, not judged: {message}",
+        **{**defaults, **about},
+    )
+
+
 def agreement_of(decision: Decision) -> Agreement:
     """Return whether the interval of a ``holds`` contains the theory's value, at every point."""
     if decision.margin_low is None or decision.margin_high is None:

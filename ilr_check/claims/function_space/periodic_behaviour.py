@@ -21,9 +21,9 @@ from ilr_check.claims.function_space.trainings.spike_designs import (
     parts,
 )
 from ilr_check.claims.function_space.trainings.spike_figures import path_figure, period_figure
-from ilr_check.claims.law import Part, StatisticalLaw, file_name
+from ilr_check.claims.law import Part, StatisticalLaw, file_name, reported
 from ilr_check.data import DigitsSpec
-from ilr_check.evidence import ClaimText, Margin, Measured
+from ilr_check.evidence import ClaimText, Measured
 from ilr_check.nets.specs import MLPSpec, NormSpec
 
 Array = NDArray[np.float64]
@@ -168,18 +168,14 @@ def _answer(runs: SpikeRuns, n: int, **about: Any) -> Finding:
         for cell in descent.cells
         if not cell.noise
     )
-    return Finding(
-        form="raw",
+    return reported(
         group="where the run is",
-        verdict="skipped",
         quantity=f"log(Phi lambda_max / 2), median over states of a run, lambda_e = {at:g}",
         measured=Measured(value=middle, low=middle - 4.0 * error, high=middle + 4.0 * error),
-        expected=None,
-        margin=Margin(),
         n_runs=n,
-        counts=False,
+        dtype="float64",
         message=(
-            f"reported, not judged: median Phi lambda_max / 2 is {edges}; loss spikes per 1/lambda_e: "
+            f"median Phi lambda_max / 2 is {edges}; loss spikes per 1/lambda_e: "
             f"{each}; growth between marks over that of free decay {runs.growth(low, n).mean():.3g}; "
             "interval of 4 standard errors"
         ),

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ilr_check.claims import law
 from ilr_check.claims.claim import Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.figures import line, points
-from ilr_check.claims.law import file_name
-from ilr_check.evidence import Figure, Margin, Measured, Series
+from ilr_check.evidence import Figure, Measured, Series
 from ilr_check.theory.progress import decoupled_progress, sgd_progress
 from ilr_check.theory.relaxation import time_to_within
 
@@ -122,26 +122,23 @@ class RecipeReport:
 
     def judge(self, subject: dict[str, Any], context: Context) -> Judged:
         """Report the progress of each phase of each recipe."""
-        name = file_name(self._claim, "recipes")
+        name = law.file_name(self._claim, "recipes")
         return Judged((reported(subject, name),), (drawn(name),))
 
 
 def reported(subject: dict[str, Any], figure: str) -> Finding:
     """Return the table as a finding: closed forms, nothing measured and nothing judged."""
     usual = RECIPES[1]
-    return Finding(
-        form="raw",
+    return law.reported(
         group="usual recipes",
         subject=subject,
-        verdict="skipped",
         quantity=f"progress of the norm in the phase after the first drop: {usual.name}",
         measured=Measured(value=float(usual.progress()[1])),
         expected=ARRIVED,
-        margin=Margin(),
         n_runs=0,
-        counts=False,
+        dtype="float64",
         figure=figure,
-        message=f"reported, not judged, from closed forms alone: {words()}",
+        message=f"from closed forms alone: {words()}",
     )
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Finding, Judged
 from ilr_check.claims.figures import interval, line, points
 from ilr_check.claims.function_space.trainings.early_drops import DISTANCE, LATE_SHARE, Early, EarlyRuns
-from ilr_check.claims.law import file_name
-from ilr_check.evidence import Figure, Margin, Measured, Series
+from ilr_check.claims.law import file_name, reported
+from ilr_check.evidence import Figure, Measured, Series
 from ilr_check.stats import estimate
 
 Array = NDArray[np.float64]
@@ -34,22 +34,16 @@ def final_metric(runs: EarlyRuns, n: int, subject: dict[str, Any], figure: str) 
         )
     kept = runs.equilibrium(n)
     side = "worse" if gap.low > 0 else "better" if gap.high < 0 else "not told apart from the late one"
-    return Finding(
-        form="raw",
+    return reported(
         group="metric at the end",
         subject=subject,
-        verdict="skipped",
         quantity=f"held-out loss at the end, drop after {first:g}/lambda_e less drop after {last:g}/lambda_e",
         measured=Measured(value=gap.value, low=gap.low, high=gap.high),
-        expected=None,
-        margin=Margin(),
         n_runs=n,
         n_steps=early.steps,
-        dtype="float32",
-        counts=False,
         figure=figure,
         message=(
-            f"reported, not judged: theory gives no sign; in {early.budget:g}/lambda_e steps in all, the "
+            f"theory gives no sign; in {early.budget:g}/lambda_e steps in all, the "
             f"early drop is {side} in held-out loss; drop after {'; '.join(rows)}; never dropped: "
             f"{_pm(kept.loss)}, on the training set {_pm(kept.train_loss)}, accuracy {_pm(kept.accuracy)}"
         ),
@@ -97,9 +91,8 @@ def _metric_figure(runs: EarlyRuns, n: int, name: str) -> Figure:
     rate = REPORTED / (2 * len(early.times))
 
     def intervals(words: str, samples: list[Array], role: Any) -> Series:
-        ends = [estimate([sample], [1.0], rate=rate) for sample in samples]
-        value, low, high = (np.array(column) for column in zip(*ends, strict=True))
-        return interval(words, early.times, value, low, high, role=role)
+        means = [estimate([sample], [1.0], rate=rate) for sample in samples]
+        return interval(words, early.times, *zip(*means, strict=True), role=role)
 
     finals = [runs.final(t, n) for t in early.times]
     return Figure(
