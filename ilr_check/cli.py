@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -287,6 +288,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its code; an error is one line, and ``--debug`` shows its traceback."""
     words = sys.argv[1:] if arguments is None else arguments
     code = _run(words)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would say this a second time on its way out, with a traceback.
+        print(f"ilr-check: {_sentence(error)}", file=sys.stderr, flush=True)
+        os._exit(code or COULD_NOT_RUN)
     if code == INTERRUPTED:
         leave(code)
     sys.exit(code)
@@ -323,8 +330,18 @@ def _run(words: list[str]) -> int:
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()
-        print(f"ilr-check: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        print(f"ilr-check: {_sentence(error)}", file=sys.stderr)
         return COULD_NOT_RUN
+
+
+def _sentence(error: Exception) -> str:
+    """One line for an error; a system's error alone does not say what to do."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        place = f"{error.filename!r}" if error.filename else "the output"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = "free some space" if full else "check the path and its permissions"
+        return f"cannot use {place} ({error.strerror}); {fix}, then run the command again"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 if __name__ == "__main__":

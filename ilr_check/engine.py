@@ -8,7 +8,7 @@ import itertools
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -347,7 +347,14 @@ def _judge_all(
             # killed process.
             for future in done:
                 begin(keys[future])
-                keep(keys[future], *future.result())
+                try:
+                    judged, seconds = future.result()
+                except BrokenExecutor as error:
+                    raise RunFolderError(
+                        "a worker process was killed, for example because the memory was full; continue "
+                        f"with --resume {folder.path}, perhaps with fewer --jobs: what was finished is kept"
+                    ) from error
+                keep(keys[future], judged, seconds)
 
         for key in [key for key in todo if key not in futures]:
             begin(key)

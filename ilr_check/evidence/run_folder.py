@@ -128,8 +128,14 @@ class RunFolder:
         return tuple(sorted(_whole_units(found), key=lambda record: place.get(record.unit, len(place))))
 
     def repair(self) -> tuple[Record, ...]:
-        """Drop what a killed process left of an unfinished unit; returns the records that stay."""
-        kept = self.records()
+        """Drop what a killed process left of an unfinished unit; returns the records that stay.
+
+        A unit that ended in an error is dropped too: its cause, such as a full memory, may be gone, and an
+        error of the claim itself comes again.
+        """
+        found = self.records()
+        failed = {record.unit for record in found if record.verdict == "error"}
+        kept = tuple(record for record in found if record.unit not in failed)
         with self._storing(VERDICTS):
             for folder in (self.path, self._traces()):
                 for left in folder.glob(f".*{PARTIAL_SUFFIX}"):

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -391,3 +391,36 @@ def test_a_diverged_run_is_an_error_that_names_run_seed_and_step(
     assert [record.verdict for record in records] == ["error"] * UNITS
     pattern = r"RunDiverged: run 2 of the judged population \(seed \d+\) is not finite from step 0 on"
     assert all(re.match(pattern, record.message) for record in records)
+
+
+def test_a_killed_worker_is_one_sentence_and_what_was_finished_is_kept(
+    invented: Invented, tmp_path: Path
+) -> None:
+    class Breaks:
+        """The second unit's process is killed."""
+
+        calls = 0
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            self.calls += 1
+            if self.calls == 1:
+                future.set_result(fn(*args))
+            else:
+                future.set_exception(BrokenExecutor("terminated abruptly"))
+            return future
+
+    with pytest.raises(RunFolderError, match=r"a worker process was killed.*--resume .*fewer --jobs"):
+        engine.run(Settings(), out=tmp_path / "run", executor=Breaks())
+    whole = timeless(engine.run(Settings(), out=tmp_path / "whole"))
+    assert timeless(engine.run(Settings(), resume=tmp_path / "run")) == whole
+
+
+def test_two_runs_at_once_have_one_owner(invented: Invented, tmp_path: Path) -> None:
+    def second(title: str, context: Context) -> None:
+        for how in ({"resume": tmp_path / "run"}, {"out": tmp_path / "run"}):
+            with pytest.raises(RunFolderError, match="is in use by process"):
+                engine.run(Settings(), **how)  # type: ignore[arg-type]
+
+    invented.before = second
+    assert len(engine.run(Settings(), out=tmp_path / "run").records()) == 4 * UNITS

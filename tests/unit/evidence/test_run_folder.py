@@ -221,3 +221,12 @@ def test_what_a_killed_process_was_writing_is_removed_on_repair(folder: RunFolde
         (place / f".0123{PARTIAL_SUFFIX}").write_bytes(b"half")
     folder.repair()
     assert list(folder.path.rglob(f"*{PARTIAL_SUFFIX}")) == []
+
+
+def test_a_unit_that_ended_in_an_error_is_judged_again(folder: RunFolder) -> None:
+    folder.append([record("a.0")])
+    folder.append(
+        [record("b.0", unit="b", unit_size=2), record("b.1", unit="b", unit_size=2, verdict="error")]
+    )
+    assert [r.id for r in folder.repair()] == ["a.0"]
+    assert [r.id for r in RunFolder.open(folder.path).records()] == ["a.0"]
