@@ -66,12 +66,14 @@ class CountOfTheGroup(HandAdam):
 
 @mutant("sgd", "late", "a first gradient that comes late raises", "without|missing|late|None|first gradient")
 class LateGradientRaises(HandSGD):
-    def buffer(self, g: Tensor, group: Group, state: State) -> Tensor:
-        begun = self.__dict__.setdefault("begun", [])
-        if state.get("momentum_buffer") is None and any(s is not state for s in begun) and len(begun) > 9:
-            raise RuntimeError("momentum buffers must all be there or all be missing")
-        begun.append(state)
-        return super().buffer(g, group, state)
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            taken = [p for p in group["params"] if p.grad is not None]
+            begun = [p for p in taken if self.state[p].get("momentum_buffer") is not None]
+            if begun and len(begun) < len(taken):
+                raise RuntimeError("momentum buffers must all be there or all be missing")
+        return super().step(closure)
 
 
 @mutant(
