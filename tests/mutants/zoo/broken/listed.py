@@ -17,7 +17,7 @@ from ..records import mutant
     "foreach",
     "the foreach path corrects every tensor by the step count of the first",
     "step count|bias correction|foreach",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachFirstStepCount(ListedAdamW):
     def corrections_list(self, states: list[State], group: Group) -> list[tuple[float, float]]:
@@ -29,7 +29,7 @@ class ForeachFirstStepCount(ListedAdamW):
     "foreach",
     "the foreach path steps every group with the lr of the first",
     "foreach|first group|group",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachFirstGroupLr(ListedAdamW):
     def step_list(self, taken: list[Tensor], gradients: list[Tensor], group: Group) -> None:
@@ -41,7 +41,7 @@ class ForeachFirstGroupLr(ListedAdamW):
     "foreach",
     "the foreach path decays every group as the first one",
     "foreach|first group|group",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachFirstGroupDecay(ListedAdamW):
     def decay_list(self, taken: list[Tensor], group: Group) -> None:
@@ -53,7 +53,7 @@ class ForeachFirstGroupDecay(ListedAdamW):
     "foreach",
     "the foreach path uses the betas of the first group",
     "foreach|first group|group|betas",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachFirstGroupBetas(ListedAdamW):
     def step_list(self, taken: list[Tensor], gradients: list[Tensor], group: Group) -> None:
@@ -65,7 +65,7 @@ class ForeachFirstGroupBetas(ListedAdamW):
     "foreach",
     "the foreach path does not decay",
     "decay|foreach",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachWithoutDecay(ListedAdamW):
     def decay_list(self, taken: list[Tensor], group: Group) -> None:
@@ -77,7 +77,7 @@ class ForeachWithoutDecay(ListedAdamW):
     "foreach",
     "the foreach path leaves out the last tensor of a list of three or more",
     "foreach|does not move|not stepped",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachSkipsTheLast(ListedAdamW):
     def step_list(self, taken: list[Tensor], gradients: list[Tensor], group: Group) -> None:
@@ -90,7 +90,7 @@ class ForeachSkipsTheLast(ListedAdamW):
     "foreach",
     "the foreach path steps the tensors of the first dtype alone",
     "dtype|does not move|foreach",
-    killer="mixed-dtypes",
+    killer="switches",
 )
 class ForeachLosesOtherDtypes(ListedAdamW):
     def sorted_by_dtype(self, taken: list[Tensor]) -> list[list[Tensor]]:
@@ -102,7 +102,7 @@ class ForeachLosesOtherDtypes(ListedAdamW):
     "foreach",
     "the foreach path pairs tensors with states by their place, also where a gradient is missing",
     "without|missing|foreach|state",
-    killer="missing-gradient",
+    killer="switches",
 )
 class ForeachStatesShift(ListedAdamW):
     def states_of(self, taken: list[Tensor], group: Group) -> list[State]:
@@ -135,7 +135,7 @@ class ForeachBufferIsTheGradient(ListedSGD):
     "foreach",
     "the foreach path applies no dampening",
     "dampening|foreach",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachWithoutDampening(ListedSGD):
     def step_list(self, taken: list[Tensor], gradients: list[Tensor], group: Group) -> None:
@@ -147,7 +147,7 @@ class ForeachWithoutDampening(ListedSGD):
     "foreach",
     "the foreach path reads tensors in the order of their memory",
     "transposed|contiguous|stride|layout|foreach",
-    killer="tensor-shapes",
+    killer="switches",
 )
 class ForeachByMemory(ListedSGD):
     def step_list(self, taken: list[Tensor], gradients: list[Tensor], group: Group) -> None:
@@ -160,7 +160,7 @@ class ForeachByMemory(ListedSGD):
     "foreach",
     "the foreach path clips all tensors of a group by the largest gradient of the group",
     "foreach|clip|neighbour|other",
-    killer="implementations",
+    killer="switches",
 )
 class ForeachClipsTogether(ListedSGD):
     def step_list(self, taken: list[Tensor], gradients: list[Tensor], group: Group) -> None:
@@ -173,7 +173,7 @@ class ForeachClipsTogether(ListedSGD):
     "foreach",
     "the foreach path raises for an empty tensor",
     "empty",
-    killer="tensor-shapes",
+    killer="switches",
 )
 class ForeachEmptyRaises(ListedSGD):
     def step_list(self, taken: list[Tensor], gradients: list[Tensor], group: Group) -> None:
@@ -188,7 +188,7 @@ class ForeachEmptyRaises(ListedSGD):
     "foreach",
     "the foreach path keeps the moments in the dtype of the first tensor of the group",
     "dtype|float32|foreach|fails",
-    killer="mixed-dtypes",
+    killer="switches",
 )
 class ForeachStateOfTheFirstDtype(ListedAdamW):
     def states_of(self, taken: list[Tensor], group: Group) -> list[State]:
