@@ -45,7 +45,7 @@ class ScheduleFreeModesDiffer(ScheduleFreeSGD):
 class ScheduleFreeWeightNotSaved(ScheduleFreeSGD):
     def state_dict(self) -> Any:
         stored = super().state_dict()
-        stored["param_groups"] = [group | {"weight_sum": 0.0} for group in stored["param_groups"]]
+        stored["state"] = {i: {**state, "weight_sum": 0.0} for i, state in stored["state"].items()}
         return stored
 
 

@@ -22,9 +22,7 @@ class ScheduleFreeSGD(Hand):
     ilr_check_tags: ClassVar[Mapping[str, Any]] = {"train_mode": True}
 
     def __init__(self, params: Any, lr: float = 1.0, momentum: float = 0.9, weight_decay: float = 0.0):
-        super().__init__(
-            params, lr=lr, momentum=momentum, weight_decay=weight_decay, weight_sum=0.0, train_mode=False
-        )
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, train_mode=False)
 
     @torch.no_grad()
     def train(self) -> None:
@@ -55,13 +53,16 @@ class ScheduleFreeSGD(Hand):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            rate = float(group["lr"])
-            group["weight_sum"] += rate**2
-            weight = rate**2 / group["weight_sum"] if group["weight_sum"] else 0.0
             for p in group["params"]:
                 if p.grad is not None:
-                    self.move(p, p.grad + group["weight_decay"] * p, weight, group)
+                    self.move(p, p.grad + group["weight_decay"] * p, self.weight(p, group), group)
         return loss
+
+    def weight(self, p: Tensor, group: Group) -> float:
+        """The share of the newest z in the average x: its lr^2 over the sum of all so far."""
+        state, square = self.state[p], float(group["lr"]) ** 2
+        state["weight_sum"] = state.get("weight_sum", 0.0) + square
+        return float(square / state["weight_sum"]) if state["weight_sum"] else 0.0
 
     def move(self, p: Tensor, g: Tensor, weight: float, group: Group) -> None:
         state = self.state[p]
