@@ -134,7 +134,11 @@ def _premises(seen: Seen) -> tuple[Premise, ...]:
 def _message(seen: Seen) -> str:
     own = seen.runs.own_share(seen.tensors)
     words = f"the net's own squared gradient is {own:.4f} of size squared"
-    return words if own <= OWN_SHARE else f"{words}, more than {OWN_SHARE}: not decided; raise size"
+    return (
+        words
+        if own <= OWN_SHARE
+        else f"{words}, more than {OWN_SHARE}, so nothing is decided; use a larger size"
+    )
 
 
 def _findings(seen: Seen, main: Finding) -> tuple[Finding, ...]:
@@ -164,10 +168,10 @@ def _own_tail(seen: Seen) -> Finding:
         dtype="float32",
         counts=False,
         message=(
-            f"reported, not judged: lengths at unit norm, largest {OWN_TOP:.0%} of each run's; of all runs' "
-            f"together, largest {deeper}. Below 2 the gradient would have no variance; an index that grows "
-            f"as one looks farther out is that of a bounded or thin tail. Largest over median "
-            f"{float(pooled.max() / np.median(pooled)):.1f}"
+            f"reported and not judged: from the largest {OWN_TOP:.0%} of the lengths at unit norm of each "
+            f"run; from the largest of all runs together, {deeper}. Below 2 the gradient would have no variance. "
+            "An index that grows with smaller shares belongs to a bounded or thin tail. The largest length "
+            f"is {float(pooled.max() / np.median(pooled)):.1f} times the median"
         ),
     )
 

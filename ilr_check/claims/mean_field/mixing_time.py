@@ -165,8 +165,8 @@ DESIGNS = {
 def _share_of_the_control(sweep: Sweep, power: float) -> str:
     level, control = sweep.compare
     return (
-        f"a quarter of the difference that lambda_e = {control:g} instead of {level:g} makes, "
-        f"which less than a factor {(control / level) ** power:.2g} in lambda_e would make"
+        f"a quarter of the difference between lambda_e = {control:g} and {level:g}; "
+        f"a factor of {(control / level) ** power:.2g} in lambda_e makes such a difference"
     )
 
 
@@ -223,9 +223,9 @@ def _raw(seen: Seen, main: Finding) -> Finding:
         dtype="float32",
         counts=False,
         message=(
-            "reported, not judged: the first passage of a mean curve has no run-to-run interval; "
-            f"times x lambda_e at the levels: {scaled(meeting.measured)}; from the noise of other runs: "
-            f"{scaled(meeting.predicted)}; for constant noise: {scaled(meeting.constant_noise)}"
+            "reported and not judged, because the first passage of a mean curve has no interval over runs; "
+            f"times x lambda_e at the levels: {scaled(meeting.measured)}; predicted from the noise of other "
+            f"runs: {scaled(meeting.predicted)}; for constant noise: {scaled(meeting.constant_noise)}"
         ),
         n_steps=main.n_steps,
         **seen.about(),

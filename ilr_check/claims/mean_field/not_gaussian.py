@@ -221,8 +221,8 @@ def _message(seen: Examined[Shapes, ShapeRuns]) -> str:
     means = {kind: seen.runs.judged(kind, seen.tensors, seen.n)[0].mean() for kind in KINDS}
     raw = [f"{kind} {(means[kind] / means['minibatch']) ** -0.5 - 1.0:+.3f}" for kind in KINDS[1:]]
     return (
-        "raw effective LR against minibatch noise, reported, not judged, as the path and with it the trace "
-        f"may differ: {', '.join(raw)}; minibatches of {seen.spec.batch_size}"
+        "effective LR relative to that under minibatch noise, reported and not judged, because the path and "
+        f"the trace along it may differ: {', '.join(raw)}; the batch size is {seen.spec.batch_size}"
     )
 
 

@@ -130,7 +130,7 @@ def design(grid: Orders, part: Part, alpha: float) -> CurveEquivalence:
         margin=(-max(rooms), max(rooms)),
         margins=tuple((-room, room) for room in rooms),
         margin_reason=(
-            f"finite lambda_e {max(finite):.3f} at most (Var(G^2) in the recursion), in the limit "
+            f"finite lambda_e {max(finite):.3f} at most (Var(G^2) in the recursion), in the limit also "
             f"{bend:.3f} for the change of ||grad L||^2 with l, + tolerance {TOLERANCE}"
         ),
         rivals=(
@@ -152,8 +152,8 @@ def _message(seen: Examined[Orders, GridRuns]) -> str:
     sgd = float(found[0][0].mean())
     return (
         f"orders {', '.join(f'{order:g}' for order in grid.orders)} of {grid.cells[0].words()}; "
-        f"||grad L||^2 / Tr Sigma_B {ratios}; raw: the line through r^4 in 1/l ends {line / sde - 1.0:+.3f} "
-        f"from the SDE's r^4 with the trace of that limit, and SGD's is {sgd / sde - 1.0:+.3f} from it"
+        f"||grad L||^2 / Tr Sigma_B is {ratios}; relative to r^4 of the SDE, with the trace in the limit, "
+        f"the line through r^4 in 1/l ends at {line / sde - 1.0:+.3f}, and SGD is at {sgd / sde - 1.0:+.3f}"
     )
 
 

@@ -156,9 +156,9 @@ def _message(seen: Examined[Ladder, GridRuns]) -> str:
     raw = float(scaled_fourth_power(ratios[0], k))
     losses = ", ".join(f"{runs.loss(cell, n).mean():.4f}" for cell in ladder.cells)
     return (
-        f"||grad L||^2 / Tr Sigma_B {ratios[0]:.3f} at B {first.batch_size} and {ratios[1]:.3f} at "
-        f"{last.batch_size}: raw, r'^4 / r^4 at k = {k:g} is {found:.3f}, and {raw:.3f} if neither changed "
-        f"along the ladder; mean losses {losses}"
+        f"||grad L||^2 / Tr Sigma_B is {ratios[0]:.3f} at B {first.batch_size} and {ratios[1]:.3f} at B "
+        f"{last.batch_size}; r^4 at k = {k:g} over r^4 at k = 1 is {found:.3f}, and it would be {raw:.3f} if "
+        f"neither changed with k; the mean losses are {losses}"
     )
 
 

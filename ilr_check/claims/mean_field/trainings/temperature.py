@@ -110,8 +110,8 @@ def design(limit: Temperature, part: Part, alpha: float) -> ContrastEquivalence:
         estimand=f"{WORDS[part.what]} at equal lambda_e / B, less {THETA:g} of the control's difference",
         theta=THETA,
         margin_reason=(
-            f"of what {limit.factor} times lambda_e / B makes: {BEND} for the second order of the line "
-            f"in 1/l + tolerance {THETA - BEND:g}"
+            f"shares of the effect of {limit.factor} times lambda_e / B: {BEND} for the second order of the "
+            f"line in 1/l + tolerance {THETA - BEND:g}"
         ),
         looks=limit.looks,
         false_fail=alpha,
@@ -160,13 +160,13 @@ def _rivals(examination: Examination) -> tuple[RivalOutcome, ...]:
 
 
 def _message(seen: Examined[Temperature, GridRuns]) -> str:
-    """Return the raw comparison at order 1, which finite lambda_e moves."""
+    """Return the comparison at order 1, which is SGD itself; finite lambda_e changes it."""
     limit = seen.spec
     means = [response_of(seen.runs, seen.part, limit.of(side)[0], seen.n).mean() for side in SIDES]
     return (
-        f"raw, at order 1, reported, not judged, as finite lambda_e moves it: {means[0]:.4g} and "
-        f"{means[1]:.4g} at equal lambda_e / B, control {means[2]:.4g}; reference "
-        f"{limit.of('reference')[0].words()}, lambda_e and B times {limit.factor}"
+        "at order 1, reported and not judged, because finite lambda_e changes it: the populations of equal "
+        f"lambda_e / B have {means[0]:.4g} and {means[1]:.4g}, the control has {means[2]:.4g}; the reference "
+        f"is {limit.of('reference')[0].words()}, the factor on lambda_e and B is {limit.factor}"
     )
 
 
