@@ -169,9 +169,9 @@ def _own_tail(seen: Seen) -> Finding:
         counts=False,
         message=(
             f"reported and not judged: from the largest {OWN_TOP:.0%} of the lengths at unit norm of each "
-            f"run; from the largest of all runs together, {deeper}. Below 2 the gradient would have no variance. "
-            "An index that grows with smaller shares belongs to a bounded or thin tail. The largest length "
-            f"is {float(pooled.max() / np.median(pooled)):.1f} times the median"
+            f"run; from the largest of all runs together, {deeper}. Below 2 the gradient would have no "
+            "variance. An index that grows with smaller shares belongs to a bounded or thin tail. The "
+            f"largest length is {float(pooled.max() / np.median(pooled)):.1f} times the median"
         ),
     )
 

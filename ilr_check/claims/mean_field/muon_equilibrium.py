@@ -27,8 +27,8 @@ TEXT = ClaimText(
     title="Measured updates predict the equilibrium of Muon under noise",
     statement=(
         "If noise dominates the gradient, the weight norm and the rotation per step of Muon at equilibrium "
-        "follow from weight decay and from the length and autocorrelation of the updates that Muon makes of "
-        "white noise."
+        "follow from weight decay and from the length and autocorrelation of the updates that Muon makes "
+        "from white noise."
     ),
     equation="E‖w‖² = η²U²/(1 − a²) (1 + 2D),  D = Σ aᵏρₖ,  a = 1 − ηλ",
     source="shared form of Kosson et al. 2024 and Wen et al. 2025; Muon: Jordan et al. 2024",
