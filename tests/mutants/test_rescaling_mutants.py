@@ -28,7 +28,7 @@ from ilr_check.data import TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant, Cosine, Drops
-from ilr_check.optim.specs import implementations
+from ilr_check.optim.specs import IMPLEMENTATIONS, Implementation, implementations
 from ilr_check.optim.symmetry import CONFIGURATIONS
 from ilr_check.train.loop import Setting
 
@@ -90,14 +90,17 @@ def test_the_law_holds_and_excludes_its_rivals(case: str) -> None:
     assert min(outcome.rivals.values()) >= REFUTED
 
 
+@pytest.mark.parametrize("way", IMPLEMENTATIONS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_drop_is_a_rescaling_for_every_optimizer_in_every_implementation(name: str) -> None:
-    for way in implementations(CONFIGURATIONS[name].optimizer.name):
-        outcome = lr_drop_is_rescale.check(drop(name, way))
-        assert (outcome.ratio, outcome.steps) == (0.0, 8), way
-        stateless = CONFIGURATIONS[name].optimizer.args.get("momentum") is None and name == "SGD"
-        assert (outcome.rivals["buffers left out"] == 0.0) == stateless, way
-        assert outcome.rivals["weight decay left alone"] >= REFUTED, way
+def test_a_drop_is_a_rescaling_for_every_optimizer(name: str, way: Implementation) -> None:
+    # Asked here and not for the parameters: torch builds each optimizer to find out.
+    if way not in implementations(CONFIGURATIONS[name].optimizer.name):
+        pytest.skip(f"torch has no {way} {name} on this device")
+    outcome = lr_drop_is_rescale.check(drop(name, way))
+    assert (outcome.ratio, outcome.steps) == (0.0, 8)
+    stateless = CONFIGURATIONS[name].optimizer.args.get("momentum") is None and name == "SGD"
+    assert (outcome.rivals["buffers left out"] == 0.0) == stateless
+    assert outcome.rivals["weight decay left alone"] >= REFUTED
 
 
 def test_blind_to_an_optimizer_that_ignores_the_drop() -> None:
