@@ -1,4 +1,4 @@
-"""cos(w, w') = (1 - lr wd) ||w|| / ||w'|| at every step of plain SGD, and the sine that goes with it."""
+"""cos(w, w') = (1 - lr wd) ||w|| / ||w'|| at every step of plain SGD, and the sine of the same angle."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from ilr_check.train.loop import OptimizerFactory, Setting, torch_sgd
 
 TEXT = ClaimText(
     id="angle-identity",
-    title="The angle of a step is known exactly",
+    title="The angle of an SGD step is known exactly",
     statement=(
-        "The cosine of the angle that an SGD step makes is (1 - lr*wd) ||w|| / ||w'||, and its sine is "
-        "lr ||g|| / ||w'||: no noise model, no equilibrium."
+        "An SGD step from the weights w to w' turns them by an angle with cosine (1 - lr*wd) ||w|| / "
+        "||w'|| and sine lr ||g|| / ||w'||, where lr is the learning rate, wd the weight decay and g the "
+        "gradient. This needs no model of the noise and no equilibrium."
     ),
     equation="cos∠(w, w′) = (1 − ηλ) ‖w‖ / ‖w′‖,  sin∠(w, w′) = η ‖g‖ / ‖w′‖",
     source="Li, Lyu, Arora 2020, section 2, made exact; Wan, Zhu, Zhang, Sun 2021 (angular update)",
@@ -29,15 +30,17 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("sqrt(2 lambda_e) taken as exact", "arccos(1 - lambda_e) taken as exact"),
     meaning=(
-        "The step is not w - lr*(g + wd*w): weight decay is missing, of another size or at another moment, "
-        "lr does not reach the step, or the gradient was changed on its way (clipped, normalised, averaged)."
+        "The step is not w - lr*(g + wd*w). Weight decay is missing, has another size or acts at another "
+        "moment; or lr does not reach the step; or the gradient was changed on the way (clipped, "
+        "normalised, averaged)."
     ),
-    blind="whether the gradient that the optimizer was given is the right one: it takes it as it comes.",
+    blind="whether the gradient that the optimizer receives is right; the claim uses it as it is.",
 )
 
 
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Residuals of cosine and sine for every group and step, in units of their rounding bounds."""
+    """Compute the residuals of cosine and sine for every group and step, in units of their rounding
+    bounds."""
     worst, steps = Worst(), 0
     for moved in motions(setting, optimizer):
         for motion in moved:

@@ -1,4 +1,4 @@
-"""Clipping and SAM join an optimizer's symmetry when their lengths scale: max_norm as 1/a, rho as a."""
+"""Clipping and SAM keep an optimizer's symmetry when their lengths scale: max_norm as 1/a, rho as a."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="clip-and-sam",
-    title="Gradient clipping and SAM scale along",
+    title="Gradient clipping and SAM keep the symmetry if their lengths scale",
     statement=(
-        "With the weights scaled by a and the optimizer's arguments by their powers, clipping the gradient "
-        "at c/a and SAM with the radius a rho give the same functions at every step; bitwise for a = 2^k."
+        "Multiply the initial weights by a, and the optimizer's arguments by their powers of a. Then "
+        "clipping the gradient at c/a, and SAM with the radius a*rho, give the same functions at every "
+        "step. They agree bit for bit for a = 2^k."
     ),
     equation="(a·w₀, aᵖη, a^q λ, aʳε, c/a, aρ) ≡ (w₀, η, λ, ε, c, ρ)",
     source="gradients scale as 1/a, weights as a; Foret et al. 2021 for SAM",
@@ -34,17 +35,20 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("clip left alone", "clip_grad_norm_ with its 1e-6", "rho left alone"),
     meaning=(
-        "The clip or SAM has a length of its own, as clip_grad_norm_ has with the 1e-6 that it adds to the "
-        "norm; or the norm it divides by is not that of the gradient."
+        "The clip or SAM has a length of its own: clip_grad_norm_ adds 1e-6 to the norm, for example. Or "
+        "it divides by a norm that is not that of the gradient."
     ),
-    blind="a clip or radius that is off by a constant factor: they only have to scale with the weights.",
+    blind=(
+        "a clip or a radius that is wrong by a constant factor, because both only have to scale with the "
+        "weights."
+    ),
 )
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A setting, an optimizer with a clip of max_norm ``length`` or SAM of that radius, and a = 2^power.
 
-    Lengths are relative to the scale of the weights at the start: the clip is ``length / init_scale``, the
+    Lengths are relative to the initial scale of the weights: the clip is ``length / init_scale``, and the
     radius ``length * init_scale``.
     """
 
@@ -62,7 +66,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def check(example: Around) -> Outcome:
-    """Train at both scales with the clip or SAM scaled along; every bit of every step must agree."""
+    """Train at both scales, with the clip or SAM scaled too; every bit of every step must agree."""
     setting, optimizer, a = example.setting, example.optimizer, 2.0**example.power
     symmetry, worst = symmetry_of(optimizer), Worst()
     scaled = symmetry.scaled(optimizer, a)

@@ -1,4 +1,4 @@
-"""Directions move by themselves: u, Phi, the batch and B decide the next; lr, wd and norm drop out."""
+"""Directions have a recursion of their own, in which only u, Phi, the batch and B appear."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ TEXT = ClaimText(
     id="direction-recursion",
     title="Directions follow a recursion of their own",
     statement=(
-        "The next direction is the old one minus Phi times the gradient at unit norm, normalised; Phi "
-        "follows from itself and that gradient. Steps of equal Phi make equal turns, whatever lr and wd: "
-        "so the path depends on the first direction, the first Phi, the factors B and the batches only."
+        "Let u = w/||w|| be the direction of a group and Phi = lr / ((1 - lr*wd) ||w||^2) its effective "
+        "learning rate. The next direction is u minus Phi times the gradient at unit norm, normalised, and "
+        "the next Phi follows from Phi and that gradient. Steps of equal Phi turn u equally, whatever the "
+        "learning rate lr and the weight decay wd. So the path of u depends only on the first u, the first "
+        "Phi, the factors B between successive steps, and the batches."
     ),
     equation="u′ = (u − Φḡ) / √(1 + Φ²‖ḡ‖²),  Φ′ = BΦ / (1 + Φ²‖ḡ‖²),  Φ = η/(a‖w‖²),  B = η′/(η a a′)",
     source="Li, Lyu, Arora 2020, section 2, in finite steps; the recursion of Φ as in the Exact Schedule Law",
@@ -27,18 +29,19 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("Phi without the a's", "B without the a's"),
     meaning=(
-        "What the net computes depends on something besides lr, weight decay and gradient in the proportions "
-        "of SGD: decay that does not go with lr, a clip or an eps of fixed size, an lr of an earlier step."
+        "What the net computes depends on more than learning rate, weight decay and gradient in the "
+        "proportions of SGD: decay that does not follow lr, a clip or an eps of fixed size, or the lr of "
+        "an earlier step."
     ),
     blind=(
-        "what leaves every direction as it is, such as rescaling the weights between steps together with "
-        "lr and weight decay."
+        "a change that leaves every direction as it is, such as rescaling the weights between steps "
+        "together with lr and weight decay."
     ),
 )
 
 
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Residuals of the direction, of Phi, and of a step without decay at the same Phi, for every step."""
+    """Compute the residuals of the direction, of Phi and of a step without decay, at every step."""
     worst, steps = Worst(), 0
     before: dict[str, Motion] = {}
     for moved in motions(setting, optimizer):
@@ -54,7 +57,7 @@ def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
 
 
 def _direction(motion: Motion, worst: Worst) -> None:
-    """u' against the recursion, as the length of the difference of two unit vectors."""
+    """Compare u' with the recursion; the error is the length of the difference of two unit vectors."""
     s, bound = motion.sizes, direction_error(motion.sizes)
     u, found = motion.w / s.r, motion.w_next / s.r_next
     rate = s.eta / s.r**2
@@ -65,7 +68,8 @@ def _direction(motion: Motion, worst: Worst) -> None:
 
 
 def _speed(old: Motion, new: Motion, worst: Worst) -> None:
-    """log Phi' against the recursion; 1/Phi' is a' r'^2 / eta', so its relative error is that of r'^2."""
+    """Compare log Phi' with the recursion; 1/Phi' is a' r'^2 / eta', so its relative error is that of
+    r'^2."""
     s, n = old.sizes, new.sizes
     if min(s.eta, n.eta) <= 0.0 or s.a == 0.0 or n.a == 0.0:
         return  # Phi is 0 or infinite: that step turns nothing, or by a right angle
@@ -86,7 +90,8 @@ def _speed(old: Motion, new: Motion, worst: Worst) -> None:
 def _same_speed(
     setting: Setting, optimizer: OptimizerFactory, moved: tuple[Motion, ...], worst: Worst
 ) -> None:
-    """From the same state a step with lr / a and no decay has the same Phi, so it must turn the same way."""
+    """Compare with a step with lr / a and no decay from the same state: it has equal Phi, so it turns
+    equally."""
     step = moved[0].step
     a = 1.0 - step.lr * step.weight_decay
     if a <= 0.0:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="eps-law",
-    title="What the eps of a norm does, exactly",
+    title="The exact effect of the eps of a norm",
     statement=(
-        "The eps of a group's own norms breaks its invariance by <g, w> = -2 eps dL/d(eps), an extra decay "
-        "of that size over r^2; scaling w by c and eps by c^2 changes nothing."
+        "The eps of a group's own norm layers breaks its scale invariance by <g, w> = -2 eps dL/d(eps), "
+        "where g is the gradient, w the weights and L the loss. In a step of SGD it acts as an extra "
+        "weight decay of that size over ||w||^2. Multiplying w by c and eps by c^2 changes nothing."
     ),
     equation="⟨∇L, w⟩ = −2ε ∂L/∂ε;  L(c·w, c²·ε) = L(w, ε)",
     source="Euler's theorem for the joint scaling: a norm divides by sqrt(var + eps), var quadratic in w",
@@ -50,15 +51,15 @@ TEXT = ClaimText(
         "no extra decay",
     ),
     meaning=(
-        "The norm does not divide by sqrt(var + eps): eps stands outside the root, a variance is clamped, or "
-        "the backward pass forgets part of it."
+        "The norm layer does not divide by sqrt(var + eps): eps stands outside the root, a variance is "
+        "clamped, or the backward pass leaves out a part of it."
     ),
-    blind="any optimizer but SGD without momentum, for which alone the extra decay is stated.",
+    blind="every optimizer except SGD without momentum, because the extra decay is stated for that one only.",
 )
 
 EPS = (1e-5, 1e-3, 1e-1, 10.0)
 CHECKED = 4
-"""At most so many states of a training are checked."""
+"""The largest number of states of a training that are checked."""
 
 
 class WithEps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +76,7 @@ class WithEps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def check(example: WithEps) -> Outcome:
-    """The product, the norm's recursion and the joint scaling, at some steps of a training."""
+    """Check the product, the norm's recursion and the joint scaling, at some steps of a training."""
     setting = example.setting
     dtype, last = DTYPES[setting.dtype], setting.hyper.steps - 1
     module = build(setting.net, dtype=dtype, device=setting.device)
@@ -96,7 +97,7 @@ def check(example: WithEps) -> Outcome:
 
 
 def own_reads(net: NetSpec, module: nn.Module, names: tuple[str, ...]) -> list[int]:
-    """Which norms, in order of execution, read what the group ``names`` scales."""
+    """Return which norms, in order of execution, read what the group ``names`` scales."""
     calls: tuple[str, ...] = module.calls  # type: ignore[assignment]
     reads: tuple[Read, ...] = module.reads  # type: ignore[assignment]
     owners = {name.rpartition(".")[0] for name in names}
@@ -106,11 +107,11 @@ def own_reads(net: NetSpec, module: nn.Module, names: tuple[str, ...]) -> list[i
 
 
 def _products(example: WithEps, module: nn.Module, step: Step, worst: Worst) -> None:
-    """<g, w> + 2 eps dL/d(eps) of every group, and what it does to the norm in a step of plain SGD.
+    """Check <g, w> + 2 eps dL/d(eps) of every group, and its effect on the norm in a step of plain SGD.
 
-    The bound is that of orthogonality, whose derivation holds with sigma^2 = var + eps, and for the slope the
-    sum over all N numbers of a norm of v y / sigma^2, relatively off by (N + 10) u: with eps <= sigma^2 at
-    most (N + 10) u sum|v y|.
+    The bound is that of gradient-orthogonality, whose derivation holds with sigma^2 = var + eps. For the
+    slope it is the sum over all N numbers of a norm of v y / sigma^2, with a relative error of (N + 10) u.
+    Because eps <= sigma^2, that is at most (N + 10) u sum|v y|.
     """
     setting, eps = example.setting, example.setting.net.norm.eps
     exact = msgspec.structs.replace(setting.net, norm=msgspec.structs.replace(setting.net.norm, eps=0.0))
@@ -153,7 +154,7 @@ def _products(example: WithEps, module: nn.Module, step: Step, worst: Worst) -> 
 
 
 def _slopes(module: nn.Module, step: Step, eps: float) -> tuple[list[float], list[float]]:
-    """dL/d(eps) of each norm by autograd, and (N + 10) sum|v y| over its N numbers."""
+    """Return dL/d(eps) of each norm by autograd, and (N + 10) sum|v y| over its N numbers."""
     leaves = {name: w.clone().requires_grad_() for name, w in step.before.items()}
     each: list[Tensor] = []
     outs: list[Tensor] = []
@@ -181,7 +182,7 @@ def _slopes(module: nn.Module, step: Step, eps: float) -> tuple[list[float], lis
 
 
 def _joint_scaling(example: WithEps, module: nn.Module, step: Step, worst: Worst) -> str:
-    """Scale all groups, every second one the other way, and the eps of the norms that read them."""
+    """Scale all groups, every second one in the other direction, and the eps of the norms that read them."""
     net, eps = example.setting.net, example.setting.net.norm.eps
     groups = scalable(net)
     powers = [example.power * (-1) ** i for i in range(len(groups))]

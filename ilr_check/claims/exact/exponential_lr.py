@@ -1,7 +1,7 @@
 """Weight decay at a constant lr is an exponentially growing lr without weight decay, momentum included.
 
-Residuals of 0.97 bounds are usual here and no alarm: with momentum and a small lr wd the rounding of
-alpha itself is nearly the whole bound, and known to 1 %; see ``exponential_step_bounds``.
+Residuals of 0.97 bounds are usual here and no reason for concern. With momentum and a small lr wd the
+rounding of alpha is nearly the whole bound, and it is known to 1 %; see ``exponential_step_bounds``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="exponential-lr",
-    title="Weight decay is a growing lr",
+    title="Weight decay is a growing learning rate",
     statement=(
-        "SGD with weight decay takes the directions of SGD without it and with the lr lr_t / (P_t P_{t+1}), "
-        "P_t the product of all (1 - lr wd) so far; with momentum alpha^t stands for P_t, and the buffer "
-        "starts at -(1 - alpha) w_0 / (lr alpha). One step from the same state, at every step."
+        "SGD with weight decay takes the same directions as SGD without it and with the learning rate lr_t "
+        "/ (P_t P_{t+1}), where P_t is the product of all (1 - lr wd) so far. With momentum, alpha^t "
+        "stands in place of P_t, alpha being the larger root of the momentum recursion, and the buffer "
+        "starts at -(1 - alpha) w_0 / (lr alpha). The claim compares one step from the same state, at "
+        "every step."
     ),
     equation="(η, λ) ≡ (η α^{−2t−1}, 0),  α² − (1 + μ − ηλ) α + μ = 0;  w̃ = α^{−t} w",
     source="Li and Arora 2020, Theorems 2.9 and 2.12; the first buffer: section 2.3",
@@ -40,18 +42,20 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("exponent -2t", "first buffer left at zero"),
     meaning=(
-        "Weight decay does not act as a pure rescaling of the weights: it is not multiplied by lr, or its "
-        "place relative to the momentum buffer is another than in torch.optim.SGD."
+        "Weight decay does not act as a pure rescaling of the weights: it is not multiplied by lr, or it "
+        "enters the momentum buffer at another place than in torch.optim.SGD."
     ),
-    blind="settings whose alpha is complex, sqrt(lr wd) > 1 - sqrt(momentum): nothing is compared there.",
+    blind=(
+        "settings whose alpha is complex, where sqrt(lr wd) > 1 - sqrt(momentum): nothing is compared there."
+    ),
 )
 
 SMALLEST_GROWTH = 1e-8
-"""Where P_t falls below, the run ends: the mapped lr goes as P^-2 and would overflow float32."""
+"""The run ends where P_t falls below this value: the mapped lr grows as P^-2 and would overflow float32."""
 
 
 def check(setting: Setting) -> Outcome:
-    """Map each state of the run with decay to one without, step there, and compare."""
+    """Map each state of the run with decay to one without, take a step there, and compare."""
     worst, steps, growth = Worst(), 0, 1.0
     previous: State = {}
     for step in steps_of(setting):

@@ -14,11 +14,12 @@ from ilr_check.train.loop import OptimizerFactory, Setting, one_step, torch_sgd
 
 TEXT = ClaimText(
     id="first-step-bound",
-    title="One step caps the effective LR",
+    title="One step limits the effective learning rate",
     statement=(
-        "After a step the effective LR lr/||w'||^2 is at most 1/(2 |1 - lr*wd| ||unit gradient||), however "
-        "large lr is: too large a first step inflates the norm. The cap is reached where the step is as long "
-        "as the weights that it leaves."
+        "After a step to the weights w', the effective learning rate lr/||w'||^2 is at most 1 / (2 |1 - "
+        "lr*wd| ||unit gradient||), however large the learning rate lr is, because too large a step makes "
+        "the norm grow. wd is the weight decay, and the unit gradient is the gradient at the same "
+        "direction with norm 1. The limit is reached where the step is as long as the decayed weights."
     ),
     equation="η/‖w′‖² ≤ 1 / (2 |1 − ηλ| ‖ḡ‖),  ḡ = ‖w‖ g",
     source="from the norm recursion by x + y ≥ 2√(xy); asked for by the paper's first reviewer (warm-up)",
@@ -27,18 +28,18 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("the bound halved",),
     meaning=(
-        "The norm does not answer to a step as SGD's does: the step is not lr times the gradient, the "
-        "weights are projected or clipped after it, or decay differs from lr*wd."
+        "The norm does not respond to a step as it does under SGD: the step is not lr times the gradient, "
+        "the weights are projected or clipped after it, or the decay is not lr*wd."
     ),
     blind=(
-        "weight decay, except through |1 - lr*wd|; and most steps stay far below the cap, so the step "
-        "that must reach it decides."
+        "weight decay, except through |1 - lr*wd|. Most steps stay far below the limit, so the step that "
+        "must reach it decides."
     ),
 )
 
 
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Excess of every step over the cap, and the distance from it of a step that must reach it."""
+    """Compute the excess of every step over the limit, and the distance of a step that must reach it."""
     worst, steps = Worst(), 0
     for moved in motions(setting, optimizer):
         for motion in moved:
@@ -52,7 +53,7 @@ def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
 
 
 def _share(motion: Motion) -> float:
-    """The effective LR after the step over its cap."""
+    """Return the effective LR after the step over its limit."""
     s = motion.sizes
     if s.g == 0.0 or s.a == 0.0:
         return 0.0  # no cap
@@ -60,14 +61,15 @@ def _share(motion: Motion) -> float:
 
 
 def _bound(motion: Motion) -> float:
-    """2 |a| eta r g <= a^2 r^2 + eta^2 g^2, which is r'^2 up to the bound of the norm recursion."""
+    """Return the rounding bound: 2 |a| eta r g <= a^2 r^2 + eta^2 g^2, which is r'^2 up to that of the
+    recursion."""
     s = motion.sizes
     square = squared_norm_error(s)
     return square / s.r_next**2 + 2.0 * s.gamma(16)
 
 
 def _reach(setting: Setting, optimizer: OptimizerFactory, motion: Motion, worst: Worst) -> None:
-    """From the same state, lr = ||w|| / ||g|| without decay must reach the cap: rounding is second order."""
+    """Take lr = ||w|| / ||g|| without decay from the same state: it must reach the limit, to second order."""
     s = motion.sizes
     lr = s.r / s.g if s.g > RANGE[0] else math.inf
     largest = 1e30  # lr and the step of this group have to be float32 numbers

@@ -1,4 +1,4 @@
-"""The norm is free at every step: any rescaling, with its lr and weight decay, keeps the directions."""
+"""The norm is free at every step: any rescaling, with its own lr and weight decay, keeps the directions."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="gauge",
-    title="The norm of the weights is a gauge",
+    title="The norm of the weights can be chosen freely at every step",
     statement=(
-        "For any positive c_t, the weights c_t w_t with the lr c_t c_{t+1} lr_t and the matching decay "
-        "step to c_{t+1} w_{t+1}: the direction does not notice. One step from the same state, at every "
-        "step, within a rounding bound; over the whole run bitwise for powers of two between the steps."
+        "Choose any positive factors c_t. The weights c_t w_t, with the learning rate c_t c_{t+1} lr_t and "
+        "the weight decay that leads to c_{t+1} w_{t+1}, have the same directions as w_t. The claim "
+        "compares one step from the same state at every step, within a rounding bound. For powers of two "
+        "it compares the whole run, bit for bit."
     ),
     equation="w̃ = c_t w, η̃ = c_t c_{t+1} η, 1 − η̃λ̃ = (c_{t+1}/c_t)(1 − ηλ)  ⟹  w̃′ = c_{t+1} w′",
     source="Li and Arora 2020, Lemma 2.4, at every step",
@@ -40,18 +41,18 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("c_t not carried to c_{t+1}",),
     meaning=(
-        "The step is not w - lr (g + wd w), or has a length of its own: then the norm of the weights matters "
-        "beyond the effective learning rate."
+        "The step is not w - lr (g + wd w), or it has a length of its own. Then the norm of the weights "
+        "has an effect beyond the effective learning rate."
     ),
-    blind="a constant factor on the gradient; and momentum, for which it is not stated.",
+    blind="a constant factor on the gradient; and momentum, for which the claim is not stated.",
 )
 
 NEAR = 2
-"""Steps on which the rival is tried."""
+"""The number of steps on which the rival is tried."""
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A setting of plain SGD, and the factors c_0, c_1, ...; after the last they start again."""
+    """A setting of plain SGD, and the factors c_0, c_1, ...; after the last one they repeat."""
 
     setting: Setting
     factors: tuple[float, ...]
@@ -65,16 +66,16 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             )
 
     def at(self, t: int) -> float:
-        """c_t."""
+        """Return c_t."""
         return self.factors[t % len(self.factors)]
 
     def power_at(self, t: int) -> float:
-        """The power of two nearest to c_t."""
+        """Return the exponent of the power of two nearest to c_t."""
         return 2.0 ** round(math.log2(self.at(t)))
 
 
 def check(example: Gauge, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """One step from the same state at every step, then the whole run with powers of two in between."""
+    """Compare one step from the same state at every step, then the whole run with powers of two."""
     setting, worst = example.setting, Worst()
     path, events = [], events_of(setting)
     for step in steps_of(setting, optimizer):
@@ -90,7 +91,7 @@ def check(example: Gauge, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
 
 
 def _overflows(example: Gauge, step: Step) -> bool:
-    """Whether the step from c_t w, or its rival, forms a number that its dtype lacks: lr (g + wd w)."""
+    """Return whether the step from c_t w, or its rival, overflows its dtype in lr (g + wd w)."""
     c, c_next = example.at(step.t), example.at(step.t + 1)
     lr, weight_decay = gauge_rates(step.lr, step.weight_decay, c, c_next)
     decay = max(abs(weight_decay), step.lr * step.weight_decay / lr)
@@ -142,7 +143,7 @@ def _largest(value: Tensor, expected: Tensor, bound: Array) -> float:
 
 
 def _with_powers(example: Gauge, optimizer: OptimizerFactory) -> Iterator[Step]:
-    """The run whose weights are multiplied in front of each step, from c_{t-1} to c_t, powers of two."""
+    """Return the run whose weights are multiplied before each step, from c_{t-1} to c_t, by powers of two."""
     setting, symmetry = example.setting, symmetry_of(OptimizerSpec(name="SGD"))
     steps = max(1, setting.hyper.steps)
 

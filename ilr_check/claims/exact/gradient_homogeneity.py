@@ -34,8 +34,8 @@ TEXT = ClaimText(
     id="gradient-homogeneity",
     title="Gradients shrink as the weights grow",
     statement=(
-        "Scaling a scale-invariant group by c divides its gradient by c and leaves every other gradient as "
-        "it is; bit for bit for powers of two, each group by a power of its own."
+        "Multiplying a scale-invariant group by c divides its gradient by c and leaves every other "
+        "gradient as it is. This holds bit for bit where each group has a power of two of its own."
     ),
     equation="∇L(c·w) = c⁻¹ ∇L(w)",
     source="Li, Lyu, Arora 2020, section 2; derivative of L(cw) = L(w)",
@@ -44,18 +44,19 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("exponent -2", "exponent 0"),
     meaning=(
-        "The function that is trained has a scale of its own: an eps in a norm layer, a bias or a gain that "
-        "is not scaled along, a penalty on the weights, a gradient that is clipped inside the net."
+        "The trained function has a scale of its own: an eps in a norm layer, a bias or a gain that is not "
+        "scaled too, a penalty on the weights, or a gradient that is clipped inside the net."
     ),
     blind=(
-        "factors that do not bring rounding out bit for bit: only powers of two are tried; hessian-euler "
-        "has the derivative of the law, for all factors near 1."
+        "factors that are no powers of two, because others are not tried. hessian-euler checks the "
+        "derivative of the law, for all factors near 1."
     ),
 )
 
 
 def check(example: Scaling) -> Outcome:
-    """Every gradient at every state of a training, at both scales; they must agree to the last bit."""
+    """Compare every gradient at every state of a training, at both scales; they must agree to the last
+    bit."""
     setting, factors = example.setting, example.factors()
     module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     worst, steps, skipped = Worst(), 0, ""

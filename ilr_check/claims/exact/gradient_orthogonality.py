@@ -17,7 +17,10 @@ from ilr_check.train.loop import DTYPES, Setting, Step, steps_of
 TEXT = ClaimText(
     id="gradient-orthogonality",
     title="Gradients are orthogonal to the weights",
-    statement="The gradient of a scale-invariant group is orthogonal to it, for every minibatch.",
+    statement=(
+        "The gradient of a scale-invariant group is orthogonal to the weights of the group, for every "
+        "minibatch."
+    ),
     equation="⟨∇L_B(w), w⟩ = 0",
     source="Li, Lyu, Arora 2020, section 2; Euler's theorem for functions of degree 0",
     kind="exact",
@@ -25,18 +28,18 @@ TEXT = ClaimText(
     groups=("core", "exact"),
     rivals=("BatchNorm eps of 1e-3", "the head is invariant too"),
     meaning=(
-        "Some layer that should be scale-invariant is not: a norm layer with a large eps, stale running "
-        "statistics, a bias or an affine scale in the wrong place, or a wrong backward pass."
+        "A layer that should be scale-invariant is not: a norm layer has a large eps or stale running "
+        "statistics, a bias or an affine scale stands in the wrong place, or a backward pass is wrong."
     ),
     blind=(
-        "a wrong gradient that is still orthogonal to the weights, such as one that is scaled or taken "
+        "a wrong gradient that is still orthogonal to the weights, such as one that is scaled or comes "
         "from other labels."
     ),
 )
 
 
 def check(setting: Setting) -> Outcome:
-    """Residual |<g, w>| of every group at every step, in units of its rounding bound."""
+    """Compute the residual |<g, w>| of every group at every step, in units of its rounding bound."""
     worst, steps = Worst(), 0
     module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     groups = net_groups(setting.net)
@@ -54,7 +57,7 @@ def check(setting: Setting) -> Outcome:
 
 
 def _rivals(setting: Setting, step: Step, worst: Worst) -> None:
-    """The same residual where invariance fails: with a large eps, and for the head."""
+    """Return the same residual where invariance fails: with a large eps, and for the head."""
     dtype = DTYPES[setting.dtype]
     with_eps = msgspec.structs.replace(setting.net, norm=msgspec.structs.replace(setting.net.norm, eps=1e-3))
     module = build(with_eps, dtype=dtype, device=setting.device)
@@ -73,7 +76,7 @@ def _rivals(setting: Setting, step: Step, worst: Worst) -> None:
 
 
 def _inner(a: torch.Tensor, b: torch.Tensor) -> float:
-    """<a, b>, summed in float64 so that only the gradient's own rounding is judged."""
+    """Return <a, b>, summed in float64 so that only the rounding of the gradient is judged."""
     return float((a.double() * b.double()).sum())
 
 

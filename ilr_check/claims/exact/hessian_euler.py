@@ -27,10 +27,11 @@ from ilr_check.train.loop import DTYPES, Step, steps_of
 
 TEXT = ClaimText(
     id="hessian-euler",
-    title="The Hessian turns the weights into minus the gradient",
+    title="The Hessian maps the weights to minus the gradient",
     statement=(
-        "For a scale-invariant group the Hessian applied to the weights is minus the gradient, the loss has "
-        "no curvature along the weights, and scaling the group by c divides the Hessian by c^2."
+        "For a scale-invariant group the Hessian of the loss applied to the weights is minus the gradient, "
+        "the loss has no curvature along the weights, and multiplying the group by c divides the Hessian "
+        "by c^2."
     ),
     equation="H w = −∇L,  wᵀH w = 0,  H(c·w) = c⁻² H(w)",
     source="Li, Lyu, Arora 2020, section 2 (smoothness is unbounded near 0); Euler's theorem for ∇L",
@@ -39,18 +40,18 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("exponent -1", "H w = 0"),
     meaning=(
-        "The second backward pass is wrong, or the net is not scale-invariant: an eps in a norm layer, a "
-        "variance that is treated as a constant, a custom backward pass that autograd cannot differentiate."
+        "The second backward pass is wrong, or the net is not scale-invariant: a norm layer has an eps, a "
+        "variance is treated as a constant, or autograd cannot differentiate a custom backward pass."
     ),
     blind=(
         "gains and shifts, whose second derivatives have no bound here; and curvature across the weights, "
-        "which the law leaves free."
+        "which the law does not restrict."
     ),
 )
 
 
 def check(example: Scaling) -> Outcome:
-    """<v, H w> = -<v, g> for random v and for v = w, and H v at both scales, at each state of a training."""
+    """Check <v, H w> = -<v, g> for random v and for v = w, and H v at both scales, at each state."""
     setting, factors = example.setting, example.factors()
     module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     worst, steps, skipped = Worst(), 0, ""
@@ -93,7 +94,7 @@ def _euler(
     names: tuple[str, ...],
     worst: Worst,
 ) -> None:
-    """<w, H v> over the group against -<v, grad L>: Euler's theorem for f(w) = <v, grad L(w)>."""
+    """Compare <w, H v> over the group with -<v, grad L>: Euler's theorem for f(w) = <v, grad L(w)>."""
     bound = product.bound(names)
     found = inner_product(product.values, step.before, names)
     expected = euler_sum(GRADIENT_DEGREE, inner_product(curvature.gradients, v, names))
@@ -102,7 +103,7 @@ def _euler(
 
 
 def _direction(step: Step, seed: int) -> dict[str, Tensor]:
-    """Random numbers of the size of each tensor."""
+    """Return random numbers of the size of each tensor."""
     generator = torch.Generator().manual_seed(derive("direction", seed, step.t))
     found = {}
     for name, w in step.before.items():
@@ -112,7 +113,7 @@ def _direction(step: Step, seed: int) -> dict[str, Tensor]:
 
 
 def _is_affine(names: tuple[str, ...]) -> bool:
-    """Whether the group is a gain and shift, whose second derivatives ``Curvature`` does not bound."""
+    """Return whether the group is a gain and shift, whose second derivatives ``Curvature`` does not bound."""
     return any(name.rpartition(".")[2] in ("gain", "shift") for name in names)
 
 

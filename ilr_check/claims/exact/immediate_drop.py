@@ -1,4 +1,4 @@
-"""When lr falls by k, the effective LR that the rotation shows falls by exactly k in that very step."""
+"""When lr falls by k, the effective LR measured from the rotation falls by exactly k in that step."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="immediate-drop",
-    title="The effective LR drops by exactly k at the drop",
+    title="At a drop of the learning rate the effective one falls at once",
     statement=(
-        "Two runs that are one until the lr of one falls by k show, in that step, effective LRs in the exact "
-        "ratio k, measured from the angle of the step and the gradient, without being told the lr."
+        "Two runs are identical until the learning rate of one of them falls by k. In that step their "
+        "effective learning rates have the exact ratio k. They are measured from the angle of the step and "
+        "the gradient, not from the learning rate that was set."
     ),
     equation="effLR = a tan∠(w, w′) / (‖w‖ ‖g‖) = η/‖w‖²,  η → η/k:  effLR → effLR/k",
     source="Li, Lyu, Arora 2020, section 5; effective LR γ^(−1/2), as the paper's first reviewer corrects it",
@@ -36,10 +37,11 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("sqrt(k) at once", "effective LR as gamma^(+1/2)", "no drop"),
     meaning=(
-        "A new lr does not reach the step as it should: the optimizer keeps an old one (cached, one step "
-        "late, smoothed), rescales its update, or normalises the gradient so that lr means something else."
+        "A new learning rate does not reach the step as it should: the optimizer keeps an old one (cached, "
+        "one step late, smoothed), rescales its update, or normalises the gradient so that the learning "
+        "rate has another meaning."
     ),
-    blind="whether lr had the right size before the drop: only the ratio is judged.",
+    blind="whether the learning rate had the right size before the drop: only the ratio is judged.",
 )
 
 
@@ -54,14 +56,14 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError(f"factor={self.factor!r}: must be finite and above 1; lr falls by it")
 
     def dropped(self) -> Setting:
-        """The setting with the drop: equal to the other in every earlier step."""
+        """Return the setting with the drop, which equals the other in every earlier step."""
         factors = self.setting.lr_schedule.factors(self.setting.hyper.steps)
         values = (*factors[:-1], factors[-1] / self.factor)
         return msgspec.structs.replace(self.setting, lr_schedule=Sequence(values=values))
 
 
 def check(example: Drop, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """|log(effLR without the drop / with it) - log k| of every group in the step of the drop."""
+    """Compute |log(effLR without the drop / with it) - log k| of every group in the step of the drop."""
     worst, setting, last = Worst(), example.setting, example.setting.hyper.steps - 1
     judged = 0
     runs = (motions(run, optimizer, start=last) for run in (setting, example.dropped()))
@@ -75,7 +77,7 @@ def check(example: Drop, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
 
 
 def _judge(kept: Motion, fallen: Motion, worst: Worst) -> bool:
-    """Whether both rotations are more than rounding; if so, their ratio is judged."""
+    """Judge the ratio if both rotations are more than rounding; return whether they are."""
     s, f = kept.sizes, fallen.sizes
     bound = effective_lr_error(s) + effective_lr_error(f)
     if not math.isfinite(bound):

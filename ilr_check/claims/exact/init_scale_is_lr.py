@@ -1,4 +1,4 @@
-"""At fixed lr times weight decay, the initial lr and the initial scale of the weights are one knob."""
+"""At fixed lr times weight decay, the initial lr and the initial scale of the weights are one setting."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="init-scale-is-lr",
-    title="Another initial lr is another initial scale",
+    title="Another initial learning rate is another initial scale",
     statement=(
-        "With lr times weight decay fixed, starting with lr times c is starting with the weights divided by "
-        "sqrt(c): the losses are the same at every step, and the weights sqrt(c) apart; bitwise for c = 4^k."
+        "With learning rate times weight decay held fixed, multiplying the initial learning rate by c is "
+        "the same as dividing the initial weights by sqrt(c): the losses are equal at every step, and the "
+        "weights differ by the factor sqrt(c). They agree bit for bit for c = 4^k."
     ),
     equation="(cη, λ/c, w₀) ≡ (η, λ, w₀/√c)",
     source="Li, Lyu, Arora 2020, section 2 (changing the LR at fixed WD·LR); review 2, point 9",
@@ -34,7 +35,8 @@ TEXT = ClaimText(
     rivals=("weights divided by c",),
     meaning=(
         "The net is not scale-invariant, or the optimizer's step is not homogeneous of degree one in the "
-        "gradient: then a large initial lr does something that a small initial scale does not."
+        "gradient. Then a large initial learning rate has an effect that a small initial scale does not "
+        "have."
     ),
     blind="any decay that depends on lr * wd alone, right or wrong: the step only has to be homogeneous.",
 )
@@ -52,7 +54,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def check(example: Start, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Train with c times the lr, and from weights over sqrt(c); every bit of every step must agree."""
+    """Train with c times the lr, and from weights divided by sqrt(c); every bit of every step must agree."""
     setting, root = example.setting, 2.0**example.power
     faster = rescaled(setting, lr=root**2, weight_decay=root**-2)
     worst = Worst()

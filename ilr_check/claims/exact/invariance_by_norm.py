@@ -1,4 +1,4 @@
-"""Which tensors are scale-invariant under which norm: the whole table, cell by cell, for every drawn net."""
+"""The table of scale-invariant tensors under each norm, checked cell by cell for every drawn net."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ilr_check.claims.claim import Profile
 
 Rows = Literal["all", "half", "one"]
-"""Which units of a layer are scaled: all, half of them (one of two groups or heads), or the first."""
+"""The units of a layer that are scaled: all, half of them (one of two groups or heads), or the first one."""
 
 
 class Cell(NamedTuple):
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
     title: str
     net: str
     scaled: dict[str, int]
-    """Tensor to the exponent of its factor."""
+    """The exponent of the factor of each tensor, by its name."""
     holds: bool
     rows: Rows = "all"
 
@@ -59,7 +59,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def nets(table: Table, classes: int) -> dict[str, NetSpec]:
-    """The nets of the table, two layers each, by name."""
+    """Return the nets of the table, two layers each, by name."""
     channels, height, width = table.image
     units = (table.width, table.width)
 
@@ -171,8 +171,9 @@ TEXT = ClaimText(
     id="invariance-by-norm",
     title="Which groups are invariant under which norm",
     statement=(
-        "BN, IN, GN, LN, RMSNorm, weight normalisation and standardisation, QK-norm, pre- and post-residual "
-        "nets: what the table calls invariant does not change the outputs by a bit under powers of two."
+        "The table covers batch, instance, group, layer and RMS normalisation, weight normalisation and "
+        "standardisation, normalised queries and keys, and residual nets with the norm in front or behind. "
+        "Scaling what the table calls invariant by powers of two does not change one bit of the outputs."
     ),
     equation="f(c·w_G) = f(w) for the groups G of the table, and for no others",
     source="each norm is homogeneous of degree 0 in what it reads as one set, or as sets of one scale",
@@ -181,8 +182,8 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=tuple(cell.title for cell in CELLS if not cell.holds),
     meaning=(
-        "A norm normalises over other sets than its name says, or a bias, gain or skip connection is where "
-        "none is expected."
+        "A norm normalises over other sets than its name says, or a bias, gain or skip connection stands "
+        "where none is expected."
     ),
     blind="gradients and training: only outputs are compared, at random weights and for powers of two.",
 )
@@ -190,7 +191,7 @@ _DEAD = "bias before BN: any bias"
 
 
 def check(table: Table) -> Outcome:
-    """Scale what each cell names; every bit of the outputs must stay where the table says so."""
+    """Scale what each cell names; no bit of the outputs may change where the table says so."""
     dtype = DTYPES[table.dtype]
     dataset = load(table.data, dtype=dtype)
     x, y = dataset.x[: table.batch_size], dataset.y[: table.batch_size]
@@ -221,7 +222,8 @@ def check(table: Table) -> Outcome:
 
 
 def _dead_bias(table: Table, classes: int, x: torch.Tensor, y: torch.Tensor, worst: Worst) -> None:
-    """A bias in front of batch norm has no effect but rounding; not bitwise, since it is summed first."""
+    """Check a bias in front of batch norm: it changes nothing but rounding. It is not bitwise, as it is added
+    first."""
     spec = nets(table, classes)["batch with bias"]
     module = build(spec, dtype=x.dtype)
     state = initial_parameters(spec, table.seed, dtype=x.dtype)

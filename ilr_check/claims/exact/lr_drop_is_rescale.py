@@ -1,4 +1,4 @@
-"""A drop of the lr is a rescaling of weights and state, with another weight decay from there on."""
+"""A drop of the lr is a rescaling of weights and state, followed by another weight decay."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="lr-drop-is-rescale",
-    title="A drop of the lr is a change of the norm and of the decay",
+    title="A drop of the learning rate changes the norm and the decay",
     statement=(
-        "Dividing lr by k = a^p in mid-training gives the same functions from there on as multiplying the "
-        "weights by a, each entry of the optimizer's state by its power of a, and weight decay by a^q; "
-        "bitwise for k = 4^j with SGD and momentum, where a = sqrt(k), and k = 2^j with AdamW, where a = k."
+        "Dividing the learning rate by k = a^p during training gives the same functions from then on as "
+        "multiplying the weights by a, each entry of the optimizer's state by its power of a, and the "
+        "weight decay by a^q. With SGD and momentum a = sqrt(k), and the runs agree bit for bit for k = "
+        "4^j; with AdamW a = k, and they do for k = 2^j."
     ),
     equation="η/k ≡ (√k·w, buf/√k, λ/k) for SGD, and (k·w, m/k, v/k², ε/k, λ/k) for AdamW",
     source="the symmetries of optimizer-symmetry, applied at one step of the run",
@@ -37,18 +38,23 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("buffers left out", "weight decay left alone"),
     meaning=(
-        "The optimizer keeps something of the old lr (a buffer that contains it, a decay that does not "
-        "follow it), so a schedule is no longer a statement about norms and weight decay."
+        "The optimizer keeps something of the old learning rate, such as a buffer that contains it or a "
+        "decay that does not follow it. Then a schedule is no longer a statement about norms and weight "
+        "decay."
     ),
-    blind="an optimizer that reads lr only once and ignores the drop in both runs; immediate-drop sees it.",
+    blind=(
+        "an optimizer that reads the learning rate only once and ignores the drop in both runs; "
+        "immediate-drop finds it."
+    ),
 )
 
 OPTIMIZERS = (
     "SGD", "SGD momentum", "SGD dampening", "SGD Nesterov", "Adam", "AdamW", "AdamW amsgrad", "NAdam",
     "Adamax", "RMSprop momentum", "Adagrad", "Lion", "Adadelta", "ASGD",
 )  # fmt: skip
-"""Whose step has one degree and depends on lr: not RAdam's phases, Adafactor's power of 0, nor Rprop, which
-reads lr only when it is built, so that a drop does nothing and the law passes without saying anything."""
+"""Optimizers whose step has one degree and depends on lr. Left out are RAdam with its phases, Adafactor with
+a power of 0, and Rprop, which reads lr only when it is built, so that a drop does nothing and the law would
+pass without meaning."""
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

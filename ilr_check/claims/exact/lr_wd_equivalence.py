@@ -23,8 +23,9 @@ TEXT = ClaimText(
     id="lr-wd-equivalence",
     title="Only lr times weight decay and the initial scale matter",
     statement=(
-        "Multiplying lr by c, dividing weight decay by c and scaling the initial weights by sqrt(c) gives "
-        "the same functions at every step; bitwise for c a power of four, with momentum and any schedule."
+        "Multiplying the learning rate lr by c, dividing the weight decay by c and multiplying the initial "
+        "weights by sqrt(c) gives the same functions at every step, with momentum and any schedule. They "
+        "agree bit for bit where c is a power of four."
     ),
     equation="(η, λ, w₀) ≡ (cη, λ/c, √c·w₀)",
     source="Li, Lyu, Arora 2020, section 2; Li and Arora 2020, Lemma 2.4",
@@ -33,8 +34,8 @@ TEXT = ClaimText(
     groups=("core", "exact"),
     rivals=("lr alone", "sqrt(c) left out"),
     meaning=(
-        "The optimizer's step is not homogeneous as SGD's is: weight decay is not multiplied by lr, a "
-        "hidden constant (an eps, a clip) has a scale of its own, or the gradient is rescaled."
+        "The optimizer's step is not homogeneous as that of SGD is: weight decay is not multiplied by lr, "
+        "a hidden constant (an eps, a clip) has a scale of its own, or the gradient is rescaled."
     ),
     blind="any decay that depends on lr * wd alone, right or wrong: the step only has to be homogeneous.",
 )

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 TEXT = ClaimText(
     id="momentum-identity",
-    title="With momentum the inner products of successive weights obey a recursion",
+    title="Inner products of successive weights under momentum",
     statement=(
-        "With heavy-ball momentum mu, <w', w> = (1 + mu' - lr*wd) ||w||^2 - mu' <w, w_before>, where mu' "
-        "is mu times the ratio of this lr to the last; after steps of lr 0 the momentum buffer takes the "
+        "With heavy-ball momentum mu, successive weights w_before, w, w' obey <w', w> = (1 + mu' - lr*wd) "
+        "||w||^2 - mu' <w, w_before>. Here lr is the learning rate, wd the weight decay, and mu' is mu "
+        "times the ratio of this lr to the last one. After steps of lr 0 the momentum buffer takes the "
         "place of the difference of weights."
     ),
     equation="⟨wₜ₊₁, wₜ⟩ = (1 + μ′ − ηλ) ‖wₜ‖² − μ′ ⟨wₜ, wₜ₋₁⟩,  μ′ = μ ηₜ/ηₜ₋₁",
@@ -34,23 +35,23 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("dampened form",),
     meaning=(
-        "The optimizer is not torch's undampened heavy ball with decay in the gradient: the buffer is an "
-        "average (a factor 1 - mu), lr sits inside the buffer, decay is decoupled from it, or the buffer is "
-        "reset, rescaled or started differently."
+        "The optimizer is not torch's heavy ball without dampening and with decay in the gradient: the "
+        "buffer is an average (a factor 1 - mu), lr sits inside the buffer, decay is decoupled from it, or "
+        "the buffer is reset, rescaled or started differently."
     ),
-    blind="how long the gradient's part of the first step is, Nesterov's form and dampening.",
+    blind="the length of the gradient's part of the first step, Nesterov's form, and dampening.",
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Buffer:
-    """The momentum buffer of a group as the gradients and weights so far make it, and its error bound."""
+    """The momentum buffer of a group, computed from its gradients and weights so far, and its error bound."""
 
     value: Vector
     error: float = 0.0
 
     def pushed(self, motion: Motion, mu: float) -> Buffer:
-        """b' = mu b + g + lam w, in float64."""
+        """Return b' = mu b + g + lam w, in float64."""
         s = motion.sizes
         size = float(np.linalg.norm(self.value))
         value = mu * self.value + motion.gradient + s.lam * motion.w
@@ -58,7 +59,7 @@ class Buffer:
 
 
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Residuals of the recursion in the weights and in the buffer, in units of their rounding bounds."""
+    """Compute the residuals of the recursion in the weights and in the buffer, in units of their bounds."""
     worst, steps, mu = Worst(), 0, setting.hyper.momentum
     buffers: dict[str, Buffer] = {}
     last: dict[str, Motion] = {}
@@ -92,7 +93,8 @@ def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
 
 
 def _in_weights(old: Motion, new: Motion, buffer: Buffer, b: float, mu: float, worst: Worst) -> None:
-    """The recursion as it stands: the old buffer is (w_before - w + e) / lr_before, e its step's rounding."""
+    """Check the recursion: the old buffer is (w_before - w + e) / lr_before, with the rounding e of its
+    step."""
     s, before = new.sizes, old.sizes
     carried = mu * s.eta / before.eta
     predicted = next_inner_product(

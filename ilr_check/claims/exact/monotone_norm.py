@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 TEXT = ClaimText(
     id="monotone-norm",
     title="Without weight decay the norm never falls",
-    statement="With weight decay 0 every SGD step adds lr^2 ||g||^2 to the squared norm and takes nothing.",
+    statement=(
+        "With weight decay 0 every SGD step adds lr^2 ||g||^2 to the squared norm of the weights, where lr "
+        "is the learning rate and g the gradient, and subtracts nothing."
+    ),
     equation="λ = 0:  ‖w′‖² = ‖w‖² + η² ‖g‖² ≥ ‖w‖²",
     source="Li, Lyu, Arora 2020, section 2; Arora, Li, Lyu 2019 (auto-tuning by batch normalisation)",
     kind="exact",
@@ -28,18 +31,18 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("weight decay of 1e-6",),
     meaning=(
-        "Something shrinks the weights although weight decay is off: a default that is not 0, decay that the "
-        "optimizer keeps from an earlier value, a projection or a clip of the weights; or lr does not reach "
-        "the step."
+        "Something shrinks the weights although weight decay is off: a default that is not 0, a decay that "
+        "the optimizer keeps from an earlier value, a projection or a clip of the weights; or lr does not "
+        "reach the step."
     ),
-    blind="anything about weight decay, which is off.",
+    blind="everything about weight decay, which is off.",
 )
 
 TINY_DECAY = 1e-6
 
 
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Residual of the sum, and the fall of the norm if there is one, in units of the rounding bound."""
+    """Compute the residual of the sum, and the fall of the norm if there is one, in units of the bound."""
     worst, steps = Worst(), 0
     for moved in motions(setting, optimizer):
         for motion in moved:

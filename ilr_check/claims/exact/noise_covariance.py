@@ -32,10 +32,10 @@ from ilr_check.train.loop import DTYPES, Setting, Step, steps_of
 
 TEXT = ClaimText(
     id="noise-covariance",
-    title="Gradient noise is tangent to the sphere and shrinks with the weights",
+    title="Gradient noise is tangent and shrinks with the weights",
     statement=(
-        "The covariance of minibatch gradients of a scale-invariant group is divided by c^2 when the group "
-        "is scaled by c, bit for bit for powers of two, and has the weights in its null space."
+        "The covariance Sigma of the minibatch gradients of a scale-invariant group is divided by c^2 when "
+        "the group is multiplied by c, bit for bit for powers of two. Sigma applied to the weights is 0."
     ),
     equation="Σ(c·w) = c⁻² Σ(w),  Σ(w) w = 0",
     source="Li, Lyu, Arora 2020, section 5: why the norm has no noise term in Theorem 5.1",
@@ -45,32 +45,34 @@ TEXT = ClaimText(
     rivals=("exponent -1", "isotropic noise"),
     meaning=(
         "The noise has a part along the weights, or a scale of its own: noise was added to gradients or "
-        "weights, the net is not scale-invariant in every minibatch, or gradients are clipped one by one."
+        "weights, the net is not scale-invariant in every minibatch, or the gradients of single examples "
+        "are clipped."
     ),
-    blind="whether minibatches are independent, or what the noise is along the sphere.",
+    blind="whether minibatches are independent, and the shape of the noise along the sphere.",
 )
 
 BATCHES = 4
-"""Minibatches whose gradients make up the covariance; two would do."""
+"""The number of minibatches whose gradients make up the covariance; two would be enough."""
 
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """Centred gradients of one group, one row a minibatch, in float64: Sigma = rows' rows / BATCHES."""
+    """Centred gradients of one group, one row for each minibatch, in float64: Sigma = rows' rows /
+    BATCHES."""
 
     rows: Tensor
 
     def covariance_on_batches(self) -> Tensor:
-        """rows rows' / BATCHES: the same non-zero spectrum as Sigma, in a matrix that is always small."""
+        """Return rows rows' / BATCHES, a small matrix with the same non-zero eigenvalues as Sigma."""
         return self.rows @ self.rows.T / BATCHES
 
     def applied(self, w: Tensor) -> Tensor:
-        """Sigma w."""
+        """Return Sigma w."""
         return self.rows.T @ (self.rows @ w) / BATCHES
 
 
 def check(example: Scaling) -> Outcome:
-    """The covariance at the last state of a training, at both scales, and applied to the weights."""
+    """Check the covariance at the last state of a training, at both scales, and applied to the weights."""
     setting, factors = example.setting, example.factors()
     module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     last = _last(setting)
@@ -108,12 +110,12 @@ def _tangent(
     plain: list[dict[str, Tensor]],
     worst: Worst,
 ) -> None:
-    """||Sigma w|| against what rounding leaves of <g_k, w> in each minibatch k.
+    """Compare ||Sigma w|| with what rounding leaves of <g_k, w> in each minibatch k.
 
-    Sigma w = sum_k d_k <d_k, w> / K with d_k = g_k - mean g, so that ||Sigma w|| <= sum_k ||d_k|| (B_k +
-    mean B) / K with the bounds B_k of gradient orthogonality. Centring and the two sums in float64 add
-    gamma_{n+K+8} times sum_k ||d_k|| (||g_k|| + mean ||g||) ||w|| / K, and what underflows one smallest
-    number an entry.
+    Sigma w = sum_k d_k <d_k, w> / K with d_k = g_k - mean g. So ||Sigma w|| <= sum_k ||d_k|| (B_k + mean B) /
+    K with the bounds B_k of gradient-orthogonality. Centring and the two sums in float64 add gamma_{n+K+8}
+    times sum_k ||d_k|| (||g_k|| + mean ||g||) ||w|| / K, and an underflow adds one smallest number for each
+    entry.
     """
     groups = net_groups(setting.net)
     bounds = [orthogonality_bounds(module, last.before, x, y, groups) for x, y in batches]
@@ -134,7 +136,7 @@ def _tangent(
 
 
 def _last(setting: Setting) -> Step | None:
-    """The last step of the training that starts at finite weights."""
+    """Return the last step of the training that starts at finite weights."""
     found = None
     for step in steps_of(setting):
         if not is_finite(step.before):

@@ -20,7 +20,10 @@ from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, steps_of, to
 TEXT = ClaimText(
     id="norm-recursion",
     title="The norm follows its recursion exactly",
-    statement="At every SGD step the squared norm shrinks by (1 - lr*wd)^2 and grows by lr^2 ||g||^2.",
+    statement=(
+        "At every SGD step the squared norm of the weights is multiplied by (1 - lr*wd)^2 and grows by "
+        "lr^2 ||g||^2, where lr is the learning rate, wd the weight decay and g the gradient."
+    ),
     equation="‖w′‖² = (1 − ηλ)² ‖w‖² + η² ‖g‖²",
     source="Li, Lyu, Arora 2020, section 2; Pythagoras, since ⟨g, w⟩ = 0",
     kind="exact",
@@ -28,15 +31,18 @@ TEXT = ClaimText(
     groups=("core", "exact"),
     rivals=("a instead of a^2", "decay after the step"),
     meaning=(
-        "The optimizer does not do w - lr*(g + wd*w): weight decay is missing, applied twice, at another "
-        "moment, or with another learning rate; or the group is not scale-invariant."
+        "The optimizer does not compute w - lr*(g + wd*w): weight decay is missing, applied twice, at "
+        "another moment or with another learning rate; or the group is not scale-invariant."
     ),
-    blind="momentum, for which it is not stated; and turns of the gradient that keep its length.",
+    blind=(
+        "momentum, for which the claim is not stated; and changes of the gradient that keep its length and "
+        "its right angle to the weights."
+    ),
 )
 
 
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Residual of the recursion for every group and step, in units of its rounding bound."""
+    """Compute the residual of the recursion for every group and step, in units of its rounding bound."""
     worst, steps = Worst(), 0
     module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     groups = net_groups(setting.net)

@@ -28,10 +28,11 @@ TEXT = ClaimText(
     id="optimizer-symmetry",
     title="Each optimizer has its powers of the weights' scale",
     statement=(
-        "Scaling the initial weights by a, lr by a^p, weight decay by a^q and every eps by a^r, with the "
-        "powers of the optimizer's record, gives the same functions at every step; bitwise over whole runs "
-        "for a = 2^k, and for any a one step from the same weights within a rounding bound; for every "
-        "optimizer of torch.optim, each of its implementations, and Lion."
+        "Multiply the initial weights by a, the learning rate by a^p, the weight decay by a^q and every "
+        "eps by a^r, with the powers of the optimizer's contract. Then the functions are the same at every "
+        "step. Whole runs agree bit for bit for a = 2^k. For any a, one step from the same weights agrees "
+        "within a rounding bound. The claim covers every optimizer of torch.optim, each of its "
+        "implementations, and Lion."
     ),
     equation="(w₀, η, λ, ε) ≡ (a·w₀, aᵖη, a^q λ, aʳε)",
     source="theory of homogeneous updates: p = 1 + h, q = -p decoupled or -2 coupled, r = -1",
@@ -46,15 +47,16 @@ TEXT = ClaimText(
         "L-BFGS with one power",
     ),
     meaning=(
-        "The optimizer has a constant with a scale of its own (an eps that is not an argument, a clip), its "
-        "decay is coupled otherwise than its record says, or one of its implementations differs from it."
+        "The optimizer has a constant with a scale of its own (an eps that is not an argument, a clip), "
+        "its decay is coupled otherwise than its contract says, or one of its implementations differs from "
+        "the others."
     ),
-    blind="whatever has the right powers: other betas, another bias correction, or twice the decay.",
+    blind="any change that keeps the powers: other betas, another bias correction, or twice the decay.",
 )
 
 
 class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A setting, an optimizer with a record, and the factor a on the weights."""
+    """A setting, an optimizer with a contract, and the factor a on the weights."""
 
     setting: Setting
     optimizer: OptimizerSpec
@@ -101,7 +103,7 @@ def check(example: Scaling) -> Outcome:
 
 
 def off_by_one(symmetry: Symmetry, argument: str) -> Symmetry:
-    """The record with a wrong power of one argument."""
+    """Return the contract with a wrong power of one argument."""
     first: Any = symmetry.first_phase
     return msgspec.structs.replace(
         symmetry,
@@ -111,7 +113,7 @@ def off_by_one(symmetry: Symmetry, argument: str) -> Symmetry:
 
 
 def small_setting(*, steps: int, device: Any = "cpu") -> Setting:
-    """A BatchNorm net of two layers that any optimizer may train."""
+    """Return a BatchNorm net of two layers that any optimizer can train."""
     return Setting(
         net=MLPSpec(inputs=6, widths=(5, 4), classes=3),
         data=TeacherStudentSpec(inputs=6, classes=3),
@@ -124,10 +126,10 @@ def small_setting(*, steps: int, device: Any = "cpu") -> Setting:
 
 @lru_cache(maxsize=1)
 def controls() -> dict[str, float]:
-    """Optimizers without the symmetry that one might expect, on one small net: how far they turn, over u.
+    """Measure how far optimizers without the expected symmetry turn on one small net, over u.
 
-    RAdam's first steps have another degree than its later ones; Adadelta has the powers of SGD, for its ratio
-    of roots has degree 0; the first step of L-BFGS has another degree than its later ones.
+    The degree of RAdam's first steps differs from that of its later ones, and so does that of L-BFGS's first
+    step. Adadelta has the powers of SGD, because its ratio of roots has degree 0.
     """
     setting = small_setting(steps=8)
     radam, adadelta, lbfgs = (CONFIGURATIONS[name] for name in ("RAdam", "Adadelta", "LBFGS"))
@@ -153,8 +155,8 @@ def _row_of(optimizer: OptimizerSpec) -> str:
 
 
 _POWERS = (2.0, 0.5, 4.0, 0.25, 8.0, 0.125)
-"""Muon is compared at these alone: Newton-Schulz in bfloat16 multiplies a rounding by up to 3.44^5 = 485, so
-that its worst case over 2^-9 says nothing."""
+"""Muon is compared at powers of two only. Its Newton-Schulz iteration in bfloat16 multiplies a rounding by up
+to 3.44^5 = 485, so that a worst case in units of 2^-9 would mean nothing."""
 
 
 def _examples() -> SearchStrategy[Scaling]:

@@ -1,4 +1,4 @@
-"""The rotation of a whole run is its integrated intrinsic LR plus the logarithm of its growth."""
+"""The rotation of a whole run is the sum of -log(1 - lr wd) plus the logarithm of the growth of the norm."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from ilr_check.train.loop import OptimizerFactory, Setting, torch_sgd
 
 TEXT = ClaimText(
     id="rotation-budget",
-    title="Total rotation is integrated intrinsic LR plus growth of the norm",
+    title="Total rotation is integrated lr*wd plus growth of the norm",
     statement=(
-        "Over any stretch of training the sum of -log cos of the angles is the sum of -log(1 - lr*wd) plus "
-        "the logarithm of how much the norm grew."
+        "Over any stretch of training, the sum of -log cos of the angles of all steps is the sum of -log(1 "
+        "- lr*wd) plus the logarithm of the growth of the norm, where lr is the learning rate and wd the "
+        "weight decay."
     ),
     equation="Σₜ −log|cos θₜ| = −Σₜ log|1 − ηₜλₜ| + log(‖w_T‖ / ‖w₀‖)",
     source="sum of cos θ = (1 − ηλ)‖w‖/‖w′‖ over a run; Li, Lyu, Arora 2020, section 2",
@@ -30,18 +31,18 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=("without the boundary term",),
     meaning=(
-        "Somewhere in the run weight decay was not applied as lr*wd*w, or was applied to something else than "
-        "the weights that the step started from; or the weights were moved outside the optimizer."
+        "Somewhere in the run weight decay was not applied as lr*wd*w, or was applied to other weights "
+        "than those from which the step started; or the weights were moved outside the optimizer."
     ),
     blind=(
-        "how long the gradient's part of a step is: whatever is orthogonal to the weights keeps the "
-        "budget, so a clipped or normalised gradient does."
+        "the length of the gradient's part of a step: anything orthogonal to the weights keeps the sum, so "
+        "a clipped or normalised gradient keeps it too."
     ),
 )
 
 
 class Stretch:
-    """Steps of one group since its cosine was last rounding: the measured rotation and what it should be."""
+    """Steps of one group since its cosine was last rounding: the measured rotation, and the expected one."""
 
     def __init__(self) -> None:
         self.start, self.rotation, self.bound = 0.0, 0.0, 0.0
@@ -49,7 +50,7 @@ class Stretch:
         self.lam: list[float] = []
 
     def add(self, motion: Motion, error: float) -> float:
-        """Take in one step; returns the residual of the budget so far."""
+        """Add one step; return the residual of the sum so far."""
         s = motion.sizes
         if not self.eta:
             self.start = s.r
@@ -62,10 +63,11 @@ class Stretch:
 
 
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
-    """Residual of the budget from the start to every step of the run, for every group.
+    """Compute the residual of the sum from the start to every step of the run, for every group.
 
-    Where the cosine is rounding (lr*wd = 1 turns by a right angle) the logarithm says nothing: the sum starts
-    anew after that step. ``Stretch.bound`` adds up the errors of the steps; its gamma_n covers both sums.
+    Where the cosine is rounding (lr*wd = 1 turns by a right angle) the logarithm says nothing, so the sum
+    starts anew after that step. ``Stretch.bound`` adds up the errors of the steps; its gamma_n covers both
+    sums.
     """
     worst, steps, cut = Worst(), 0, False
     stretches: dict[str, Stretch] = {}

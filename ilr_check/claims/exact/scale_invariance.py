@@ -30,12 +30,15 @@ RIVALS = {
     "a residual writer alone": ("outer.0.weight",),
     "one row of a layer in front of LayerNorm": ("inner.0.weight",),
 }
-"""What is not scale-invariant, as tensors of the net ``_rival_net``; of the last, the first row."""
+"""What is not scale-invariant, as tensors of the net ``_rival_net``; of the last one, the first row."""
 
 TEXT = ClaimText(
     id="scale-invariance",
-    title="The loss does not see the scale of the weights",
-    statement="Scaling a group of weights in front of a norm by c > 0 leaves the loss of every batch alone.",
+    title="The loss does not depend on the scale of the weights",
+    statement=(
+        "Multiplying a group of weights in front of a norm layer by c > 0 leaves the loss of every batch "
+        "as it is."
+    ),
     equation="L(c·w; B) = L(w; B)",
     source="Li, Lyu, Arora 2020, section 2; a norm layer is homogeneous of degree 0",
     kind="exact",
@@ -43,17 +46,18 @@ TEXT = ClaimText(
     groups=("exact",),
     rivals=tuple(RIVALS),
     meaning=(
-        "A layer that should be scale-invariant is not: a norm layer with an eps, stale statistics, a "
-        "missing norm, or a skip connection or bias around it."
+        "A layer that should be scale-invariant is not: a norm layer has an eps or stale statistics or is "
+        "missing, or a skip connection or a bias leads around it."
     ),
     blind=(
-        "the backward pass and the optimizer: only outputs are compared; gradient-orthogonality looks at "
+        "the backward pass and the optimizer: only outputs are compared. gradient-orthogonality examines "
         "gradients."
     ),
 )
 
 CHECKED = 4
-"""At most so many states of a training are checked: the law is about states, not about their order."""
+"""The largest number of states of a training that are checked; the law is about states, not about their
+order."""
 
 
 class Scaled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,7 +75,8 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def check(example: Scaled) -> Outcome:
-    """Scale all groups at some states of a training: logits to the last bit, the loss within its bound."""
+    """Scale all groups at some states of a training; compare logits to the last bit, the loss within its
+    bound."""
     setting = example.setting
     dtype, last = DTYPES[setting.dtype], setting.hyper.steps - 1
     module, groups = build(setting.net, dtype=dtype, device=setting.device), scalable(setting.net)
@@ -102,7 +107,7 @@ def check(example: Scaled) -> Outcome:
 
 
 def _rivals(example: Scaled, x: Tensor, worst: Worst) -> None:
-    """The same deviation for tensors that are not invariant, on a net that has them all."""
+    """Return the same deviation for tensors that are not invariant, on a net that has them all."""
     setting = example.setting
     net = ResNetSpec(
         shape=(setting.net.inputs,),

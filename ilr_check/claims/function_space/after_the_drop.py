@@ -36,10 +36,11 @@ TEXT = ClaimText(
     id="after-the-drop",
     title="Right after a drop, lambda_e of the phase before it decides",
     statement=(
-        "Right after a drop to a tiny effective LR without decay, the held-out loss and the loss on the "
-        "training set are the same for every lr and weight decay of equal product before it, and another "
-        "product gives others. Whether the equilibrium of the small or of the large LR is better, before the "
-        "drop and after it, and which lambda_e is best in a sweep, is reported."
+        "lambda_e is the learning rate (LR) times the weight decay. Right after a drop to a tiny effective "
+        "LR without decay, the held-out loss and the loss on the training set are the same for every LR "
+        "and weight decay with an equal product before the drop, and another product gives others. The "
+        "claim also reports, without judging, whether the equilibrium of the small or of the large LR is "
+        "better, before and after the drop, and which lambda_e is best in a sweep."
     ),
     equation="loss right after the drop = f(λₑ before it)",
     source=(
@@ -51,13 +52,13 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("lr alone", "eight times lambda_e"),
     meaning=(
-        "The drop finds something that lr or weight decay alone has left: too short a phase before it, or a "
-        "decay that is not lr * weight_decay."
+        "The state at the drop depends on lr or weight decay alone: the phase before it was too short, or "
+        "the decay is not lr * weight_decay."
     ),
     blind=(
-        "the shape and the sign of f, which theory does not give; differences smaller than those that a "
-        "lambda_e 1.7 times as large would make; whatever changes all populations alike. Flows at two "
-        "lambda_e have one effective LR only as far as the gradient noise has one size, so the sweep after "
+        "the shape and the sign of f, which theory does not give; differences smaller than those of a "
+        "lambda_e that is 1.7 times as large; and anything that changes all populations alike. Flows at "
+        "two lambda_e have one effective LR only if the gradient noise has one size, so the sweep after "
         "the flow compares equal numbers of steps, not equal times of flow."
     ),
 )

@@ -27,8 +27,9 @@ TEXT = ClaimText(
     title="A hundred layers with BatchNorm",
     statement=(
         "In a deep BatchNorm ReLU net the squared gradient at unit norm grows by pi/(pi-1) a layer towards "
-        "the input; one step makes the gradients of the exploded layers alike, and once the norms have come "
-        "back every layer turns by arccos(1 - lambda_e) a step. With skips the rotation is the same."
+        "the input. One step makes the gradients of the exploded layers alike. Once the norms have "
+        "returned, every layer rotates by arccos(1 - lambda_e) a step, where lambda_e is the learning rate "
+        "times the weight decay. With skip connections the rotation is the same."
     ),
     equation="‖ḡₗ‖² ∝ (π/(π−1))^(L−l);  ‖g‖ ≈ r₀/η after a step;  cos θ* = 1 − ηλ",
     source="Yang et al. 2019; Li, Lyu, Arora 2020, section 5; a reviewer's question on depth",
@@ -36,11 +37,11 @@ TEXT = ClaimText(
     chapter="function-space",
     groups=("function-space",),
     rivals=("no growth", "growth pi/(pi-1) of the norm, not its square", "still growing", "no normalisation"),
-    meaning="The net is not normalised where it says so, or decay does not reach every layer.",
+    meaning="The net is not normalised where it should be, or the decay does not reach every layer.",
     blind=(
-        "what such a net learns, and whether it trains well: theory says nothing of it. Nor of the growth "
-        "with skips, of the jumps of the norms at equilibrium, or of the time before the first layers are "
-        "back, when they hardly turn at all: the rotation is not equal right after the first step."
+        "what such a net learns, and whether it trains well; the growth of gradients with skip "
+        "connections; the jumps of the norms at equilibrium; and the time before the first layers have "
+        "returned, when they hardly rotate: the rotation is not equal right after the first step."
     ),
 )
 

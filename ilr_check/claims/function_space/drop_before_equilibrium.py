@@ -24,12 +24,13 @@ from ilr_check.theory.relaxation import memory_rate
 
 TEXT = ClaimText(
     id="drop-before-equilibrium",
-    title="Which drops come before equilibrium is computable",
+    title="Which drops come before equilibrium can be computed",
     statement=(
-        "When the LR drops 0.1, 0.3, 1 or 3 times 1/lambda_e after the start, the norm before and after the "
-        "drop is what its memory of the initial norm and other runs' noise make of it, and what the nets "
-        "predict as the LR drops differs from equilibrium after 0.1 and 0.3 and no longer after 3. Whether "
-        "an early drop hurts is reported, and so is how far usual recipes get."
+        "Let lambda_e be the learning rate (LR) times the weight decay. When the LR drops 0.1, 0.3, 1 or 3 "
+        "times 1/lambda_e steps after the start, the norm before and after the drop follows from its "
+        "memory of the initial norm and from the noise of other runs. The predictions at the drop differ "
+        "from those at equilibrium after 0.1 and 0.3, and no longer after 3. The claim also reports "
+        "whether an early drop hurts, and how far usual recipes get."
     ),
     equation="s = 4λₑt,  m = (γ₀/γ_t)·e^(−s),  γ = ‖w‖⁴/η²",
     source="Li, Lyu, Arora 2020, Theorem 5.1 from the start of training; asked by reviewer 1, point 3",
@@ -38,13 +39,13 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("quasi-static equilibrium", "rate 2 lambda_e", "rate 8 lambda_e"),
     meaning=(
-        "The norm or the functions forget at another rate than lr * weight_decay sets: a schedule that does "
-        "not reach the decay, or decay with another power of lr."
+        "The norm or the functions forget at another rate than lr * weight_decay sets: a schedule does not "
+        "reach the decay, or the decay has another power of lr."
     ),
     blind=(
-        "a gradient that is wrong in the noise-reference runs too; the metric, for which theory has no "
-        "sign; drops "
-        "between 0.3 and 3, where the functions come to equilibrium and theory has no constant."
+        "a gradient that is wrong in the noise-reference runs too; the loss at the end, for which theory "
+        "gives no sign; and drops between 0.3 and 3, where the functions come to equilibrium and theory "
+        "gives no constant."
     ),
 )
 

@@ -18,11 +18,12 @@ from ilr_check.seeds import derive
 
 TEXT = ClaimText(
     id="equilibrium-forgets",
-    title="Equilibrium forgets lr, weight decay, initial scale and the early schedule",
+    title="Equilibrium forgets lr, weight decay, scale and schedule",
     statement=(
-        "After a time of a few 1/lambda_e, the distribution of predictions on held-out inputs is one and the "
-        "same for every lr and weight decay of equal product, every initial scale and every early schedule; "
-        "another product gives another."
+        "Let lambda_e be the learning rate (lr) times the weight decay. After a few times 1/lambda_e "
+        "steps, the distribution of predictions on held-out inputs is the same for every lr and weight "
+        "decay with an equal product, every initial scale and every early schedule. Another product gives "
+        "another distribution."
     ),
     equation="P(label | x) at equilibrium = f(x; λₑ),  λₑ = ηλ",
     source="Li, Lyu, Arora 2020, equilibrium conjecture, figure of five schedules; reviewer 1, point 6",
@@ -31,12 +32,13 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("four times lambda_e",),
     meaning=(
-        "The history is not forgotten: the weight decay that acts is not lr * weight_decay, the initial norm "
-        "or an old phase lasts, or the runs have not had the time."
+        "The history is not forgotten: the weight decay that acts is not lr * weight_decay, the initial "
+        "norm or an old phase has a lasting effect, or the runs had too little time."
     ),
     blind=(
-        "whatever changes all populations alike, such as a wrong gradient; a memory that survives in weights "
-        "and not in predictions; a difference smaller than a lambda_e 1.6 to 1.8 times as large would make."
+        "anything that changes all populations alike, such as a wrong gradient; a memory in weights that "
+        "predictions do not show; and a difference smaller than that of a lambda_e 1.6 to 1.8 times as "
+        "large."
     ),
 )
 

@@ -21,11 +21,13 @@ Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="function-mixing-time",
-    title="Two histories become one distribution of predictions in a time of order 1/lambda_e",
+    title="Histories are forgotten, as functions, in a time of order 1/lambda_e",
     statement=(
-        "A population that comes from eight times lambda_e and one that has long been at lambda_e end at "
-        "the same distribution of predictions on held-out inputs, and the time that this takes is "
-        "proportional to 1/lambda_e, from equal gamma_0/gamma*."
+        "Let lambda_e be the learning rate lr times the weight decay. One population comes from eight "
+        "times lambda_e, and another has long been at lambda_e. Both end at the same distribution of "
+        "predictions on held-out inputs. The time that this takes is proportional to 1/lambda_e, if all "
+        "levels start at equal gamma_0/gamma*, where gamma = norm^4/lr^2 and gamma* is its value at "
+        "equilibrium."
     ),
     equation="T_f = Σₜ D(t) / D(t₁) ∝ 1/λₑ,  D the distance between the distributions of predictions",
     source=(
@@ -37,14 +39,15 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("slope 1/2", "slope 2", "nothing is forgotten"),
     meaning=(
-        "The functions do not follow the clock of lr * weight_decay: the decay applied is another power of "
-        "it, histories last, or what takes long is learning itself or a basin that noise does not leave."
+        "The time scale of the functions is not that of lr * weight_decay: the decay that acts is another "
+        "power of it, histories have a lasting effect, or learning itself or a basin that noise does not "
+        "leave takes long."
     ),
     blind=(
-        "the constant in front of 1/lambda_e, of which theory gives no value; the first 1/16 of 1/lambda_e, "
-        "where learning catches up; slow memories of less than a tenth of the distance; a cold history, "
-        "whose underfit weights take learning to undo. From a hot start noise brings the norm back, so a "
-        "wrong decay hardly moves the slope: it shows in what is left."
+        "the constant in front of 1/lambda_e, for which theory gives no value; the first 1/16 of "
+        "1/lambda_e, in which learning catches up; slow memories of less than a tenth of the distance; and "
+        "a cold history, whose underfitted weights must learn first. After a hot start noise restores the "
+        "norm, so a wrong decay hardly changes the slope: it shows in the distance that is left."
     ),
 )
 

@@ -24,9 +24,11 @@ TEXT = ClaimText(
     id="gd-is-not-gradient-flow",
     title="Gradient descent is not gradient flow",
     statement=(
-        "With weight decay, full-batch gradient descent never converges: at any lr its direction turns "
-        "by -log(1 - lambda_e) a step in the mean. It leaves gradient flow when free decay has brought "
-        "it to the edge Phi lambda_max = 2, at a step that the sharpness foretells. Without decay it rests."
+        "With weight decay, full-batch gradient descent never converges. At any learning rate lr its "
+        "direction rotates by -log(1 - lambda_e) a step in the mean, where lambda_e = lr * weight decay. "
+        "It leaves gradient flow when decay alone has brought it to the edge of stability, Phi lambda_max "
+        "= 2, at a step that the sharpness predicts. Phi = lr/norm^2 is the effective learning rate, and "
+        "lambda_max is the largest curvature of the loss at unit norm. Without decay it comes to rest."
     ),
     equation="⟨−log cos θ⟩ = −log(1 − λₑ),  K* = ln(2‖w₀‖² / (η λ_max)) / (2λₑ)",
     source="Li, Lyu, Arora 2020, section on gradient descent; the mean is the rotation budget over its time",
@@ -35,12 +37,12 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("comes to rest", "turns twice as fast", "turns on", "rate lambda_e", "rate 4 lambda_e"),
     meaning=(
-        "Decay is applied more or less often than once a step, or something else than decay and the gradient "
-        "moves the weights; or the net is not scale-invariant, so that shrinking the weights changes nothing."
+        "Decay is not applied exactly once a step, or something else than decay and the gradient moves the "
+        "weights; or the net is not scale-invariant, so that smaller weights change nothing."
     ),
     blind=(
-        "what the path beyond the edge looks like, and whether the loss there is any worse. Given that the "
-        "norm neither vanishes nor grows, the mean rotation follows by algebra: what is measured is that."
+        "the path beyond the edge, and whether the loss there is worse. If the norm neither vanishes nor "
+        "grows, the mean rotation follows by algebra, and this is what is measured."
     ),
 )
 

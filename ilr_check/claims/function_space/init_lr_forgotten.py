@@ -14,9 +14,10 @@ TEXT = ClaimText(
     id="init-lr-forgotten",
     title="A large and a small first LR end alike, given time",
     statement=(
-        "At one weight decay, runs whose first LR was a hundredth as large end, a few 1/lambda_e steps after "
-        "both came to one last LR, at the same distribution of predictions and the same held-out loss; "
-        "another last LR ends at another."
+        "Let lambda_e be the learning rate (LR) times the weight decay. At one weight decay, runs whose "
+        "first LRs differ by a factor 100 come to one last LR. A few times 1/lambda_e steps later they "
+        "have the same distribution of predictions and the same held-out loss. Another last LR gives "
+        "another result."
     ),
     equation="P(label | x), held-out loss = f(λₑ of the last phase) after ≫ 1/λₑ steps",
     source=(
@@ -28,12 +29,12 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("four times the last LR",),
     meaning=(
-        "The first LR left a trace that the last phase did not wash out: too little time, a decay that acts "
-        "otherwise than lr * weight_decay, or a basin that noise does not leave."
+        "The first LR had an effect that the last phase did not remove: there was too little time, the "
+        "decay is not lr * weight_decay, or the noise does not leave a basin."
     ),
     blind=(
-        "how long it takes (function-mixing-time, relaxation-rate); what a net stopped earlier has, where a "
-        "large first LR may well be better; whatever changes all populations alike."
+        "how long it takes (function-mixing-time, relaxation-rate); nets that are stopped earlier, where a "
+        "large first LR may be better; and anything that changes all populations alike."
     ),
 )
 

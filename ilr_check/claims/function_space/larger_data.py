@@ -20,7 +20,8 @@ TEXT = ClaimText(
     title="More data, the same laws",
     statement=(
         "On 5000 images of MNIST, and on CIFAR-10 where the user names its folder, the norm follows its "
-        "recursion step by step, and the noise of other runs predicts it through a drop of the LR."
+        "recursion step by step, and the noise of other runs predicts it through a drop of the learning "
+        "rate."
     ),
     equation="‖w′‖² = a²‖w‖² + η²‖g‖²;  γ′ = (a²γ + G²)²/γ",
     source="Li, Lyu, Arora 2020, sections 2 and 5; reviewers' questions on larger data sets",
@@ -28,10 +29,13 @@ TEXT = ClaimText(
     chapter="function-space",
     groups=("function-space",),
     rivals=("rate 2 lambda_e", "rate 8 lambda_e"),
-    meaning="Weight decay and gradient do not balance as lr and wd say, on these data.",
+    meaning=(
+        "On these data weight decay and gradient do not balance as the learning rate and the weight decay "
+        "say."
+    ),
     blind=(
-        "how well the nets classify, and whether data of another size need another time to be learned: "
-        "theory speaks of norms and angles whatever the data. It says nothing of ImageNet, not run here."
+        "how well the nets classify, and whether other amounts of data need other times to be learned: "
+        "theory is about norms and angles for any data. ImageNet was not run here."
     ),
 )
 

@@ -27,9 +27,9 @@ TEXT = ClaimText(
     id="no-parameter-mixing",
     title="The weights do not mix",
     statement=(
-        "At equilibrium, lags of many 1/lambda_e apart, the weights of a run are still much nearer to each "
-        "other than those of two runs are. So averaging them along one run finds a better net, and averaging "
-        "over inits does not."
+        "At equilibrium the weights of one run, many times 1/lambda_e steps apart, are much closer to each "
+        "other than those of two runs are; lambda_e is the learning rate times the weight decay. So "
+        "averaging weights along one run gives a better net, and averaging over initialisations does not."
     ),
     equation="⟨u_t, u_{t+D}⟩ ≫ ⟨u, u_other⟩ at λₑD = 5,  (1 − λₑ)^D if nothing held them",
     source="Li, Lyu, Arora 2020, on mixing and averages of weights; the cosine is a sharper form",
@@ -38,12 +38,13 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("mixed: as far apart as two runs",),
     meaning=(
-        "The weights wander freely: noise outweighs the gradient, or the lr is far too large; or runs did "
-        "not start from inits of their own."
+        "The weights move freely: noise is larger than the gradient, or the learning rate is far too "
+        "large; or the runs did not start from initialisations of their own."
     ),
     blind=(
-        "whether the cosine has a plateau that lasts for ever: it still falls slowly at the longest lag. The "
-        "theory derives no value of the plateau or of the gain. The distance of functions is not judged here."
+        "whether the cosine has a plateau that lasts for ever: it still falls slowly at the longest lag. "
+        "The theory derives no value of the plateau or of the gain. The distance of functions is not "
+        "judged here."
     ),
 )
 

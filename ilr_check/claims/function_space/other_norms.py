@@ -22,11 +22,12 @@ from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec
 
 TEXT = ClaimText(
     id="other-norms",
-    title="Any norm will do",
+    title="The laws hold for every kind of normalisation",
     statement=(
-        "BatchNorm, LayerNorm, InstanceNorm, GroupNorm, RMSNorm and WeightNorm obey the same laws, each for "
-        "its own invariant groups: the rotation per step is arccos(1 - lambda_e) and the effective LR "
-        "sqrt(2 lambda_e)/G. So does WeightNorm with injected gradient noise."
+        "BatchNorm, LayerNorm, InstanceNorm, GroupNorm, RMSNorm and WeightNorm obey the same laws, each "
+        "for its own scale-invariant groups. The rotation per step is arccos(1 - lambda_e) and the "
+        "effective learning rate sqrt(2 lambda_e)/G, where lambda_e is the learning rate times the weight "
+        "decay and G the gradient noise at unit norm. WeightNorm with added gradient noise obeys them too."
     ),
     equation="cos θ* = 1 − ηλ,  effLR* · G / √(2λₑ) = 1",
     source="Li, Lyu, Arora 2020, section 5; reviewers' questions on other norms and on WeightNorm with noise",
@@ -34,10 +35,10 @@ TEXT = ClaimText(
     chapter="function-space",
     groups=("function-space",),
     rivals=("half of the decay", "twice the decay"),
-    meaning="The law stands or falls with scale invariance: a norm breaks it, or decay is off.",
+    meaning="A norm breaks scale invariance, on which the law rests, or the decay is wrong.",
     blind=(
-        "how well the nets classify: theory says nothing of a gap between one norm and another, nor whether "
-        "noise closes it. A gradient that is wrong in the noise-reference runs too."
+        "how well the nets classify: theory says nothing about a gap between two norms, nor about whether "
+        "noise closes it; and a gradient that is wrong in the noise-reference runs too."
     ),
 )
 

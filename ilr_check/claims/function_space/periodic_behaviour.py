@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="periodic-behaviour",
-    title="Past the edge of stability: loss spikes with a period of order 1/lambda_e, or a stay at the edge",
+    title="Past the edge of stability: periodic loss spikes, or a stay",
     statement=(
         "Where a net can fit its data, full-batch descent with decay is periodic. The effective LR Phi = "
         "lr/norm^2 grows by the factor exp(-2 log(1 - lambda_e)) a step until Phi lambda_max = 2, the edge "

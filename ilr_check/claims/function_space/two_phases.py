@@ -12,12 +12,14 @@ from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
 
 TEXT = ClaimText(
     id="two-phases",
-    title="Noise first, gradient flow after it: the end depends on lambda_e of the noise",
+    title="Noise first, gradient flow after it: lambda_e decides the end",
     statement=(
-        "After a noisy phase of a few 1/lambda_e, a phase without decay and with an effective LR too small "
-        "for noise ends, after equal flow time, at one distribution of functions and one held-out loss for "
-        "every lr and weight decay of equal product and every history before, and so does a flow at half the "
-        "LR for twice as long; another product ends at another. Which lambda_e ends best is not predicted."
+        "Let lambda_e be the learning rate (LR) times the weight decay. A noisy phase of a few times "
+        "1/lambda_e steps is followed by a flow: a phase without decay and with an effective LR too small "
+        "for noise. After equal time of flow, the distribution of functions and the held-out loss are the "
+        "same for every LR and weight decay with an equal product in the noisy phase and for every history "
+        "before it. A flow at half the LR for twice as long gives the same. Another product gives another "
+        "result. Which lambda_e ends best is not predicted."
     ),
     equation="loss at the end = f(λₑ of the noisy phase, flow time);  effective LR = (lr′/lr)·√(2λₑ/G²)",
     source="Li, Lyu, Arora 2020, training as an SDE phase and a gradient-flow phase; reviewer 2, point 11",
@@ -26,12 +28,12 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("four times lambda_e",),
     meaning=(
-        "The flow carries a memory of lr, of weight decay or of an older phase: the noisy phase was too "
+        "The flow keeps a memory of lr, of weight decay or of an older phase: the noisy phase was too "
         "short, the decay that acts is not lr * weight_decay, or the flow still has noise of its own."
     ),
     blind=(
-        "whatever changes all populations alike; which lambda_e is best, and whether flow from the "
-        "initialisation is as good: no sign is derived, so none is judged; flow times beyond the one chosen."
+        "anything that changes all populations alike; which lambda_e is best, and whether flow from the "
+        "initialisation is as good, because no sign is derived; and times of flow beyond the one chosen."
     ),
 )
 

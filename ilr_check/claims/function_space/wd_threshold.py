@@ -22,11 +22,13 @@ Array = NDArray[np.float64]
 
 TEXT = ClaimText(
     id="wd-threshold",
-    title="Where nothing mixes: a budget of rotation, not a weight decay",
+    title="A budget of rotation, not a weight decay, decides what mixes",
     statement=(
-        "Whether a run of T steps leaves its start depends on how far its weights turn, which the noise of "
-        "other runs predicts, and not on the weight decay alone. Where noise decides, the cosine to the "
-        "initial weights is exp(-rotation). At a rotation above 2 the predictions have forgotten the init."
+        "Whether a run of T steps leaves its start depends on how far its weights rotate in total, and not "
+        "on the weight decay alone. The noise of other runs predicts this rotation Q. Where noise decides, "
+        "the cosine to the initial weights is exp(-Q). At a rotation above 2 the predictions have "
+        "forgotten the initialisation. (lambda_e is the learning rate times the weight decay, and gamma = "
+        "norm^4/lr^2.)"
     ),
     equation="Q_T = λₑT + ¼·ln(γ_T/γ₀) = ¼·ln[1 + (γ*/γ₀)(e^(4λₑT) − 1)],  ⟨u₀, u_T⟩ = e^(−Q_T)",
     source="rotation law with Theorem 5.1 of Li, Lyu, Arora 2020; asked by reviewer 4, point 3",
@@ -35,12 +37,14 @@ TEXT = ClaimText(
     groups=("function-space",),
     rivals=("lambda_e * T alone", "half the relaxation rate", "a weight decay whatever T", "remembered"),
     meaning=(
-        "The weights turn more or less than their decay and their noise make them: another decay acts, or "
-        "something holds the direction, or the init lasts in the functions although the weights have left it."
+        "The weights rotate more or less than their decay and their noise predict: another decay acts, or "
+        "something holds the direction, or the initialisation lasts in the functions although the weights "
+        "have left it."
     ),
     blind=(
-        "how little rotation the predictions need: theory gives none, and the shares below a rotation of 1 "
-        "are reported, not judged; whether a basin holds the direction where gradients have a memory."
+        "how little rotation the predictions need: theory gives no value, and the shares below a rotation "
+        "of 1 are reported, not judged; and whether a basin holds the direction where gradients have a "
+        "memory."
     ),
 )
 

@@ -1,1 +1,1 @@
-"""Nets, data and hyper-parameters that claims are judged on."""
+"""Nets, data and hyper-parameters on which claims are judged."""

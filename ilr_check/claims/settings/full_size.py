@@ -1,4 +1,4 @@
-"""The paper's recipe in full size: PreResNet-32 on CIFAR-10, for a GPU; only the profile ``paper`` has it."""
+"""The paper's recipe in full size: PreResNet-32 on CIFAR-10, for a GPU, in the profile ``paper`` only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ilr_check.train.loop import Setting
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """Net, settings and times, in epochs, of Li, Malladi, Arora 2021, and of the paper's figure of schedules.
+    """The net, settings and times in epochs of Li, Malladi, Arora 2021 and of the paper's five schedules.
 
-    Images are neither shifted nor mirrored nor standardised: the laws hold for whatever a net is shown, the
-    test accuracy of the paper does not. ``per_file`` are the images in each file of the data; ``runs`` is the
-    size of a population, the smallest that a mean is judged by.
+    Images are not shifted, mirrored or standardised. The laws hold for any images; the test accuracy of the
+    paper does not. ``per_file`` is the number of images in each file of the data. ``runs`` is the size of a
+    population, the smallest by which a mean is judged.
     """
 
     net: PreResNetSpec = PreResNetSpec(image=(3, 32, 32), widths=(16, 32, 64), blocks=5, classes=10)
@@ -27,22 +27,23 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     lr: float = 0.8
     weight_decay: float = 5e-4
     drops: tuple[int, int, int] = (80, 120, 160)
-    """Epochs at which the LR falls to a tenth, and the last one."""
+    """The epochs at which the LR falls to a tenth, and the last epoch."""
     equal_from: int = 500
-    """Up to this epoch each run of the figure has a schedule of its own."""
+    """Up to this epoch each run of the figure has its own schedule."""
     flow_from: int = 1000
-    """From this epoch on the LR is a tenth and there is no weight decay."""
+    """From this epoch on the LR is a tenth, and there is no weight decay."""
     end: int = 1050
     runs: int = 32
     initial_norm: float = 6.0
-    """Of every tensor; the usual start has the root of the outputs, 4 to 8."""
+    """The initial norm of every tensor. The usual initial norm is the root of the number of outputs, 4 to
+    8."""
 
     def steps(self, epochs: int) -> int:
-        """Steps of so many epochs."""
+        """Return the number of steps of so many epochs."""
         return epochs * (5 * self.per_file // self.batch_size)
 
     def data(self) -> Cifar10EpochsSpec | None:
-        """CIFAR-10 in the folder that the user named, or None."""
+        """Return CIFAR-10 in the folder that the user named, or None."""
         folder = cifar.named_folder()
         return None if folder is None else Cifar10EpochsSpec(folder=str(folder), per_file=self.per_file)
 
@@ -50,16 +51,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 RECIPE = Recipe()
 
 EVALUATIONS = 3
-"""Backward passes at a step whose rounding is bounded: the step's, and twice as much work for the bound."""
+"""The backward passes of a step whose rounding is bounded: that of the step, and twice as much for the
+bound."""
 
 
 def is_full_size(net: NetSpec) -> bool:
-    """Whether populations of a net take hours, so that their cost is predicted before they start."""
+    """Return whether populations of a net take hours, so that their cost is predicted before they start."""
     return isinstance(net, PreResNetSpec) or net == FOUR_LAYERS
 
 
 def workload_of(example: object) -> Workload | None:
-    """What a claim about single steps trains, if that is a net in full size."""
+    """Return what a claim about single steps trains, where that is a net in full size."""
     if not isinstance(example, Setting) or not is_full_size(example.net):
         return None
     return Workload(
@@ -74,7 +76,7 @@ def workload_of(example: object) -> Workload | None:
 
 
 def full_size_settings(profile: Profile, *, momentum: float) -> tuple[tuple[str, Setting], ...]:
-    """One epoch of the recipe, whose exact laws hold step by step, with the LR falling half-way."""
+    """Return one epoch of the recipe, with the LR falling half-way, for the exact laws of single steps."""
     recipe = RECIPE
     data = recipe.data() if profile == "paper" else None
     if data is None:

@@ -1,4 +1,4 @@
-"""The generated worlds of the exact claims: strategies that put a net, data, hyper-parameters together."""
+"""Generated examples of the exact claims: strategies that combine a net, data and hyper-parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def settings(*, momentum: bool, max_steps: int = 20, **nets: Any) -> SearchStrategy[Setting]:
-    """Settings on teacher-student data; plain SGD unless ``momentum``; ``nets`` narrows the nets."""
+    """Return settings on teacher-student data; plain SGD unless ``momentum``; ``nets`` restricts the nets."""
     import hypothesis.strategies as st
 
     from ilr_check.strategies import hyper_params, net_specs, schedules
@@ -36,7 +36,7 @@ def settings(*, momentum: bool, max_steps: int = 20, **nets: Any) -> SearchStrat
 
 
 def events_of(setting: Setting) -> tuple[str, ...]:
-    """Labels of what an example covers, for the record."""
+    """Return labels of what an example covers, for the record."""
     from ilr_check.nets import degenerate, depth, net_groups
 
     intrinsic = setting.hyper.intrinsic_lr

@@ -1,4 +1,4 @@
-"""The nets that every claim is also judged on: fixed ones on real data, and generated ones drawn up front."""
+"""Nets on which every claim is also judged: fixed ones on real data, and generated ones drawn up front."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ from ilr_check.seeds import derive
 from ilr_check.train.loop import Setting
 
 REFERENCE = MLPSpec(inputs=64, widths=(64, 64), classes=10)
-"""The BatchNorm MLP 64-64-64 on digits: the net of the benchmarks and of the statistical claims."""
+"""The BatchNorm MLP 64-64-64 on digits, which is the net of the benchmarks and of the statistical claims."""
 
 NARROW = MLPSpec(inputs=64, widths=(24, 24), classes=10)
-"""A narrower one, for the control whose noise has to be drawn for every weight."""
+"""A narrower net, for the control whose noise is drawn for every weight."""
 
 FOUR_LAYERS_SMALL = CNNSpec(image=(1, 14, 14), channels=(8,) * 4, strides=(1, 2, 1, 2), classes=10)
 """The paper's four-layer CNN for MNIST at width 8, for ``Mnist5kSpec(side=14)``."""
 
 FOUR_LAYERS = CNNSpec(image=(1, 28, 28), channels=(32,) * 4, strides=(1, 2, 1, 2), classes=10)
-"""The same in full size. The paper says no more of it than "a simple 4-layer CNN": width and strides are
-ours, 3x3 as in its other nets."""
+"""The same net in full size. The paper only calls it "a simple 4-layer CNN"; width and strides are ours, and
+the kernels are 3x3 as in its other nets."""
 
 LAYER_NORMED = MLPSpec(inputs=16, widths=(24,), classes=10, norm=NormSpec(kind="layer"))
 GROUP_NORMED = MLPSpec(inputs=16, widths=(32,), classes=10, norm=NormSpec(kind="group", groups=4))
 """Small nets whose loss does not depend on the batch that an example is in, for claims about batches."""
 
 STUDENT = TeacherStudentSpec(inputs=16, classes=10, examples=128, label_noise=0.2)
-"""Their data: at equilibrium the mean gradient is large enough to be seen beside the noise of 64 examples."""
+"""The data of these nets. At equilibrium the mean gradient is large enough to be measured beside the noise of
+64 examples."""
 
 _SMALL_CNN = CNNSpec(image=(1, 8, 8), channels=(8, 16), strides=(1, 2), classes=10)
 _PRE_RESIDUAL = ResNetSpec(shape=(64,), width=32, blocks=2, classes=10, norm=NormSpec(kind="layer"))
 
 
 PRODUCTS_ON_IMAGES = 60_000
-"""Multiplications an example in a generated net on images, at most: those of two layers of 16 on 4x5."""
+"""The largest number of multiplications for an example in a generated net on images: two layers of 16 on
+4x5."""
 
 
 def digits_settings(
     profile: Profile, *, momentum: float, nesterov: bool = False
 ) -> tuple[tuple[str, Setting], ...]:
-    """Whole trainings on digits with a time-varying lr and weight decay, each with a title."""
+    """Return trainings on digits with a time-varying lr and weight decay, each with a title."""
     nets: dict[str, NetSpec] = {"BatchNorm MLP": REFERENCE, "BatchNorm CNN": _SMALL_CNN}
     if profile != "quick":
         nets["pre-residual LayerNorm net"] = _PRE_RESIDUAL
@@ -75,12 +77,13 @@ def digits_settings(
 
 
 def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[NetSpec, DataSpec], ...]:
-    """Generated nets for a statistical claim: a fixed number, drawn up front, each decided once.
+    """Return generated nets for a statistical claim: a fixed number, drawn up front, each decided once.
 
-    Large enough to learn and to have noise that averages: with few classes or very few weights the noise
-    differs so much from run to run that hundreds of runs would be needed. Biases are left out because in
-    front of a norm layer they are dead, and convolutions, which cost ten times more, wait for ``standard``;
-    there only cheap ones are drawn. The label noise is 0.5, so that the noise does not vanish.
+    The nets are large enough to learn and to have noise that averages. With few classes or very few weights
+    the noise differs so much from run to run that hundreds of runs would be needed. Biases are left out,
+    because they have no effect in front of a norm layer. Convolutions cost ten times as much, so they are
+    drawn in ``standard`` only, and only cheap ones. The label noise is 0.5, so that the gradient noise does
+    not vanish.
     """
     from ilr_check.strategies import drawn, net_specs
 
@@ -109,10 +112,10 @@ def statistical_nets(claim: str, profile: Profile, seed: int) -> tuple[tuple[Net
 
 
 def _cheap(net: NetSpec, quick: bool) -> bool:
-    """Whether a run-step costs at most some 6 times that of a flat net.
+    """Return whether a run-step costs at most about 6 times that of a flat net.
 
-    Of those left out, 5x5 kernels on three layers cost 20 to 40 times as much and took a third of the time of
-    a whole ``standard``, and 1x1 kernels cost four times as much as 3x3 ones.
+    Among those left out, 5x5 kernels on three layers cost 20 to 40 times as much and took a third of the time
+    of a whole ``standard`` run. 1x1 kernels cost four times as much as 3x3 ones.
     """
     image = net.image if isinstance(net, CNNSpec) else net.shape if isinstance(net, ResNetSpec) else ()
     if len(image) < 3:

@@ -48,7 +48,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def time_constant(self) -> float:
-        """Steps at the full LR that make one unit of progress."""
+        """The number of steps at the full LR that make one unit of progress."""
         return 1.0 / float(self._progress(self.lr, 1.0))
 
     def _progress(self, lr: Any, steps: Any) -> Array:

@@ -1,4 +1,4 @@
-"""What a statistical claim is judged on: real nets on real data, and generated ones."""
+"""The subjects of statistical claims: real nets on real data, and generated nets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ilr_check.nets.specs import CNNSpec, MLPSpec, NetSpec, NormSpec, ResNetSpec
 
 
 class Subject(NamedTuple):
-    """A net, its data and the size of its batches; the fields are those that every experiment has."""
+    """A net, its data and its batch size; the fields are those that every experiment has."""
 
     title: str
     net: NetSpec
@@ -20,7 +20,8 @@ class Subject(NamedTuple):
 
     @property
     def slow(self) -> bool:
-        """Whether a run-step costs ten times that of the reference net or more, so that fewer must do."""
+        """Whether a run-step costs at least ten times that of the reference net, so that fewer runs must
+        do."""
         return isinstance(self.net, CNNSpec | ResNetSpec) or self.batch_size > 128
 
 
@@ -70,25 +71,27 @@ BESIDE = {
     ),
     "BatchNorm, batch 128": Subject("digits, BatchNorm MLP, batch 128", REFERENCE, _NOISY, 128),
 }
-"""Real data beyond the reference net.
+"""Subjects on real data beyond the reference net.
 
-A claim names two or three, one on images and one of another batch size, so that each is judged by several
-claims and no claim rests on one net; all on all would take a night.
+A claim names two or three of them, one on images and one with another batch size. So each subject is judged
+by several claims, and no claim rests on one net. All claims on all subjects would take a night.
 
-Two of them suit few claims. At batch 256 with GroupNorm the gradient's norm comes in bursts (deviations of
-single runs reach 1.3 after a drop), and with LayerNorm at batch 4 that of a batch varies so much that 200
-runs leave intervals of 0.15: what follows single paths stays open there."""
+Two of the subjects suit few claims. At batch 256 with GroupNorm the norm of the gradient jumps (single runs
+deviate by up to 1.3 after a drop). With LayerNorm at batch 4 the gradient of a batch varies so much that 200
+runs leave intervals of 0.15, so claims about single paths stay undecided there.
+"""
 
 
 def subjects(claim: str, profile: Profile, seed: int, *, beside: tuple[str, ...]) -> tuple[Subject, ...]:
-    """The reference net alone in ``quick``; beyond, also those named by ``beside`` and generated nets."""
+    """Return the reference net alone in ``quick``; beyond, also the subjects in ``beside`` and generated
+    nets."""
     if profile == "quick":
         return (DIGITS,)
     return (DIGITS, *(BESIDE[name] for name in beside), *generated(claim, profile, seed))
 
 
 def generated(claim: str, profile: Profile, seed: int) -> tuple[Subject, ...]:
-    """Generated nets, drawn up front for this claim."""
+    """Return generated nets, drawn up front for this claim."""
     return tuple(
         Subject(f"generated net {number}", net, data)
         for number, (net, data) in enumerate(statistical_nets(claim, profile, seed), start=1)
@@ -96,7 +99,8 @@ def generated(claim: str, profile: Profile, seed: int) -> tuple[Subject, ...]:
 
 
 NOISE = TangentNoise(size=60.0)
-"""Its square is 500 to 1000 times the squared gradient of a net on digits: the optimizer is judged alone."""
+"""The size of the noise. Its square is 500 to 1000 times the squared gradient of a net on digits, so that the
+optimizer alone is judged."""
 
 ONE_LAYER = MLPSpec(inputs=64, widths=(24,), classes=10)
 FILTERS = CNNSpec(image=(1, 8, 8), channels=(24,), strides=(2,), classes=10)
@@ -104,7 +108,8 @@ FILTERS = CNNSpec(image=(1, 8, 8), channels=(24,), strides=(2,), classes=10)
 
 
 class Control(NamedTuple):
-    """A net on digits whose gradient is drowned in noise; the fields are those that an equilibrium has."""
+    """A net on digits whose gradient is small beside the added noise; its fields are those of an
+    equilibrium."""
 
     title: str
     net: NetSpec
@@ -113,7 +118,7 @@ class Control(NamedTuple):
 
 
 def controls(profile: Profile, net: NetSpec) -> tuple[Control, ...]:
-    """``net`` alone in ``quick``; beyond, a filter bank too."""
+    """Return ``net`` alone in ``quick``; beyond, a filter bank too."""
     found = (Control("control: digits, dominated by noise", net),)
     if profile == "quick":
         return found

@@ -1,1 +1,1 @@
-"""What several exact claims compute of one example."""
+"""Computations that several exact claims share."""

@@ -1,4 +1,4 @@
-"""Gradients of one net at several scales of its groups, and whether powers of two pass through unchanged."""
+"""Gradients of one net at several scales of its groups, compared bit for bit under powers of two."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_POWER = 16
 
 
 class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A setting, and the powers k of c = 2^k by which its groups are scaled; groups take them in turn."""
+    """A setting, and the powers k of c = 2^k by which its groups are scaled; the groups use them in turn."""
 
     setting: Setting
     powers: tuple[int, ...]
@@ -40,10 +40,10 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
 
     def factors(self) -> dict[str, float]:
-        """The factor of every trained tensor: one for each layer, and for layers that are invariant jointly.
+        """Return the factor of every trained tensor: one for each layer, one for jointly invariant layers.
 
-        A bias in front of a norm that takes it out is dead, but takes part in rounding: it goes with its
-        layer.
+        A bias in front of a norm that subtracts it has no effect, but it takes part in rounding, so it is
+        scaled with its layer.
         """
         parts = _layers(self.setting.net)
         return {
@@ -52,7 +52,7 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def _layers(net: NetSpec) -> list[set[str]]:
-    """The tensors that are scaled together."""
+    """Return the tensors that are scaled together."""
     parts: list[set[str]] = []
     for group in net_groups(net):
         if not group.invariant:
@@ -64,7 +64,7 @@ def _layers(net: NetSpec) -> list[set[str]]:
 
 
 def scalings(*, max_steps: int) -> SearchStrategy[Scaling]:
-    """Settings with powers; trainings of few steps, since each state is one example of its own."""
+    """Return settings with powers, with few steps, since each state is an example of its own."""
     import hypothesis.strategies as st
 
     powers = st.lists(st.sampled_from((1, -1, 2, -2, 3, -5, 8, 0)), min_size=1, max_size=3)
@@ -77,13 +77,13 @@ def scalings(*, max_steps: int) -> SearchStrategy[Scaling]:
 
 
 def shortened_to(setting: Setting, steps: int) -> Setting:
-    """The same run, ended after so many steps at most."""
+    """Return the same run, ended after at most ``steps`` steps."""
     hyper = msgspec.structs.replace(setting.hyper, steps=min(setting.hyper.steps, steps))
     return msgspec.structs.replace(setting, hyper=hyper)
 
 
 def gradients(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """The minibatch gradient at ``weights``."""
+    """Return the minibatch gradient at ``weights``."""
     leaves = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
     loss = nn.functional.cross_entropy(functional_call(module, leaves, (x,)), y)
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
@@ -91,12 +91,13 @@ def gradients(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor) -> dict
 
 
 def scaled(tensors: Tensors, factors: Mapping[str, float], degree: int = 1) -> dict[str, Tensor]:
-    """Each tensor times its factor to the power ``degree``; exact for powers of two."""
+    """Return each tensor times its factor to the power ``degree``; exact for powers of two."""
     return {name: value * factors[name] ** degree for name, value in tensors.items()}
 
 
 def gap(one: Tensor, two: Tensor, dtype: str) -> float:
-    """Largest entrywise relative difference in units of u; above 1 unless every bit agrees."""
+    """Return the largest entrywise relative difference in units of u; it is above 1 unless every bit
+    agrees."""
     if torch.equal(one, two):
         return 0.0
     size = torch.maximum(one.abs(), two.abs()).double().clamp_min(1e-300)
@@ -104,17 +105,17 @@ def gap(one: Tensor, two: Tensor, dtype: str) -> float:
 
 
 def is_finite(*found: Tensors) -> bool:
-    """Whether every entry is a number."""
+    """Return whether every entry is finite."""
     return all(bool(torch.isfinite(v).all()) for tensors in found for v in tensors.values())
 
 
 def out_of_range(
     module: nn.Module, weights: Tensors, x: Tensor, y: Tensor, one: Tensors, two: Tensors
 ) -> bool:
-    """Whether rounding is no longer relative, so that a power of two does not pass through unchanged.
+    """Return whether rounding is not relative, so that a power of two changes more than the exponent.
 
-    So it is where two results differ only in entries that near the smallest normal number, and where the
-    gradient is not computed within the range.
+    That is the case where two results differ only in entries near the smallest normal number, and where the
+    gradient is computed with numbers outside the range.
     """
     info = torch.finfo(x.dtype)
     floor = info.tiny / info.eps
@@ -124,14 +125,15 @@ def out_of_range(
 
 
 def gradients_leave_range(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor) -> bool:
-    """Whether the loss or its gradient meets a number outside the range on the way; see ``RangeWatch``."""
+    """Return whether the loss or its gradient meets a number outside the range; see ``RangeWatch``."""
     with RangeWatch() as watch:
         gradients(module, weights, x, y)
     return bool(watch.left)
 
 
 def products_leave_range(module: nn.Module, weights: Tensors, x: Tensor, y: Tensor, v: Tensors) -> bool:
-    """The same for the product of the Hessian with ``v``, whose terms are smaller than the gradient's."""
+    """Return the same for the product of the Hessian with ``v``, whose terms are smaller than the
+    gradient's."""
     with RangeWatch() as watch:
         Curvature(module, weights, x, y).adjoints(v)
     return bool(watch.left)

@@ -1,4 +1,4 @@
-"""What one step of a real optimizer does to each invariant group, measured in float64."""
+"""The effect of one step of a real optimizer on each invariant group, measured in float64."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, Step, steps_
 Vector = NDArray[np.float64]
 
 RANGE = (1e-130, 1e130)
-"""Norms whose squares and products with each other neither under- nor overflow in float64."""
+"""The range of norms whose squares and products neither under- nor overflow in float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """One group in one step: weights before and after and gradient, as float64 vectors, and their sizes."""
+    """One group in one step: its weights before and after and its gradient, as float64 vectors, with their
+    norms."""
 
     names: tuple[str, ...]
     step: Step
@@ -34,17 +35,18 @@ class Motion:
 
     @property
     def name(self) -> str:
-        """The tensors of the group, for a reader."""
+        """The names of the group's tensors, for a reader."""
         return "+".join(self.names)
 
     @property
     def inner(self) -> float:
-        """<w, w'>."""
+        """Return <w, w'>."""
         return float(self.w @ self.w_next)
 
     @property
     def turned(self) -> float:
-        """Length of the part of w' that is orthogonal to w; sharp where 1 - cos is rounding."""
+        """Return the length of the part of w' that is orthogonal to w; it is precise where 1 - cos is
+        rounding."""
         along = self.inner / float(self.w @ self.w)
         return float(np.linalg.norm(self.w_next - along * self.w))
 
@@ -52,10 +54,10 @@ class Motion:
 def motions(
     setting: Setting, optimizer: OptimizerFactory = torch_sgd, *, start: int = 0
 ) -> Iterator[tuple[Motion, ...]]:
-    """Train and yield, step by step from step ``start`` on, the motion of every invariant group.
+    """Train, and yield the motion of every invariant group at each step from step ``start`` on.
 
-    Ends before the first step that is not finite. A group is left out of a step where a norm is so small or
-    large that its square is no float64 number, zero among them: it has no direction there.
+    The iteration ends before the first step that is not finite. A group is left out of a step where the
+    square of a norm is no normal float64 number, or where a norm is zero, because it has no direction there.
     """
     module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
     groups = tuple(group for group in net_groups(setting.net) if group.invariant)
@@ -82,7 +84,7 @@ def motions(
 
 
 def after(motion: Motion, weights: Mapping[str, Tensor], *, eta: float, lam: float) -> Motion | None:
-    """Another step of the same group from the same state, which led to ``weights``; ``None`` out of range."""
+    """Return another step of the same group from the same state, to ``weights``; ``None`` out of range."""
     return _measured(
         motion.names,
         motion.step,

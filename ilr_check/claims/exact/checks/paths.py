@@ -1,4 +1,4 @@
-"""Two trainings that should take one path: equal to the last bit, or else is it underflow that parts them?"""
+"""Two trainings that should take one path, compared bit for bit, and whether underflow explains a gap."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ UNDERFLOW = "skipped (subnormal): a scaled intermediate underflows"
 
 
 def rescaled(setting: Setting, *, lr: float, weight_decay: float) -> Setting:
-    """The same run with lr and weight decay multiplied."""
+    """Return the same run with lr and weight decay multiplied."""
     old = setting.hyper
     new = msgspec.structs.replace(old, lr=old.lr * lr, weight_decay=old.weight_decay * weight_decay)
     return msgspec.structs.replace(setting, hyper=new)
 
 
 def shortened(setting: Setting, steps: int) -> Setting:
-    """The same run, ended after so many steps at most."""
+    """Return the same run, ended after at most ``steps`` steps."""
     hyper = msgspec.structs.replace(setting.hyper, steps=min(setting.hyper.steps, steps))
     return msgspec.structs.replace(setting, hyper=hyper)
 
 
 def finite(*steps: Step) -> bool:
-    """Whether all weights after these steps are numbers."""
+    """Return whether all weights after these steps are finite."""
     return all(bool(torch.isfinite(v).all()) for step in steps for v in step.after.values())
 
 
 def difference(plain: Step, other: Step, a: float, dtype: str, symmetry: Symmetry | None = None) -> float:
-    """Largest entrywise relative difference in units of u; above 1 unless every bit agrees.
+    """Return the largest entrywise relative difference in units of u; it is above 1 unless every bit agrees.
 
-    Of the losses, of the weights times ``a``, and, where a record gives its powers, of the optimizer's state.
+    The losses, the weights times ``a``, and, where a contract gives its powers, the optimizer's state are
+    compared.
     """
     pairs = [(plain.loss, other.loss)]
     pairs += [(plain.after[name] * a, other.after[name]) for name in plain.after]
@@ -53,7 +54,8 @@ def difference(plain: Step, other: Step, a: float, dtype: str, symmetry: Symmetr
 def _entries(
     plain: Step, other: Step, a: float, symmetry: Symmetry, name: str
 ) -> list[tuple[Tensor, Tensor, float]]:
-    """The tensors that the optimizer keeps for a parameter, in both runs, and the factor between them."""
+    """Return the tensors that the optimizer keeps for a parameter, in both runs, and the factor between
+    them."""
     return [
         (value, other.state[name][key], symmetry.state_factor(key, a))
         for key, value in plain.state[name].items()
@@ -62,13 +64,13 @@ def _entries(
 
 
 def underflows(plain: Step, other: Step, a: float, symmetry: Symmetry | None = None) -> bool:
-    """Whether rounding is no longer relative: a power of two then does not pass through unchanged.
+    """Return whether rounding is not relative, so that a power of two changes more than the exponent.
 
-    So it is where gradients differ only in entries near the smallest normal number, and where new weights
-    have such entries; what leaves the range inside the net is not seen here. An optimizer with a state leaves
-    it where each entry that differs, of the state or the weights, has an entry of the state out of range, or
-    a gradient whose highest power in the step is, or that lies below the floor of its record; one such entry
-    stands for its whole tensor where the optimizer mixes them.
+    That is the case where gradients differ only in entries near the smallest normal number, and where new
+    weights have such entries. Numbers outside the range inside the net are not seen here. An optimizer with a
+    state leaves the range where each entry that differs, of the state or of the weights, has an entry of the
+    state out of range, or a gradient whose highest power in the step is out of range or which lies below the
+    floor of its contract. One such entry stands for its whole tensor where the optimizer mixes entries.
     """
     info = torch.finfo(next(iter(plain.after.values())).dtype)
     floor = info.tiny / info.eps
@@ -119,7 +121,8 @@ def _leaves_range(plain: Step, other: Step, a: float, symmetry: Symmetry, info: 
 
 
 def turned(one: Step, other: Step) -> float:
-    """Largest difference between the directions of two states: functions see directions only."""
+    """Return the largest difference between the directions of two states; functions depend on directions
+    only."""
     largest = 0.0
     for name, w in one.after.items():
         v = other.after[name]

@@ -1,4 +1,4 @@
-"""One state of a net at two scales of its groups: are the outputs the same, to the last bit?"""
+"""One state of a net at two scales of its groups: whether the outputs agree to the last bit."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ilr_check.nets.norms import Norm
 def scaled(
     state: dict[str, Tensor], groups: tuple[tuple[str, ...], ...], factors: list[float]
 ) -> dict[str, Tensor]:
-    """The state with each group multiplied by its factor."""
+    """Return the state with each group multiplied by its factor."""
     of = {name: factor for names, factor in zip(groups, factors, strict=True) for name in names}
     return {name: value * of.get(name, 1.0) for name, value in state.items()}
 
 
 def logits(module: nn.Module, state: dict[str, Tensor], x: Tensor) -> Tensor:
-    """The net's outputs at a state."""
+    """Return the net's outputs at a state."""
     with torch.no_grad():
         out: Tensor = functional_call(module, state, (x,))
         return out
 
 
 def deviation(one: Tensor, two: Tensor) -> float:
-    """Largest difference of two outputs, in units of u times their size; 0 only if every bit agrees."""
+    """Return the largest difference of two outputs in units of u times their size; 0 if every bit agrees."""
     if torch.equal(one, two):
         return 0.0
     unit = 0.5 * torch.finfo(one.dtype).eps
@@ -33,9 +33,9 @@ def deviation(one: Tensor, two: Tensor) -> float:
 
 
 def leaves_range(module: nn.Module, states: tuple[dict[str, Tensor], ...], x: Tensor) -> bool:
-    """Whether a variance, or what it is summed from, may leave the normal numbers at one of the states.
+    """Return whether a variance, or a sum behind it, may leave the normal numbers at one of the states.
 
-    A set that is not dead varies by more than 8 u max|z|; the square of u max|z| must be a normal number.
+    A set that is not dead varies by more than 8 u max|z|, so the square of u max|z| must be a normal number.
     """
     largest: list[float] = []
 

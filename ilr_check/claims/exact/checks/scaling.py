@@ -1,4 +1,5 @@
-"""One training at two scales of the weights: an optimizer's arguments multiplied by their powers of a."""
+"""One training at two scales of the weights, with an optimizer's arguments multiplied by their powers of
+a."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, Step, steps_
 
 
 def scaled_setting(setting: Setting, optimizer: OptimizerSpec, symmetry: Symmetry, a: float) -> Setting:
-    """The run whose lr and weight decay carry their powers of a, phase by phase."""
+    """Return the run whose lr and weight decay carry their powers of a, phase by phase."""
     lr, decay = symmetry.rates(a)
     changed = rescaled(setting, lr=lr, weight_decay=decay)
     if not symmetry.first_phase:
@@ -50,14 +51,15 @@ def scaled_setting(setting: Setting, optimizer: OptimizerSpec, symmetry: Symmetr
 def scaled_path(
     setting: Setting, optimizer: OptimizerSpec, symmetry: Symmetry, a: float, factory: OptimizerFactory
 ) -> Iterator[Step]:
-    """The path from a times the initial weights, with ``factory`` as the optimizer."""
+    """Return the path from a times the initial weights, with ``factory`` as the optimizer."""
     return steps_of(scaled_setting(setting, optimizer, symmetry, a), factory, weight_factor=a)
 
 
 def paths_agree(
     setting: Setting, optimizer: OptimizerSpec, symmetry: Symmetry, a: float, worst: Worst
 ) -> tuple[int, str]:
-    """Compare both paths bit for bit, a power of two for ``a``; the steps compared, and why it broke off."""
+    """Compare both paths bit for bit; ``a`` is a power of two. Return the steps compared, and why it
+    stopped."""
     other_optimizer = symmetry.scaled(optimizer, a)
     return compare(
         steps_of(setting, optimizer),
@@ -77,9 +79,9 @@ def compare(
     setting: Setting,
     worst: Worst,
 ) -> tuple[int, str]:
-    """Add the difference of the two paths at every step; the steps compared, and why it broke off.
+    """Add the difference of the two paths at every step; return the steps compared, and why it stopped.
 
-    ``a`` is the factor between their weights, a power of two, and may depend on the step; ``setting`` is that
+    ``a`` is the factor between their weights, a power of two, and may depend on the step. ``setting`` is that
     of either path.
     """
     module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
@@ -102,7 +104,7 @@ def compare(
 def rescale(
     optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], symmetry: Symmetry, a: float
 ) -> None:
-    """Multiply weights, state and arguments in place by their powers of a; lr and weight decay are left."""
+    """Multiply weights, state and arguments in place by their powers of a, except lr and weight decay."""
     for p in parameters.values():
         p.mul_(a)
         for key, value in optimizer.state.get(p, {}).items():
@@ -116,13 +118,13 @@ def rescale(
 def shift(
     setting: Setting, optimizer: OptimizerSpec, symmetry: Symmetry, a: float, *, steps: int = 2
 ) -> float:
-    """How far the paths part within a few steps under these powers, in units of u."""
+    """Return how far the paths separate within a few steps under these powers, in units of u."""
     short = shortened(setting, steps)
     other = scaled_path(short, optimizer, symmetry, a, symmetry.scaled(optimizer, a))
     return parted(steps_of(short, optimizer), other, setting.dtype)
 
 
 def parted(one: Iterator[Step], other: Iterator[Step], dtype: str) -> float:
-    """How far the directions of two paths part at most, in units of u."""
+    """Return the largest difference between the directions of two paths, in units of u."""
     turns = (turned(x, y) for x, y in zip(one, other, strict=False))
     return max(turns, default=0.0) / UNIT_ROUNDOFF[dtype]

@@ -1,10 +1,11 @@
-"""One step from the same weights at two scales that are no power of two apart, against a derived bound.
+"""One step from the same weights at two scales whose ratio is no power of two, against a derived bound.
 
-The scaled optimizer is fed a w_t and g_t / a of the plain run at every step, so nothing chaotic is compared
-and only its state runs free. Its contract's textbook does the same steps in running error analysis (Higham,
-section 3.3): each operation adds u |result|, and a w, g / a enter with the rounding of their own. An
-implementation may round ``ROUNDINGS`` times for one of the textbook's; both runs do, and the scaled arguments
-carry three roundings more (a power and a product): (2 ROUNDINGS + 3) times the running error.
+At every step the scaled optimizer receives a w_t and g_t / a of the plain run, so nothing chaotic is compared
+and only its state evolves freely. The reference implementation of its contract makes the same steps with a
+running error analysis (Higham, section 3.3): each operation adds u |result|, and a w and g / a enter with the
+rounding of their own. An implementation may round ``ROUNDINGS`` times where the reference implementation
+rounds once. Both runs do so, and the scaled arguments carry three roundings more (a power and a product). The
+bound is therefore (2 ROUNDINGS + 3) times the running error.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ BOUNDS = 2.0 * ROUNDINGS + 3.0
 def steps_agree(
     setting: Setting, optimizer: OptimizerSpec, symmetry: Symmetry, a: float, worst: Worst
 ) -> int:
-    """Add the difference between a w_{t+1} and the scaled optimizer's weights; the steps compared."""
+    """Add the difference between a w_{t+1} and the scaled optimizer's weights; return the steps compared."""
     scaled = symmetry.scaled(optimizer, a)
     other = scaled_setting(setting, optimizer, symmetry, a)
     rates = list(
@@ -79,19 +80,19 @@ def steps_agree(
 
 
 def _in_range(step: Step, a: float) -> bool:
-    """Whether the scaled weights stay numbers through the step, its products with a factor of 4 to spare."""
+    """Return whether the scaled weights stay finite in the step, with a factor of 4 to spare in products."""
     largest = max(float(w.abs().max()) for w in (*step.before.values(), *step.after.values()))
     info = torch.finfo(next(iter(step.after.values())).dtype)
     return 4.0 * a * largest * max(1.0, step.weight_decay) < info.max
 
 
 def _below_floor(symmetry: Symmetry, *gradients: Tensor) -> bool:
-    """Whether an entry reaches the constant that no power serves; it then stands for its tensor."""
+    """Return whether an entry reaches the constant that no power scales; it then stands for its tensor."""
     return any(bool(((g != 0) & (g.abs() < symmetry.gradient_floor)).any()) for g in gradients)
 
 
 def _share(step: Step, name: str, moved: Tensor, a: float, error: Any) -> float:
-    """The largest difference over its bound; an infinite bound says nothing about its entry."""
+    """Return the largest difference over its bound; an infinite bound says nothing about its entry."""
     gap = (moved.double() - step.after[name].double() * a).abs().cpu().numpy()
     speaks = np.isfinite(error)
     alphas = np.divide(gap, BOUNDS * error, out=np.zeros_like(gap), where=speaks & (error > 0))
@@ -108,7 +109,7 @@ def _rounded(value: Tensor, dtype: str) -> Any:
 def _textbook(
     optimizer: OptimizerSpec, starts: dict[str, Tensor], dtype: str, lr: float, weight_decay: float
 ) -> ReferenceImplementation:
-    """The optimizer's contract, its hyper-parameters read from the arguments that they stand for."""
+    """Return the reference implementation of the optimizer, with the hyper-parameters of its arguments."""
     contract = contract_named(optimizer.name.lower())
     hyper: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
     for ours, name in contract.names.items():
