@@ -36,8 +36,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     contract: str
     verdicts: dict[str, str]
     """Law to its verdict: violated if one of its findings is, error if one is and none violated."""
-    unnamed: str = ""
-    """The first law that kills it when nobody names its contract; empty where none does."""
+    unnamed: str | None = None
+    """The first law that kills it when no contract is named; empty where none does, None if not judged."""
     diagnosis: str = ""
     """The sentence that names the planted defect, or else the first one."""
     named: bool = False
@@ -96,7 +96,7 @@ def judge(entry: Mutant | Variant, *, unnamed: bool = False) -> Judged:
         name=entry.name,
         contract=entry.contract,
         verdicts=verdicts,
-        unnamed=first_kill(entry) if unnamed else "",
+        unnamed=first_kill(entry) if unnamed else None,
         diagnosis=(naming or spoken or [""])[0],
         named=bool(naming),
         named_first=bool(naming) and naming[0] == spoken[0],

@@ -102,6 +102,8 @@ def page(matrix: Matrix) -> str:
     killed = len(matrix.killed)
     named = len(matrix.named)
     first = sum(row.named_first for row in matrix.killed)
+    asked = sum(row.unnamed is not None for row in matrix.mutants)
+    alarms = sum(bool(row.unnamed) for row in matrix.variants)
     passing = sum(not row.killed_by and not row.erring for row in matrix.variants)
     lines = [
         "# Kill matrix",
@@ -112,13 +114,13 @@ def page(matrix: Matrix) -> str:
         "`pytest -m nightly tests/mutants/test_kill_matrix.py` judges all of it and holds this page to it;",
         "`PYTHONPATH=tests/mutants python -m zoo.matrix` writes the page anew.",
         "",
-        f"- {killed} of {len(matrix.mutants)} mutations are killed with their contract named, "
-        f"{len(matrix.unnamed)} ({len(matrix.unnamed) / max(1, len(matrix.mutants)):.0%}) with none named.",
+        f"- {killed} of {len(matrix.mutants)} mutations are killed with their contract named.",
+        f"- With no contract named: {len(matrix.unnamed)} of {asked} that were judged so.",
         f"- {named} of these ({named / max(1, killed):.0%}) with a sentence that names what was planted, "
         f"{first} ({first / max(1, killed):.0%}) already in the first sentence. A sentence names it if it "
         "has words that were written beside the mutant.",
-        f"- {passing} of {len(matrix.variants)} correct variants pass with their contract named, "
-        f"{sum(not row.unnamed for row in matrix.variants)} with none named.",
+        f"- {passing} of {len(matrix.variants)} correct variants pass with their contract named; "
+        f"{alarms} are accused with none named.",
         f"- `{', '.join(DEAR)}` trains whole nets: it is asked only of mutations that all other laws pass.",
         "",
         "## What each law kills",
@@ -147,7 +149,7 @@ def page(matrix: Matrix) -> str:
         mutant = MUTANTS[row.name]
         planted = mutant.planted + (f" ({mutant.thread})" if mutant.thread else "")
         laws = ", ".join(f"`{law}`" for law in row.killed_by)
-        unnamed = f"`{row.unnamed}`" if row.unnamed else "not killed"
+        unnamed = "not judged" if row.unnamed is None else f"`{row.unnamed}`" if row.unnamed else "not killed"
         sentence = row.diagnosis if row.named else f"*not named:* {row.diagnosis}"
         cells = (row.name, row.contract, mutant.kind, planted, laws, unnamed, sentence)
         lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
