@@ -32,7 +32,7 @@ def test_pairs_of_batches_measure_trace_and_mean_gradient() -> None:
     found = pair(probes, GRID.probe_size, {name: w.expand(n, *w.shape)}, range(n))
 
     dataset = load(GRID.data, dtype=torch.float32)
-    singles, _ = gradients(build(NET), None)(
+    singles, _ = gradients(build(NET, dtype=torch.float32), None)(
         {name: w.expand(16, *w.shape)}, dataset.x, torch.arange(16)[:, None], dataset.y[:, None], {}
     )
     each = singles[name].flatten(1)
