@@ -335,6 +335,10 @@ def _judge_all(
             listener(UnitStarted(work.unit.title, number, len(works)))
 
         def keep(key: str, judged: Judged, seconds: float) -> None:
+            if any(finding.verdict == "error" for finding in judged.findings):
+                # Ctrl-C inside foreign code can come out as another error. The listener knows of it, and
+                # can stop here, before the error is written down as the verdict.
+                listener(UnitProgress(1.0))
             _, work = todo.pop(key)
             for figure in judged.figures:
                 folder.save_figure(figure)

@@ -424,3 +424,22 @@ def test_two_runs_at_once_have_one_owner(invented: Invented, tmp_path: Path) -> 
 
     invented.before = second
     assert len(engine.run(Settings(), out=tmp_path / "run").records()) == 4 * UNITS
+
+
+def test_an_interrupt_that_comes_out_as_an_error_is_no_verdict(invented: Invented, tmp_path: Path) -> None:
+    interrupted: list[str] = []
+
+    def swallowed(title: str, context: Context) -> None:
+        if title == "first-claim 1" and not interrupted:
+            interrupted.append(title)
+            raise RuntimeError("what foreign code makes of KeyboardInterrupt")
+
+    def listen(event: engine.Event) -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    invented.before = swallowed
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(Settings(), out=tmp_path / "run", listener=listen)
+    assert {record.verdict for record in RunFolder.open(tmp_path / "run").records()} == {"holds"}
+    assert len(engine.run(Settings(), resume=tmp_path / "run").records()) == 4 * UNITS
