@@ -10,7 +10,7 @@ from worlds import stepping_by
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import init_lr_forgotten, two_phases
 from ilr_check.claims.function_space.trainings.forgetting import Contest, ContestRuns
-from ilr_check.claims.function_space.trainings.functions import Course, Phase
+from ilr_check.claims.function_space.trainings.functions import History, Stage
 from ilr_check.claims.law import StatisticalLaw
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
@@ -39,18 +39,18 @@ def decay_of_the_first_step(
     return (1.0 - kept) * w - h.lr * g, kept
 
 
-def faster(course: Course) -> Course:
+def faster(course: History) -> History:
     """A quarter of the steps at four times the weight decay."""
     return msgspec.structs.replace(
         course,
         phases=tuple(
-            Phase(steps=max(1, phase.steps // 4), lr=phase.lr, weight_decay=4.0 * phase.weight_decay)
+            Stage(steps=max(1, phase.steps // 4), lr=phase.lr, weight_decay=4.0 * phase.weight_decay)
             for phase in course.phases
         ),
     )
 
 
-def cut(course: Course) -> Course:
+def cut(course: History) -> History:
     """The last phase lasts 16 steps, a quarter of 1/lambda_e."""
     last = msgspec.structs.replace(course.phases[-1], steps=16)
     return msgspec.structs.replace(course, phases=(*course.phases[:-1], last))
@@ -58,9 +58,9 @@ def cut(course: Course) -> Course:
 
 def verdicts(
     law: StatisticalLaw[Contest, ContestRuns],
-    reference: Course,
-    other: Course,
-    control: Course,
+    reference: History,
+    other: History,
+    control: History,
     rule: UpdateRule | None = None,
 ) -> set[str]:
     (whole,) = law.experiments("quick", 0)
@@ -104,5 +104,7 @@ def test_a_first_lr_is_remembered_where_the_last_phase_is_short() -> None:
     ],
     ids=["right", "decay without lr", "decay kept from the first step"],
 )
-def test_a_flow_remembers_what_noise_a_wrong_decay_had(other: Course, rule: UpdateRule, verdict: str) -> None:
+def test_a_flow_remembers_what_noise_a_wrong_decay_had(
+    other: History, rule: UpdateRule, verdict: str
+) -> None:
     assert verdicts(two_phases.LAW, FLOWS.reference, other, FLOWS.control, rule) == {verdict}

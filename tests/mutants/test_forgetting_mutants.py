@@ -7,7 +7,7 @@ from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space.equilibrium_forgets import LAW, contest
-from ilr_check.claims.function_space.trainings.functions import Phase
+from ilr_check.claims.function_space.trainings.functions import Stage
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
@@ -24,12 +24,15 @@ WHOLE = msgspec.structs.replace(EVERYTHING, planned={"probabilities": EVERYTHING
 """Labels need three times the runs."""
 OTHER = WHOLE.others[0]
 TWICE = msgspec.structs.replace(
-    OTHER, name="twice lambda_e", phases=(Phase(steps=OTHER.steps, lr=0.5, weight_decay=4.0 * LEVEL),)
+    OTHER, name="twice lambda_e", phases=(Stage(steps=OTHER.steps, lr=0.5, weight_decay=4.0 * LEVEL),)
 )
 HASTY = msgspec.structs.replace(
     OTHER,
     name="no time to forget",
-    phases=(Phase(steps=30, lr=1.0, weight_decay=0.25), Phase(steps=4, lr=0.5, weight_decay=2.0 * LEVEL)),
+    phases=(
+        Stage(steps=30, lr=1.0, weight_decay=0.25),
+        Stage(steps=4, lr=0.5, weight_decay=2.0 * LEVEL),
+    ),
 )
 
 

@@ -21,7 +21,7 @@ from ilr_check.claims.exact.checks.paths import UNDERFLOW
 from ilr_check.claims.exact.clip_and_sam import Around
 from ilr_check.claims.exact.gauge import Gauge
 from ilr_check.claims.exact.init_scale_is_lr import Start
-from ilr_check.claims.exact.lr_drop_is_rescale import OPTIMIZERS, Drop
+from ilr_check.claims.exact.lr_drop_is_rescale import OPTIMIZERS, RescaledDrop
 from ilr_check.claims.exact.lr_wd_equivalence import Rescaling
 from ilr_check.claims.exact_law import REFUTED, ExactLaw
 from ilr_check.data import TeacherStudentSpec
@@ -51,9 +51,9 @@ def in_single(setting: Setting) -> Setting:
     return msgspec.structs.replace(setting, dtype="float32")
 
 
-def drop(name: str, way: Any = "single-tensor", power: int = 2) -> Drop:
+def drop(name: str, way: Any = "single-tensor", power: int = 2) -> RescaledDrop:
     optimizer = msgspec.structs.replace(CONFIGURATIONS[name].optimizer, implementation=way)
-    return Drop(setting=with_hyper(PLAIN, lr=0.05), optimizer=optimizer, at=3, power=power)
+    return RescaledDrop(setting=with_hyper(PLAIN, lr=0.05), optimizer=optimizer, at=3, power=power)
 
 
 def around(kind: Any, name: str) -> Around:

@@ -40,7 +40,7 @@ def setting(
     )
 
 
-DROP = immediate_drop.Drop(setting=setting(lr_schedule=Constant()), factor=10.0)
+DROP = immediate_drop.LastStepDrop(setting=setting(lr_schedule=Constant()), factor=10.0)
 LAWS: dict[str, Callable[..., Outcome]] = {
     "angle-identity": lambda *given: angle_identity.check(setting(), *given),
     "rotation-budget": lambda *given: rotation_budget.check(setting(), *given),

@@ -45,7 +45,7 @@ TEXT = ClaimText(
 )
 
 
-class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LastStepDrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A setting whose lr falls by ``factor`` at its last step, and not before."""
 
     setting: Setting
@@ -62,7 +62,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return msgspec.structs.replace(self.setting, lr_schedule=Sequence(values=values))
 
 
-def check(example: Drop, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
+def check(example: LastStepDrop, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
     """Compute |log(effLR without the drop / with it) - log k| of every group in the step of the drop."""
     worst, setting, last = Worst(), example.setting, example.setting.hyper.steps - 1
     judged = 0
@@ -97,26 +97,29 @@ def _effective_lr(motion: Motion) -> float:
     return float(effective_lr_of_rotation(tangent, s.r, s.g, s.eta, s.lam))
 
 
-def _examples() -> SearchStrategy[Drop]:
+def _examples() -> SearchStrategy[LastStepDrop]:
     import hypothesis.strategies as st
 
     factors = st.sampled_from((2.0, 10.0, 4.0, 100.0, 1.5))
-    return st.builds(Drop, setting=settings(momentum=False), factor=factors)
+    return st.builds(LastStepDrop, setting=settings(momentum=False), factor=factors)
 
 
-def _real(profile: Profile) -> tuple[tuple[str, Drop], ...]:
+def _real(profile: Profile) -> tuple[tuple[str, LastStepDrop], ...]:
     found = []
     for title, setting in digits_settings(profile, momentum=0.0):
         level = msgspec.structs.replace(setting, lr_schedule=Constant())
         found.append(
-            (f"{title}, lr/10 after {setting.hyper.steps - 1} steps", Drop(setting=level, factor=10.0))
+            (
+                f"{title}, lr/10 after {setting.hyper.steps - 1} steps",
+                LastStepDrop(setting=level, factor=10.0),
+            )
         )
     return tuple(found)
 
 
 LAW = ExactLaw(
     text=TEXT,
-    example_type=Drop,
+    example_type=LastStepDrop,
     examples=_examples,
     check=check,
     real=_real,

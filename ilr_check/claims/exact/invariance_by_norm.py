@@ -26,7 +26,7 @@ Rows = Literal["all", "half", "one"]
 """The units of a layer that are scaled: all, half of them (one of two groups or heads), or the first one."""
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A net, what is scaled in it, and whether the theory says that this changes nothing."""
 
     title: str
@@ -125,11 +125,11 @@ _UNITS: dict[Rows, str] = {"all": "the whole weight", "half": "half of the units
 _W = "layers.0.weight"
 
 
-def _cells() -> tuple[Cell, ...]:
+def _cells() -> tuple[TableCell, ...]:
     found = []
     for name in (*(f"{kind} MLP" for kind in FLAT), *(f"{kind} CNN" for kind in (*FLAT, "instance"))):
         allowed = _INVARIANT_ROWS.get(name.split()[0], ("all", "half", "one"))
-        found += [Cell(f"{name}: {_UNITS[r]}", name, {_W: 1}, r in allowed, r) for r in _UNITS]
+        found += [TableCell(f"{name}: {_UNITS[r]}", name, {_W: 1}, r in allowed, r) for r in _UNITS]
     writers = {"stem.weight": 1, "outer.0.weight": 1, "outer.1.weight": 1}
     pair = {"affines.0.gain": 1, "affines.0.shift": 1}
     last = {"affines.1.gain": 1, "affines.1.shift": 1}
@@ -137,31 +137,31 @@ def _cells() -> tuple[Cell, ...]:
     plain, normed = "attention", "attention with QK-norm"
     return (
         *found,
-        Cell("pre-residual: the inner layer", "pre", {"inner.0.weight": 1}, True),
-        Cell("pre-residual: the stem and all writers", "pre", writers, True),
-        Cell("pre-residual: one writer alone", "pre", {"outer.0.weight": 1}, False),
-        Cell("pre-residual: the stem alone", "pre", {"stem.weight": 1}, False),
-        Cell("post-residual: the outer layer", "post", {"outer.0.weight": 1}, True),
-        Cell("bias before LN: weight and bias", "layer with bias", {_W: 1, "layers.0.bias": 1}, True),
-        Cell("bias before LN: the weight alone", "layer with bias", {_W: 1}, False),
-        Cell("bias before LN: the bias alone", "layer with bias", {"layers.0.bias": 1}, False),
-        Cell("hidden gain and shift", "gains", pair, True),
-        Cell("hidden gain alone", "gains", {"affines.0.gain": 1}, False),
-        Cell("last gain and shift", "gains", last, False),
-        Cell("hidden gain and shift before tanh", "gains before tanh", pair, False),
-        Cell("weight norm: v beside gain and bias", "weight_norm with gain", {_W: 1}, True),
-        Cell("weight norm: the gain", "weight_norm with gain", {"layers.0.gain": 1}, False),
-        Cell("attention: Q -> cQ, K -> K/c", plain, {q: 1, k: -1}, True),
-        Cell("attention: Q alone", plain, {q: 1}, False),
-        Cell("attention: K alone", plain, {k: 1}, False),
-        Cell("attention: the stem and O", plain, {stem: 1, o: 1}, True),
-        Cell("attention: the stem and V", plain, {stem: 1, v: 1}, True),
-        Cell("attention: V alone", plain, {v: 1}, False),
-        Cell("QK-norm: Q", normed, {q: 1}, True),
-        Cell("QK-norm: K", normed, {k: 1}, True),
-        Cell("QK-norm: Q of one head", normed, {q: 1}, True, "half"),
-        Cell("QK-norm: a single unit of Q", normed, {q: 1}, False, "one"),
-        Cell("the head", "batch MLP", {"head": 1}, False),
+        TableCell("pre-residual: the inner layer", "pre", {"inner.0.weight": 1}, True),
+        TableCell("pre-residual: the stem and all writers", "pre", writers, True),
+        TableCell("pre-residual: one writer alone", "pre", {"outer.0.weight": 1}, False),
+        TableCell("pre-residual: the stem alone", "pre", {"stem.weight": 1}, False),
+        TableCell("post-residual: the outer layer", "post", {"outer.0.weight": 1}, True),
+        TableCell("bias before LN: weight and bias", "layer with bias", {_W: 1, "layers.0.bias": 1}, True),
+        TableCell("bias before LN: the weight alone", "layer with bias", {_W: 1}, False),
+        TableCell("bias before LN: the bias alone", "layer with bias", {"layers.0.bias": 1}, False),
+        TableCell("hidden gain and shift", "gains", pair, True),
+        TableCell("hidden gain alone", "gains", {"affines.0.gain": 1}, False),
+        TableCell("last gain and shift", "gains", last, False),
+        TableCell("hidden gain and shift before tanh", "gains before tanh", pair, False),
+        TableCell("weight norm: v beside gain and bias", "weight_norm with gain", {_W: 1}, True),
+        TableCell("weight norm: the gain", "weight_norm with gain", {"layers.0.gain": 1}, False),
+        TableCell("attention: Q -> cQ, K -> K/c", plain, {q: 1, k: -1}, True),
+        TableCell("attention: Q alone", plain, {q: 1}, False),
+        TableCell("attention: K alone", plain, {k: 1}, False),
+        TableCell("attention: the stem and O", plain, {stem: 1, o: 1}, True),
+        TableCell("attention: the stem and V", plain, {stem: 1, v: 1}, True),
+        TableCell("attention: V alone", plain, {v: 1}, False),
+        TableCell("QK-norm: Q", normed, {q: 1}, True),
+        TableCell("QK-norm: K", normed, {k: 1}, True),
+        TableCell("QK-norm: Q of one head", normed, {q: 1}, True, "half"),
+        TableCell("QK-norm: a single unit of Q", normed, {q: 1}, False, "one"),
+        TableCell("the head", "batch MLP", {"head": 1}, False),
     )
 
 

@@ -57,7 +57,7 @@ a power of 0, and Rprop, which reads lr only when it is built, so that a drop do
 pass without meaning."""
 
 
-class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RescaledDrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A setting and an optimizer, whose lr falls by 2^(power * p) at step ``at``."""
 
     setting: Setting
@@ -76,7 +76,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
 
 
-def check(example: Drop) -> Outcome:
+def check(example: RescaledDrop) -> Outcome:
     """Train with the drop and with the rescaling; every loss, weight and entry of the state must agree."""
     setting, optimizer, at, a = example.setting, example.optimizer, example.at, 2.0**example.power
     symmetry, worst = symmetry_of(optimizer), Worst()
@@ -126,14 +126,14 @@ def _from_step(setting: Setting, at: int, *, lr: float = 1.0, weight_decay: floa
     )
 
 
-def _examples() -> SearchStrategy[Drop]:
+def _examples() -> SearchStrategy[RescaledDrop]:
     import hypothesis.strategies as st
 
     from ilr_check.strategies import optimizers
 
-    def with_step(setting: Setting) -> SearchStrategy[Drop]:
+    def with_step(setting: Setting) -> SearchStrategy[RescaledDrop]:
         return st.builds(
-            Drop,
+            RescaledDrop,
             setting=st.just(setting),
             optimizer=optimizers(configurations=OPTIMIZERS),
             at=st.integers(0, max(0, min(6, setting.hyper.steps - 1))),
@@ -145,7 +145,7 @@ def _examples() -> SearchStrategy[Drop]:
 
 LAW = ExactLaw(
     text=TEXT,
-    example_type=Drop,
+    example_type=RescaledDrop,
     examples=_examples,
     check=check,
     real=lambda profile: (),

@@ -1,1 +1,1 @@
-"""Claims about the functions that trainings end as: one module a claim."""
+"""Claims about the functions at which trainings end: one module for each claim."""

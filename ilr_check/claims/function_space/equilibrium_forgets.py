@@ -1,4 +1,4 @@
-"""What a net predicts at equilibrium depends on lr * weight_decay, not on how it came there."""
+"""What a net predicts at equilibrium depends on lr * weight_decay, not on how it got there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingQuestion
-from ilr_check.claims.function_space.trainings.functions import Course, Phase
+from ilr_check.claims.function_space.trainings.functions import History, Stage
 from ilr_check.claims.settings import full_size
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
@@ -44,22 +44,23 @@ TEXT = ClaimText(
 
 LR = 0.5
 PIECES = 5
-"""Of constant settings in each of the paper's early schedules: LR within a factor of 30 below and 3 above the
-recipe's, weight decay within one of 10 either way."""
+"""The number of stretches of constant settings in each of the paper's early schedules. The LR lies within a
+factor of 30 below and 3 above that of the recipe, and the weight decay within a factor of 10 either way."""
 
 LENGTH = 5.0
-"""Steps of the last phase times lambda_e: e^-5 of the old direction is left, e^-20 of the old norm."""
+"""Steps of the last phase times lambda_e: e^-5 of the old direction and e^-20 of the old norm remain."""
 
 PLANNED = {"labels": (2.8, 5.9), "probabilities": (0.15, 0.43)}
-"""The largest sd and the smallest effect of the six populations, 128 runs of another seed, on digits. The
-LayerNorm net has a sd of 2.3 and 0.074 beside effects of 10.7 and 0.5, which is easier."""
+"""The largest standard deviation and the smallest effect of the six populations, in 128 runs of another seed
+on digits. The LayerNorm net has standard deviations of 2.3 and 0.074 beside effects of 10.7 and 0.5, which is
+easier."""
 
 
 def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, initial_norm: float = 3.0) -> Contest:
-    """Six histories that end at one lambda_e, and one that ends at four times it."""
+    """Return six histories that end at one lambda_e, and one that ends at four times it."""
 
-    def phase(length: float, lr: float, intrinsic_lr: float) -> Phase:
-        return Phase(steps=round(length / intrinsic_lr), lr=lr, weight_decay=intrinsic_lr / lr)
+    def phase(length: float, lr: float, intrinsic_lr: float) -> Stage:
+        return Stage(steps=round(length / intrinsic_lr), lr=lr, weight_decay=intrinsic_lr / lr)
 
     last = phase(LENGTH, LR, level)
     wide = phase(0.5, 2.0 * LR, 8.0 * level)
@@ -68,20 +69,20 @@ def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, initial_n
         title=title,
         net=net,
         data=data,
-        reference=Course(name="constant settings", phases=(last,), initial_norm=initial_norm),
+        reference=History(name="constant settings", phases=(last,), initial_norm=initial_norm),
         others=(
-            Course(
+            History(
                 name="lr / 10, weight decay * 10",
                 phases=(phase(LENGTH, 0.1 * LR, level),),
                 initial_norm=initial_norm,
             ),
-            Course(name="initial norm * 3", phases=(last,), initial_norm=3.0 * initial_norm),
-            Course(name="large LR first", phases=(wide, last), initial_norm=initial_norm),
-            Course(name="small LR first", phases=(narrow, last), initial_norm=initial_norm),
-            Course(name="up and down first", phases=(wide, narrow, wide, last), initial_norm=initial_norm),
-            Course(name="one and the same start", phases=(last,), initial_norm=initial_norm, init_seed=1),
+            History(name="initial norm * 3", phases=(last,), initial_norm=3.0 * initial_norm),
+            History(name="large LR first", phases=(wide, last), initial_norm=initial_norm),
+            History(name="small LR first", phases=(narrow, last), initial_norm=initial_norm),
+            History(name="up and down first", phases=(wide, narrow, wide, last), initial_norm=initial_norm),
+            History(name="one and the same start", phases=(last,), initial_norm=initial_norm, init_seed=1),
         ),
-        control=Course(
+        control=History(
             name="four times lambda_e", phases=(phase(LENGTH, LR, 4.0 * level),), initial_norm=initial_norm
         ),
         planned=PLANNED,
@@ -89,7 +90,7 @@ def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, initial_n
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Digits, label noise 0.5; beyond ``quick`` a LayerNorm net; in ``paper`` five schedules."""
+    """Return digits with label noise 0.5; beyond ``quick`` a LayerNorm net; in ``paper`` five schedules."""
     digits = SplitDigitsSpec(label_noise=0.5)
     found = [contest("digits, lambda_e = 0.016", REFERENCE, digits, 1.6e-2)]
     if profile != "quick":
@@ -109,33 +110,33 @@ def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
 
 
 def five_schedules(data: DataSpec, seed: int) -> Contest:
-    """The paper's figure: five random schedules of LR and weight decay that become equal, then flow.
+    """Return the paper's figure: five random schedules of LR and weight decay that become equal, then flow.
 
-    So few runs tell norms and losses apart, not distributions of labels; what the flow ends at is told with
-    its uncertainty and not judged, since the control's effect on it is not known to exceed it.
+    So few runs can tell norms and losses apart, but not distributions of labels. The end of the flow is
+    reported with its uncertainty and not judged, because the control's effect on it may be smaller.
     """
     recipe = full_size.RECIPE
     rng = np.random.default_rng(derive(TEXT.id, "schedules", seed))
     early = recipe.steps(recipe.equal_from)
-    equal = Phase(
+    equal = Stage(
         steps=recipe.steps(recipe.flow_from - recipe.equal_from),
         lr=recipe.lr,
         weight_decay=recipe.weight_decay,
     )
-    flow = Phase(steps=recipe.steps(recipe.end - recipe.flow_from), lr=0.1 * recipe.lr, weight_decay=0.0)
+    flow = Stage(steps=recipe.steps(recipe.end - recipe.flow_from), lr=0.1 * recipe.lr, weight_decay=0.0)
 
-    def schedule(name: str) -> Course:
+    def schedule(name: str) -> History:
         cuts = np.linspace(0, early, PIECES + 1).astype(int)
         powers = zip(rng.uniform(-1.5, 0.5, PIECES), rng.uniform(-1.0, 1.0, PIECES), strict=True)
         pieces = [
-            Phase(
+            Stage(
                 steps=int(after - before),
                 lr=float(f"{recipe.lr * 10**p:.3g}"),
                 weight_decay=float(f"{recipe.weight_decay * 10**q:.3g}"),
             )
             for (before, after), (p, q) in zip(pairwise(cuts), powers, strict=True)
         ]
-        return Course(name=name, phases=(*pieces, equal, flow), initial_norm=recipe.initial_norm)
+        return History(name=name, phases=(*pieces, equal, flow), initial_norm=recipe.initial_norm)
 
     schedules = [schedule(f"schedule {number}") for number in range(1, 6)]
     more = 4.0 * recipe.weight_decay
@@ -145,9 +146,9 @@ def five_schedules(data: DataSpec, seed: int) -> Contest:
         data=data,
         reference=schedules[0],
         others=tuple(schedules[1:]),
-        control=Course(
+        control=History(
             name="four times lambda_e",
-            phases=(Phase(steps=early + equal.steps, lr=recipe.lr, weight_decay=more), flow),
+            phases=(Stage(steps=early + equal.steps, lr=recipe.lr, weight_decay=more), flow),
             initial_norm=recipe.initial_norm,
         ),
         planned={"log effective lr": None, "earlier loss": None},

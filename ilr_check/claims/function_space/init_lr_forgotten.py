@@ -1,10 +1,10 @@
-"""A large and a small first LR end alike, at one weight decay, given the time."""
+"""A large and a small first LR end alike, at one weight decay, given enough time."""
 
 from __future__ import annotations
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingQuestion
-from ilr_check.claims.function_space.trainings.functions import Course, Phase
+from ilr_check.claims.function_space.trainings.functions import History, Stage
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText
@@ -40,28 +40,29 @@ TEXT = ClaimText(
 
 LR = 0.5
 LEVEL = 1.6e-2
-"""lambda_e of the last phase; the weight decay is LEVEL / LR all along."""
+"""lambda_e of the last phase; the weight decay is LEVEL / LR in all phases."""
 LENGTH = 5.0
-"""Steps of the last phase times lambda_e: e^-5 of the old direction is left, e^-20 of the old gamma."""
+"""Steps of the last phase times lambda_e: e^-5 of the old direction and e^-20 of the old gamma remain."""
 FIRST_STEPS = 60
-"""Ten times 1/lambda_e of the large LR, so that its noise has acted in full; of the small LR a tenth of
-1/lambda_e, so that a stopped run would be far from where the others are."""
+"""Ten times 1/lambda_e of the large LR, so that its noise has acted in full. Of the small LR it is a tenth of
+1/lambda_e, so that a run that stopped there would be far from the others."""
 
 PLANNED = {"probabilities": (0.11, 0.4), "loss": (0.17, 0.28)}
-"""Beyond the largest sd (0.090, 0.162) and below the smallest effect (0.436, 0.302) of 128 runs of another
-seed on digits."""
+"""Above the largest standard deviations (0.090, 0.162) and below the smallest effects (0.436, 0.302) of 128
+runs of another seed on digits."""
 
 
 def contest(title: str, net: NetSpec, data: DataSpec) -> Contest:
-    """First LR ten times the last, the last from the start, and a tenth of it; the control's last is four."""
+    """Return first LRs of ten times, once and a tenth of the last one; the control's last LR is four times as
+    large."""
 
-    def course(name: str, first: float, last: float = 1.0) -> Course:
+    def course(name: str, first: float, last: float = 1.0) -> History:
         decay = LEVEL / LR
-        return Course(
+        return History(
             name=name,
             phases=(
-                Phase(steps=FIRST_STEPS, lr=first * LR, weight_decay=decay),
-                Phase(steps=round(LENGTH / LEVEL), lr=last * LR, weight_decay=decay),
+                Stage(steps=FIRST_STEPS, lr=first * LR, weight_decay=decay),
+                Stage(steps=round(LENGTH / LEVEL), lr=last * LR, weight_decay=decay),
             ),
         )
 
@@ -77,7 +78,7 @@ def contest(title: str, net: NetSpec, data: DataSpec) -> Contest:
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
+    """Return digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
     found = [contest("digits, first LR", REFERENCE, SplitDigitsSpec(label_noise=0.5))]
     if profile != "quick":
         layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))

@@ -41,7 +41,7 @@ TEXT = ClaimText(
 
 
 def courses(profile: Profile, seed: int) -> Sequence[Course]:
-    """A BatchNorm MLP on MNIST-5k, and one on CIFAR-10 if a folder is named; in ``paper`` its nets too."""
+    """Return a BatchNorm MLP on MNIST-5k, and on CIFAR-10 if a folder is named; in ``paper`` its nets too."""
     quick = profile == "quick"
     phases = (Phase(steps=60 if quick else 600), Phase(steps=150 if quick else 1800, start=0.2, end=0.2))
     widths = (24,) if quick else (64, 64)
@@ -68,10 +68,10 @@ def courses(profile: Profile, seed: int) -> Sequence[Course]:
 
 
 def _full_size(small: Course) -> list[Course]:
-    """The paper's four-layer CNN in full size on the same MNIST, and its recipe on CIFAR-10 as it stands.
+    """Return the paper's four-layer CNN in full size on the same MNIST, and its recipe on CIFAR-10.
 
-    Nets of this size were not run here, so no run-to-run standard deviation is planned with: where theirs is
-    too large for so few runs, the verdict is ``inconclusive``.
+    Nets of this size were not run here, so the design has no planned standard deviation. Where that of the
+    runs is too large for so few runs, the verdict is ``inconclusive``.
     """
     cnn = msgspec.structs.replace(
         small, title="MNIST-5k, four-layer CNN in full size", net=FOUR_LAYERS, planned_sd=None

@@ -1,4 +1,4 @@
-"""At equilibrium the function is forgotten and the weights are not: they stay near where they were."""
+"""At equilibrium the function is forgotten and the weights are not: they stay near one place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
-from ilr_check.claims.function_space.trainings.functions import Course, FunctionRuns, Functions, Phase
+from ilr_check.claims.function_space.trainings.functions import (
+    FunctionRuns,
+    Functions,
+    History,
+    Stage,
+)
 from ilr_check.claims.lab import Lab
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.settings.nets import REFERENCE
@@ -49,7 +54,7 @@ TEXT = ClaimText(
 )
 
 LAGS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
-"""In units of 1/lambda_e; the last one is judged."""
+"""The lags in units of 1/lambda_e; the last one is judged."""
 
 LONGEST, ALONG, OVER = (
     Part(name, figure="cosines", inequality=True)
@@ -85,8 +90,8 @@ class Readings:
     def __init__(self, mixing: Mixing, lab: Lab) -> None:
         self._mixing = mixing
         self._runs = FunctionRuns(lab, mixing.net, mixing.data)
-        phase = Phase(steps=mixing.seen[-1], lr=mixing.lr, weight_decay=mixing.weight_decay)
-        course = Course(name=mixing.title, phases=(phase,))
+        phase = Stage(steps=mixing.seen[-1], lr=mixing.lr, weight_decay=mixing.weight_decay)
+        course = History(name=mixing.title, phases=(phase,))
         self._population = self._runs.population(course, mixing.seen, weights=True)
         self._cache: dict[int, dict[Part, Array]] = {}
 

@@ -51,14 +51,14 @@ NORMS: tuple[tuple[str, NormSpec], ...] = (
 )
 LEVEL = Level(lr=0.5, weight_decay=0.032)
 NOISE = 2.0
-"""Its square is the trace of the injected noise; G^2 of the BatchNorm net at ``LEVEL`` is 4.05."""
+"""The size of the added noise. Its square is its trace; G^2 of the BatchNorm net at ``LEVEL`` is 4.05."""
 
 NORM_CHANGE = 0.05
 """How much log r may change over the window, as in angular-update."""
 
 
 def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
-    """GroupNorm, and WeightNorm with noise, in ``quick``; beyond, all norms and InstanceNorm on images."""
+    """Return GroupNorm, and WeightNorm with noise, in ``quick``; beyond, all norms, one of them on images."""
     data = DigitsSpec(label_noise=0.5)
     nets: list[tuple[str, NetSpec, TangentNoise | None]] = [
         (name, MLPSpec(inputs=64, widths=(24,), classes=10, norm=norm), None) for name, norm in NORMS
@@ -87,16 +87,16 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
 
 
 def judges_norms(experiment: Equilibrium) -> bool:
-    """Whether the effective LR is judged and not the rotation alone.
+    """Return whether the effective LR is judged too, and not the rotation alone.
 
-    Without noise of its own WeightNorm has a gradient whose size differs by a factor of two from run to run,
+    Without added noise the gradient of a WeightNorm net differs in size by a factor of two from run to run,
     so that other runs predict it too badly for any decision.
     """
     return experiment.net.norm.kind != "weight_norm" or experiment.noise is not None
 
 
 def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArray[np.float64]:
-    """Of the angle, then of the effective LR, level by level, [n, points]."""
+    """Return the deviations of the angle and then of the effective LR, level by level, [n, points]."""
     angles = [
         0.5 * (runs.window("judged", level, tensors, n).log_cosine / np.log(level.cosine) - 1.0)
         for level in runs.experiment.levels
@@ -108,7 +108,7 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
-    """What another decay would do to the angles and to the norms."""
+    """Return the deviations of the angles and of the norms that another decay would cause."""
 
     def under(factor: float) -> list[float]:
         angles = [
@@ -122,14 +122,14 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
 
 
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
-    """Those of angular-update and of equilibrium-effective-lr; the larger one stands for both."""
+    """Return the larger one of the corrections of angular-update and of equilibrium-effective-lr."""
     finite, _ = finite_lambda(experiment)
     change = 0.5 * NORM_CHANGE / experiment.window
     return max(finite, change), "finite lambda_e (2 lambda_e) and change of the norm over the window"
 
 
 def points(experiment: Equilibrium) -> tuple[float, ...]:
-    """The columns by number: angles, then norms."""
+    """Return the numbers of the columns: angles, then norms."""
     return tuple(1.0 + i for i in range(len(experiment.levels) * (2 if judges_norms(experiment) else 1)))
 
 

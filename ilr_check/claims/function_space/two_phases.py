@@ -38,12 +38,12 @@ TEXT = ClaimText(
 )
 
 PLANNED = {"probabilities": (0.045, 0.16), "loss": (0.055, 0.075)}
-"""Beyond the largest sd (0.038, 0.052) and below the smallest effect (0.173, 0.080) of 128 runs of another
-seed on digits."""
+"""Above the largest standard deviations (0.038, 0.052) and below the smallest effects (0.173, 0.080) of 128
+runs of another seed on digits."""
 
 
 def contest(title: str, net: NetSpec, data: DataSpec) -> Contest:
-    """Four populations whose noisy phase has one lambda_e, and one with four times it."""
+    """Return four populations whose noisy phase has one lambda_e, and one with four times it."""
     reference = two_phases("constant noise, then flow")
     return Contest(
         title=title,
@@ -61,7 +61,7 @@ def contest(title: str, net: NetSpec, data: DataSpec) -> Contest:
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
+    """Return digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
     digits = SplitDigitsSpec(label_noise=0.5)
     found = [contest("digits, noise and flow", REFERENCE, digits)]
     if profile != "quick":

@@ -1,4 +1,4 @@
-"""Whether a run leaves its start is decided by how far its weights turn, not by the weight decay."""
+"""How far its weights rotate decides whether a run leaves its start; the weight decay alone does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import interval, line
-from ilr_check.claims.function_space.trainings.decays import Cell, DecayRuns, Decays
+from ilr_check.claims.function_space.trainings.decays import DecayCell, DecayRuns, Decays
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
@@ -98,7 +98,7 @@ def sample(runs: DecayRuns, part: Part, n: int) -> Array:
     """Return what a part judges, [n] or [n, cells]."""
     cells = runs.decays.cells
 
-    def rows(chosen: tuple[Cell, ...], read: Callable[[Cell], Array]) -> Array:
+    def rows(chosen: tuple[DecayCell, ...], read: Callable[[DecayCell], Array]) -> Array:
         return np.stack([read(cell) for cell in chosen], axis=1)
 
     if part is ROTATION:
@@ -110,7 +110,7 @@ def sample(runs: DecayRuns, part: Part, n: int) -> Array:
     return runs.alphas(cells[0], n)
 
 
-def _mixed(decays: Decays) -> tuple[Cell, ...]:
+def _mixed(decays: Decays) -> tuple[DecayCell, ...]:
     """Return the cells with a rotation above 2."""
     return tuple(cell for cell in decays.cells if cell.intrinsic_lr * cell.steps >= 4.0)
 
@@ -168,7 +168,7 @@ def design(decays: Decays, part: Part, alpha: float) -> Design:
     )
 
 
-def _closed_form(decays: Decays, cell: Cell, rate: float = 1.0, noise: float | None = None) -> float:
+def _closed_form(decays: Decays, cell: DecayCell, rate: float = 1.0, noise: float | None = None) -> float:
     """Return Q_T at constant noise; ``rate`` multiplies the relaxation rate and not the equilibrium."""
     level = cell.intrinsic_lr
     growth = float(rotation_of_a_run(rate * level, cell.steps, decays.gamma_start, noise or PLANNED_NOISE))
@@ -208,15 +208,17 @@ def closing(decays: Decays, runs: DecayRuns, subject: dict[str, Any], n: int) ->
     turned = {cell: float(runs.rotation(cell, n).mean()) for cell in decays.cells}
     x = np.linspace(0.0, max(turned.values()), 60)
 
-    def measured(inverse: int, lengths: tuple[int, ...], read: Callable[[Cell], Array]) -> Series:
-        cells = [Cell(inverse, steps) for steps in lengths]
+    def measured(inverse: int, lengths: tuple[int, ...], read: Callable[[DecayCell], Array]) -> Series:
+        cells = [DecayCell(inverse, steps) for steps in lengths]
         values = [read(cell) for cell in cells]
         mean = np.array([v.mean() for v in values])
         half = np.array([4.0 * v.std(ddof=1) / np.sqrt(n) for v in values])
         name = f"lambda_e = 1/{inverse}" if inverse else "no decay"
         return interval(name, [turned[cell] for cell in cells], mean, mean - half, mean + half)
 
-    def drawn(part: str, label: str, power: float, caption: str, read: Callable[[Cell], Array]) -> Figure:
+    def drawn(
+        part: str, label: str, power: float, caption: str, read: Callable[[DecayCell], Array]
+    ) -> Figure:
         exponent = "-Q" if power == 1.0 else f"-{power:g} Q"
         return Figure(
             name=file_name(TEXT.id, decays.title, part),

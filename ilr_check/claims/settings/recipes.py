@@ -28,7 +28,7 @@ ARRIVED = float(time_to_within(0.25, DROP))
 time at lambda_e = 1/4, where a step is one unit of progress."""
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+class UsualRecipe(msgspec.Struct, frozen=True, kw_only=True):
     """A way to train; ``phases`` are pairs of the mean factor on ``lr`` and the number of steps."""
 
     name: str
@@ -58,8 +58,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RECIPES = (
-    Recipe(name="SGD, lr 0.1, wd 5e-4", lr=0.1, weight_decay=5e-4, phases=_STEPWISE, epoch=CIFAR_EPOCH),
-    Recipe(
+    UsualRecipe(name="SGD, lr 0.1, wd 5e-4", lr=0.1, weight_decay=5e-4, phases=_STEPWISE, epoch=CIFAR_EPOCH),
+    UsualRecipe(
         name="SGD, momentum 0.9, lr 0.1, wd 5e-4",
         lr=0.1,
         weight_decay=5e-4,
@@ -67,15 +67,15 @@ RECIPES = (
         phases=_STEPWISE,
         epoch=CIFAR_EPOCH,
     ),
-    Recipe(name="SGD, lr 0.8, wd 5e-4", lr=0.8, weight_decay=5e-4, phases=_STEPWISE, epoch=CIFAR_EPOCH),
-    Recipe(
+    UsualRecipe(name="SGD, lr 0.8, wd 5e-4", lr=0.8, weight_decay=5e-4, phases=_STEPWISE, epoch=CIFAR_EPOCH),
+    UsualRecipe(
         name="AdamW, lr 1e-3, wd 0.1, cosine to 0 in 100 000 steps",
         lr=1e-3,
         weight_decay=0.1,
         decoupled=True,
         phases=((0.5, 100_000),),
     ),
-    Recipe(
+    UsualRecipe(
         name="language model, AdamW, lr 3e-4, wd 0.1, cosine to a tenth in 100 000 steps",
         lr=3e-4,
         weight_decay=0.1,
@@ -103,7 +103,7 @@ class RecipeTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The subject of the table of recipes."""
 
     title: str = "usual recipes"
-    recipes: tuple[Recipe, ...] = RECIPES
+    recipes: tuple[UsualRecipe, ...] = RECIPES
 
 
 class RecipeReport:
@@ -146,7 +146,7 @@ def drawn(name: str) -> Figure:
     """Return the table as a figure: the progress of each phase of each recipe."""
     phases = np.arange(1.0, 1.0 + max(len(recipe.phases) for recipe in RECIPES))
 
-    def curve(recipe: Recipe) -> Series:
+    def curve(recipe: UsualRecipe) -> Series:
         draw = points if len(recipe.phases) == 1 else line
         return draw(recipe.name, "predicted", phases[: len(recipe.phases)], recipe.progress())
 

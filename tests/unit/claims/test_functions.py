@@ -8,7 +8,12 @@ import torch
 from torch.func import functional_call
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.function_space.trainings.functions import Course, FunctionRuns, Functions, Phase
+from ilr_check.claims.function_space.trainings.functions import (
+    FunctionRuns,
+    Functions,
+    History,
+    Stage,
+)
 from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.data import DigitsSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.data.sets import load, load_held_out
@@ -18,9 +23,12 @@ from ilr_check.train.fleet import Fleet, Runs
 
 NET = MLPSpec(inputs=64, widths=(12,), classes=10)
 DATA = SplitDigitsSpec(label_noise=0.5, held_out=1500)
-COURSE = Course(
+COURSE = History(
     name="two phases",
-    phases=(Phase(steps=9, lr=0.5, weight_decay=0.02), Phase(steps=40, lr=0.1, weight_decay=0.1)),
+    phases=(
+        Stage(steps=9, lr=0.5, weight_decay=0.02),
+        Stage(steps=40, lr=0.1, weight_decay=0.1),
+    ),
     momentum=0.5,
 )
 AT = (0, 9, 49)
@@ -104,7 +112,7 @@ def test_an_answer_does_not_depend_on_the_other_probes() -> None:
 
 
 def test_one_init_seed_is_one_function_before_training() -> None:
-    course = Course(name="one start", phases=COURSE.phases, init_seed=7)
+    course = History(name="one start", phases=COURSE.phases, init_seed=7)
     population = made().population(course, (0, 49))
     assert np.ptp(population.at(0, 3).logits, axis=0).max() == 0
     assert np.ptp(population.at(49, 3).logits, axis=0).max() > 0
@@ -122,7 +130,7 @@ def test_learning_shows_in_what_was_not_trained_on() -> None:
 
 
 def test_a_diverged_run_is_named() -> None:
-    wild = Course(name="wild", phases=(Phase(steps=60, lr=1e30, weight_decay=1e5),))
+    wild = History(name="wild", phases=(Stage(steps=60, lr=1e30, weight_decay=1e5),))
     with pytest.raises(RunDiverged, match=r"run 0 of the wild population.*lower lr"):
         made().population(wild, (60,)).at(60, 2)
 
@@ -132,10 +140,10 @@ def test_steps_outside_the_course_are_refused() -> None:
         made().population(COURSE, (9, 50))
 
 
-@pytest.mark.parametrize("phases", [(), (Phase(steps=0, lr=1.0, weight_decay=0.0),)])
-def test_a_course_has_steps(phases: tuple[Phase, ...]) -> None:
+@pytest.mark.parametrize("phases", [(), (Stage(steps=0, lr=1.0, weight_decay=0.0),)])
+def test_a_course_has_steps(phases: tuple[Stage, ...]) -> None:
     with pytest.raises(ValueError, match="at least 1 step"):
-        Course(name="none", phases=phases)
+        History(name="none", phases=phases)
 
 
 @pytest.mark.parametrize("spec", [DATA, TeacherStudentSpec(inputs=3, classes=4)], ids=["digits", "teacher"])

@@ -1,1 +1,1 @@
-"""Trainings that several function-space claims read."""
+"""Trainings that function-space claims share, and the designs and figures of the larger claims."""

@@ -1,4 +1,4 @@
-"""Runs from two inits at several weight decays and lengths: how far they turned, and what they kept."""
+"""Runs from two inits at several weight decays and lengths: how far they rotated, and what they kept."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.function_space.trainings.functions import (
-    Course,
     FunctionPopulation,
     FunctionRuns,
-    Phase,
+    History,
+    Stage,
 )
 from ilr_check.claims.lab import Lab
 from ilr_check.data import DataSpec
@@ -28,7 +28,7 @@ INITS = (1, 2)
 """Seeds of the two inits."""
 
 
-class Cell(NamedTuple):
+class DecayCell(NamedTuple):
     """A weight decay, by its 1/lambda_e (0 for none), and a number of steps."""
 
     inverse: int
@@ -62,21 +62,21 @@ class Decays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     looks: tuple[int, ...] = (64, 128)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[DecayCell, ...]:
         """All pairs of a decay and a number of steps."""
-        return tuple(Cell(inverse, steps) for inverse, lengths in self.grid for steps in lengths)
+        return tuple(DecayCell(inverse, steps) for inverse, lengths in self.grid for steps in lengths)
 
     @property
     def gamma_start(self) -> float:
         """gamma of every tensor at the start."""
         return (self.initial_norm**2 / self.lr) ** 2
 
-    def course(self, inverse: int, init: int) -> Course:
+    def course(self, inverse: int, init: int) -> History:
         """Return the training at one decay from one init."""
-        level, lengths = Cell(inverse, 0).intrinsic_lr, dict(self.grid)[inverse]
-        return Course(
+        level, lengths = DecayCell(inverse, 0).intrinsic_lr, dict(self.grid)[inverse]
+        return History(
             name=f"1/lambda_e {inverse}, init {init}",
-            phases=(Phase(steps=max(lengths), lr=self.lr, weight_decay=level / self.lr),),
+            phases=(Stage(steps=max(lengths), lr=self.lr, weight_decay=level / self.lr),),
             initial_norm=self.initial_norm,
             init_seed=init,
         )
@@ -100,7 +100,7 @@ class DecayRuns:
             for inverse, lengths in decays.grid
         }
 
-    def rotation(self, cell: Cell, n: int) -> Array:
+    def rotation(self, cell: DecayCell, n: int) -> Array:
         """Return the rotation Q_T of each run of the first init and tensor, by its law, [n, tensors]."""
         first = self._populations[cell.inverse][0]
         start, end = (
@@ -112,7 +112,7 @@ class DecayRuns:
         settings = [np.full((cell.steps, 1, 1), v) for v in self._setting(cell)]
         return rotation_budget(np.sqrt(start), np.sqrt(end), *settings)
 
-    def predicted_rotation(self, cell: Cell, n: int) -> Array:
+    def predicted_rotation(self, cell: DecayCell, n: int) -> Array:
         """Return pseudo-values of Q_T as the noise of the other init's runs predicts it, [n]."""
         noise = self.noise(cell, n)
         mean = noise.mean(axis=1, keepdims=True)
@@ -126,12 +126,12 @@ class DecayRuns:
         budget = rotation_budget(self.decays.initial_norm, np.sqrt(r2), *settings).mean(axis=-1)
         return np.asarray(n * budget[0] - (n - 1) * budget[1:])
 
-    def noise(self, cell: Cell, n: int) -> Array:
+    def noise(self, cell: DecayCell, n: int) -> Array:
         """Return the squared unit-sphere gradients of the other init's runs, [steps, n, tensors]."""
         traces = self._populations[cell.inverse][1].traces(n)
         return np.concatenate([t.grad2[: cell.steps] * t.norm2[: cell.steps] for t in traces], axis=1)[:, :n]
 
-    def cosines(self, cell: Cell, n: int) -> Array:
+    def cosines(self, cell: DecayCell, n: int) -> Array:
         """Return cos(w_0, w_T) of each run of the first init and tensor, [n, tensors]."""
         first = self._populations[cell.inverse][0]
         start, end = first.at(0, n).weights, first.at(cell.steps, n).weights
@@ -141,7 +141,7 @@ class DecayRuns:
             columns.append((x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1)))
         return np.stack(columns, axis=1)
 
-    def alphas(self, cell: Cell, n: int) -> Array:
+    def alphas(self, cell: DecayCell, n: int) -> Array:
         """Return pseudo-values of the share that the inits have in the difference between runs, [n].
 
         The share is the energy distance of the two inits' runs over twice the mean distance of two runs of
@@ -153,5 +153,5 @@ class DecayRuns:
         without = apart.without[:, 0] / (2.0 * strangers.without[:, 0])
         return np.asarray(n * whole - (n - 1) * without)
 
-    def _setting(self, cell: Cell) -> tuple[float, float]:
+    def _setting(self, cell: DecayCell) -> tuple[float, float]:
         return self.decays.lr, cell.intrinsic_lr / self.decays.lr

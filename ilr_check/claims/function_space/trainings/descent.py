@@ -39,10 +39,10 @@ EDGE_EVERY = 10
 class Descent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Descent on the first ``examples`` of a set: ``settle`` steps without decay, then two arms.
 
-    One arm goes on without decay. In the other the weights are scaled, which changes no output, so that the
-    edge Phi lambda_max / 2 stands at ``edge_start``, and decay is switched on. Both last the first crossing
-    as theory predicts it and ``burn_in + window`` over lambda_e; rotation is averaged over the window at the
-    end.
+    One arm continues without decay. In the other the weights are scaled, which changes no output, so that the
+    edge Phi lambda_max / 2 is at ``edge_start``, and decay is switched on. Both arms last for the predicted
+    time to the first crossing and ``burn_in + window`` over lambda_e. The rotation is averaged over the
+    window at the end.
     """
 
     title: str
@@ -76,7 +76,7 @@ class Descent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(frozen=True)
 class Descended:
-    """What was read of n runs; times count from where decay is switched on."""
+    """What was measured of n runs; times count from where decay is switched on."""
 
     rotation: Array
     """Mean of -log cos over the window, over -log(1 - lambda_e), with decay, [n]."""

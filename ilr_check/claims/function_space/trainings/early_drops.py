@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.function_space.trainings.functions import (
-    Course,
     FunctionPopulation,
     FunctionRuns,
     Functions,
-    Phase,
+    History,
+    Stage,
 )
 from ilr_check.claims.lab import Lab
 from ilr_check.claims.law import Examined, Part
@@ -72,27 +72,27 @@ class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Return the number of steps of a time."""
         return max(1, round(time / self.intrinsic_lr))
 
-    def dropped(self, time: float) -> Course:
+    def dropped(self, time: float) -> History:
         """Return the runs that drop after ``time``."""
         first, last = self.lr, self.lr / self.factor
         before = self.at(time)
         return self._course(
             f"dropped after {time:g}",
-            Phase(steps=before, lr=first, weight_decay=self.weight_decay),
-            Phase(steps=self.steps - before, lr=last, weight_decay=self.weight_decay),
+            Stage(steps=before, lr=first, weight_decay=self.weight_decay),
+            Stage(steps=self.steps - before, lr=last, weight_decay=self.weight_decay),
         )
 
-    def constant(self) -> Course:
+    def constant(self) -> History:
         """Return the runs that never drop, which end at equilibrium."""
         return self._course(
-            "never dropped", Phase(steps=self.steps, lr=self.lr, weight_decay=self.weight_decay)
+            "never dropped", Stage(steps=self.steps, lr=self.lr, weight_decay=self.weight_decay)
         )
 
-    def control(self) -> Course:
+    def control(self) -> History:
         """Return another equilibrium, at four times lambda_e, after as many of its own 1/lambda_e."""
         return self._course(
             "four times lambda_e",
-            Phase(steps=self.steps // 4, lr=self.lr, weight_decay=4.0 * self.weight_decay),
+            Stage(steps=self.steps // 4, lr=self.lr, weight_decay=4.0 * self.weight_decay),
         )
 
     def parts(self) -> list[Part]:
@@ -112,8 +112,8 @@ class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         courses = (*map(self.dropped, self.times), self.constant(), self.control())
         return self.looks[0] * sum(course.steps for course in courses)
 
-    def _course(self, name: str, *phases: Phase) -> Course:
-        return Course(name=name, phases=phases, initial_norm=self.initial_norm)
+    def _course(self, name: str, *phases: Stage) -> History:
+        return History(name=name, phases=phases, initial_norm=self.initial_norm)
 
 
 class EarlyRuns:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.function_space.trainings.flowing import FLOW_STEPS, LENGTH, LR, two_phases
-from ilr_check.claims.function_space.trainings.functions import Course, FunctionPopulation, FunctionRuns
+from ilr_check.claims.function_space.trainings.functions import FunctionPopulation, FunctionRuns, History
 from ilr_check.claims.lab import Lab
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
@@ -53,7 +53,7 @@ class FlowSweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if not set(self.pair) <= set(self.levels):
             raise ValueError(f"pair={self.pair} must be two of levels={self.levels}; take both from levels")
 
-    def course(self, level: float, lr: float = LR) -> Course:
+    def course(self, level: float, lr: float = LR) -> History:
         """Return the runs at a level; with this LR the weight decay is level / lr."""
         return two_phases(f"lambda_e {level:g}, lr {lr:g}", level=level, lr=lr, length=self.length)
 

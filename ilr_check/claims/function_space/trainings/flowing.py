@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ilr_check.claims.function_space.trainings.functions import Course, Phase
+from ilr_check.claims.function_space.trainings.functions import History, Stage
 
 LR = 0.5
 LEVEL = 1.6e-2
@@ -18,12 +18,12 @@ proportion to the effective LR, so a twentieth of it is left."""
 FLOW_STEPS = 200
 
 
-def noisy(length: float, level: float, lr: float = LR) -> Phase:
+def noisy(length: float, level: float, lr: float = LR) -> Stage:
     """Return ``length / level`` steps at lr * weight_decay = ``level``."""
-    return Phase(steps=round(length / level), lr=lr, weight_decay=level / lr)
+    return Stage(steps=round(length / level), lr=lr, weight_decay=level / lr)
 
 
-def flow(level: float, lr: float = LR) -> Phase:
+def flow(level: float, lr: float = LR) -> Stage:
     """Return the flow after an equilibrium at ``level`` and ``lr``.
 
     It has the same number of steps and the same effective LR for all of them.
@@ -33,18 +33,23 @@ def flow(level: float, lr: float = LR) -> Phase:
     lr / sqrt(lambda_e).
     With the decay off it falls by d log r^2 = (lr' |g| / r^2)^2 a step, 2 lambda_e / DROP^2 = 8e-5.
     """
-    return Phase(steps=FLOW_STEPS, lr=lr / DROP * math.sqrt(LEVEL / level), weight_decay=0.0)
+    return Stage(steps=FLOW_STEPS, lr=lr / DROP * math.sqrt(LEVEL / level), weight_decay=0.0)
 
 
-def finer(course: Course, name: str) -> Course:
+def finer(course: History, name: str) -> History:
     """Return the same time of flow at half the LR, in two phases as long as the flow of the course."""
     *before, last = course.phases
-    half = Phase(steps=last.steps, lr=0.5 * last.lr, weight_decay=last.weight_decay)
-    return Course(name=name, phases=(*before, half, half), initial_norm=course.initial_norm)
+    half = Stage(steps=last.steps, lr=0.5 * last.lr, weight_decay=last.weight_decay)
+    return History(name=name, phases=(*before, half, half), initial_norm=course.initial_norm)
 
 
 def two_phases(
-    name: str, *before: Phase, level: float = LEVEL, lr: float = LR, length: float = LENGTH, norm: float = 3.0
-) -> Course:
+    name: str,
+    *before: Stage,
+    level: float = LEVEL,
+    lr: float = LR,
+    length: float = LENGTH,
+    norm: float = 3.0,
+) -> History:
     """Return the phases ``before``, a noisy phase at ``level``, and the flow."""
-    return Course(name=name, phases=(*before, noisy(length, level, lr), flow(level, lr)), initial_norm=norm)
+    return History(name=name, phases=(*before, noisy(length, level, lr), flow(level, lr)), initial_norm=norm)

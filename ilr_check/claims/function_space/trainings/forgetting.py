@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Judged, Profile, Workload
 from ilr_check.claims.figures import line
-from ilr_check.claims.function_space.trainings.functions import Course, FunctionRuns, Functions
+from ilr_check.claims.function_space.trainings.functions import FunctionRuns, Functions, History
 from ilr_check.claims.lab import Lab
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
 from ilr_check.claims.settings.full_size import is_full_size
@@ -49,7 +49,7 @@ CONTRASTS: dict[Quantity, str] = {
 """Quantities that are one number a run, in words; the others are distributions."""
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
-"""Of the last phase, where the figure shows the distances."""
+"""Times within the last phase at which the figure shows the distances, as parts of it."""
 
 DISTANCES = "distances"
 """The figure of a contest."""
@@ -66,9 +66,9 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     title: str
     net: NetSpec
     data: DataSpec
-    reference: Course
-    others: tuple[Course, ...]
-    control: Course
+    reference: History
+    others: tuple[History, ...]
+    control: History
     planned: Mapping[str, tuple[float, float] | None]
     probes: int = 128
     batch_size: int = 32
@@ -84,17 +84,17 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 )
 
     @property
-    def courses(self) -> tuple[Course, ...]:
-        """All populations."""
+    def courses(self) -> tuple[History, ...]:
+        """The courses of all populations."""
         return (self.reference, *self.others, self.control)
 
     @property
     def steps(self) -> int:
-        """Of one run of every population."""
+        """The steps of one run of every population."""
         return sum(course.steps for course in self.courses)
 
     def workload(self) -> Workload | None:
-        """What is trained, if that is a net in full size."""
+        """Return what is trained, where that is a net in full size."""
         if not is_full_size(self.net):
             return None
         return Workload(
@@ -122,15 +122,15 @@ class ContestRuns:
         self.contest = contest
         self._populations = {c.name: runs.population(c, _times(c)) for c in contest.courses}
 
-    def at(self, course: Course, step: int, n: int) -> Functions:
+    def at(self, course: History, step: int, n: int) -> Functions:
         """Return the functions of ``n`` runs of a course after ``step`` steps."""
         return self._populations[course.name].at(step, n)
 
-    def last_phase(self, course: Course, n: int) -> list[Functions]:
+    def last_phase(self, course: History, n: int) -> list[Functions]:
         """Return the functions of ``n`` runs of a course at ``FRACTIONS`` of its last phase."""
         return [self.at(course, step, n) for step in _times(course)]
 
-    def read(self, course: Course, quantity: Quantity, n: int) -> Array:
+    def read(self, course: History, quantity: Quantity, n: int) -> Array:
         """Return a quantity of ``n`` runs of a course, [n] or [n, numbers]."""
         functions = self.at(course, _times(course)[0] if quantity in EARLIER else course.steps, n)
         if quantity == "labels":
@@ -147,7 +147,7 @@ Seen = Examined[Contest, ContestRuns]
 
 @dataclass(frozen=True, kw_only=True)
 class ForgettingQuestion:
-    """What a claim asks that says that populations with different histories end as one; ``law`` asks it."""
+    """The question whether populations with different histories end as one; ``law`` asks it."""
 
     text: ClaimText
     contests: Callable[[Profile, int], Sequence[Contest]]
@@ -214,7 +214,7 @@ class ForgettingQuestion:
         reference = runs.last_phase(contest.reference, n)
         x = np.array(FRACTIONS) * contest.reference.phases[-1].steps
 
-        def curve(course: Course) -> list[float]:
+        def curve(course: History) -> list[float]:
             return [label_distance(a, b) for a, b in zip(reference, runs.last_phase(course, n), strict=True)]
 
         figure = Figure(
@@ -238,7 +238,7 @@ def label_distance(first: Functions, second: Functions) -> float:
     return float(label_distribution_distance(*counts).mean())
 
 
-def _times(course: Course) -> tuple[int, ...]:
+def _times(course: History) -> tuple[int, ...]:
     last = course.phases[-1].steps
     return tuple(course.steps - last + round(f * last) for f in FRACTIONS)
 

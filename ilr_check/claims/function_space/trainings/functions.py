@@ -38,7 +38,7 @@ KNOWN = 5120
 """Training examples from which norm layers take their statistics. The sets inside wheels are smaller."""
 
 
-class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A stretch of training at constant settings."""
 
     steps: int
@@ -51,7 +51,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.lr * self.weight_decay
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the runs of a population share: the phases, one after another, and the start.
 
     ``initial_norm`` is the initial norm of every tensor. With ``init_seed`` all runs start from the same
@@ -59,7 +59,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     name: str
-    phases: tuple[Phase, ...]
+    phases: tuple[Stage, ...]
     initial_norm: float = 3.0
     init_seed: int | None = None
     momentum: float = 0.0
@@ -138,7 +138,7 @@ class FunctionRuns:
         self._at_once = max(1, min(EVALUATED_AT_ONCE, EVALUATION_LIMIT // kept))
 
     def population(
-        self, course: Course, at: Sequence[int], *, weights: bool = False, record_every: int | None = None
+        self, course: History, at: Sequence[int], *, weights: bool = False, record_every: int | None = None
     ) -> FunctionPopulation:
         """Return the runs of a course, seen after each of ``at`` steps; 0 and ``course.steps`` are allowed.
 
@@ -185,7 +185,7 @@ class FunctionRuns:
         )
 
     def _train(
-        self, course: Course, at: tuple[int, ...], weights: bool, record_every: int, seeds: Sequence[int]
+        self, course: History, at: tuple[int, ...], weights: bool, record_every: int, seeds: Sequence[int]
     ) -> tuple[Trace, dict[int, Functions]]:
         lr, decay = course.settings()
         seen: dict[int, list[Functions]] = {step: [] for step in at}
@@ -211,7 +211,7 @@ class FunctionPopulation:
     """Runs of one course, more of them at each look, and their functions at some of the steps."""
 
     def __init__(
-        self, course: Course, lab: Lab, train: Callable[[Sequence[int]], tuple[Trace, dict[int, Functions]]]
+        self, course: History, lab: Lab, train: Callable[[Sequence[int]], tuple[Trace, dict[int, Functions]]]
     ) -> None:
         self.course = course
         self._seen: list[dict[int, Functions]] = []

@@ -98,7 +98,7 @@ class LateDescent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 @dataclass(frozen=True)
-class Path:
+class LatePath:
     """One run in its window: a number a step, and weights at its marks where they were kept."""
 
     log_phi: Array
@@ -122,7 +122,7 @@ class SpikeRuns:
         self.descent, self._lab = descent, lab
         net, device = lab.net(descent.net), lab.context.device
         self._batch = FullBatch(net, descent.data, descent.examples, device)
-        self._paths: dict[SpikeCell, list[Path]] = {cell: [] for cell in descent.cells}
+        self._paths: dict[SpikeCell, list[LatePath]] = {cell: [] for cell in descent.cells}
         self._edges: dict[tuple[SpikeCell, str], list[float]] = {}
 
     def growth(self, cell: SpikeCell, n: int) -> Array:
@@ -186,14 +186,14 @@ class SpikeRuns:
         decay = cell.intrinsic_lr / self.descent.lr
         return np.log(edge(self.descent.lr, decay, top.abs().cpu().numpy()))
 
-    def _take(self, cell: SpikeCell, n: int) -> list[Path]:
+    def _take(self, cell: SpikeCell, n: int) -> list[LatePath]:
         first = len(self._paths[cell])
         if first < n:
             for trained, path in self._train(first, n):
                 self._paths[trained].append(path)
         return self._paths[cell][:n]
 
-    def _train(self, first: int, n: int) -> list[tuple[SpikeCell, Path]]:
+    def _train(self, first: int, n: int) -> list[tuple[SpikeCell, LatePath]]:
         """Train runs ``first`` to n of every cell; raises ``RunDiverged`` if one is not finite."""
         descent, device = self.descent, self._lab.context.device
         cells = sorted(descent.cells, key=descent.steps, reverse=True)
@@ -236,7 +236,7 @@ class SpikeRuns:
         trained = []
         for k, (cell, _) in enumerate(lanes):
             window = slice(descent.burn_steps(cell), descent.steps(cell))
-            path = Path(
+            path = LatePath(
                 log_phi[k, window], along[k, window], np.array(times.get(k, [])), tuple(marks.get(k, ()))
             )
             if not np.isfinite(path.log_phi).all():

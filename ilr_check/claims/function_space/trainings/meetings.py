@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.function_space.trainings.functions import (
-    Course,
     FunctionPopulation,
     FunctionRuns,
-    Phase,
+    History,
+    Stage,
 )
 from ilr_check.claims.lab import Lab
 from ilr_check.data import DataSpec
@@ -63,16 +63,16 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"inverses={self.inverses}: use multiples of 16, so that every time is a whole step"
             )
 
-    def courses(self, inverse: int) -> tuple[Course, Course]:
+    def courses(self, inverse: int) -> tuple[History, History]:
         """Return the hot training and the settled one."""
         decay = 1.0 / (inverse * self.lr)
 
-        def course(name: str, factor: float, length: float) -> Course:
-            return Course(
+        def course(name: str, factor: float, length: float) -> History:
+            return History(
                 name=f"{name}, 1/lambda_e {inverse}",
                 phases=(
-                    Phase(steps=round(length * inverse), lr=self.lr, weight_decay=factor * decay),
-                    Phase(steps=round(TIMES[-1] * inverse), lr=self.lr, weight_decay=decay),
+                    Stage(steps=round(length * inverse), lr=self.lr, weight_decay=factor * decay),
+                    Stage(steps=round(TIMES[-1] * inverse), lr=self.lr, weight_decay=decay),
                 ),
                 initial_norm=self.initial_norm * (inverse / 256 / factor) ** 0.25,
             )
@@ -135,7 +135,7 @@ def relaxation_time(distances: Array) -> Array:
     return np.maximum(np.trapezoid(counted, times, axis=-1) / counted[..., 0], gone)
 
 
-def _seen(course: Course, inverse: int) -> tuple[int, ...]:
+def _seen(course: History, inverse: int) -> tuple[int, ...]:
     return tuple(course.phases[0].steps + round(time * inverse) for time in TIMES)
 
 
