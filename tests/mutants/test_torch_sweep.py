@@ -56,11 +56,10 @@ FOUND = [trophy for trophy in TROPHIES if set(trophy.laws) & set(exact_laws())]
 @pytest.mark.parametrize("trophy", FOUND, ids=lambda trophy: trophy.name)
 def test_the_gate_finds_a_trophy(trophy: Trophy) -> None:
     name, laws = trophy.optimizers[0], [law for law in trophy.laws if law in exact_laws()]
-    args = {"fused": True} if trophy.argument == "fused" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = check_optimizer(
-            getattr(torch.optim, name), contract=name.lower(), args=args, claims=",".join(laws)
+            getattr(torch.optim, name), contract=name.lower(), args=trophy.args, claims=",".join(laws)
         )
     assert any(finding.verdict == "violated" for finding in result.findings)
 

@@ -7,8 +7,9 @@ A witness is 0.0 where torch does the right thing. ``docs/trophy-case.md`` has a
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,8 @@ class Trophy:
     """The laws of which at least one finds it; empty where the gate does not see it yet."""
     sentence: str
     witness: Callable[[], float]
-    argument: str = ""
-    """The argument without which the defect does not show."""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments without which the gate does not see it."""
 
 
 def _parameter(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 5) -> nn.Parameter:
@@ -117,6 +118,18 @@ def nadam_narrows_product() -> float:
     return _apart(kept, loaded)
 
 
+def asgd_narrows_eta() -> float:
+    """eta, a float32 scalar, is cast to the dtype of bfloat16 weights by load_state_dict."""
+    p = _parameter(4, dtype=torch.bfloat16)
+    optimizer = torch.optim.ASGD([p], lr=0.1)
+    _gradient(p)
+    optimizer.step()
+    resumed = torch.optim.ASGD([nn.Parameter(p.detach().clone())], lr=0.1)
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    (loaded,) = resumed.state.values()
+    return _apart(optimizer.state[p]["eta"], loaded["eta"])
+
+
 def asgd_steps_with_the_last_lr() -> float:
     """The lr that a step uses was computed at the end of the step before it."""
     p = _parameter(2)
@@ -168,23 +181,24 @@ TROPHIES = (
             "ASGD",
             "Rprop",
             "SGD",
+            "SparseAdam",
+            "Muon",
         ),
-        (),
+        ("tensor-lr",),
         "both groups hold the tensor of the constructor, so that the schedule of one sets the lr of all",
         tensor_lr_is_shared,
-        argument="lr",
     ),
     Trophy(
         "Adafactor's eps1 leaks between dtypes",
         ("Adafactor",),
-        ("mixed-dtypes",),
+        ("mixed-dtypes", "switches", "alone"),
         "the foreach path uses the eps1 of the first dtype for all",
         adafactor_leaks_eps,
     ),
     Trophy(
         "Adafactor raises for an empty tensor",
         ("Adafactor",),
-        ("tensor-shapes",),
+        ("tensor-shapes", "alone"),
         "it divides by the number of entries",
         adafactor_divides_by_no_entries,
     ),
@@ -205,9 +219,16 @@ TROPHIES = (
     Trophy(
         "NAdam's product of momenta is narrowed on load",
         ("NAdam",),
-        (),
+        ("narrow-resume",),
         "load_state_dict casts mu_product to the dtype of bfloat16 weights",
         nadam_narrows_product,
+    ),
+    Trophy(
+        "ASGD's eta and mu are narrowed on load",
+        ("ASGD",),
+        ("narrow-resume",),
+        "load_state_dict casts both to the dtype of bfloat16 weights",
+        asgd_narrows_eta,
     ),
     Trophy(
         "ASGD steps with the lr of the step before",
@@ -219,17 +240,17 @@ TROPHIES = (
     Trophy(
         "fused kernels ignore strides",
         ("SGD", "Adam", "AdamW", "Adagrad"),
-        ("tensor-shapes",),
+        ("tensor-shapes", "layouts"),
         "weights and gradients are paired by memory, so that a transposed gradient moves other entries",
         lambda: min(fused_ignores_strides(name) for name in ("SGD", "Adam", "AdamW", "Adagrad")),
-        argument="fused",
+        args={"fused": True},
     ),
     Trophy(
         "SGD(fused, momentum) raises for a late first gradient",
         ("SGD",),
-        (),
+        ("switches",),
         "the fused kernel wants all momentum buffers or none",
         fused_sgd_wants_all_buffers,
-        argument="fused",
+        args={"momentum": 0.9},
     ),
 )
