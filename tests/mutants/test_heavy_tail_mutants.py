@@ -104,4 +104,6 @@ def test_nothing_is_decided_where_the_nets_own_gradient_is_too_large() -> None:
     weak = HeavyTailedNoise(size=2.0, tail=4.0)
     findings = judged(msgspec.structs.replace(LIGHT, noise=weak))
     assert {finding.verdict for finding in findings.values()} == {"inconclusive"}
+    assert not any(premise.met for finding in findings.values() for premise in finding.premises)
+    assert all(finding.premises for finding in findings.values())
     assert "more than" in findings["exponent"].message

@@ -149,7 +149,7 @@ def trained(drop: AdaptiveDrop, lab: Lab) -> TransferRuns[AdaptiveDrop]:
 
 
 def design(drop: AdaptiveDrop, part: Part, alpha: float) -> CurveEquivalence:
-    """The whole curve after the drop, against the closed form."""
+    """Return the design for the whole curve after the drop, against the closed form."""
     room = TOLERANCE + FLUCTUATION
     other = -0.5 if drop.level.rule == "adam" else -2.0 / 3.0
     return CurveEquivalence(

@@ -91,12 +91,12 @@ def parts(sweep: Sweep) -> tuple[Part, ...]:
 
 
 def design(sweep: Sweep, part: Part, alpha: float) -> Design:
-    """The design of a part."""
+    """Return the design of a part."""
     return DESIGNS[part.what](sweep, alpha)
 
 
 def slope_design(sweep: Sweep, alpha: float) -> SlopeEquivalence:
-    """The slope of log relaxation time against log 1/lambda_e, against 1."""
+    """Return the design for the slope of log relaxation time in log 1/lambda_e, against 1."""
     return SlopeEquivalence(
         estimand="slope of log(relaxation time) against log(1/lambda_e)",
         levels=tuple(1.0 / level for level in sweep.levels),
@@ -112,7 +112,7 @@ def slope_design(sweep: Sweep, alpha: float) -> SlopeEquivalence:
 
 
 def rate_design(sweep: Sweep, alpha: float) -> CurveEquivalence:
-    """The relaxation rate at all levels at once, against -4 log(1 - lambda_e)."""
+    """Return the design for the relaxation rates at all levels, against -4 log(1 - lambda_e)."""
     return CurveEquivalence(
         estimand="log(relaxation rate of the norm / theory), every level",
         points=len(sweep.levels),
@@ -129,7 +129,7 @@ def rate_design(sweep: Sweep, alpha: float) -> CurveEquivalence:
 
 
 def loss_design(sweep: Sweep, alpha: float) -> ContrastEquivalence:
-    """Equal loss at equal lambda_e, measured by the effect of the control."""
+    """Return the design for equal loss at equal lambda_e, measured by the effect of the control."""
     return ContrastEquivalence(
         estimand="loss difference at equal lambda_e, less a quarter of the control's",
         theta=THETA,
@@ -142,7 +142,7 @@ def loss_design(sweep: Sweep, alpha: float) -> ContrastEquivalence:
 
 
 def predictions_design(sweep: Sweep, alpha: float) -> DistributionEquivalence:
-    """Equal predictions at equal lambda_e, measured by the effect of the control."""
+    """Return the design for equal predictions at equal lambda_e, measured by the control."""
     return DistributionEquivalence(
         estimand="energy distance of predictions at equal lambda_e, less a quarter of the control's",
         theta=THETA,

@@ -86,7 +86,7 @@ def experiments(profile: Profile, seed: int) -> list[Growth]:
 
 
 def design(growth: Growth, part: Part, alpha: float) -> MeanEquivalence:
-    """The exponent against -1/2."""
+    """Return the design for the exponent, against -1/2."""
     return MeanEquivalence(
         estimand="exponent of the effective LR in t, less what the change of the noise adds to it",
         theory=-0.5,

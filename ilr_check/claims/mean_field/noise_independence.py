@@ -170,7 +170,7 @@ def _example_noise(sampling: Sampling, seed: int) -> Array:
 
 
 def design(sampling: Sampling, part: Part, alpha: float) -> MeanEquivalence:
-    """The correlation of neighbours against that of the stated way to draw."""
+    """Return the design for the correlation of neighbours, against that of the stated way to draw."""
     return MeanEquivalence(
         estimand="correlation of the noise of neighbouring batches inside an epoch",
         theory=sampling.expected,

@@ -198,7 +198,7 @@ hundredths of this with label noise 0.5, so that the rival is a little nearer th
 
 
 def design(shapes: Shapes, part: Part, alpha: float) -> CurveEquivalence:
-    """Norms and rotations under all noises at once."""
+    """Return the design for norms and rotations under all noises at once."""
     # The recursion's second term moves gamma* by lambda_e Var(G^2)/E(G^2)^2, the effective LR by half of it.
     finite, change = 2.0 * shapes.intrinsic_lr, 0.5 * NORM_CHANGE / shapes.window
     room = TOLERANCE + max(finite, change)

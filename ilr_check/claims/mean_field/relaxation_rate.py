@@ -117,7 +117,7 @@ def trained(base: Return, lab: Lab) -> Starts:
 
 
 def design(base: Return, part: Part, alpha: float) -> CurveEquivalence:
-    """Both rates at once, against -4 log(1 - lambda_e)."""
+    """Return the design for both rates at once, against -4 log(1 - lambda_e)."""
     return CurveEquivalence(
         estimand="log(relaxation rate of the norm / theory), from above and from below",
         points=len(MULTIPLES),

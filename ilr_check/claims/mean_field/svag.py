@@ -117,7 +117,7 @@ def deviations(runs: GridRuns, part: Part, n: int) -> Array:
 
 
 def design(grid: Orders, part: Part, alpha: float) -> CurveEquivalence:
-    """Every order and the limit at once, each with its own margin."""
+    """Return the design for every order and the limit at once, each with its own margin."""
     orders = np.array(grid.orders)
     finite = [SPREAD * c.intrinsic_lr * (1.0 / grid.ratio + 1.0 / c.order) for c in grid.cells]
     weights = intercept_weights(grid.orders[1:])

@@ -103,7 +103,7 @@ def slopes(runs: TraceRuns, part: Part, n: int) -> Array:
 
 
 def design(traces: Traces, part: Part, alpha: float) -> MeanEquivalence:
-    """The power of B against -1."""
+    """Return the design for the power of B, against -1."""
     return MeanEquivalence(
         estimand="slope of log Tr Sigma_B against log B",
         theory=-1.0,

@@ -69,7 +69,7 @@ class Recovery:
         )
 
     def _design(self, drop: Drop, part: Part, alpha: float) -> CurveEquivalence:
-        """The whole curve of log effective LR: against constant noise in the control, else other runs'."""
+        """Return the design for the curve of log effective LR; the control's is that for constant noise."""
         t = _judged_times(drop)
         corrections = 2.0 * _largest_intrinsic_lr(drop)
         return CurveEquivalence(

@@ -32,7 +32,7 @@ SPREAD = 1.25
 
 
 def slope_design(tailed: Tailed, alpha: float) -> Design:
-    """The exponent over the levels; the recursion says how far these are from the limit of small lambda_e."""
+    """Return the design for the exponent over the levels; the recursion gives its finite-size correction."""
     theory = effective_lr_exponent(tailed.noise.tail)
     logs, moved = (np.log(predicted(tailed, own=own).effective_lr[:-1]) for own in (0.0, OWN_SHARE))
     x = np.log(tailed.intrinsic_lrs[:-1])
@@ -54,7 +54,7 @@ def slope_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> list[Array
 
 
 def end_design(tailed: Tailed, alpha: float) -> Design:
-    """The exponent in k with which the effective LR ends after lr is divided by k."""
+    """Return the design for the exponent in k with which the effective LR ends after lr is divided by k."""
     ends, moved = (
         -np.log(found[-1] / found[0]) / math.log(tailed.factor)
         for found in (predicted(tailed, own=own).effective_lr for own in (0.0, OWN_SHARE))
@@ -76,7 +76,7 @@ def end_data(runs: TailedRuns, tensors: tuple[str, ...], n: int) -> Array:
 
 
 def level_design(tailed: Tailed, alpha: float) -> Design:
-    """Effective LR over that of the recursion, and log cos over log(1 - lambda_e); means over the stages."""
+    """Return the design for effective LR and log cos over their predictions, as means over the stages."""
     paths, moved = predicted(tailed), predicted(tailed, own=OWN_SHARE)
     levels = (paths.effective_lr / paths.means[:, None]).mean(axis=0)
     rotations = paths.rotation.mean(axis=0)

@@ -104,7 +104,7 @@ def parts(limit: Temperature) -> tuple[Part, ...]:
 
 
 def design(limit: Temperature, part: Part, alpha: float) -> ContrastEquivalence:
-    """Equality of reference and scaled, measured by the effect of the control."""
+    """Return the design for equality of reference and scaled, measured by the effect of the control."""
     sd, effect = limit.planned.get(part.what, (None, None))
     return ContrastEquivalence(
         estimand=f"{WORDS[part.what]} at equal lambda_e / B, less {THETA:g} of the control's difference",
