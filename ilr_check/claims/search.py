@@ -19,8 +19,11 @@ def search(
     examples: int,
     seed: int,
     target: Callable[[], float] | None = None,
+    shrink: bool = True,
 ) -> Example | None:
     """Call ``attempt`` on generated examples; the smallest that raises ``AssertionError``, or ``None``.
+
+    Without ``shrink`` it is the first one, which costs no time where a smaller one would tell nothing new.
 
     ``target``, read after each attempt, is what the search tries to make large. Any other exception is a
     defect of a claim and propagates.
@@ -37,7 +40,11 @@ def search(
         deadline=None,
         print_blob=False,
         verbosity=Verbosity.quiet,
-        phases=[Phase.generate, Phase.shrink, *([Phase.target] if target else [])],
+        phases=[
+            Phase.generate,
+            *([Phase.shrink] if shrink else []),
+            *([Phase.target] if target else []),
+        ],
         suppress_health_check=list(HealthCheck),
         # Two ways to fail would come as a group of exceptions, of which no example is the smallest.
         report_multiple_bugs=False,

@@ -50,7 +50,7 @@ def test_a_hang_is_stopped_and_the_line_is_named() -> None:
     found = judged("Hangs", "textbook-step", time_limit=4.0)
     death = next(finding for finding in found if finding.claim == "survives-its-steps")
     assert death.verdict == "error"  # slow and stuck cannot be told apart
-    assert "did not return within 4 s" in death.diagnosis
+    assert "did not return within 4 s of work" in death.diagnosis
     assert death.location is not None
     assert Path(death.location.file).name == FILE.name
     law = next(finding for finding in found if finding.claim == "textbook-step")

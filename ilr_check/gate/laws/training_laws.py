@@ -40,6 +40,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     def optimizer(parameters: Sequence[Any], hyper: HyperParams) -> Any:
         return subject.build(list(parameters), **{name: getattr(hyper, name) for name in NAMES})
 
+    found = False
     for name, law in laws().items():
         if not law.takes_optimizer:
             continue
@@ -61,7 +62,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             functools.partial(attempt),
             examples=EXAMPLES[circumstances.profile],
             seed=derive(name, circumstances.seed),
+            # A smaller example tells nothing new where a law has decided already, this one included.
+            shrink=not (circumstances.decided or found),
         )
+        found = found or broken is not None
         outcome = worst if broken is None else judged.check(broken)
         yield Reading(
             group=name,

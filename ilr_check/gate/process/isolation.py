@@ -7,6 +7,7 @@ on with the next law in a new process.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
 import re
@@ -29,6 +30,7 @@ from ilr_check.evidence.gate import Finding, Location
 from ilr_check.evidence.records import VerdictWord
 from ilr_check.gate.process import tree
 from ilr_check.gate.process.channel import ForgedError, Listener
+from ilr_check.gate.process.clock import Clock
 from ilr_check.gate.process.noting import noted, text_of
 from ilr_check.gate.process.request import (
     Begun,
@@ -52,7 +54,7 @@ SURVIVES = text_of(
     meaning="A training run with this optimizer dies or stands still.",
 )
 TIME_LIMITS = {"quick": 60.0, "standard": 600.0}
-"""Seconds that one law may take; far beyond what any needs, since a slow machine is no defect."""
+"""Seconds of work that one law may take (see ``clock``), far beyond what any needs."""
 MAX_DEATHS = 2
 """After so many the other laws are not tried: an optimizer that always dies would take hours."""
 KEPT_OUTPUT = 64 * 1024
@@ -186,6 +188,7 @@ class _Worker:
     def follow(self, outcome: Outcome, done: list[str], listener: Callable[[Event], None]) -> Finding | None:
         """Take in what it says until it is done; a finding where it dies or is stopped."""
         deadline, closed = time.monotonic() + self._allowed(outcome), False
+        clock: Clock | None = None
         assert self._keeper.stdout is not None
         with selectors.DefaultSelector() as selector:
             for source in (self._said, self._status, self._keeper.stdout):
@@ -210,7 +213,8 @@ class _Worker:
                     for event in events:
                         listener(event)
                         if isinstance(event, Started):
-                            self.current, deadline = event.id, time.monotonic() + self._allowed(outcome)
+                            self.current, deadline = event.id, math.inf
+                            clock = Clock(self._keeper.pid)
                         elif isinstance(event, Refused):
                             raise TargetRefusedError(event.message, event.trace)
                         elif isinstance(event, Done):
@@ -221,8 +225,11 @@ class _Worker:
                             _take(outcome, event, done)
                     if ended is not None:
                         return self._death(ended)
-                if time.monotonic() > deadline:
-                    return self._closed() if closed else self._stopped_late(self._allowed(outcome))
+                if closed and time.monotonic() > deadline:
+                    return self._closed()
+                allowed = self._allowed(outcome)
+                if time.monotonic() > deadline or (clock is not None and clock.spent() > allowed):
+                    return self._stopped_late(allowed)
                 used = tree.memory_mib(tree.below(self._keeper.pid), self.memory_limit_mib)
                 if used > self.memory_limit_mib:
                     return self._stopped_full(used)
@@ -300,7 +307,7 @@ class _Worker:
     def _stopped_late(self, allowed: float) -> Finding:
         self._drain()
         self._kill()
-        told = f"it did not return within {allowed:g} s and was stopped; --time-limit allows more"
+        told = f"it did not return within {allowed:g} s of work and was stopped; --time-limit allows more"
         return self._finding(told, "error", Measured(value=allowed), "seconds without an answer")
 
     def _stopped_full(self, used: float) -> Finding:

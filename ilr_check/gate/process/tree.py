@@ -36,7 +36,7 @@ def below(pid: int) -> list[int]:
         children = _children(waiting.pop())
         found += children
         waiting += children
-    return [child for child in found if _state(child) not in ("Z", "")]
+    return [child for child in found if state(child) not in ("Z", "")]
 
 
 def memory_mib(pids: list[int], limit_mib: float) -> float:
@@ -64,7 +64,7 @@ def _end(left: Callable[[], list[int]]) -> None:
     while time.monotonic() < deadline:
         found = left()
         # One that is dying has no environment and no memory any more, but it is still there.
-        if not found and all(_state(pid) in ("Z", "") for pid in killed):
+        if not found and all(state(pid) in ("Z", "") for pid in killed):
             return
         # They are stopped before they are killed, so that none can fork meanwhile.
         for sign in (signal.SIGSTOP, signal.SIGKILL):
@@ -81,7 +81,7 @@ def tagged(tag: str) -> list[int]:
     found = []
     for entry in _entries():
         with contextlib.suppress(OSError):
-            if wanted in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0") and _state(entry) != "Z":
+            if wanted in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0") and state(entry) != "Z":
                 found.append(entry)
     return found
 
@@ -94,7 +94,7 @@ def _children(pid: int) -> list[int]:
     if lists:
         return [int(word) for text in lists for word in text.split()]
     # A kernel without CONFIG_PROC_CHILDREN: ask every process for its parent.
-    return [entry for entry in _entries() if _stat(entry)[1:2] == [str(pid)]]
+    return [entry for entry in _entries() if stat(entry)[1:2] == [str(pid)]]
 
 
 def _entries() -> list[int]:
@@ -104,7 +104,7 @@ def _entries() -> list[int]:
         return []
 
 
-def _stat(pid: int) -> list[str]:
+def stat(pid: int) -> list[str]:
     """State, parent, ...: what stands behind the name, which may hold anything."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
@@ -112,8 +112,8 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _state(pid: int) -> str:
-    return (_stat(pid) or [""])[0]
+def state(pid: int) -> str:
+    return (stat(pid) or [""])[0]
 
 
 def _resident_mib(pid: int) -> float:

@@ -112,4 +112,4 @@ def finite(recorded: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, list[
 def _expect(order: Order, on_start: Callable[[Event], None], label: str) -> None:
     """Say what begins; if it takes too long, its frames are written to what the target prints."""
     on_start(Started(id=label))
-    faulthandler.dump_traceback_later(order.patience, exit=False)
+    faulthandler.dump_traceback_later(order.patience, repeat=True, exit=False)

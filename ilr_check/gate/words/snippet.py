@@ -9,25 +9,48 @@ import numpy as np
 
 from ilr_check.gate.reference.trajectory import Deviation, Trajectory
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.words.reproduction import reproduces
 from ilr_check.optim.contracts.running import Array
 
 
 def trajectory_snippet(
     subject: Subject, trajectory: Trajectory, found: Deviation, hyper: Mapping[str, Any]
 ) -> str:
-    """Repeat a walk up to its worst step, on the tensor (or the entry) that shows it.
+    """Return the shortest lines that repeat a trajectory up to its worst step and print what was measured.
 
-    Of several dtypes all tensors are kept, for it may be their company that goes wrong.
+    The worst entry alone is tried first, then its whole tensor, then all tensors, for it may be their company
+    that goes wrong. The text is empty where none of them prints that number, as with several groups.
     """
-    mixes = subject.contract is None or subject.contract.mixes_entries
+    everything = list(range(len(trajectory.dtypes)))
     mixed = len(set(trajectory.dtypes)) > 1
-    i, shown = found.tensor, range(len(trajectory.dtypes)) if mixed else [found.tensor]
+    tries: list[tuple[Sequence[int], bool]] = (
+        [(everything, True)] if mixed else [([found.tensor], False), ([found.tensor], True)]
+    )
+    if len(trajectory.dtypes) > 1 and not mixed:
+        tries.append((everything, True))
+    for shown, whole in tries:
+        text = _snippet(subject, trajectory, found, hyper, shown, whole)
+        if reproduces(text, subject, found.measured):
+            return text
+    return ""
+
+
+def _snippet(
+    subject: Subject,
+    trajectory: Trajectory,
+    found: Deviation,
+    hyper: Mapping[str, Any],
+    shown: Sequence[int],
+    whole: bool,
+) -> str:
+    mixed = len(set(trajectory.dtypes)) > 1
+    i = found.tensor
 
     def tensor(array: Array, k: int) -> str:
-        kept = array if mixes else array.reshape(-1)[found.entry : found.entry + 1]
+        kept = array if whole else array.reshape(-1)[found.entry : found.entry + 1]
         return _tensor(kept, trajectory.dtypes[k] if mixed else "")
 
-    name = {k: f"w{k}" if mixed else "w" for k in shown}
+    name = {k: f"w{k}" if len(shown) > 1 else "w" for k in shown}
     lines = head(subject, "float64" if mixed else trajectory.dtypes[i])
     lines += [f"{name[k]} = torch.nn.Parameter({tensor(trajectory.starts[k], k)})" for k in shown]
     parameters = ", ".join(name.values())
@@ -43,7 +66,7 @@ def trajectory_snippet(
                 gradient = -gradient
             lines.append(f"{name[k]}.grad = {None if gradient is None else tensor(gradient, k)}")
         lines.append("optimizer.step()")
-    entry = f".flatten()[{found.entry}]" if mixes else "[0]"
+    entry = f".flatten()[{found.entry}]" if whole else "[0]"
     lines.append(f"print({name[i]}{entry}.item())  # here {found.measured!r}, expected {found.expected!r}")
     return "\n".join(lines)
 

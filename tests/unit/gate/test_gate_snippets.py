@@ -1,0 +1,84 @@
+"""Every snippet that is printed prints the number in its finding; one that would not is not shown."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ilr_check
+from ilr_check.gate.words.explanation import looks_like
+from ilr_check.optim.target import import_target
+
+OPTIMIZERS = """
+import torch
+
+class TwiceTheDecay(torch.optim.AdamW):
+    def __init__(self, params, lr=1e-3, weight_decay=0.01):
+        super().__init__(params, lr=lr, weight_decay=2 * weight_decay)
+
+class FirstGroupsRate(torch.optim.SGD):
+    def __init__(self, params, lr=0.1, weight_decay=0.0):
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
+    def step(self, closure=None):
+        kept = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["lr"] = kept[0]
+        done = super().step(closure)
+        for group, lr in zip(self.param_groups, kept):
+            group["lr"] = lr
+        return done
+
+class SlightlyMore(torch.optim.SGD):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad = p.grad * (1 + 3e-5)
+        return super().step(closure)
+"""
+LAWS = "textbook-step,decay-coupling,group-settings,mixed-dtypes,low-precision,tensor-shapes,memory"
+
+
+@pytest.mark.parametrize(
+    ("name", "contract"), [("TwiceTheDecay", "adamw"), ("FirstGroupsRate", "sgd"), ("SlightlyMore", "sgd")]
+)
+def test_each_prints_the_number_of_its_finding(tmp_path: Path, name: str, contract: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OPTIMIZERS)
+    target = f"{file}:{name}"
+    result = ilr_check.check_optimizer(import_target(target), contract=contract, laws=LAWS, name=target)
+    assert result.violated
+    kinds = {f.claim: f for f in result.violated if f.snippet}
+    for finding in kinds.values():
+        done = subprocess.run([sys.executable, "-c", finding.snippet], capture_output=True, text=True)
+        (measured,) = re.findall(r"measured ([^ ,]+), expected", finding.message)
+        assert float(done.stdout) == float(measured), (finding.id, done.stderr[-500:])
+    if name == "FirstGroupsRate":
+        assert {f.claim for f in result.violated} == {"group-settings"}
+        assert not kinds  # it takes two groups, which the lines do not have
+    else:
+        assert kinds
+    if name == "SlightlyMore":
+        assert any("relative difference of 3e-05" in f.diagnosis for f in result.violated)
+
+
+def test_no_sentence_says_a_size_and_expects_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OPTIMIZERS)
+    result = ilr_check.check_optimizer(
+        import_target(f"{file}:SlightlyMore"), contract="sgd", laws="textbook-step"
+    )
+    for finding in result.violated:
+        pairs = re.findall(r"by (\S+), expected (\S+?)[:;]", finding.diagnosis)
+        assert all(one != other for one, other in pairs)
+        assert "relative difference" in finding.diagnosis
+
+
+def test_a_difference_of_that_size_is_told_to_look_like_an_arithmetic() -> None:
+    assert "looks like float32 arithmetic" in looks_like(2.0**-24)
+    assert "looks like bfloat16 arithmetic" in looks_like(2.0**-8)
+    assert looks_like(1e-12) == looks_like(0.5) == ""
