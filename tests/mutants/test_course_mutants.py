@@ -10,14 +10,14 @@ from worlds import stepping_by
 
 from ilr_check.claims.claim import Context, Judged
 from ilr_check.claims.mean_field import gamma_ode, schedule_law
-from ilr_check.claims.mean_field.trainings.course import Course, Phase
+from ilr_check.claims.mean_field.trainings.course import Phase, ScheduledTraining
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train import compiling
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
-COURSE = Course(
+COURSE = ScheduledTraining(
     title="cheap course",
     net=MLPSpec(inputs=64, widths=(24,), classes=10),
     data=DigitsSpec(label_noise=0.5),

@@ -12,7 +12,7 @@ from ilr_check.claims.claim import Context
 from ilr_check.claims.exact import momentum_identity
 from ilr_check.claims.exact_law import REFUTED
 from ilr_check.claims.mean_field import equilibrium_effective_lr, gamma_ode, norm_offset, schedule_law
-from ilr_check.claims.mean_field.trainings.course import Course, Phase
+from ilr_check.claims.mean_field.trainings.course import Phase, ScheduledTraining
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
@@ -25,7 +25,7 @@ from ilr_check.train.world import World, world_of
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET, DATA = MLPSpec(inputs=64, widths=(24,), classes=10), DigitsSpec(label_noise=0.5)
-COURSE = Course(
+COURSE = ScheduledTraining(
     title="cheap course",
     net=NET,
     data=DATA,

@@ -12,7 +12,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.function_space.trainings.early_answers import closing
 from ilr_check.claims.function_space.trainings.early_drops import Early, EarlyRuns, design, sample, words
 from ilr_check.claims.law import SeveralLaws, StatisticalLaw
-from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
+from ilr_check.claims.mean_field.trainings.course import CourseQuestion, Phase, ScheduledTraining
 from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings
 from ilr_check.claims.settings import recipes
 from ilr_check.claims.settings.nets import REFERENCE
@@ -57,7 +57,7 @@ of another seed it was 12 as the loss began to fall and 4 to 5 at equilibrium. T
 own."""
 
 
-class EarlyDrop(Course, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EarlyDrop(ScheduledTraining, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A course that starts from the initial norm, without burn-in; its first phase ends with the drop."""
 
     burn_in: int = 0
@@ -127,7 +127,7 @@ def early_drops(profile: Profile, seed: int) -> list[Early]:
     return found
 
 
-def memory_words(readings: TransferReadings[Course], n: int) -> str:
+def memory_words(readings: TransferReadings[ScheduledTraining], n: int) -> str:
     """Return progress and memory as the LR drops, of the judged runs and as predicted."""
     course = readings.training
     last = course.phases[0].steps

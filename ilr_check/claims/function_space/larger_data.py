@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
+from ilr_check.claims.mean_field.trainings.course import CourseQuestion, Phase, ScheduledTraining
 from ilr_check.claims.settings import full_size
 from ilr_check.claims.settings.nets import FOUR_LAYERS
 from ilr_check.data import Cifar10Spec, Mnist5kSpec
@@ -40,15 +40,15 @@ TEXT = ClaimText(
 )
 
 
-def courses(profile: Profile, seed: int) -> Sequence[Course]:
+def courses(profile: Profile, seed: int) -> Sequence[ScheduledTraining]:
     """Return a BatchNorm MLP on MNIST-5k, and on CIFAR-10 if a folder is named; in ``paper`` its nets too."""
     quick = profile == "quick"
     phases = (Phase(steps=60 if quick else 600), Phase(steps=150 if quick else 1800, start=0.2, end=0.2))
     widths = (24,) if quick else (64, 64)
     weight_decay, burn_in = (0.064, 80) if quick else (0.016, 400)
 
-    def course(title: str, inputs: int, data: Mnist5kSpec | Cifar10Spec) -> Course:
-        return Course(
+    def course(title: str, inputs: int, data: Mnist5kSpec | Cifar10Spec) -> ScheduledTraining:
+        return ScheduledTraining(
             title=title,
             net=MLPSpec(inputs=inputs, widths=widths, classes=10),
             data=data,
@@ -67,7 +67,7 @@ def courses(profile: Profile, seed: int) -> Sequence[Course]:
     return [*found, *_full_size(found[0])] if profile == "paper" else found
 
 
-def _full_size(small: Course) -> list[Course]:
+def _full_size(small: ScheduledTraining) -> list[ScheduledTraining]:
     """Return the paper's four-layer CNN in full size on the same MNIST, and its recipe on CIFAR-10.
 
     Nets of this size were not run here, so the design has no planned standard deviation. Where that of the
@@ -83,7 +83,7 @@ def _full_size(small: Course) -> list[Course]:
     first, second, last = recipe.drops
     return [
         cnn,
-        Course(
+        ScheduledTraining(
             title="CIFAR-10, PreResNet-32 with the paper's recipe",
             net=recipe.net,
             data=data,

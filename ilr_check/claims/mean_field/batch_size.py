@@ -6,7 +6,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.law import SeveralLaws
 from ilr_check.claims.mean_field.trainings import temperature
 from ilr_check.claims.mean_field.trainings.batch_noise import POWERS, Traces, trace_law
-from ilr_check.claims.mean_field.trainings.grid import Cell
+from ilr_check.claims.mean_field.trainings.grid import GridCell
 from ilr_check.claims.mean_field.trainings.scaling_rule import NO_BREAK, NOISE_ALONE, Ladder, ladder_law
 from ilr_check.claims.mean_field.trainings.temperature import Temperature, limit_law
 from ilr_check.claims.settings.nets import GROUP_NORMED, LAYER_NORMED, STUDENT
@@ -61,7 +61,7 @@ def ladders(profile: Profile, seed: int) -> list[Ladder]:
             title=f"linear scaling, {name}",
             net=net,
             data=STUDENT,
-            cells=tuple(Cell(lr=0.5 * k, weight_decay=0.032, batch_size=16 * k) for k in (1, 2, 4, 8)),
+            cells=tuple(GridCell(lr=0.5 * k, weight_decay=0.032, batch_size=16 * k) for k in (1, 2, 4, 8)),
             probe_size=64,
             ratios=(0.3, 0.7),
             planned_sd=0.06,
@@ -79,7 +79,7 @@ def limits(profile: Profile, seed: int) -> list[Temperature]:
             f"limit, {name}",
             net,
             STUDENT,
-            reference=Cell(lr=0.5, weight_decay=0.032, batch_size=8),
+            reference=GridCell(lr=0.5, weight_decay=0.032, batch_size=8),
             factor=4,
             by="lr" if name == "LayerNorm net" else "weight_decay",
             planned=PLANNED_LIMIT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
+from ilr_check.claims.mean_field.trainings.course import CourseQuestion, Phase, ScheduledTraining
 from ilr_check.claims.settings.subjects import CLEAN, subjects
 from ilr_check.evidence import ClaimText
 
@@ -41,9 +41,9 @@ _PHASES = (
 )
 
 
-def courses(profile: Profile, seed: int) -> list[Course]:
+def courses(profile: Profile, seed: int) -> list[ScheduledTraining]:
     """Return the reference net on digits with label noise 0.5; beyond ``quick`` also other nets."""
-    through = partial(Course, phases=_PHASES)
+    through = partial(ScheduledTraining, phases=_PHASES)
     found = subjects(TEXT.id, profile, seed, beside=("GroupNorm CNN", "BatchNorm, batch 128"))
     if profile != "quick":
         found += (CLEAN,)

@@ -15,7 +15,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import against_theory
 from ilr_check.claims.lab import Lab, Population, Role
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
-from ilr_check.claims.mean_field.trainings.probes import Probes, Watch, at_unit_norm
+from ilr_check.claims.mean_field.trainings.probes import Probes, ProbeWatch, at_unit_norm
 from ilr_check.data import BatchNoise, DataSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
@@ -136,7 +136,7 @@ class ShapeRuns:
         )
         if role == "judged":
             return self._lab.train(fleet, settings, shapes.steps)
-        watch = Watch(seeds, shapes.probed(), self._probes.squared)
+        watch = ProbeWatch(seeds, shapes.probed(), self._probes.squared)
         trace = self._lab.train(fleet, settings, shapes.steps, **watch.watching())
         self._probed[kind].append(watch.joined())
         return trace

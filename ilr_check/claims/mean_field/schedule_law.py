@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilr_check.claims.claim import Profile
-from ilr_check.claims.mean_field.trainings.course import Course, CourseQuestion, Phase
+from ilr_check.claims.mean_field.trainings.course import CourseQuestion, Phase, ScheduledTraining
 from ilr_check.claims.settings.subjects import BESIDE, DIGITS
 from ilr_check.evidence import ClaimText
 
@@ -42,15 +42,18 @@ _SCHEDULES = {
 }
 
 
-def courses(profile: Profile, seed: int) -> list[Course]:
+def courses(profile: Profile, seed: int) -> list[ScheduledTraining]:
     """Return the reference net under each schedule, other nets under the first; ``quick``: the first only."""
     schedules = _SCHEDULES.items()
-    found = [Course(phases=p, **DIGITS._replace(title=f"digits, {name}")._asdict()) for name, p in schedules]
+    found = [
+        ScheduledTraining(phases=p, **DIGITS._replace(title=f"digits, {name}")._asdict())
+        for name, p in schedules
+    ]
     if profile == "quick":
         return found[:1]
     first = found[0].phases
     others = (BESIDE[name] for name in ("residual CNN", "BatchNorm, batch 128"))
-    return found + [Course(phases=first, **s._asdict()) for s in others]
+    return found + [ScheduledTraining(phases=first, **s._asdict()) for s in others]
 
 
 LAW = CourseQuestion(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import against_theory
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
-from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, GridRuns, intercept_weights
+from ilr_check.claims.mean_field.trainings.grid import Grid, GridCell, GridRuns, intercept_weights
 from ilr_check.claims.settings.nets import GROUP_NORMED, LAYER_NORMED, STUDENT
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.stats import CurveEquivalence, Rival
@@ -78,7 +78,8 @@ def experiments(profile: Profile, seed: int) -> list[Orders]:
             net=net,
             data=STUDENT,
             cells=tuple(
-                Cell(lr=4.0, weight_decay=0.032, batch_size=64, order=order) for order in (1.0, 2.0, 4.0, 8.0)
+                GridCell(lr=4.0, weight_decay=0.032, batch_size=64, order=order)
+                for order in (1.0, 2.0, 4.0, 8.0)
             ),
             probe_size=64,
             ratio=0.35,
@@ -89,7 +90,7 @@ def experiments(profile: Profile, seed: int) -> list[Orders]:
     ]
 
 
-def parts(runs: GridRuns, cell: Cell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array, Array]:
+def parts(runs: GridRuns, cell: GridCell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array, Array]:
     """Return r^4 as the squared gradient to which SVAG's equation equates it, Tr Sigma_B, ||grad L||^2.
 
     Each is [n]. The first is of judged runs, the others of noise references in the same cell. The equation is

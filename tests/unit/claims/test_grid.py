@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, intercept_weights, pair
+from ilr_check.claims.mean_field.trainings.grid import Grid, GridCell, intercept_weights, pair
 from ilr_check.claims.mean_field.trainings.probes import Probes
 from ilr_check.data import TeacherStudentSpec
 from ilr_check.data.sets import load
@@ -18,7 +18,7 @@ GRID = Grid(
     title="unit",
     net=NET,
     data=TeacherStudentSpec(inputs=4, classes=3, examples=16),
-    cells=(Cell(lr=0.5, weight_decay=0.1, batch_size=4, order=2.0),),
+    cells=(GridCell(lr=0.5, weight_decay=0.1, batch_size=4, order=2.0),),
     probe_size=4,
 )
 

@@ -57,7 +57,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return np.asarray(self.start + (self.end - self.start) * way)
 
 
-class Course(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScheduledTraining(TrainingSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A training: ``burn_in`` steps at the base LR to forget the start, then the phases of a schedule."""
 
     phases: tuple[Phase, ...]
@@ -125,16 +125,16 @@ class CourseQuestion:
     """The claim that the norm follows its recursion along whole schedules, given the noise of other runs."""
 
     text: ClaimText
-    courses: Callable[[Profile, int], Sequence[Course]]
-    rivals: Callable[[Course], tuple[Array, ...]]
+    courses: Callable[[Profile, int], Sequence[ScheduledTraining]]
+    rivals: Callable[[ScheduledTraining], tuple[Array, ...]]
     """log effective LR at the grid under each rival of ``text``, for G^2 = 1."""
     caption: str
-    words: Callable[[TransferReadings[Course], int], str] = lambda readings, n: ""
+    words: Callable[[TransferReadings[ScheduledTraining], int], str] = lambda readings, n: ""
     """What the record says besides the verdict."""
-    kind: type[Course] = Course
+    kind: type[ScheduledTraining] = ScheduledTraining
     """The type of the courses, if it is a subclass."""
 
-    def law(self) -> StatisticalLaw[Course, TransferRuns[Course]]:
+    def law(self) -> StatisticalLaw[ScheduledTraining, TransferRuns[ScheduledTraining]]:
         """Return the statistical law that asks this."""
         return StatisticalLaw(
             text=self.text,
@@ -148,14 +148,14 @@ class CourseQuestion:
             message=lambda seen: self.words(TransferReadings(seen.runs, seen.tensors), seen.n),
             figure=self._figure,
             findings=_with_identity,
-            workload=Course.workload,
+            workload=ScheduledTraining.workload,
         )
 
-    def _trained(self, course: Course, lab: Lab) -> TransferRuns[Course]:
+    def _trained(self, course: ScheduledTraining, lab: Lab) -> TransferRuns[ScheduledTraining]:
         lanes = fewer_lanes(course.net, lab.context.device, course.looks[0])
         return TransferRuns(course, lab, lanes=lanes)
 
-    def _design(self, course: Course, part: Part, alpha: float) -> CurveEquivalence:
+    def _design(self, course: ScheduledTraining, part: Part, alpha: float) -> CurveEquivalence:
         # The term of the recursion that is not linear in the noise; derived beside sqrt-recovery's margin.
         corrections = 2.0 * float((course.schedule() * course.decays()).max())
         return CurveEquivalence(
@@ -173,14 +173,14 @@ class CourseQuestion:
             sd=course.planned_sd,
         )
 
-    def _gaps(self, course: Course) -> dict[str, Array]:
+    def _gaps(self, course: ScheduledTraining) -> dict[str, Array]:
         """Return each rival's log effective LR less that of the theory, both for G^2 = 1."""
         ideal = course.log_ideal()
         return {
             name: curve - ideal for name, curve in zip(self.text.rivals, self.rivals(course), strict=True)
         }
 
-    def _figure(self, seen: Examined[Course, TransferRuns[Course]]) -> Figure:
+    def _figure(self, seen: Examined[ScheduledTraining, TransferRuns[ScheduledTraining]]) -> Figure:
         readings = TransferReadings(seen.runs, seen.tensors)
         return Figure(
             name="",
@@ -200,7 +200,9 @@ class CourseQuestion:
         )
 
 
-def _with_identity(seen: Examined[Course, TransferRuns[Course]], main: Finding) -> tuple[Finding, ...]:
+def _with_identity(
+    seen: Examined[ScheduledTraining, TransferRuns[ScheduledTraining]], main: Finding
+) -> tuple[Finding, ...]:
     traces = TransferReadings(seen.runs, seen.tensors).traces(seen.n)
     terms = longest_sum(seen.spec.net, seen.tensors)
     return (norm_identity(traces, terms=terms, **seen.about()), main)

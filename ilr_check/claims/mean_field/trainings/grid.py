@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.lab import Lab, Population, Role
 from ilr_check.claims.mean_field.trainings.probes import (
     Probes,
-    Watch,
+    ProbeWatch,
     at_unit_norm,
     squared_norms,
 )
@@ -29,7 +29,7 @@ from ilr_check.train.trace import Trace
 Array = NDArray[np.float64]
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GridCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Constant settings. ``lr`` and ``weight_decay`` are those of SGD; a step of SVAG order l has lr / l."""
 
     lr: float
@@ -71,7 +71,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     title: str
     net: NetSpec
     data: DataSpec
-    cells: tuple[Cell, ...]
+    cells: tuple[GridCell, ...]
     burn_in: float = 2.5
     window: float = 5.0
     probes: int = 40
@@ -80,15 +80,15 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     planned_sd: float | None = None
     looks: tuple[int, ...] = (64, 128, 256)
 
-    def first(self, cell: Cell) -> int:
+    def first(self, cell: GridCell) -> int:
         """The first step of the window."""
         return round(self.burn_in / cell.intrinsic_lr)
 
-    def steps(self, cell: Cell) -> int:
+    def steps(self, cell: GridCell) -> int:
         """Steps of a training."""
         return self.first(cell) + round(self.window / cell.intrinsic_lr)
 
-    def probed(self, cell: Cell) -> list[int]:
+    def probed(self, cell: GridCell) -> list[int]:
         """Steps at which batches are drawn beside the training, evenly over the window."""
         times = np.linspace(self.first(cell), self.steps(cell) - 1, self.probes).round()
         return sorted({int(t) for t in times})
@@ -97,7 +97,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Steps of one training in every cell."""
         return sum(self.steps(cell) for cell in self.cells)
 
-    def norm_at(self, cell: Cell) -> float:
+    def norm_at(self, cell: GridCell) -> float:
         """Initial norm of every tensor."""
         return float(self.initial_norm * (cell.gain * cell.order / cell.batch_size) ** 0.25)
 
@@ -108,21 +108,21 @@ class GridRuns:
     def __init__(self, grid: Grid, lab: Lab) -> None:
         self.grid, self._lab = grid, lab
         self._probes = Probes(grid.net, grid.data, batch_size=2 * grid.probe_size, device=lab.context.device)
-        self._probed: dict[Cell, list[dict[str, Array]]] = {}
+        self._probed: dict[GridCell, list[dict[str, Array]]] = {}
 
-    def fourth_power(self, cell: Cell, tensors: tuple[str, ...], n: int) -> Array:
+    def fourth_power(self, cell: GridCell, tensors: tuple[str, ...], n: int) -> Array:
         """Return the mean of r^4 over the window, [n]; r is the norm of the group."""
         first = self.grid.first(cell)
         return self._population("judged", cell).gather(
             n, lambda trace: (trace.group(tensors).norm2[first:] ** 2).mean(axis=0)
         )
 
-    def loss(self, cell: Cell, n: int) -> Array:
+    def loss(self, cell: GridCell, n: int) -> Array:
         """Return the mean loss over the window, [n]. Batches are fresh, so it is that of the whole set."""
         first = self.grid.first(cell)
         return self._population("judged", cell).gather(n, lambda trace: trace.loss[first:].mean(axis=0))
 
-    def noise(self, cell: Cell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array]:
+    def noise(self, cell: GridCell, tensors: tuple[str, ...], n: int) -> tuple[Array, Array]:
         """Return the trace of one example's noise and the squared mean gradient, at unit norm, each [n].
 
         They are measured along the noise references. For two independent batches of size B
@@ -133,10 +133,10 @@ class GridRuns:
         trace = 0.5 * self.grid.probe_size * at_unit_norm(parts, "apart ", tensors, n)
         return trace, at_unit_norm(parts, "product ", tensors, n)
 
-    def _population(self, role: Role, cell: Cell) -> Population:
+    def _population(self, role: Role, cell: GridCell) -> Population:
         return self._lab.population(f"{role} {cell.words()}", partial(self._train, role, cell))
 
-    def _train(self, role: Role, cell: Cell, seeds: Sequence[int]) -> Trace:
+    def _train(self, role: Role, cell: GridCell, seeds: Sequence[int]) -> Trace:
         grid = self.grid
         fleet = self._lab.fleet(
             grid.net,
@@ -150,7 +150,7 @@ class GridRuns:
         )
         if role == "judged":
             return self._lab.train(fleet, settings, grid.steps(cell))
-        watch = Watch(seeds, grid.probed(cell), partial(pair, self._probes, grid.probe_size))
+        watch = ProbeWatch(seeds, grid.probed(cell), partial(pair, self._probes, grid.probe_size))
         trace = self._lab.train(fleet, settings, grid.steps(cell), **watch.watching())
         self._probed.setdefault(cell, []).append(watch.joined())
         return trace

@@ -60,7 +60,7 @@ def squared_norms(weights: Weights) -> Weights:
     return {"norm2 " + name: dot(w, w) for name, w in weights.items()}
 
 
-class Watch:
+class ProbeWatch:
     """Measures the runs of one training after each of ``times`` steps; pass ``watching()`` to it."""
 
     def __init__(self, seeds: Sequence[int], times: Sequence[int], measure: Measure) -> None:

@@ -15,7 +15,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import against_theory
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, judged_groups
 from ilr_check.claims.mean_field.trainings.batch_noise import POWERS
-from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, GridRuns
+from ilr_check.claims.mean_field.trainings.grid import Grid, GridCell, GridRuns
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.batches import batch_trace, scaled_fourth_power
@@ -47,11 +47,11 @@ class Ladder(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     break_sd: float | None
 
     @property
-    def broken(self) -> tuple[Cell, ...]:
+    def broken(self) -> tuple[GridCell, ...]:
         """The cells in which the term of the mean gradient is large enough to be judged."""
         return self.cells[-len(self.ratios) :]
 
-    def factor(self, cell: Cell) -> float:
+    def factor(self, cell: GridCell) -> float:
         """k."""
         return cell.batch_size / self.cells[0].batch_size
 
@@ -164,7 +164,7 @@ def _message(seen: Examined[Ladder, GridRuns]) -> str:
 
 def _figure(seen: Examined[Ladder, GridRuns]) -> Figure:
     ladder, what = seen.spec, seen.part.what
-    cells: tuple[Cell, ...] = ladder.cells if what == "noise" else ladder.broken
+    cells: tuple[GridCell, ...] = ladder.cells if what == "noise" else ladder.broken
     whose = "noise's" if what == "noise" else "mean gradient's"
     return against_theory(
         [cell.batch_size for cell in cells],

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.lab import Lab
-from ilr_check.claims.mean_field.trainings.probes import Probes, Watch
+from ilr_check.claims.mean_field.trainings.probes import Probes, ProbeWatch
 from ilr_check.data import DataSpec, HeavyTailedNoise
 from ilr_check.nets.specs import NetSpec
 from ilr_check.seeds import derive
@@ -133,7 +133,7 @@ class TailedRuns:
         lengths = [tailed.steps(stage) for stage in stages]
         lrs = np.repeat([tailed.lr, tailed.lr / tailed.factor][: len(stages)], lengths)
         probed = np.linspace(lengths[0] // 2, lrs.size - 1, PROBES).round().astype(int)
-        watch = Watch(seeds, probed.tolist(), self._probes.squared)
+        watch = ProbeWatch(seeds, probed.tolist(), self._probes.squared)
         settings = Runs(
             seeds=seeds,
             lr=lrs[:, None],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Finding, Profile
 from ilr_check.claims.figures import interval
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, judged_groups
-from ilr_check.claims.mean_field.trainings.grid import Cell, Grid, GridRuns, intercept_weights
+from ilr_check.claims.mean_field.trainings.grid import Grid, GridCell, GridRuns, intercept_weights
 from ilr_check.data import DataSpec
 from ilr_check.evidence import ClaimText, Figure, RivalOutcome
 from ilr_check.nets.specs import NetSpec
@@ -53,7 +53,7 @@ class Temperature(Grid, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     orders: tuple[float, ...] = ORDERS
     planned: dict[str, tuple[float, float]]
 
-    def of(self, side: Side) -> tuple[Cell, ...]:
+    def of(self, side: Side) -> tuple[GridCell, ...]:
         """Return the cells of a population, by order."""
         first = SIDES.index(side) * len(self.orders)
         return self.cells[first : first + len(self.orders)]
@@ -64,7 +64,7 @@ def temperature(
     net: NetSpec,
     data: DataSpec,
     *,
-    reference: Cell,
+    reference: GridCell,
     factor: int,
     by: Literal["lr", "weight_decay"],
     planned: dict[str, tuple[float, float]],
@@ -120,7 +120,7 @@ def design(limit: Temperature, part: Part, alpha: float) -> ContrastEquivalence:
     )
 
 
-def response_of(runs: GridRuns, part: Part, cell: Cell, n: int) -> Array:
+def response_of(runs: GridRuns, part: Part, cell: GridCell, n: int) -> Array:
     """Return the loss, or (B r^2 / lr)^2: the temperature to the power -2, linear in the noise; [n]."""
     if part.what == "loss":
         return runs.loss(cell, n)
