@@ -175,4 +175,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="tensors large enough for several threads",
     check=check,
+    milder={"": ("fragility", "most weights and gradients are contiguous")},
 )
