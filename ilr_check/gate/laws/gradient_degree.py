@@ -12,6 +12,7 @@ from ilr_check.evidence import Figure, Margin, Measured, RivalOutcome, Series
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
+from ilr_check.optim.contracts.running import ROUNDINGS, Array
 
 ORDER = 15
 STEPS = 3
@@ -67,20 +68,21 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     logs = np.log2(np.array(sizes))
     slopes = np.diff(logs) / np.diff(np.array(POWERS, dtype=float))
     worst = float(slopes[np.argmax(np.abs(slopes - contract.degree))])
-    good = abs(worst - contract.degree) <= MARGIN
+    margin = max(MARGIN, _rounding(start, sizes, subject.unit))
+    good = abs(worst - contract.degree) <= margin
     yield Reading(
         group="degree",
         verdict="holds" if good else "violated",
         quantity="degree of the step in the gradient",
         measured=Measured(value=worst),
         expected=contract.degree,
-        margin=Margin(low=contract.degree - MARGIN, high=contract.degree + MARGIN),
+        margin=Margin(low=contract.degree - margin, high=contract.degree + margin),
         message=f"gradients 2^4 times as large make steps {2 ** (4 * worst):.6g} times as large",
         diagnosis=""
         if good
         else f"the step goes with the gradient to the power {worst:.4g}, expected {contract.degree:g}",
         rivals=tuple(
-            RivalOutcome(name=f"degree {d}", expected=float(d), excluded=abs(worst - d) > MARGIN)
+            RivalOutcome(name=f"degree {d}", expected=float(d), excluded=abs(worst - d) > margin)
             for d in (0, 1, 2)
             if d != contract.degree
         ),
@@ -110,6 +112,16 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             ),
         ),
     )
+
+
+def _rounding(start: Array, sizes: list[float], unit: float) -> float:
+    """What rounding makes of a slope: each step rounds the weights eight times, in the target's arithmetic.
+
+    A step of size s is then good to e = 8 * 3 * unit * |w| / s of itself, and a slope between two sizes, whose
+    gradients are 2^4 apart, to (e_1 + e_2) / (4 ln 2).
+    """
+    shares = ROUNDINGS * STEPS * unit * float(np.linalg.norm(start)) / np.array(sizes)
+    return float(np.max(shares[1:] + shares[:-1])) / (4.0 * math.log(2.0))
 
 
 LAW = GateLaw(

@@ -104,6 +104,33 @@ def lbfgs_copies_fail() -> float:
     return _raises(lambda: copy.deepcopy(optimizer).step(closure))
 
 
+def lbfgs_refuses_transposed() -> float:
+    """A gradient that is laid out by columns raises."""
+    p = _parameter(3, 2)
+
+    def closure() -> float:
+        p.grad = torch.ones(2, 3, dtype=p.dtype).T
+        return 0.0
+
+    return _raises(lambda: torch.optim.LBFGS([p]).step(closure))
+
+
+def asgd_keeps_default_dtype() -> float:
+    """eta is rounded to torch's default dtype, whatever the weights are."""
+    kept = []
+    for dtype in (torch.float32, torch.bfloat16):
+        torch.set_default_dtype(dtype)
+        try:
+            p = _parameter(2)
+            optimizer = torch.optim.ASGD([p], lr=0.1)
+            _gradient(p)
+            optimizer.step()
+            kept.append(optimizer.state[p]["eta"])
+        finally:
+            torch.set_default_dtype(torch.float32)
+    return _apart(*kept)
+
+
 def nadam_narrows_product() -> float:
     """mu_product, a float32 scalar, is cast to the dtype of bfloat16 weights by load_state_dict."""
     p = _parameter(4, dtype=torch.bfloat16)
@@ -229,6 +256,20 @@ TROPHIES = (
         ("narrow-resume",),
         "load_state_dict casts both to the dtype of bfloat16 weights",
         asgd_narrows_eta,
+    ),
+    Trophy(
+        "LBFGS refuses a transposed gradient",
+        ("LBFGS",),
+        ("layouts",),
+        "it calls view on gradients, where reshape would do",
+        lbfgs_refuses_transposed,
+    ),
+    Trophy(
+        "ASGD rounds eta to the default dtype",
+        ("ASGD",),
+        ("default-dtype",),
+        "eta and mu are made in torch's default dtype",
+        asgd_keeps_default_dtype,
     ),
     Trophy(
         "ASGD steps with the lr of the step before",

@@ -35,6 +35,9 @@ class SingleInside(HandAdamW):
         super().update(wide, g.float(), group, state)
         p.copy_(wide)
 
+    def load_state_dict(self, state_dict: Any) -> None:
+        load_as_saved(self, state_dict)
+
 
 class SingleInsideSGD(HandSGD):
     """SGD whose whole arithmetic is float32."""
@@ -47,6 +50,9 @@ class SingleInsideSGD(HandSGD):
         wide = p.float() if p.dtype != torch.float32 else p.clone()
         super().update(wide, g.float(), group, state)
         p.copy_(wide)
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        load_as_saved(self, state_dict)
 
 
 class MasterAdamW(SingleInside):
@@ -70,9 +76,6 @@ class MasterAdamW(SingleInside):
         """The master, or the weights themselves where somebody wrote to them."""
         kept = state["master"].float()
         return torch.where(kept.to(p.dtype) == p, kept, p.float())
-
-    def load_state_dict(self, state_dict: Any) -> None:
-        load_as_saved(self, state_dict)
 
 
 def load_as_saved(optimizer: torch.optim.Optimizer, state_dict: Any) -> None:
