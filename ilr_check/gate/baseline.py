@@ -14,6 +14,8 @@ import msgspec
 
 from ilr_check.evidence import atomic
 from ilr_check.evidence.gate import Finding, Location
+from ilr_check.evidence.records import VerdictWord
+from ilr_check.evidence.verdict_order import worst
 from ilr_check.gate.process.noting import noted
 from ilr_check.gate.process.request import GateRequest
 from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE, Traces, apart
@@ -203,14 +205,11 @@ def repaired_since(before: Baseline, now: Baseline) -> list[str]:
     ]
 
 
-ORDER = ("violated", "unexpected_pass", "error", "inconclusive", "expected_failure", "holds", "skipped")
-
-
 def _by_law(findings: Iterable[Finding]) -> dict[str, str]:
-    words: dict[str, list[str]] = {}
+    words: dict[str, list[VerdictWord]] = {}
     for finding in findings:
         words.setdefault(finding.claim, []).append(finding.verdict)
-    return {law: min(found, key=ORDER.index) for law, found in words.items()}
+    return {law: worst(found) for law, found in words.items()}
 
 
 def _typed(values: Mapping[str, object]) -> tuple[str, ...]:

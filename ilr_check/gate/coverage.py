@@ -7,17 +7,10 @@ from typing import Literal
 
 from ilr_check.evidence.gate import Coverage, Finding, PassedLaw, decides
 from ilr_check.evidence.records import VerdictWord
+from ilr_check.evidence.verdict_order import worst
 from ilr_check.gate.options import GateOptions
 
 RunVerdict = VerdictWord | Literal["not run"]
-WORST_FIRST: tuple[VerdictWord, ...] = (
-    "violated",
-    "unexpected_pass",
-    "error",
-    "inconclusive",
-    "holds",
-    "expected_failure",
-)
 EXIT_CODES: dict[RunVerdict, int] = {
     "violated": 1,
     "unexpected_pass": 1,
@@ -76,7 +69,9 @@ def verdict_of(
     stands_in = not contract and bool(options.baseline or options.reference)
     if words - {"skipped"} and coverage.not_judged and not (options.accept_unjudged or stands_in):
         words.add("inconclusive")
-    return next((word for word in WORST_FIRST if word in words), "skipped" if words else "not run")
+    if "holds" in words:
+        words.discard("expected_failure")  # it was declared, and the rest decides
+    return worst(words)
 
 
 def exit_code_of(verdict: RunVerdict, options: GateOptions) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ilr_check.evidence import Figure
 from ilr_check.evidence.gate import Coverage, Finding, GateReport, decides
+from ilr_check.evidence.verdict_order import FAILED
 from ilr_check.gate.coverage import RunVerdict
 
 
@@ -77,7 +78,7 @@ class GateResult:
         """Raise ``GateViolation`` unless every law that applies was judged and holds."""
         if self.exit_code == 0:
             return
-        wrong = self._deciding(("violated", "unexpected_pass", "error", "inconclusive"))
+        wrong = self._deciding(FAILED)
         if wrong:
             raise GateViolation(self._listed(wrong))
         missing = [f"  {passed.law}: {passed.reason}" for passed in self.coverage.not_judged]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+from ilr_check.spelling import did_you_mean
 
 ARITHMETICS = ("float32", "bfloat16")
 ROUNDINGS = ("nearest", "stochastic", "kahan", "master")
@@ -69,9 +70,7 @@ def tags_of(factory: Callable[..., Any], typed: Mapping[str, Any]) -> Tags:
 
 def _checked(name: str, value: Any) -> Any:
     if name not in KNOWN:
-        close = difflib.get_close_matches(name, KNOWN, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"unknown tag {name!r}; {hint}known are {', '.join(KNOWN)}")
+        raise ValueError(f"unknown tag {name!r}; {did_you_mean(name, KNOWN)}known are {', '.join(KNOWN)}")
     if name == "group_keys":
         return _group_keys(value)
     if name in WORDS:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from ilr_check.evidence import Figure, Record, severity
+from ilr_check.evidence import Figure, Record, verdict_order
 from ilr_check.evidence.gate import Finding
 from ilr_check.gate.cases import LawCase
 from ilr_check.gate.conclusion import command_of
@@ -85,7 +85,7 @@ def finding_text(finding: Finding) -> str:
 def finding_properties(findings: tuple[Finding, ...], contract: str) -> Iterator[tuple[str, str]]:
     """What ``record_property`` is told of a law beside its verdicts: the contract and the diagnosis."""
     yield "ilr.contract", contract
-    for finding in sorted(findings, key=lambda f: severity.rank(f.verdict)):
+    for finding in sorted(findings, key=lambda f: verdict_order.rank(f.verdict)):
         if finding.diagnosis:
             yield "ilr.diagnosis", finding.diagnosis
             return

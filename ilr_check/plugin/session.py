@@ -18,7 +18,7 @@ from ilr_check.claims import catalogue, laws, select
 from ilr_check.claims.claim import Context, Judged, Unit
 from ilr_check.claims.exact_law import EXAMPLES, ExactLaw, LawBroken, Tally
 from ilr_check.engine import Settings, Work
-from ilr_check.evidence import Record, severity
+from ilr_check.evidence import Record, verdict_order
 from ilr_check.gate.law import GateLaw
 from ilr_check.optim.target import load_target
 from ilr_check.plugin.gate import SessionGate, as_records, finding_properties, finding_text
@@ -181,7 +181,9 @@ class VerdictSession:
 
     def _demand(self, found: Sequence[Verdict], notes: list[str], text: Callable[[Verdict], str]) -> None:
         counting = [record for record in found if record.counts]
-        failing = set(severity.FAILED) - ({"inconclusive"} if self.settings.allow_inconclusive else set())
+        failing = set(verdict_order.FAILED) - (
+            {"inconclusive"} if self.settings.allow_inconclusive else set()
+        )
         bad = [record for record in counting if record.verdict in failing]
         if bad:
             pytest.fail("\n\n".join([*map(text, bad), *notes]), pytrace=False)

@@ -12,7 +12,7 @@ import msgspec
 from ilr_check import engine
 from ilr_check.claims import catalogue
 from ilr_check.engine import Settings
-from ilr_check.evidence import Figure, Manifest, PlannedUnit, Record, RunFolder, severity
+from ilr_check.evidence import Figure, Manifest, PlannedUnit, Record, RunFolder, verdict_order
 from ilr_check.evidence.manifest import current_commit, current_hardware, current_versions
 from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.gate.laws import gate_laws
@@ -44,7 +44,7 @@ def properties(found: Sequence[Record], replay: str) -> Iterator[tuple[str, str]
     """What a test's verdicts are, for ``record_property`` and so for JUnit XML; the worst one in front."""
     counting = [record for record in found if record.counts]
     yield "ilr.claim", found[0].claim
-    yield "ilr.verdict", min((record.verdict for record in counting), key=severity.rank)
+    yield "ilr.verdict", min((record.verdict for record in counting), key=verdict_order.rank)
     for record in counting:
         yield (
             "ilr.measured",

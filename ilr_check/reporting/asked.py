@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ilr_check.evidence import severity
+from ilr_check.evidence import verdict_order
 from ilr_check.questions import Question, command, is_here, questions
 from ilr_check.reporting.page import Page
 from ilr_check.reporting.parts import ClaimPart, PageFigure
@@ -49,9 +49,9 @@ class Answer:
 
         A claim that holds beside an unjudged direct one is no answer yet, one that fails is news anyway.
         """
-        worst = min((part.verdict for part in self.judged), key=severity.rank, default=None)
+        worst = min((part.verdict for part in self.judged), key=verdict_order.rank, default=None)
         direct = bool(self.witnesses) and self.witnesses[0].part is not None
-        return worst if direct or worst in severity.FAILED else None
+        return worst if direct or worst in verdict_order.FAILED else None
 
     @property
     def state(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from ilr_check.evidence import Finding, GateReport, atomic, severity
+from ilr_check.evidence import Finding, GateReport, atomic, verdict_order
 from ilr_check.reporting import gate_words, verdicts
 from ilr_check.reporting.escaping import page_text
 from ilr_check.reporting.gate_words import LawVerdict
@@ -36,7 +36,9 @@ class LawPart:
     @property
     def snippet(self) -> str:
         """The first reproducing case of those that failed."""
-        return next((f.snippet for f in self.law.findings if f.snippet and f.verdict in severity.FAILED), "")
+        return next(
+            (f.snippet for f in self.law.findings if f.snippet and f.verdict in verdict_order.FAILED), ""
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def render(report: GateReport) -> str:
             policy=policy([script]),
             anchor=anchor,
             symbols=verdicts.SYMBOLS,
-            failed=severity.FAILED,
+            failed=verdict_order.FAILED,
             form_notes=verdicts.FORM_NOTES,
             plotly=None,
             why=gate_words.why,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from ilr_check.evidence import Finding, GateReport, severity
+from ilr_check.evidence import Finding, GateReport, verdict_order
 from ilr_check.reporting import gate_words, numbers, verdicts
 from ilr_check.reporting.escaping import one_line
 from ilr_check.reporting.gate_words import LawVerdict
@@ -78,7 +78,7 @@ class GateTerminal:
         return f"{self._symbol(law.verdict)} {law.word:<12} {one_line(law.text.id)}{told}"
 
     def _failure(self, law: LawVerdict) -> None:
-        bad = [f for f in law.findings if f.verdict in severity.FAILED and f.counts]
+        bad = [f for f in law.findings if f.verdict in verdict_order.FAILED and f.counts]
         title = f"{law.word.upper()}: {one_line(law.text.id)}: {one_line(law.text.title)}"
         self._line("")
         self._line(f"{self._symbol(law.verdict)} {title}", STYLES.get(law.verdict, ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ilr_check.evidence import ClaimText, Finding, GateReport, Severity, severity
+from ilr_check.evidence import ClaimText, Finding, GateReport, Severity, verdict_order
 from ilr_check.evidence.gate import SEVERITIES
 from ilr_check.reporting import gate_causes, numbers, verdicts
 from ilr_check.reporting.gate_causes import NAMELESS, SHOWN
@@ -34,7 +34,7 @@ class LawVerdict:
     @property
     def failed(self) -> bool:
         """Whether somebody has to act on it."""
-        return self.verdict in severity.FAILED
+        return self.verdict in verdict_order.FAILED
 
 
 def laws(report: GateReport) -> tuple[LawVerdict, ...]:
@@ -52,11 +52,13 @@ def laws(report: GateReport) -> tuple[LawVerdict, ...]:
         )
         for name, found in own.items()
     ]
-    return tuple(sorted(judged, key=lambda law: (severity.rank(law.verdict), SEVERITIES.index(law.severity))))
+    return tuple(
+        sorted(judged, key=lambda law: (verdict_order.rank(law.verdict), SEVERITIES.index(law.severity)))
+    )
 
 
 def _worst_first(finding: Finding) -> tuple[bool, int, int]:
-    return not finding.counts, severity.rank(finding.verdict), SEVERITIES.index(finding.severity)
+    return not finding.counts, verdict_order.rank(finding.verdict), SEVERITIES.index(finding.severity)
 
 
 def answer(report: GateReport) -> str:

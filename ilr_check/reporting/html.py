@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ilr_check.evidence import RunFolder, atomic, severity
+from ilr_check.evidence import RunFolder, atomic, verdict_order
 from ilr_check.evidence.atomic import UnwritableError
 from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.questions import answered_by
@@ -60,7 +60,7 @@ def render(folder: RunFolder) -> str:
         calibration=_calibration(),
         anchor=anchor,
         symbols=verdicts.SYMBOLS,
-        failed=severity.FAILED,
+        failed=verdict_order.FAILED,
         form_notes=verdicts.FORM_NOTES,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ilr_check.evidence import Finding, GateReport, severity
+from ilr_check.evidence import Finding, GateReport, verdict_order
 from ilr_check.reporting import gate_words, verdicts
 from ilr_check.reporting.escaping import markdown, markdown_block, markdown_code, workflow_command
 from ilr_check.reporting.gate_words import LawVerdict
@@ -84,7 +84,7 @@ def _parts(report: GateReport) -> Iterator[str]:
 def _failure(law: LawVerdict) -> str:
     head = f"\n### {verdicts.SYMBOLS.get(law.verdict, '?')} {markdown(law.text.title)}\n\n"
     head += f"{markdown_code(law.text.id)} is **{law.word}**.\n\n"
-    bad = [finding for finding in law.findings if finding.verdict in severity.FAILED and finding.counts]
+    bad = [finding for finding in law.findings if finding.verdict in verdict_order.FAILED and finding.counts]
     body = "".join(_bullet(finding) for finding in bad)
     meaning = f"\nWhat it means: {markdown(law.text.meaning)}\n" if law.text.meaning else ""
     snippet = next((finding.snippet for finding in bad if finding.snippet), "")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ilr_check.evidence import ClaimText, Figure, Manifest, PlannedUnit, Record, severity
+from ilr_check.evidence import ClaimText, Figure, Manifest, PlannedUnit, Record, verdict_order
 from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.reporting import plots, residuals, verdicts
 from ilr_check.reporting.intervals import panels, strip
@@ -100,7 +100,7 @@ def build(
         manifest=manifest,
         headline=_headline(manifest, records, parts, unfinished),
         tally=verdicts.tally(part.verdict for part in parts),
-        worst_first=tuple(sorted(parts, key=lambda part: severity.rank(part.verdict))),
+        worst_first=tuple(sorted(parts, key=lambda part: verdict_order.rank(part.verdict))),
         chapters=_chapters(parts),
         skipped=tuple(record for record in records if record.verdict == "skipped" and record.counts),
         unfinished=unfinished,
@@ -137,8 +137,8 @@ def _part(
     drawn: dict[str, PageFigure],
     unfinished: Iterable[PlannedUnit],
 ) -> ClaimPart:
-    own = sorted((r for r in records if r.claim == text.id), key=lambda r: severity.rank(r.verdict))
-    failed = [r for r in own if r.verdict in severity.FAILED and r.counts]
+    own = sorted((r for r in records if r.claim == text.id), key=lambda r: verdict_order.rank(r.verdict))
+    failed = [r for r in own if r.verdict in verdict_order.FAILED and r.counts]
     passed = [r for r in own if r not in failed]
     names = dict.fromkeys(record.figure for record in own if record.figure in drawn)
     counting = [r for r in own if r.counts and r.verdict != "skipped"]
@@ -170,7 +170,7 @@ def _closeness(record: Record) -> tuple[int, bool, float]:
     elif low is not None and high is not None and value is not None and high > low:
         ends = [v for v in (value, record.measured.low, record.measured.high) if v is not None]
         room = min(min(v - low, high - v) for v in ends) / (high - low)
-    return severity.rank(record.verdict), algebra, room
+    return verdict_order.rank(record.verdict), algebra, room
 
 
 def _budget(stored: dict[str, Any]) -> BudgetView:
@@ -211,7 +211,7 @@ def _headline(
     code = exit_code(records, allow_inconclusive=allow)
     if manifest.status == "interrupted":
         code = 130
-    verdict = min((part.verdict for part in parts), key=severity.rank, default="not run")
+    verdict = min((part.verdict for part in parts), key=verdict_order.rank, default="not run")
     if verdict == "not run" and records and not unfinished:
         verdict = verdicts.worst(records)
     gate = "gate" in manifest.command.split()[:2]

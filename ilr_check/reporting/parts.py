@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ilr_check.evidence import ClaimText, Figure, PlannedUnit, Record, severity
+from ilr_check.evidence import ClaimText, Figure, PlannedUnit, Record, verdict_order
 from ilr_check.reporting.intervals import Panel, Row
 from ilr_check.reporting.plots import Plot
 
@@ -35,4 +35,4 @@ class ClaimPart:
     @property
     def failed(self) -> bool:
         """Whether somebody has to act on it."""
-        return self.verdict in severity.FAILED
+        return self.verdict in verdict_order.FAILED

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from ilr_check.evidence import Margin, Record, severity
+from ilr_check.evidence import Margin, Record, verdict_order
 from ilr_check.reporting import numbers, verdicts
 from ilr_check.reporting.escaping import one_line
 
@@ -98,8 +98,8 @@ class TerminalReporter:
         found = tuple(records)
         if self.live and found:
             self.console.print(verdict_table(found, width=self.console.width, symbol=self._symbol))
-        for record in sorted(found, key=lambda r: severity.rank(r.verdict)):
-            if record.verdict in severity.FAILED and record.counts:
+        for record in sorted(found, key=lambda r: verdict_order.rank(r.verdict)):
+            if record.verdict in verdict_order.FAILED and record.counts:
                 self._failure(record)
         counted = verdicts.tally(record.verdict for record in found if record.counts)
         summary = ", ".join(f"{count} {verdicts.words(word)}" for word, count in counted.items())
@@ -183,9 +183,11 @@ def _by_claim(records: Sequence[Record]) -> list[Record]:
     own: dict[str, list[Record]] = {}
     for record in records:
         own.setdefault(record.claim, []).append(record)
-    claims = sorted(own.values(), key=lambda found: severity.rank(verdicts.worst(found)))
+    claims = sorted(own.values(), key=lambda found: verdict_order.rank(verdicts.worst(found)))
     return [
-        r for found in claims for r in sorted(found, key=lambda r: (not r.counts, severity.rank(r.verdict)))
+        r
+        for found in claims
+        for r in sorted(found, key=lambda r: (not r.counts, verdict_order.rank(r.verdict)))
     ]
 
 

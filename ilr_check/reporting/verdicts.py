@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from ilr_check.evidence import Record, severity
-from ilr_check.evidence.severity import rank
+from ilr_check.evidence import Record, verdict_order
+from ilr_check.evidence.verdict_order import rank
 
 SYMBOLS = {
     "violated": "✗",
@@ -61,7 +61,7 @@ def place(record: Record) -> str:
 
 def worst(records: Iterable[Record]) -> str:
     """Return the verdict of a claim: the worst of those that count, and ``not run`` where there is none."""
-    return severity.worst(record.verdict for record in records if record.counts)
+    return verdict_order.worst(record.verdict for record in records if record.counts)
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_records import record
 
-from ilr_check.evidence import Margin, Measured, severity
+from ilr_check.evidence import Margin, Measured, verdict_order
 from ilr_check.evidence.records import VerdictWord
 from ilr_check.reporting import numbers, verdicts
 
@@ -83,7 +83,7 @@ def test_any_number_can_be_written(values: tuple[float | None, float | None, flo
 
 def test_every_verdict_has_its_place_and_a_symbol_of_its_own() -> None:
     words = {*get_args(VerdictWord), "not run"}
-    assert set(severity.WORST_FIRST) == set(verdicts.SYMBOLS) == set(verdicts.ASCII_SYMBOLS) == words
+    assert set(verdict_order.WORST_FIRST) == set(verdicts.SYMBOLS) == set(verdicts.ASCII_SYMBOLS) == words
     assert len(set(verdicts.SYMBOLS.values())) == len(words)
     assert all(symbol.isascii() for symbol in verdicts.ASCII_SYMBOLS.values())
 

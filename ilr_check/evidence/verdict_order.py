@@ -1,8 +1,11 @@
-"""How bad a verdict is: one order for reports, roll-ups and exit codes."""
+"""Which verdict is worse: one order for reports, roll-ups and exit codes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
+
+from ilr_check.evidence.records import VerdictWord
 
 WORST_FIRST = (
     "violated",
@@ -25,6 +28,7 @@ def rank(verdict: str) -> int:
     return WORST_FIRST.index(verdict) if verdict in WORST_FIRST else -1
 
 
-def worst(verdicts: Iterable[str]) -> str:
+def worst(verdicts: Iterable[VerdictWord]) -> VerdictWord | Literal["not run"]:
     """Return the worst of some verdicts, and ``not run`` where there is none."""
-    return min(verdicts, key=rank, default="not run")
+    found: Iterable[VerdictWord | Literal["not run"]] = verdicts
+    return min(found, key=rank, default="not run")
