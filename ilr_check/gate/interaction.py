@@ -27,7 +27,15 @@ class Interaction:
     """Whether it reaches other tensors."""
 
 
-def measure_interaction(subject: Subject) -> Interaction:
+def interaction_of(subject: Subject) -> Interaction:
+    """Return what interacts in a subject, measured when it is first asked for."""
+    if "interaction" not in subject.measured:
+        subject.measured["interaction"] = _measured(subject)
+    found: Interaction = subject.measured["interaction"]
+    return found
+
+
+def _measured(subject: Subject) -> Interaction:
     """Change one entry of the first gradient, and see which weights end elsewhere.
 
     An optimizer that cannot be driven so counts as one in which everything interacts.
@@ -66,5 +74,5 @@ def _changed(course: Course) -> Course:
 
 def tensors_interact(subject: Subject) -> str:
     """The reason for which laws about single tensors do not apply; empty where they do."""
-    across = subject.interaction.across
+    across = interaction_of(subject).across
     return "its tensors interact, so none of them has a step of its own" if across else ""

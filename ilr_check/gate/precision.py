@@ -6,14 +6,17 @@ bfloat16 cannot see 2^-20. An optimizer of signs sees neither, so it counts as e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ilr_check.gate.driving import take_step
 from ilr_check.gate.options import WEIGHT_DTYPES
-from ilr_check.gate.reference.trajectory import DTYPES
-from ilr_check.gate.subject import Subject
+from ilr_check.gate.tags import Tags
+from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.reference import UNIT
 
 SHAPE, STEPS = (4, 4), 4
@@ -25,7 +28,28 @@ SHARE = 0.5
 """Above this share of unmoved entries a change counts as unseen."""
 
 
-def widest_dtype(subject: Subject) -> str:
+class Drivable(Protocol):
+    """What is asked of a ``Subject`` here; the subject imports this module to measure itself."""
+
+    @property
+    def tags(self) -> Tags: ...
+    @property
+    def contract(self) -> Contract | None: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def dtypes(self) -> tuple[str, ...]: ...
+    @property
+    def needs_closure(self) -> bool: ...
+    def can_vary(self, *names: str) -> bool: ...
+    def parameters(self, values: Sequence[Tensor]) -> list[nn.Parameter]: ...
+    def build(self, parameters: Sequence[nn.Parameter], **hyper: Any) -> Any: ...
+    def handed(self, gradient: Tensor) -> Tensor: ...
+
+
+def widest_dtype(subject: Drivable) -> str:
     """The widest dtype of weights among those it is made for that its own arithmetic does not narrow."""
     offered = [name for name in WEIGHT_DTYPES if name in subject.dtypes]
     if subject.tags.arithmetic in offered:
@@ -39,7 +63,7 @@ def widest_dtype(subject: Subject) -> str:
     return offered[0]
 
 
-def arithmetic_unit(subject: Subject) -> float:
+def arithmetic_unit(subject: Drivable) -> float:
     """The unit roundoff of its arithmetic, at least that of its weights."""
     if subject.tags.arithmetic is not None:
         return UNIT[subject.tags.arithmetic]
@@ -56,12 +80,12 @@ def arithmetic_unit(subject: Subject) -> float:
     return UNIT[name] if seen_finely else UNIT["float32"]
 
 
-def _narrowed_to(subject: Subject, name: str, steps: list[Tensor]) -> str:
+def _narrowed_to(subject: Drivable, name: str, steps: list[Tensor]) -> str:
     """A narrower dtype that holds all weights after a step, or that the gradients pass through."""
     last = steps[-1]
     for narrow in ("bfloat16", "float32"):
         finer = UNIT[narrow] > UNIT[name]
-        if finer and bool((last.to(DTYPES[narrow]).to(last.dtype) == last).all()):
+        if finer and bool((last.to(getattr(torch, narrow)).to(last.dtype) == last).all()):
             return narrow
     through_float32 = (
         name == "float64" and not _seen(subject, name, steps, FINE) and _seen(subject, name, steps, MIDDLE)
@@ -69,7 +93,7 @@ def _narrowed_to(subject: Subject, name: str, steps: list[Tensor]) -> str:
     return "float32" if through_float32 else name
 
 
-def _seen(subject: Subject, name: str, plain: list[Tensor], change: float) -> bool:
+def _seen(subject: Drivable, name: str, plain: list[Tensor], change: float) -> bool:
     """Whether a relative change of the gradients moves the weights."""
     other = _steps(subject, name, change)
     if other is None:
@@ -78,19 +102,19 @@ def _seen(subject: Subject, name: str, plain: list[Tensor], change: float) -> bo
     return float((plain[-1] == other[-1]).double().mean()) < SHARE
 
 
-def _steps(subject: Subject, name: str, change: float) -> list[Tensor] | None:
+def _steps(subject: Drivable, name: str, change: float) -> list[Tensor] | None:
     """The weights after each of a few steps, with the gradients changed by this share of themselves."""
     rng = np.random.default_rng(11)
     # Small weights, so that their own rounding hides as little of a step as possible.
     drawn = rng.uniform(0.5, 2.0, size=SHAPE) * 2.0**-8
-    start = torch.tensor(drawn, device=subject.device).to(DTYPES[name])
+    start = torch.tensor(drawn, device=subject.device).to(getattr(torch, name))
     parameters = subject.parameters([start.clone()])
     found = []
     try:
         optimizer = subject.build(parameters, **({"lr": LR} if subject.can_vary("lr") else {}))
         for _ in range(STEPS):
             gradient = rng.normal(size=SHAPE) * (1.0 + change * rng.uniform(0.5, 1.0, size=SHAPE))
-            handed = torch.tensor(gradient, device=subject.device).to(DTYPES[name])
+            handed = torch.tensor(gradient, device=subject.device).to(getattr(torch, name))
             take_step(
                 optimizer,
                 parameters,

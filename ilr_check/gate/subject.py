@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ilr_check.gate.driving import arranged, layout_copy, prepare, take_step
 from ilr_check.gate.options import WEIGHT_DTYPES
+from ilr_check.gate.precision import arithmetic_unit, widest_dtype
 from ilr_check.gate.tags import Tags
 from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.contract import Contract, Name
@@ -56,6 +57,8 @@ class Subject:
     tags: Tags = field(default_factory=Tags)
     setup: Callable[[Any], Any] | None = None
     """The user's function that prepares an optimizer after it was built."""
+    measured: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What other modules have measured of it, by name, so that each drives it once."""
 
     @cached_property
     def title(self) -> str:
@@ -192,8 +195,6 @@ class Subject:
     @cached_property
     def dtype(self) -> str:
         """The widest dtype of weights that it computes in; most laws hand over weights of it."""
-        from ilr_check.gate.precision import widest_dtype  # it drives a subject to find out
-
         return widest_dtype(self)
 
     def tensor(self, numbers: Any) -> Tensor:
@@ -208,16 +209,7 @@ class Subject:
     @cached_property
     def unit(self) -> float:
         """The unit roundoff of what it computes in, as measured or declared."""
-        from ilr_check.gate.precision import arithmetic_unit
-
         return arithmetic_unit(self)
-
-    @cached_property
-    def interaction(self) -> Any:
-        """Which entries, rows and tensors interact, as measured: an ``Interaction``."""
-        from ilr_check.gate.interaction import measure_interaction  # it drives a subject to find out
-
-        return measure_interaction(self)
 
     def group_key(self, ours: str) -> str | None:
         """The target's own key for a hyper-parameter in its groups; ``None`` where there is none."""

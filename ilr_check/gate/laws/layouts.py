@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ilr_check.gate.agreement import agreement, failed_reading, gap, gap_reading
+from ilr_check.gate.interaction import interaction_of
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.switches import usable
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
@@ -64,7 +65,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             yield reading
             if way and reading.verdict == "violated":
                 break  # a path that runs over memory fails in most layouts, and one says it
-    if subject.interaction.within == "entry" and not subject.matrices_only:
+    if interaction_of(subject).within == "entry" and not subject.matrices_only:
         yield from _shapes(subject, circumstances)
 
 

@@ -24,7 +24,6 @@ from typing import Any
 
 import msgspec
 
-import ilr_check
 from ilr_check.evidence import Measured
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.evidence.records import VerdictWord
@@ -65,6 +64,8 @@ LEAVING_PATIENCE = 2.0
 """Seconds for a supervisor to leave by itself, which takes hundredths; one that was stopped cannot."""
 CLOSED_PATIENCE = 10.0
 """Seconds until a process that closed its channel counts as ended."""
+ROOT = Path(__file__).parents[3]
+"""The folder that this package is imported from; the keeper's process finds it there, too."""
 BOOT = "import sys; sys.path.append(sys.argv[1]); from ilr_check.gate.process.keeper import main; main()"
 """Not ``-m``: a file called random.py in the working folder must not be what Python imports."""
 SYSTEM_EXITS = "the process ended with exit code {}, as os._exit({}) does"
@@ -162,7 +163,7 @@ class _Worker:
         self._status, status = os.pipe()
         given = (channel, lifeline, status)
         self._keeper = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT, str(Path(ilr_check.__file__).parents[1]), *map(str, given)],
+            [sys.executable, "-P", "-c", BOOT, str(ROOT), *map(str, given)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
