@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ilr_check.commands.bench import bench
+from ilr_check.commands.compare import compare
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
@@ -244,6 +245,7 @@ def doctor(debug: bool) -> None:
 
 
 app.add_command(gate)
+app.add_command(compare)
 app.add_command(fingerprint)
 app.add_command(symmetry)
 

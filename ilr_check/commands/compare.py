@@ -1,0 +1,116 @@
+"""``ilr-check compare A B``: two optimizers side by side, and their first difference in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option
+
+if TYPE_CHECKING:
+    from ilr_check.evidence import Finding
+    from ilr_check.gate.process.isolation import Outcome
+
+LABEL = 22
+"""Characters of a fingerprint's line before its value."""
+
+
+@click.command(epilog="Example: ilr-check compare torch.optim:AdamW mypkg.optim:MyAdamW")
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=NamedPath(), help="One object; - is standard output."
+)
+@force_option
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bool) -> None:
+    """Compare two optimizers: the first difference in words, and the fingerprints side by side.
+
+    A and B are targets, package.module:Name or path/to/file.py:Name. Each runs in a process of its own. The
+    exit code is 0 where they make the same steps, and 1 where they differ.
+    """
+    from ilr_check.evidence import atomic
+    from ilr_check.gate.process.request import GateRequest
+    from ilr_check.gate.reference.same_steps import REFERENCE, apart
+
+    for target in (one, other):
+        if ":" not in target:
+            raise ValueError(f"{target!r} is no optimizer; write package.module:Name or path/to/file.py:Name")
+    demand_outputs({"--json": (json_file, None)}, force)
+    ours, theirs = _measured(one), _measured(other)
+    steps = apart(
+        GateRequest(target=one), REFERENCE.id, ours.traces, theirs.traces, than=other, location=None
+    )
+    told = first_difference(steps, one, other, ours.fingerprint, theirs.fingerprint)
+    same = not any(finding.verdict == "violated" for finding in steps)
+    if json_file is not None:
+        scenarios = {f.group: {"verdict": f.verdict, "difference": f.measured.value} for f in steps}
+        found: dict[str, Any] = {
+            "targets": [one, other],
+            "same": same,
+            "difference": told,
+            "scenarios": scenarios,
+            "fingerprints": [ours.fingerprint, theirs.fingerprint],
+        }
+        data = json.dumps(found, indent=2) + "\n"
+        if json_file == STANDARD_OUTPUT:
+            click.echo(data, nl=False)
+        else:
+            atomic.write(json_file, data.encode(), force=force)
+    if json_file != STANDARD_OUTPUT:
+        click.echo(told)
+        for line in side_by_side(_lines(ours.fingerprint), _lines(theirs.fingerprint)):
+            click.echo(line)
+    raise click.exceptions.Exit(0 if same else 1)
+
+
+def first_difference(
+    steps: Sequence[Finding], one: str, other: str, ours: dict[str, Any], theirs: dict[str, Any]
+) -> str:
+    """Return one sentence about the first scenario in which two optimizers differ."""
+    differing = [finding for finding in steps if finding.verdict == "violated"]
+    judged = [finding for finding in steps if finding.verdict != "skipped"]
+    if not differing:
+        return f"{one} and {other} make the same steps in {len(judged)} scenarios."
+    if all("weight decay" in finding.group for finding in differing):
+        laws = [_decay(found) for found in (ours, theirs)]
+        return (
+            f"The steps are the same without weight decay. The decay differs: {laws[0]}, against {laws[1]}."
+        )
+    first = differing[0]
+    if first.group != "gradients alone":
+        return f"Plain steps are the same. {first.diagnosis[0].upper()}{first.diagnosis[1:]}."
+    return f"The plain steps differ: {first.diagnosis}."
+
+
+def side_by_side(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """Return the lines of two fingerprints in two columns; a star marks the lines that differ."""
+    rows = [(a[:LABEL], a[LABEL:].strip(), b[LABEL:].strip()) for a, b in zip(one, other, strict=True)]
+    width = max(len(a) for _, a, _ in rows)
+    return [f"{'*' if a != b else ' '} {label}{a:<{width}}  {b}".rstrip() for label, a, b in rows]
+
+
+def _measured(target: str) -> Outcome:
+    from ilr_check.gate.process.isolation import TargetRefusedError, judge_isolated
+    from ilr_check.gate.process.request import GateRequest
+
+    outcome = judge_isolated(GateRequest(target=target, only_fingerprint=True))
+    if not outcome.fingerprint:
+        raise TargetRefusedError(f"{target}: {outcome.deaths[0].diagnosis}")
+    return outcome
+
+
+def _lines(fingerprint: dict[str, Any]) -> list[str]:
+    import msgspec
+
+    from ilr_check.gate.fingerprint import Fingerprint
+
+    return msgspec.convert(fingerprint, type=Fingerprint).lines()
+
+
+def _decay(fingerprint: dict[str, Any]) -> str:
+    return next(line[LABEL:] for line in _lines(fingerprint) if line.startswith("weight decay"))
