@@ -14,7 +14,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.pricing import check_affordable
 from ilr_check.claims.settings import full_size
 from ilr_check.data import cifar
-from ilr_check.engine import CostPredicted, Executor, Listener, Settings
+from ilr_check.engine import CostPredicted, Executor, Listener
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.gate.cases import parametrize_with_laws
@@ -25,6 +25,7 @@ from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.result import GateResult
 from ilr_check.gate.subjects import subject_of
+from ilr_check.planning import Settings
 from ilr_check.reporting import write_report
 from ilr_check.seeds import checked_seed
 from ilr_check.train.determinism import checked_device

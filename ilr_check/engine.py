@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ilr_check.claims import catalogue, select
-from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
+from ilr_check.claims import catalogue
+from ilr_check.claims.claim import Claim, Context, Finding, Judged
 from ilr_check.claims.pricing import Price, prices
 from ilr_check.evidence import Manifest, Margin, Measured, PlannedUnit, Record, RunFolder
 from ilr_check.evidence.lock import locked
@@ -30,9 +30,8 @@ from ilr_check.evidence.manifest import (
 )
 from ilr_check.evidence.replay_line import replay_line
 from ilr_check.evidence.run_folder import RunFolderError
-from ilr_check.seeds import derive
+from ilr_check.planning import Settings, Work, plan, spent
 from ilr_check.stats import ErrorBudget
-from ilr_check.stats.budget import total_for
 from ilr_check.train.determinism import reproducible
 from ilr_check.train.threads import thread_count, threads
 from ilr_check.train.world import World
@@ -93,60 +92,6 @@ class Executor(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The settings that decide a run's verdicts."""
-
-    profile: Profile = "quick"
-    claims: str = "core"
-    seed: int = 0
-    device: str = "cpu"
-    world: str = ""
-    """How the trainings depart from plain training: a TARGET, or the name of an object. "" means plain."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A planned unit with its key, seed and alphas, as plain values that can be sent to another process."""
-
-    key: str
-    unit: Unit
-    seed: int
-    settings: Settings
-    alphas: dict[str, float]
-    world: World | None = None
-
-
-def plan(
-    settings: Settings, world: World | None = None
-) -> tuple[tuple[Claim, ...], tuple[Work, ...], ErrorBudget]:
-    """Return all work of a run in its order, and the error budget over all its decisions."""
-    claims = select(settings.claims)
-    units = [unit for claim in claims for unit in claim.plan(settings.profile, settings.seed)]
-    names = [decision for unit in units for decision in unit.decisions]
-    budget = ErrorBudget(total=total_for(len(names)))
-    alphas = budget.plan(names) if names else {}
-    work = []
-    for unit in units:
-        seed = unit_seed(unit, settings.seed)
-        work.append(
-            Work(
-                key=f"{unit.claim}-{seed:016x}",
-                unit=unit,
-                seed=seed,
-                settings=settings,
-                alphas={name: alphas[name] for name in unit.decisions},
-                world=world,
-            )
-        )
-    return claims, tuple(work), budget
-
-
-def unit_seed(unit: Unit, seed: int) -> int:
-    """Return a unit's own seed, a hash of the claim, the full spec and the run's seed."""
-    return derive(unit.claim, msgspec.json.encode(unit.subject, order="sorted").decode(), seed)
-
-
 def perform(work: Work, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Judged, float]:
     """Judge one unit. A claim that raises gives an ``error`` verdict and does not end the run."""
     started = time.perf_counter()
@@ -155,6 +100,7 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
         profile=work.settings.profile,
         device=work.settings.device,
         alphas=work.alphas,
+        false_pass=work.false_pass,
         progress=progress,
         world=work.world,
     )
@@ -218,7 +164,7 @@ def _spec(work: Work, finding: Finding) -> dict[str, Any]:
     else:
         spec |= {"subject": work.unit.subject, "unit_seed": work.seed}
         if finding.false_fail:
-            spec["false_fail"] = finding.false_fail
+            spec |= {"false_fail": finding.false_fail, "false_pass": finding.false_pass}
         if work.settings.device != "cpu":
             spec["device"] = work.settings.device
     if work.settings.world:
@@ -373,7 +319,7 @@ def _judge_all(
             future.cancel()
         manifest.status = status
         manifest.seconds = elapsed_before + time.perf_counter() - started
-        manifest.budget = _spent(budget, works, folder.records())
+        manifest.budget = spent(budget, works, folder.records())
         folder.write_manifest(manifest)
 
 
@@ -424,16 +370,3 @@ def _manifest(
         units=tuple(PlannedUnit(key=w.key, claim=w.unit.claim, title=w.unit.title) for w in works),
         budget=budget.as_dict(),
     )
-
-
-def _spent(budget: ErrorBudget, works: tuple[Work, ...], kept: tuple[Record, ...]) -> dict[str, Any]:
-    """Return the budget with what finished units spent. Planned decisions that were not taken are skipped."""
-    finished = {record.unit for record in kept}
-    taken = {record.unit for record in kept if record.false_fail > 0}
-    for work in works:
-        for name in work.unit.decisions:
-            if work.key in taken:
-                budget.spend(name)
-            elif work.key in finished:
-                budget.skip(name, "its unit ended without a statistical verdict")
-    return budget.as_dict()

@@ -12,9 +12,9 @@ import msgspec
 from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Finding, Judged, Progress
 from ilr_check.data import cifar
-from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Record, RunFolder, records
 from ilr_check.optim.target import load_target
+from ilr_check.planning import Settings, Work
 from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads
 from ilr_check.train.world import named_world
@@ -48,6 +48,7 @@ def replay(
         profile="quick",
         device=checked_device(device or recorded.device),
         default_alpha=recorded.false_fail or 1e-5,
+        false_pass=recorded.false_pass or 1e-2,
         progress=progress,
         world=None if world is None else named_world(world),
     )
@@ -71,6 +72,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     unit_seed: int = 0
     device: str = "cpu"
     false_fail: float = 0.0
+    false_pass: float = 0.0
     record: Record | None = None
     optimizer: str = ""
     """The TARGET that was judged instead of torch's SGD."""
@@ -138,6 +140,7 @@ def _from_json(text: str) -> Recorded:
             unit_seed=int(values.get("unit_seed", 0)),
             device=str(values.get("device", "cpu")),
             false_fail=float(values.get("false_fail", 0.0)),
+            false_pass=float(values.get("false_pass", 0.0)),
             optimizer=str(values.get("optimizer", "")),
             args=dict(values.get("args", {})),
         )
@@ -186,5 +189,6 @@ def _of_record(record: Record) -> Recorded:
         unit_seed=seed,
         device=record.device,
         false_fail=record.false_fail,
+        false_pass=record.false_pass,
         record=record,
     )

@@ -58,6 +58,8 @@ class Context:
     device: str = "cpu"
     alphas: Mapping[str, float] = field(default_factory=dict)
     """Decision name to its share of the false-fail budget."""
+    false_pass: float = 1e-2
+    """P(holds) that one decision may have while the truth lies outside its margin."""
     default_alpha: float = 1e-5
     """For a decision that was not planned: a replay, or a test that judges one unit by hand."""
     progress: Progress = lambda fraction: None

@@ -178,7 +178,7 @@ class StatisticalLaw(Generic[Spec, Trained]):
         most, parts = 0, self.parts(spec)
         for part in parts:
             alpha = context.alpha(self._decision(spec, part))
-            design = _seeded(self.design(spec, part, alpha), context.seed)
+            design = _planned(self.design(spec, part, alpha), context)
             examination = examine(design, partial(self.sample, runs, part))
             name = file_name(self.text.id, spec.title, part.figure) if part.figure else ""
             seen = Examined(spec, runs, part, design, examination, subject, name)
@@ -271,11 +271,12 @@ def file_name(*parts: str) -> str:
     return "".join(c if c.isalnum() or c in "-._" else "-" for c in text)
 
 
-def _seeded(design: Design, seed: int) -> Design:
-    """Return the design with the unit's seed, where it draws permutations."""
+def _planned(design: Design, context: Context) -> Design:
+    """Return the design with the run's false-pass rate and, where it draws permutations, the unit's seed."""
+    planned: dict[str, Any] = {"false_pass": min(design.false_pass, context.false_pass)}
     if any(f.name == "seed" for f in fields(design)):
-        return replace(design, seed=seed % PERMUTATION_SEEDS)  # type: ignore[call-arg]
-    return design
+        planned["seed"] = context.seed % PERMUTATION_SEEDS
+    return replace(design, **planned)
 
 
 def finding_of(

@@ -13,14 +13,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase
 
-from ilr_check import engine
+from ilr_check import engine, planning
 from ilr_check.claims import catalogue, laws, select
 from ilr_check.claims.claim import Context, Judged, Unit
 from ilr_check.claims.exact_law import EXAMPLES, ExactLaw, LawBroken, Tally
-from ilr_check.engine import Settings, Work
 from ilr_check.evidence import Record, verdict_order
 from ilr_check.gate.law import GateLaw
 from ilr_check.optim.target import load_target
+from ilr_check.planning import Settings, Work
 from ilr_check.plugin.gate import SessionGate, as_records, finding_properties, finding_text
 from ilr_check.plugin.hooks import VERDICTS
 from ilr_check.plugin.settings import PluginSettings, settings_of
@@ -65,7 +65,7 @@ class VerdictSession:
     @cached_property
     def works(self) -> tuple[Work, ...]:
         """All planned work in its order; the error budget is one over its decisions."""
-        return engine.plan(self.engine_settings, self._world)[1]
+        return planning.plan(self.engine_settings, self._world)[1]
 
     def units_of(self, chapter: str) -> tuple[Work, ...]:
         """The planned units of a chapter's claims."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from ilr_check import engine
+from ilr_check import planning
 from ilr_check.claims import catalogue
-from ilr_check.engine import Settings
 from ilr_check.evidence import Figure, Manifest, PlannedUnit, Record, RunFolder, verdict_order
 from ilr_check.evidence.manifest import current_commit, current_hardware, current_versions
 from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.gate.laws import gate_laws
+from ilr_check.planning import Settings
 from ilr_check.plugin.settings import PluginSettings
 from ilr_check.reporting import write_report
 
@@ -100,7 +100,7 @@ def _manifest(settings: Settings) -> Manifest:
 def _manifest_of(found: list[Record], manifest: Manifest) -> Manifest:
     """The manifest of the merged folder: what was judged, and what of the error budget that spent."""
     settings = msgspec.convert(manifest.settings, type=Settings)
-    _, works, budget = engine.plan(settings)
+    _, works, budget = planning.plan(settings)
     judged = {record.unit: record.claim for record in found}
     titles = {work.key: work.unit.title for work in works}
     for name in (name for work in works if work.key in judged for name in work.unit.decisions):

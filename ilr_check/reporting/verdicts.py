@@ -87,7 +87,9 @@ def grades(records: Iterable[Record]) -> str:
     if not any(counted.values()):
         return ""
     counted["are algebra, which judges the trainer"] = algebra
-    return ", ".join(f"{count} {words}" for words, count in counted.items() if count)
+    told = ", ".join(f"{count} {words}" for words, count in counted.items() if count)
+    at_most = sum(record.false_pass for record in held)
+    return f"{told}; if every theory were wrong, at most {at_most:.2g} of them would be false on average"
 
 
 def raw_statements(records: Iterable[Record]) -> str:

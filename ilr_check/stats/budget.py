@@ -31,6 +31,22 @@ def total_for(decisions: int) -> float:
     return max(TOTAL, FLOOR * decisions)
 
 
+FALSE_PASS = 1e-2
+"""P(holds) that one decision may have while the truth lies outside its margin."""
+
+FALSE_HOLDS_A_CLAIM = 1e-2
+"""How many false ``holds`` a run may expect for each of its statistical claims, if all of them are wrong."""
+
+
+def false_pass_of(claims: int, decisions: int) -> float:
+    """Return the false-pass rate of each decision of a run.
+
+    The expected number of false ``holds`` is at most its sum over the decisions, so it stays below
+    ``FALSE_HOLDS_A_CLAIM`` times the number of claims, however many decisions each of them takes.
+    """
+    return min(FALSE_PASS, FALSE_HOLDS_A_CLAIM * claims / decisions) if decisions else FALSE_PASS
+
+
 @dataclass(kw_only=True)
 class ErrorBudget:
     """Splits the false-fail rate ``total``, and ``inconclusive``, over the planned decisions.

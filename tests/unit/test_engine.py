@@ -15,14 +15,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from ilr_check import engine
+from ilr_check import engine, planning
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.lab import Population
 from ilr_check.data import TeacherStudentSpec
-from ilr_check.engine import RunStarted, Settings, UnitFinished, UnitProgress, UnitStarted
+from ilr_check.engine import RunStarted, UnitFinished, UnitProgress, UnitStarted
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, Record, RunFolder, RunFolderError, Series
 from ilr_check.evidence.exit_codes import exit_code
 from ilr_check.nets.specs import MLPSpec
+from ilr_check.planning import Settings
 from ilr_check.train.fleet import Fleet, Runs
 
 UNITS = 3
@@ -224,8 +225,8 @@ def test_the_same_seed_gives_the_same_records(invented: Invented, tmp_path: Path
 
 
 def test_another_seed_gives_other_unit_seeds(invented: Invented) -> None:
-    _, first, _ = engine.plan(Settings(seed=0))
-    _, second, _ = engine.plan(Settings(seed=1))
+    _, first, _ = planning.plan(Settings(seed=0))
+    _, second, _ = planning.plan(Settings(seed=1))
     seeds = [{work.seed for work in works} for works in (first, second)]
     assert [len(s) for s in seeds] == [2 * UNITS, 2 * UNITS]
     assert seeds[0] & seeds[1] == set()
@@ -234,15 +235,15 @@ def test_another_seed_gives_other_unit_seeds(invented: Invented) -> None:
 @pytest.mark.parametrize("claims", ["mean-field", "function-space", "all"])
 @pytest.mark.parametrize("profile", ["quick", "standard"])
 def test_every_profile_of_the_catalogue_has_a_budget_that_suffices(profile: Profile, claims: str) -> None:
-    _, works, budget = engine.plan(Settings(profile=profile, claims=claims))
+    _, works, budget = planning.plan(Settings(profile=profile, claims=claims))
     alphas = [alpha for work in works for alpha in work.alphas.values()]
     assert sum(alphas) == pytest.approx(budget.total)
     assert min(alphas) >= 1e-5 * (1 - 1e-9)
 
 
 def test_a_units_seed_does_not_depend_on_the_other_claims(invented: Invented) -> None:
-    _, both, _ = engine.plan(Settings())
-    _, alone, _ = engine.plan(Settings(claims="second-claim"))
+    _, both, _ = planning.plan(Settings())
+    _, alone, _ = planning.plan(Settings(claims="second-claim"))
     assert [work.seed for work in alone] == [work.seed for work in both[UNITS:]]
 
 
@@ -316,8 +317,8 @@ def test_a_finished_unit_is_kept_while_an_earlier_one_still_runs(invented: Inven
 
 
 def test_work_is_plain_values(invented: Invented) -> None:
-    _, works, _ = engine.plan(Settings())
-    sent = msgspec.json.decode(msgspec.json.encode(works), type=tuple[engine.Work, ...])
+    _, works, _ = planning.plan(Settings())
+    sent = msgspec.json.decode(msgspec.json.encode(works), type=tuple[planning.Work, ...])
     assert sent == works
 
 
@@ -339,7 +340,7 @@ def test_a_unit_without_a_statistical_verdict_gives_its_share_back(
 
 
 def test_each_unit_gets_its_own_share(invented: Invented) -> None:
-    _, works, _ = engine.plan(Settings())
+    _, works, _ = planning.plan(Settings())
     assert [list(work.alphas) for work in works] == [list(work.unit.decisions) for work in works]
 
 

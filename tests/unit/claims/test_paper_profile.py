@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ilr_check import api, cli, engine
+from ilr_check import api, cli, engine, planning
 from ilr_check.claims import catalogue, pricing
 from ilr_check.claims.claim import Unit, Workload
 from ilr_check.claims.function_space import equilibrium_forgets, larger_data
@@ -51,9 +51,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def tiny(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same recipe on a narrow net for a few steps, and of all units only those that have a price."""
-    whole = engine.plan
+    whole = planning.plan
 
-    def full_size_only(settings: engine.Settings) -> tuple[object, ...]:
+    def full_size_only(settings: planning.Settings) -> tuple[object, ...]:
         claims, works, budget = whole(settings)
         dear = (w for w in works if w.unit.workload and isinstance(w.unit.workload.net, PreResNetSpec))
         return claims, tuple(dear), budget
