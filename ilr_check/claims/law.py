@@ -177,8 +177,7 @@ class StatisticalLaw(Generic[Spec, Trained]):
         figures: dict[str, Figure] = {}
         most, parts = 0, self.parts(spec)
         for part in parts:
-            alpha = context.alpha(self._decision(spec, part))
-            design = _planned(self.design(spec, part, alpha), context)
+            design = self.planned_design(spec, part, context)
             examination = examine(design, partial(self.sample, runs, part))
             name = file_name(self.text.id, spec.title, part.figure) if part.figure else ""
             seen = Examined(spec, runs, part, design, examination, subject, name)
@@ -193,6 +192,10 @@ class StatisticalLaw(Generic[Spec, Trained]):
             tuple(f if f.figure in names else replace(f, figure="") for f in (*findings, *last.findings)),
             drawn,
         )
+
+    def planned_design(self, spec: Spec, part: Part, context: Context) -> Design:
+        """Return the design of a part with its error rates in this run."""
+        return _planned(self.design(spec, part, context.alpha(self._decision(spec, part))), context)
 
     def _decision(self, spec: Spec, part: Part) -> str:
         return f"{self.text.id}/{spec.title}/{part.name}"

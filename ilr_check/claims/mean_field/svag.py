@@ -84,7 +84,7 @@ def experiments(profile: Profile, seed: int) -> list[Orders]:
             probe_size=64,
             ratio=0.35,
             planned_sd=0.18,
-            looks=(64, 128),
+            looks=(64, 160),
         )
         for title, net in nets.items()
     ]

@@ -43,7 +43,7 @@ class Traces(
     sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
     pairs: int = 64
     planned_sd: float | None = 0.04
-    looks: tuple[int, ...] = (32, 64)
+    looks: tuple[int, ...] = (32, 96)
 
 
 class TraceRuns:

@@ -61,10 +61,10 @@ def immediate_drop(
             + 10.0 * accumulated(terms, "float32")
             + 4.0 * cosine[step - 1 : step + 1].max(axis=0)
         )
-        alpha = np.abs(np.log(ratio * factor)) / limit
-        runs += alpha.size
-        if alpha.max() >= worst:
-            worst, bound = float(alpha.max()), float(limit[int(alpha.argmax())])
+        used = np.abs(np.log(ratio * factor)) / limit
+        runs += used.size
+        if used.max() >= worst:
+            worst, bound = float(used.max()), float(limit[int(used.argmax())])
     return _finding(
         worst,
         "|log(fall of the effective LR / theory)| at the change / rounding bound",

@@ -84,7 +84,7 @@ def temperature(
         factor=factor,
         window=4.0,
         planned=planned,
-        looks=(64, 128),
+        looks=(64, 160),
     )
 
 
