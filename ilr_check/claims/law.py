@@ -19,7 +19,7 @@ from ilr_check.claims.lab import Lab
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
 from ilr_check.evidence.records import Agreement, Form, Premise
 from ilr_check.nets import NetSpec, net_groups
-from ilr_check.stats import Decision, Design, Examination, examine
+from ilr_check.stats import Decision, Design, Examination, Rival, examine
 
 PERMUTATION_SEEDS = 2**31
 
@@ -261,6 +261,11 @@ class SeveralLaws:
                 continue
             return law.judge(subject, context)
         raise ValueError(f"{self.text.id} has no experiment with the fields {sorted(subject)}")
+
+
+def rivals_at(*rivals: tuple[str, float | tuple[float, ...]]) -> tuple[Rival, ...]:
+    """Return rivals from pairs of a name and what the rival expects."""
+    return tuple(Rival(name=name, expected=expected) for name, expected in rivals)
 
 
 def judged_groups(net: NetSpec) -> dict[str, tuple[str, ...]]:

@@ -24,10 +24,9 @@ from ilr_check.claims.function_space.trainings.flow_sweep import (
 )
 from ilr_check.claims.function_space.trainings.flowing import FLOW_STEPS
 from ilr_check.claims.law import Part, StatisticalLaw, file_name
-from ilr_check.claims.settings.nets import REFERENCE
-from ilr_check.data import SplitDigitsSpec, TeacherStudentSpec
+from ilr_check.claims.settings.nets import LAYER_NORM_MLP, REFERENCE, TEACHER
+from ilr_check.data import SplitDigitsSpec
 from ilr_check.evidence import ClaimText
-from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.stats import ContrastEquivalence
 
 Array = NDArray[np.float64]
@@ -100,8 +99,8 @@ def sweeps(profile: Profile, seed: int) -> tuple[FlowSweep, ...]:
         ),
         FlowSweep(
             title="LayerNorm net, teacher and student",
-            net=MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer")),
-            data=TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5),
+            net=LAYER_NORM_MLP,
+            data=TEACHER,
             levels=LOWER,
             pair=PAIR,
             planned={"held-out loss": (0.085, 0.55), "training loss": (0.07, 0.58)},

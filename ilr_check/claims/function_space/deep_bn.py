@@ -14,10 +14,10 @@ from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import band, line, points
 from ilr_check.claims.function_space.trainings.deep import DeepNet, DeepTrace, train
 from ilr_check.claims.lab import Lab, RunDiverged
-from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
+from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name, rivals_at
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.seeds import derive
-from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival
+from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence
 from ilr_check.theory.depth import equilibration_time, gradient_growth
 
 Array = NDArray[np.float64]
@@ -229,9 +229,8 @@ def design(deep: Deep, part: Part, alpha: float) -> Design:
             theory=growth,
             margin=(growth - room, growth + room),
             margin_reason=f"1/width + 1/batch {finite_size:.3f} + tolerance {GROWTH_TOLERANCE}",
-            rivals=(
-                Rival(name="no growth", expected=0.0),
-                Rival(name="growth pi/(pi-1) of the norm, not its square", expected=2.0 * growth),
+            rivals=rivals_at(
+                ("no growth", 0.0), ("growth pi/(pi-1) of the norm, not its square", 2.0 * growth)
             ),
             sd=0.05,
             **about,
@@ -245,7 +244,7 @@ def design(deep: Deep, part: Part, alpha: float) -> Design:
             margin=(-room, room),
             margin_reason=f"the growth before and after: 2 (1/width + 1/batch) {2.0 * finite_size:.3f} + "
             f"tolerance {2.0 * GROWTH_TOLERANCE}",
-            rivals=(Rival(name="still growing", expected=growth),),
+            rivals=rivals_at(("still growing", growth)),
             sd=0.05,
             **about,
         )
@@ -257,7 +256,7 @@ def design(deep: Deep, part: Part, alpha: float) -> Design:
         margin_reason=(
             f"change of the norm {room - ROTATION_TOLERANCE:.3f} + tolerance {ROTATION_TOLERANCE}"
         ),
-        rivals=(Rival(name="no normalisation", expected=control(deep)),),
+        rivals=rivals_at(("no normalisation", control(deep))),
         sd=deep.planned_sd,
         **about,
     )

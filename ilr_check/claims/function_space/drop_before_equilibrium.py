@@ -15,10 +15,10 @@ from ilr_check.claims.law import SeveralLaws, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.course import CourseQuestion, Phase, ScheduledTraining
 from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings
 from ilr_check.claims.settings import recipes
-from ilr_check.claims.settings.nets import REFERENCE
-from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
+from ilr_check.claims.settings.nets import LAYER_NORM_MLP, REFERENCE, TEACHER
+from ilr_check.data import DataSpec, SplitDigitsSpec
 from ilr_check.evidence import ClaimText
-from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
+from ilr_check.nets.specs import NetSpec
 from ilr_check.theory.progress import memory
 from ilr_check.theory.relaxation import memory_rate
 
@@ -121,9 +121,7 @@ def early_drops(profile: Profile, seed: int) -> list[Early]:
 
     found = [early("digits, early and late drops", REFERENCE, SplitDigitsSpec(label_noise=0.5))]
     if profile != "quick":
-        layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
-        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
-        found.append(early("LayerNorm net, early and late drops", layer, data))
+        found.append(early("LayerNorm net, early and late drops", LAYER_NORM_MLP, TEACHER))
     return found
 
 

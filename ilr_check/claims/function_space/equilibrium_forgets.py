@@ -10,10 +10,10 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingQuestion
 from ilr_check.claims.function_space.trainings.functions import History, Stage
 from ilr_check.claims.settings import full_size
-from ilr_check.claims.settings.nets import REFERENCE
-from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
+from ilr_check.claims.settings.nets import LAYER_NORM_MLP, REFERENCE, TEACHER
+from ilr_check.data import DataSpec, SplitDigitsSpec
 from ilr_check.evidence import ClaimText
-from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
+from ilr_check.nets.specs import NetSpec
 from ilr_check.seeds import derive
 
 TEXT = ClaimText(
@@ -94,15 +94,7 @@ def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
     digits = SplitDigitsSpec(label_noise=0.5)
     found = [contest("digits, lambda_e = 0.016", REFERENCE, digits, 1.6e-2)]
     if profile != "quick":
-        layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
-        found += [
-            contest(
-                "LayerNorm net, teacher and student",
-                layer,
-                TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5),
-                1.6e-2,
-            ),
-        ]
+        found.append(contest("LayerNorm net, teacher and student", LAYER_NORM_MLP, TEACHER, 1.6e-2))
     data = full_size.RECIPE.data()
     if profile == "paper" and data is not None:
         found.append(five_schedules(data, seed))

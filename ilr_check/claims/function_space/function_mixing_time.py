@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.meetings import TIMES, Meeting, Meetings, relaxation_time
-from ilr_check.claims.law import Examined, Part, StatisticalLaw
+from ilr_check.claims.law import Examined, Part, StatisticalLaw, rivals_at
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.evidence import ClaimText, Figure
-from ilr_check.stats import CurveEquivalence, Design, Rival, SlopeEquivalence
+from ilr_check.stats import CurveEquivalence, Design, SlopeEquivalence
 
 Array = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def design(meeting: Meeting, part: Part, alpha: float) -> Design:
             theory=1.0,
             margin=(1.0 - SLOPE_MARGIN, 1.0 + SLOPE_MARGIN),
             margin_reason="half of the way to the nearest rival: learning may take up to half of the time",
-            rivals=tuple(Rival(name=f"slope {name}", expected=v) for name, v in SLOPES),
+            rivals=rivals_at(*((f"slope {name}", slope) for name, slope in SLOPES)),
             response="log",
             looks=meeting.looks,
             false_fail=alpha,
@@ -105,7 +105,7 @@ def design(meeting: Meeting, part: Part, alpha: float) -> Design:
         points=len(levels),
         margin=(-LEFT_MARGIN, LEFT_MARGIN),
         margin_reason="tolerance; the norm leaves e^-4, squared, and a direction turned by 4 less",
-        rivals=(Rival(name=TEXT.rivals[2], expected=(1.0,) * len(levels)),),
+        rivals=rivals_at((TEXT.rivals[2], (1.0,) * len(levels))),
         looks=meeting.looks,
         false_fail=alpha,
         sd=meeting.planned[1],

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import band, line, points
 from ilr_check.claims.function_space.trainings.descent import EDGE_EVERY, Descent, Descents
-from ilr_check.claims.law import Part, StatisticalLaw, file_name
+from ilr_check.claims.law import Part, StatisticalLaw, file_name, rivals_at
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.stats import MeanEquivalence, Rival
+from ilr_check.stats import MeanEquivalence
 
 Array = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def design(descent: Descent, part: Part, alpha: float) -> MeanEquivalence:
             theory=0.0,
             margin=(-CROSSING_TOLERANCE, CROSSING_TOLERANCE),
             margin_reason=f"tolerance {CROSSING_TOLERANCE:g}: the sharpness drifts during the free decay",
-            rivals=_rivals((TEXT.rivals[3], math.log(2.0)), (TEXT.rivals[4], -math.log(2.0))),
+            rivals=rivals_at((TEXT.rivals[3], math.log(2.0)), (TEXT.rivals[4], -math.log(2.0))),
             sd=0.08,
             **about,
         )
@@ -100,7 +100,7 @@ def design(descent: Descent, part: Part, alpha: float) -> MeanEquivalence:
             theory=1.0,
             margin=(1.0 - room, 1.0 + room),
             margin_reason=reason,
-            rivals=_rivals((TEXT.rivals[0], 0.0), (TEXT.rivals[1], 2.0)),
+            rivals=rivals_at((TEXT.rivals[0], 0.0), (TEXT.rivals[1], 2.0)),
             sd=0.03,
             **about,
         )
@@ -109,14 +109,10 @@ def design(descent: Descent, part: Part, alpha: float) -> MeanEquivalence:
         theory=0.0,
         margin=(-room, room),
         margin_reason=reason,
-        rivals=_rivals((TEXT.rivals[2], 1.0)),
+        rivals=rivals_at((TEXT.rivals[2], 1.0)),
         sd=0.03,
         **about,
     )
-
-
-def _rivals(*rivals: tuple[str, float]) -> tuple[Rival, ...]:
-    return tuple(Rival(name=name, expected=expected) for name, expected in rivals)
 
 
 def sample(runs: Descents, part: Part, n: int) -> Array:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.function_space.trainings.forgetting import Contest, ForgettingQuestion
 from ilr_check.claims.function_space.trainings.functions import History, Stage
-from ilr_check.claims.settings.nets import REFERENCE
-from ilr_check.data import DataSpec, SplitDigitsSpec, TeacherStudentSpec
+from ilr_check.claims.settings.nets import LAYER_NORM_MLP, REFERENCE, TEACHER
+from ilr_check.data import DataSpec, SplitDigitsSpec
 from ilr_check.evidence import ClaimText
-from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
+from ilr_check.nets.specs import NetSpec
 
 TEXT = ClaimText(
     id="init-lr-forgotten",
@@ -81,9 +81,7 @@ def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
     """Return digits with label noise 0.5; a LayerNorm net beyond ``quick``."""
     found = [contest("digits, first LR", REFERENCE, SplitDigitsSpec(label_noise=0.5))]
     if profile != "quick":
-        layer = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
-        data = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
-        found.append(contest("LayerNorm net, teacher and student, first LR", layer, data))
+        found.append(contest("LayerNorm net, teacher and student, first LR", LAYER_NORM_MLP, TEACHER))
     return tuple(found)
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.decays import DecayCell, DecayRuns, Decays
-from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
+from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name, rivals_at
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.evidence import ClaimText, Figure, Series
-from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival
+from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence
 from ilr_check.theory.mixing import rotation_of_a_run, threshold_of_mixing
 
 Array = NDArray[np.float64]
@@ -128,10 +128,7 @@ def design(decays: Decays, part: Part, alpha: float) -> Design:
             points=len(decays.cells),
             margin=(-BUDGET_MARGIN, BUDGET_MARGIN),
             margin_reason="a twentieth of the rotation of 1 at which mixing begins",
-            rivals=(
-                Rival(name=TEXT.rivals[0], expected=tuple(alone - free)),
-                Rival(name=TEXT.rivals[1], expected=tuple(half - free)),
-            ),
+            rivals=rivals_at((TEXT.rivals[0], tuple(alone - free)), (TEXT.rivals[1], tuple(half - free))),
             **about,
         )
     if part is DIRECTION:
@@ -142,9 +139,8 @@ def design(decays: Decays, part: Part, alpha: float) -> Design:
             points=len(decays.cells),
             margin=(-COSINE_MARGIN, COSINE_MARGIN),
             margin_reason="tolerance 0.1: gradients hold a direction somewhat",
-            rivals=(
-                Rival(name=TEXT.rivals[0], expected=tuple(np.exp(-alone) - kept)),
-                Rival(name=TEXT.rivals[2], expected=tuple(by_decay - kept)),
+            rivals=rivals_at(
+                (TEXT.rivals[0], tuple(np.exp(-alone) - kept)), (TEXT.rivals[2], tuple(by_decay - kept))
             ),
             **about,
         )
@@ -155,7 +151,7 @@ def design(decays: Decays, part: Part, alpha: float) -> Design:
             points=points,
             margin=(-SHARE_MARGIN, SHARE_MARGIN),
             margin_reason="e^-2Q = 0.02 at a rotation of 2, tolerance 0.02",
-            rivals=(Rival(name=TEXT.rivals[3], expected=(1.0,) * points),),
+            rivals=rivals_at((TEXT.rivals[3], (1.0,) * points)),
             **about,
         )
     return MeanEquivalence(
@@ -163,7 +159,7 @@ def design(decays: Decays, part: Part, alpha: float) -> Design:
         theory=0.5,  # a value with which the design plans; theory gives a bound only
         margin=(SHARE_MARGIN, 1.0),
         margin_reason="more than what counts as forgotten above; theory derives no value",
-        rivals=(Rival(name="forgotten", expected=0.0),),
+        rivals=rivals_at(("forgotten", 0.0)),
         **about,
     )
 

@@ -35,6 +35,10 @@ STUDENT = TeacherStudentSpec(inputs=16, classes=10, examples=128, label_noise=0.
 """The data of these nets. At equilibrium the mean gradient is large enough to be measured beside the noise of
 64 examples."""
 
+LAYER_NORM_MLP = MLPSpec(inputs=16, widths=(32, 32), classes=10, norm=NormSpec(kind="layer"))
+TEACHER = TeacherStudentSpec(inputs=16, classes=10, examples=512, label_noise=0.5)
+"""A second net and its data, beside the reference net on digits, for claims about functions."""
+
 _SMALL_CNN = CNNSpec(image=(1, 8, 8), channels=(8, 16), strides=(1, 2), classes=10)
 _PRE_RESIDUAL = ResNetSpec(shape=(64,), width=32, blocks=2, classes=10, norm=NormSpec(kind="layer"))
 

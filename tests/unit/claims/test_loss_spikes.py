@@ -21,6 +21,7 @@ from ilr_check.data import DigitsSpec
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import MLPSpec
+from ilr_check.train.world import World, world_of
 
 NET = MLPSpec(inputs=64, widths=(3,), classes=10)
 SMALL = LateDescent(
@@ -82,8 +83,17 @@ def test_the_sharpness_weighs_each_unit_by_its_own_effective_lr(seed: int) -> No
     assert float(lr * top[0]) == pytest.approx(float(expected), rel=1e-6)
 
 
-def made() -> SpikeRuns:
-    return SpikeRuns(SMALL, Lab(Context(seed=0, profile="quick"), 1))
+class DoubledLR:
+    """The last half of the runs of a population steps with twice the learning rate."""
+
+    fraction = 0.5
+
+    def lr(self, lr: torch.Tensor, step: int) -> torch.Tensor:
+        return 2.0 * lr
+
+
+def made(world: World | None = None) -> SpikeRuns:
+    return SpikeRuns(SMALL, Lab(Context(seed=0, profile="quick", world=world), 1))
 
 
 def test_what_is_read_has_one_number_a_run_and_noise_is_paired() -> None:
@@ -96,6 +106,15 @@ def test_what_is_read_has_one_number_a_run_and_noise_is_paired() -> None:
     assert len(runs.path(level, 0)) == 30
     weak, strong = (runs.path(SpikeCell(intrinsic_lr=0.2, noise=noise), 0) for noise in SMALL.noises)
     assert not np.array_equal(weak, strong)
+
+
+@pytest.mark.parametrize("cell", SMALL.cells)
+def test_a_world_enters_the_last_runs_of_every_cell(cell: SpikeCell) -> None:
+    plain, departing = made(), made(world_of(DoubledLR))
+    # The last run is asked for first, so that both are trained together.
+    last, first = (np.abs(departing.path(cell, run) - plain.path(cell, run)).max() for run in (1, 0))
+    assert first < 1e-3
+    assert last > 0.1
 
 
 def test_more_runs_extend_the_first() -> None:

@@ -15,15 +15,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ilr_check.claims.function_space.trainings.full_batch import FullBatch, inner, random_like, scaled
+from ilr_check.claims.function_space.trainings.full_batch import (
+    FullBatch,
+    initial,
+    inner,
+    random_like,
+    scaled,
+)
 from ilr_check.claims.function_space.trainings.steps import Steps, Weights
 from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.data import DataSpec
-from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import NetSpec
 from ilr_check.seeds import derive
 from ilr_check.theory.descent import edge, first_crossing, mean_rotation
-from ilr_check.train.noise import dot
 
 Array = NDArray[np.float64]
 
@@ -121,11 +125,7 @@ class Descents:
 
     def _train(self, seeds: Sequence[int]) -> Descended:
         descent, device = self.descent, self._lab.context.device
-        drawn = [initial_parameters(descent.net, s, dtype=torch.float64, device=device) for s in seeds]
-        weights = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
-        # Of the order of the edge whatever the LR, so that settling takes as long.
-        start = (2.0 * descent.lr) ** 0.5
-        weights = {name: scaled(w, start / dot(w, w).sqrt()) for name, w in weights.items()}
+        weights = initial(descent.net, seeds, descent.lr, device)
         with torch.no_grad():
             steps = self._steps(weights)
             for _ in range(descent.settle):

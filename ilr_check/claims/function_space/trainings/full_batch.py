@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, grad_and_value, vmap
 from ilr_check.claims.function_space.trainings.steps import Weights
 from ilr_check.data import DataSpec
 from ilr_check.data.sets import load
-from ilr_check.nets.build import build
+from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import NetSpec
 from ilr_check.seeds import derive
 from ilr_check.train.noise import dot
@@ -51,6 +51,16 @@ class FullBatch:
             image = self.product(weights, v)
             top, v = inner(v, image), image
         return top, v
+
+
+def initial(net: NetSpec, seeds: Sequence[int], lr: float, device: str) -> Weights:
+    """Return the initial weights of one lane for each seed.
+
+    Each tensor has the norm sqrt(2 lr), of the order of the edge of stability whatever the LR.
+    """
+    drawn = [initial_parameters(net, seed, dtype=torch.float64, device=device) for seed in seeds]
+    weights = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    return {name: scaled(w, (2.0 * lr) ** 0.5 / dot(w, w).sqrt()) for name, w in weights.items()}
 
 
 def inner(a: Weights, b: Weights) -> Tensor:

@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ilr_check.claims.function_space.trainings.full_batch import FullBatch, inner, random_like, scaled
+from ilr_check.claims.function_space.trainings.full_batch import FullBatch, initial, inner, random_like
 from ilr_check.claims.function_space.trainings.steps import Steps, Weights
 from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.data import DataSpec
-from ilr_check.nets.build import initial_parameters
 from ilr_check.nets.specs import NetSpec
 from ilr_check.seeds import derive
 from ilr_check.theory.descent import edge, free_growth
@@ -199,11 +198,7 @@ class SpikeRuns:
         cells = sorted(descent.cells, key=descent.steps, reverse=True)
         lanes = [(cell, i) for cell in cells for i in range(first, n)]
         seeds = [derive(self._lab.seed, "bursts", *_stream(cell), i) for cell, i in lanes]
-        drawn = [initial_parameters(descent.net, s, dtype=torch.float64, device=device) for s in seeds]
-        weights = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
-        # Of the order of the edge whatever the LR.
-        start = (2.0 * descent.lr) ** 0.5
-        weights = {name: scaled(w, start / inner({name: w}, {name: w}).sqrt()) for name, w in weights.items()}
+        weights = initial(descent.net, seeds, descent.lr, device)
         noise = _Noise([cell.noise for cell, _ in lanes], seeds, device)
         lasts = np.array([descent.steps(cell) for cell, _ in lanes])
         log_phi, along = (np.full((len(lanes), lasts.max()), np.nan) for _ in range(2))

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from ilr_check.claims.function_space.trainings.loss_spikes import MARK, LateDescent
-from ilr_check.claims.law import Part
-from ilr_check.stats import MeanEquivalence, Rival, SlopeEquivalence
+from ilr_check.claims.law import Part, rivals_at
+from ilr_check.stats import MeanEquivalence, SlopeEquivalence
 from ilr_check.stats.design import Design
 from ilr_check.theory.descent import edge_at_spike
 
@@ -85,7 +85,7 @@ def _growth(descent: LateDescent, alpha: float) -> Design:
             theory=1.0,
             margin=(1.0 - GROWTH_TOLERANCE, 1.0 + GROWTH_TOLERANCE),
             margin_reason=f"tolerance {GROWTH_TOLERANCE:g} for the gradient that is left between loss spikes",
-            rivals=_rivals(("stays at the edge", 0.0), ("rate lambda_e", 0.5), ("rate 4 lambda_e", 2.0)),
+            rivals=rivals_at(("stays at the edge", 0.0), ("rate lambda_e", 0.5), ("rate 4 lambda_e", 2.0)),
             looks=descent.looks,
             false_fail=alpha,
             sd=0.02,
@@ -95,7 +95,7 @@ def _growth(descent: LateDescent, alpha: float) -> Design:
         theory=0.0,
         margin=(-EDGE_GROWTH_TOLERANCE, EDGE_GROWTH_TOLERANCE),
         margin_reason=f"tolerance {EDGE_GROWTH_TOLERANCE:g}: the mean is 0, a median need not be",
-        rivals=_rivals(("loss spikes", 1.0)),
+        rivals=rivals_at(("loss spikes", 1.0)),
         looks=descent.looks,
         false_fail=alpha,
         sd=0.04,
@@ -150,7 +150,7 @@ def _slope(descent: LateDescent, alpha: float) -> Design:
             f"{SLOPE_SHIFT:g} as the run overshoots the edge by more at larger lambda_e, tolerance "
             f"{SLOPE_TOLERANCE:g}"
         ),
-        rivals=_rivals(("slope 1/2", 0.5), ("slope 2", 2.0)),
+        rivals=rivals_at(("slope 1/2", 0.5), ("slope 2", 2.0)),
         looks=descent.looks,
         false_fail=alpha,
         sd=0.15,
@@ -168,7 +168,7 @@ def _noise(descent: LateDescent, alpha: float) -> Design:
             f"{NOISE_SHIFT:g} for {math.log(strong / weak):.1f} off the unstable mode's rise, "
             f"tolerance {NOISE_TOLERANCE:g}"
         ),
-        rivals=_rivals(("period set by the floor of noise", math.log(math.log(strong) / math.log(weak)))),
+        rivals=rivals_at(("period set by the floor of noise", math.log(math.log(strong) / math.log(weak)))),
         looks=descent.looks,
         false_fail=alpha,
         sd=0.18,
@@ -181,17 +181,13 @@ def _undo(descent: LateDescent, alpha: float) -> Design:
         theory=1.0,
         margin=(1.0 - ALONG_TOLERANCE, 1.0 + ALONG_TOLERANCE),
         margin_reason=f"tolerance {ALONG_TOLERANCE:g} for the part of a step along the weights",
-        rivals=_rivals(("steps without memory", 0.5), ("flow", 0.0)),
+        rivals=rivals_at(("steps without memory", 0.5), ("flow", 0.0)),
         looks=descent.looks,
         false_fail=alpha,
         sd=0.03,
     )
 
 
-def _rivals(*rivals: tuple[str, float]) -> tuple[Rival, ...]:
-    return tuple(Rival(name=name, expected=expected) for name, expected in rivals)
-
-
-_EDGES = _rivals(
+_EDGES = rivals_at(
     ("edge at Phi lambda_max = 1", -math.log(2.0)), ("edge at Phi lambda_max = 4", math.log(2.0))
 )
