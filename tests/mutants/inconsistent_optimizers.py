@@ -283,6 +283,14 @@ class OwnCopy(Consistent):
         self.copies[p] = p.detach().clone()
 
 
+class DecayOverwritten(Consistent):
+    """The step writes a constant over the decay in its groups."""
+
+    def one(self, p: Tensor, group: Group) -> None:
+        group["weight_decay"] = 0.01
+        super().one(p, group)
+
+
 class EntrywiseMuon(torch.optim.Optimizer):
     """A Muon whose iteration multiplies entries instead of matrices."""
 

@@ -35,6 +35,7 @@ KILLS: dict[str, tuple[str, str]] = {
     "ChangesTheLr": ("tensor-lr", "the tensor itself"),
     "OldStatesDescendOtherwise": ("old-state", "without centred"),
     "WideMoments": ("narrow-resume", "state of bfloat16 weights"),
+    "DecayOverwritten": ("settings", "weight decay acts"),
     "OwnCopy": ("written-weights", "copy_"),
 }
 TWINS = ("Consistent", "Scaled", "OldStatesGoOn", "WideMomentsKept")

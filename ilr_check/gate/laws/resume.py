@@ -25,9 +25,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         ways: dict[str, Callable[[Any], Any]] = {"in memory": copy.deepcopy, "through a file": _filed}
         for way, carry in ways.items():
             trial = path.advance(path.begin(), 0, BREAK)
-            saved = carry(trial.optimizer.state_dict())
+            saved = [carry(optimizer.state_dict()) for optimizer in _nested(trial.optimizer)]
             resumed = _fresh(path, trial)
-            resumed.optimizer.load_state_dict(saved)
+            for optimizer, state in zip(_nested(resumed.optimizer), saved, strict=True):
+                optimizer.load_state_dict(state)
             ends = path.advance(resumed, BREAK, STEPS).values()
             size = difference(whole, ends)
             if subject.contract is not None and subject.contract.float32_state:
@@ -38,8 +39,34 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 diagnosis=f"a path resumed {way} after {BREAK} steps ends elsewhere, by {{}}",
                 n_steps=STEPS,
             )
-        if number == 0 and subject.dtype == "float64":
+        inner = _nested(path.begin().optimizer)[1:]
+        if number == 0 and inner:
+            yield _kept_inside(path, len(inner))
+        elif number == 0 and subject.dtype == "float64":
             yield from _other_dtype(path)
+
+
+def _nested(optimizer: Any) -> list[Any]:
+    """An optimizer and those that it wraps, as SAM does; each of them is saved and loaded by itself."""
+    inside = [v for v in vars(optimizer).values() if isinstance(v, torch.optim.Optimizer)]
+    return [optimizer, *inside]
+
+
+def _kept_inside(path: Path, count: int) -> Reading:
+    """Whether the state_dict of a wrapper has the state of what it wraps."""
+    trial = path.advance(path.begin(), 0, BREAK)
+    resumed = _fresh(path, trial)
+    resumed.optimizer.load_state_dict(copy.deepcopy(trial.optimizer.state_dict()))
+    size = difference(path.ends(), path.advance(resumed, BREAK, STEPS).values())
+    return same_reading(
+        size,
+        group="the wrapper's own state_dict",
+        diagnosis="it wraps "
+        + ("an optimizer" if count == 1 else f"{count} optimizers")
+        + ", and its state_dict leaves out what is inside: resumed from it alone a path ends elsewhere, by "
+        "{}. Save and load the inner optimizer as well",
+        n_steps=STEPS,
+    )
 
 
 def _room(path: Path, ends: list[Tensor]) -> float:
@@ -104,5 +131,8 @@ LAW = GateLaw(
     tier="exact",
     blind_to="formats of older versions",
     check=check,
-    milder={"onto float32": ("fragility", "most trainings go on in the dtype in which they were saved")},
+    milder={
+        "the wrapper's own state_dict": ("fragility", "the wrapped optimizer can be saved by itself"),
+        "onto float32": ("fragility", "most trainings go on in the dtype in which they were saved"),
+    },
 )

@@ -24,6 +24,8 @@ def applies(subject: Subject) -> str:
         return reason
     if subject.contract.name != "sgd" or subject.declared:
         return "the exact laws of trainings are those of SGD; the other families have scaling-symmetry"
+    if subject.needs_closure or subject.takes_names or subject.tags.steps_in_backward:
+        return "the trainings of these laws take steps without a closure, a name or a hook"
     fixed = [name for name in NAMES if name in subject.fixed_names]
     if fixed:
         return f"{' and '.join(fixed)} is fixed, and the exact laws of trainings vary it"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from ilr_check.gate.reference.nearest import nearest
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
@@ -39,8 +40,7 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     decay agree and those with decay do not: then the decay is what is to be judged. Where no name decides,
     of the class or of one it is derived from, the family is taken of which a near-miss was measured.
     """
-    word = subject.title.rpartition(":")[2].lower()
-    named = contracts().get(word)
+    named = _named(subject)
     found = {contract.name: _agreement(subject, contract) for contract in contracts().values()}
     best = max(found.values())
     equal = [name for name, agreement in found.items() if agreement == best]
@@ -62,6 +62,17 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
         return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
     return nearest(subject)
+
+
+def _named(subject: Subject) -> Contract | None:
+    """The family that bears the name of the class, or of a class of its author's that it is derived from."""
+    kind = subject.factory
+    if not isinstance(kind, type):
+        kind = type(subject.build([torch.nn.Parameter(torch.ones(2, 2))]))
+    own = [base.__name__ for base in kind.__mro__ if not base.__module__.startswith("torch.")]
+    words = [word.lower() for word in (subject.title.rpartition(":")[2], *own)]
+    every = [form for word in words for form in (word, word.removeprefix("sgd"))]  # SGDScheduleFree
+    return next((contracts()[form] for form in every if form in contracts()), None)
 
 
 def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ilr_check.evidence import RivalOutcome
 from ilr_check.gate.reference.trajectory import Deviation, Trajectory, deviation
-from ilr_check.optim.contracts.contract import Contract, Decay, Mutation
+from ilr_check.optim.contracts.contract import DECAY_VARIATIONS, Contract, Decay, Mutation
 from ilr_check.optim.mutations import mutations_of
+from ilr_check.optim.mutations.decays import ON_MATRICES
 
 NAMELESS = "no known mutation of the reference implementation explains all steps"
 """How a diagnosis ends that has figures and no cause."""
@@ -54,7 +55,7 @@ def explanation(
 
 CONVENTIONS = (
     *("eps_place", "lr_place", "momentum_form", "buffer_start", "sign_of", "trust_ratio", "eta_of"),
-    *("first_phase", "rho_threshold", "scale_parameter", "relative_step"),
+    *("first_phase", "rho_threshold", "scale_parameter", "relative_step", "decay_on"),
 )
 """Variations that documented optimizers have. Missing bias correction is none of them: it changes the first
 steps by up to 1 / sqrt(1 - beta2), and whoever means it declares it."""
@@ -68,7 +69,7 @@ def declaration_of(mutation: Mutation, contract: Contract) -> dict[str, Any]:
     if not mutation.hyper or plain != mutation:
         return {}
     found = dict(mutation.hyper)
-    allowed = contract.variations
+    allowed = {**contract.variations, "decay_on": DECAY_VARIATIONS["decay_on"]}
     return found if all(key in allowed and value in allowed[key] for key, value in found.items()) else {}
 
 
@@ -83,6 +84,8 @@ def candidate_mutations(trajectory: Trajectory, contract: Contract) -> Iterator[
     decays = any(
         step.hyper.get("weight_decay", trajectory.hyper.get("weight_decay")) for step in trajectory.steps
     )
+    if decays and decay.where in ("before", "gradient") and all(s.ndim < 2 for s in trajectory.starts):
+        yield ON_MATRICES  # vectors alone cannot tell it from no decay at all, which matrices will show
     if decays and decay.where != "own":
         yield from decay_law_mutations(decay)
     yield from (

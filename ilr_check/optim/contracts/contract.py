@@ -148,8 +148,9 @@ class Contract:
 DECAY_VARIATIONS: dict[str, tuple[Any, ...]] = {
     "decay": ("coupled", "decoupled", "after", "none"),
     "decay_law": ("lr*wd", "wd", "lr^2*wd"),
+    "decay_on": ("every tensor", "matrices"),
 }
-"""Variations that any family may declare: where decay acts, and its strength per step."""
+"""Variations that any family may declare: where decay acts, its strength per step, and on what."""
 
 
 def _power(name: str, power: float) -> str:

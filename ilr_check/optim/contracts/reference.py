@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ilr_check.optim.contracts.contract import Contract, Decay, Hyper, Mutation, Number, State
-from ilr_check.optim.contracts.running import Array, Tracked
+from ilr_check.optim.contracts.running import Array, Tracked, plain
 
 NO_MUTATION = Mutation(sentence="")
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
@@ -75,7 +75,8 @@ class ReferenceImplementation:
         weights, t = self.weights[i], max(self.counts[i] + self.mutation.shift, 0)
         if self.mutation.gradient is not None:
             gradient = self.mutation.gradient(gradient)
-        strength = self._strength(decay, lr, i)
+        spared = self.hyper.get("decay_on") == "matrices" and plain(weights).ndim < 2
+        strength = None if spared else self._strength(decay, lr, i)
         if strength is not None and decay.where == "gradient":
             gradient = gradient + strength * self._shape(decay, i)
         if strength is not None and decay.where == "before":

@@ -13,11 +13,13 @@ When = Callable[[Number, int], bool]
 WHENS: tuple[tuple[str, When], ...] = (
     ("weight decay acts at every other step only, the odd ones", lambda w, t: t % 2 == 1),
     ("weight decay acts at every other step only, the even ones", lambda w, t: t % 2 == 0),
-    (
-        "weight decay acts on tensors of two and more axes only, not on vectors",
-        lambda w, t: plain(w).ndim > 1,
-    ),
     ("weight decay acts on vectors only, not on matrices", lambda w, t: plain(w).ndim < 2),
+)
+
+
+ON_MATRICES = Mutation(
+    sentence="weight decay acts on tensors of two and more axes only, not on vectors",
+    hyper={"decay_on": "matrices"},
 )
 
 
@@ -32,6 +34,7 @@ def decay_mutations(contract: Contract) -> Iterator[Mutation]:
         decay=beside,
         update=_in_gradient(base, lambda w, t: True),
     )
+    yield ON_MATRICES
     for sentence, when in WHENS:
         if where == "gradient":
             yield Mutation(sentence=sentence, decay={"where": "none"}, update=_in_gradient(base, when))
