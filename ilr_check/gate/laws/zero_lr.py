@@ -23,9 +23,14 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Steps at lr = 0 among others, without weight decay."""
-    for words, zeros in ZEROS.items():
-        course = make_course(subject, circumstances.generator(words), SHAPES, steps=STEPS, decay=False)
+    """Steps at lr = 0 among others, without weight decay; by the plain step and by one with momentum."""
+    cases = [(words, {}) for words in ZEROS]
+    cases += [("at the first step", setting) for setting in subject.settings[1:2]]
+    for place, setting in cases:
+        zeros = ZEROS[place]
+        words = ", ".join((place, *([subject.words(setting)] if setting else [])))
+        rng = circumstances.generator(words)
+        course = make_course(subject, rng, SHAPES, steps=STEPS, decay=False, hyper=setting)
         trial = begin(subject, course)
         moved = 0.0
         try:
