@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
+from ilr_check.gate.stimuli.courses import advance, begin, make_course
 from ilr_check.gate.stimuli.paths import Path, difference, paths
 from ilr_check.gate.subject import Subject, Trial
 
@@ -44,6 +46,35 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             yield _kept_inside(path, len(inner))
         elif number == 0 and subject.dtype == "float64":
             yield from _other_dtype(path)
+    if subject.can_schedule("lr") and not subject.takes_names:
+        yield _two_groups(subject, circumstances)
+
+
+def _two_groups(subject: Subject, circumstances: Circumstances) -> Reading:
+    """Two groups with rates of their own, loaded into a fresh optimizer whose rates are other ones."""
+    shapes = ((3, 4), (2, 3))
+    course = make_course(subject, circumstances.generator("groups"), shapes, steps=STEPS, groups=((0,), (1,)))
+    whole, trial = begin(subject, course), begin(subject, course)
+    for t in range(STEPS):
+        advance(whole, course, t)
+        if t < BREAK:
+            advance(trial, course, t)
+    halved = tuple({name: 0.5 * value for name, value in group.items()} for group in course.settings)
+    resumed = begin(subject, replace(course, starts=tuple(trial.values()), settings=halved))
+    resumed.optimizer.load_state_dict(copy.deepcopy(trial.optimizer.state_dict()))
+    for t in range(BREAK, STEPS):
+        advance(resumed, course, t)
+    ends = whole.values()
+    size = difference(ends, resumed.values())
+    if subject.contract is not None and subject.contract.float32_state:
+        moved = max(float((e - s).abs().max()) for e, s in zip(ends, course.starts, strict=True))
+        size = 0.0 if size <= STEPS * 8 * 2.0**-24 * moved else size
+    return same_reading(
+        size,
+        group="two groups",
+        diagnosis=f"a training of two groups resumed after {BREAK} steps ends elsewhere, by {{}}",
+        n_steps=STEPS,
+    )
 
 
 def _nested(optimizer: Any) -> list[Any]:

@@ -22,6 +22,7 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     "StepLR": lambda o: lr_scheduler.StepLR(o, step_size=2, gamma=0.3),
     "CosineAnnealingLR": lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=STEPS),
     "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda t: (t + 1) / STEPS),
+    "LambdaLR from 0": lambda o: lr_scheduler.LambdaLR(o, lambda t: t / STEPS),
     "SequentialLR": lambda o: lr_scheduler.SequentialLR(
         o,
         [lr_scheduler.ConstantLR(o, factor=0.1, total_iters=2), lr_scheduler.ExponentialLR(o, gamma=0.7)],
