@@ -105,7 +105,7 @@ def perform(work: Work, progress: Callable[[float], None] = lambda fraction: Non
         world=work.world,
     )
     try:
-        with reproducible(context.device), threads():
+        with reproducible(context.device), threads(threads_of(work.unit.claim)):
             judged = catalogue()[work.unit.claim].judge(work.unit.subject, context)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -321,6 +321,11 @@ def _judge_all(
         manifest.seconds = elapsed_before + time.perf_counter() - started
         manifest.budget = spent(budget, works, folder.records())
         folder.write_manifest(manifest)
+
+
+def threads_of(claim: str) -> int | None:
+    """Return the threads for a claim's units: one for an exact claim, whose bits are promised; else any."""
+    return 1 if catalogue()[claim].text.kind == "exact" else None
 
 
 def _may_share(work: Work) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Finding, Judged, Progress
 from ilr_check.data import cifar
+from ilr_check.engine import threads_of
 from ilr_check.evidence import Record, RunFolder, records
 from ilr_check.optim.target import load_target
 from ilr_check.planning import Settings, Work
@@ -53,7 +54,7 @@ def replay(
         world=None if world is None else named_world(world),
     )
     judge = catalogue()[claim].judge if not recorded.optimizer else _judge_with(recorded)
-    with threads():
+    with threads(threads_of(claim)):
         try:
             judged = judge(recorded.subject, context)
         except (msgspec.MsgspecError, KeyError) as error:

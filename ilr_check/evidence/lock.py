@@ -37,8 +37,9 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     descriptor = _taken(path)
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        with contextlib.suppress(OSError):  # the lock holds without a name, too, such as on a full disk
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
     finally:
         # Removed before it is given back, so that nobody can hold the old file beside a new one.

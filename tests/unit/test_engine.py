@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from ilr_check import engine, planning
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
@@ -444,3 +446,19 @@ def test_an_interrupt_that_comes_out_as_an_error_is_no_verdict(invented: Invente
         engine.run(Settings(), out=tmp_path / "run", listener=listen)
     assert {record.verdict for record in RunFolder.open(tmp_path / "run").records()} == {"holds"}
     assert len(engine.run(Settings(), resume=tmp_path / "run").records()) == 4 * UNITS
+
+
+@pytest.mark.parametrize(("kind", "count"), [("exact", 1), ("statistical", 2)])
+def test_an_exact_claim_has_one_thread_wherever_it_is_judged(
+    invented: Invented, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, count: int
+) -> None:
+    monkeypatch.setenv("ILR_CHECK_THREADS", "2")
+    claim = invented.claim("first-claim")
+    use(
+        monkeypatch,
+        {claim.id: dataclasses.replace(claim, text=msgspec.structs.replace(claim.text, kind=kind))},
+    )
+    found: list[int] = []
+    invented.before = lambda title, context: found.append(torch.get_num_threads())
+    engine.run(Settings(), out=tmp_path / "run")
+    assert set(found) == {count}

@@ -71,3 +71,14 @@ def test_one_of_many_at_once_gets_it(tmp_path: Path) -> None:
     codes = [process.wait() for process in many]
     assert set(codes) <= {0, 7}
     assert 0 in codes
+
+
+def test_a_full_disk_takes_the_name_of_the_owner_and_not_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.write", full)
+    with locked(tmp_path), pytest.raises(InUseError, match="in use by another process"), locked(tmp_path):
+        raise AssertionError("two owners")
