@@ -1,9 +1,12 @@
-"""Trainings that wander against the claim that the weights stay where they came to."""
+"""Trainings whose weights wander, against the claim that the weights stay near one place."""
+
+from dataclasses import replace
 
 import msgspec
 import pytest
 from broken_rules import decay_written_first
 from torch import Tensor
+from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import no_parameter_mixing
@@ -36,7 +39,8 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def verdicts(rule: UpdateRule) -> list[str]:
     """The weights, the average along a run, the average over inits."""
-    judged = no_parameter_mixing.judge(msgspec.to_builtins(MIXING), CONTEXT, rule=rule)
+    context = replace(CONTEXT, world=stepping_by(rule))
+    judged = no_parameter_mixing.LAW.judge(msgspec.to_builtins(MIXING), context)
     return [finding.verdict for finding in judged.findings]
 
 
