@@ -61,6 +61,20 @@ def _one(subject: Subject, circumstances: Circumstances, setting: Mapping[str, A
     }
     for group, (size, sentence) in cases.items():
         yield same_reading(size, group=f"{group}, {words}", diagnosis=sentence, n_steps=4)
+    late = subject.start([weights[0].clone(), weights[1].clone()], **hyper)
+    failed = ""
+    try:
+        late.step([None, gradients[0]])
+        late.step([gradients[1], gradients[1]])
+    except Exception as error:
+        failed = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    yield fact_reading(
+        not failed,
+        group=f"late first gradient, {words}",
+        message=failed or "a parameter gets its first gradient one step after another",
+        diagnosis=f"a first gradient that comes one step after another's ends the step: {failed}",
+        n_steps=2,
+    )
     # Bitwise it may differ from the full run, where all gradients are clipped together; but it has to move.
     moves = not torch.equal(full.values()[1], weights[1])
     yield fact_reading(
@@ -85,6 +99,7 @@ LAW = GateLaw(
     blind_to="gradients of zero, which do count",
     check=check,
     milder={
+        "late first gradient": ("fragility", "it shows only where a gradient is missing in some steps"),
         "state": ("fragility", "it shows only where a gradient is missing in some steps"),
         "its neighbour": ("fragility", "it shows only where a gradient is missing in some steps"),
     },

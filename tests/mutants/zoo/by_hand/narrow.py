@@ -115,6 +115,9 @@ class KahanAdamW(HandAdamW):
     def keep(self, lost: Tensor, p: Tensor, state: State) -> None:
         state["lost"] = lost.to(p.dtype)
 
+    def load_state_dict(self, state_dict: Any) -> None:
+        load_as_saved(self, state_dict)
+
 
 class StochasticAdamW(SingleInside):
     """AdamW for bfloat16 weights: float32 inside, rounded to the weights up or down by chance, unbiased."""
