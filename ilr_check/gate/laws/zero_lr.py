@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ilr_check.gate.agreement import failed_reading
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
@@ -24,7 +25,7 @@ def applies(subject: Subject) -> str:
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Steps at lr = 0 among others, without weight decay; by the plain step and by one with momentum."""
-    cases = [(words, {}) for words in ZEROS]
+    cases: list[tuple[str, Mapping[str, Any]]] = [(words, {}) for words in ZEROS]
     cases += [("at the first step", setting) for setting in subject.settings[1:2]]
     for place, setting in cases:
         zeros = ZEROS[place]
