@@ -53,10 +53,10 @@ def tiny(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same recipe on a narrow net for a few steps, and of all units only those that have a price."""
     whole = planning.plan
 
-    def full_size_only(settings: planning.Settings) -> tuple[object, ...]:
-        claims, works, budget = whole(settings)
-        dear = (w for w in works if w.unit.workload and isinstance(w.unit.workload.net, PreResNetSpec))
-        return claims, tuple(dear), budget
+    def full_size_only(settings: planning.Settings, *world: object) -> tuple[object, ...]:
+        claims, works, budget = whole(settings, *world)  # type: ignore[arg-type]
+        priced = (w for w in works if w.unit.workload and isinstance(w.unit.workload.net, PreResNetSpec))
+        return claims, tuple(priced), budget
 
     monkeypatch.setattr(full_size, "RECIPE", TINY)
     monkeypatch.setattr(engine, "plan", full_size_only)
