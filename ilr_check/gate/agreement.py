@@ -14,7 +14,8 @@ from ilr_check.evidence import Margin, Measured
 from ilr_check.evidence.records import VerdictWord
 from ilr_check.gate.law import Reading
 from ilr_check.gate.stimuli.courses import StepFailedError, Trail
-from ilr_check.gate.subject import CannotVaryError, SubjectError
+from ilr_check.gate.subject import SubjectError
+from ilr_check.gate.trial import CannotVaryError
 from ilr_check.optim.contracts.reference import UNIT
 
 ROUNDINGS = 4.0

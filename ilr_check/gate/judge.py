@@ -17,7 +17,8 @@ from ilr_check.gate.law import Circumstances, GateLaw, LeftOpen, Reading
 from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.surroundings import Watch
-from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import CannotVaryError
 from ilr_check.gate.words.exceptions import blames_the_target, encodable, exception_words, raised_at
 from ilr_check.gate.words.location import step_location
 from ilr_check.train.threads import threads

@@ -10,7 +10,8 @@ import torch
 
 from ilr_check.gate.fingerprint import Fingerprint
 from ilr_check.gate.law import Circumstances
-from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import CannotVaryError
 
 LR, WEIGHT_DECAY = 0.05, 0.12
 FACTORS = (1.0, 4.0, 16.0)

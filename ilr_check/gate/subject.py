@@ -15,6 +15,7 @@ from ilr_check.gate.driving import arranged, layout_copy, prepare, take_step
 from ilr_check.gate.options import WEIGHT_DTYPES
 from ilr_check.gate.precision import arithmetic_unit, widest_dtype
 from ilr_check.gate.tags import Tags
+from ilr_check.gate.trial import CannotVaryError, Trial, read_name, write_name
 from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.contract import Contract, Name
 
@@ -24,10 +25,6 @@ BASIC = {
     "weight_decay": Name(default=0.0, names=("weight_decay", "wd")),
 }
 """What is varied where there is no contract."""
-
-
-class CannotVaryError(ValueError):
-    """A hyper-parameter that the target lets nobody vary."""
 
 
 class SubjectError(ValueError):
@@ -189,7 +186,7 @@ class Subject:
             ) from error
         for group in getattr(built, "param_groups", ()):
             for ours, value in edits.items():
-                _write(group, self.hyper_names[ours], ours, value)
+                write_name(group, self.hyper_names[ours], ours, value)
         return built  # type: ignore[no-any-return]
 
     @cached_property
@@ -273,9 +270,9 @@ class Subject:
         found: dict[str, Any] = {}
         for ours, name in self.hyper_names.items():
             if name.asked:
-                found[ours] = (asked or {}).get(ours, _read(name, self.args))
+                found[ours] = (asked or {}).get(ours, read_name(name, self.args))
             else:
-                found[ours] = _read(name, options, self.args, fallback)
+                found[ours] = read_name(name, options, self.args, fallback)
         return {**found, **self.declared}
 
     @cached_property
@@ -414,82 +411,3 @@ class Subject:
     @property
     def _contract_name(self) -> str:
         return "(none)" if self.contract is None else repr(self.contract.name)
-
-
-class Trial:
-    """One built optimizer with its parameters: hand it gradients, set hyper-parameters, step."""
-
-    def __init__(
-        self,
-        subject: Subject,
-        parameters: Sequence[nn.Parameter],
-        optimizer: Any,
-        asked: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.subject, self.parameters, self.optimizer = subject, list(parameters), optimizer
-        self.asked = dict(asked or {})
-
-    @property
-    def hyper(self) -> dict[str, Any]:
-        """Hyper-parameters by our names, as the optimizer has them now."""
-        return self.subject.read(self.optimizer, self.asked)
-
-    def set(self, **hyper: Any) -> None:
-        """Write hyper-parameters into every parameter group, as a schedule does."""
-        for group in self.optimizer.param_groups:
-            for ours, value in hyper.items():
-                if not _write(group, self.subject.hyper_names[ours], ours, value):
-                    raise CannotVaryError(
-                        f"{self.subject.title} keeps no {ours} in its param_groups, nothing can schedule it"
-                    )
-
-    def step(self, gradients: Sequence[Tensor | None], **hyper: Any) -> None:
-        """One step with these gradients; ``hyper`` is set first."""
-        if hyper:
-            self.set(**hyper)
-        take_step(
-            self.optimizer,
-            self.parameters,
-            [None if g is None else self.subject.handed(g) for g in gradients],
-            closure=self.subject.needs_closure,
-            in_backward=self.subject.tags.steps_in_backward,
-        )
-
-    def hand(self, gradients: Sequence[Tensor | None]) -> None:
-        """Set the gradients of the parameters, as a backward pass does."""
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = None if gradient is None else self.subject.handed(gradient)
-
-    def values(self) -> list[Tensor]:
-        """Copies of the weights."""
-        return [parameter.detach().clone() for parameter in self.parameters]
-
-
-def _read(name: Name, *sources: Mapping[str, Any]) -> Any:
-    for source in sources:
-        for candidate in name.names:
-            key, _, index = candidate.partition(".")
-            if key in source and source[key] is not None:
-                value = source[key]
-                if index:
-                    if not isinstance(value, (tuple, list)) or len(value) <= int(index):
-                        continue
-                    value = value[int(index)]
-                return float(value) if isinstance(value, Tensor) and value.numel() == 1 else value
-    return name.default
-
-
-def _write(group: dict[str, Any], name: Name, ours: str, value: Any) -> bool:
-    for candidate in name.names:
-        key, _, index = candidate.partition(".")
-        if key in group:
-            if index:
-                entries = list(group[key])
-                entries[int(index)] = value
-                group[key] = tuple(entries)
-            elif isinstance(group[key], Tensor) and not isinstance(value, Tensor):
-                group[key].fill_(value)
-            else:
-                group[key] = value
-            return True
-    return False

@@ -9,7 +9,8 @@ from ilr_check.gate.agreement import Gap, failed_reading, gap, gap_reading
 from ilr_check.gate.interaction import tensors_interact
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.stimuli.courses import StepFailedError, drive, make_course
-from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import CannotVaryError
 
 ORDER = 21
 MATRICES = ((3, 4), (3, 4), (2, 3), (5, 2))

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
 from ilr_check.gate.stimuli.paths import Path, difference, paths
-from ilr_check.gate.subject import Subject, Trial
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.trial import Trial
 
 ORDER = 27
 STEPS, BREAK = 5, 2

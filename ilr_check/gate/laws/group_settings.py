@@ -12,7 +12,8 @@ from ilr_check.gate.driving import arranged
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs, needs_schedule
 from ilr_check.gate.reference.comparison import compared
 from ilr_check.gate.reference.trajectory import Step, Trajectory, probing_gradients
-from ilr_check.gate.subject import Subject, SubjectError, Trial
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import Trial
 
 ORDER = 25
 STEPS, LATE = 4, 2

@@ -14,7 +14,8 @@ from ilr_check.gate.interaction import interaction_of
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.switches import usable
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
-from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import CannotVaryError
 
 ORDER = 24
 STEPS = 3

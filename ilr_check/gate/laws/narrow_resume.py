@@ -15,7 +15,8 @@ from ilr_check.gate.laws.old_state import applies as has_a_state
 from ilr_check.gate.reference.trajectory import DTYPES
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, advance, begin, make_course
 from ilr_check.gate.stimuli.paths import difference
-from ilr_check.gate.subject import Subject, SubjectError, Trial
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import Trial
 from ilr_check.gate.words.exceptions import exception_words
 
 ORDER = 34

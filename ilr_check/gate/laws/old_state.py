@@ -10,7 +10,8 @@ from ilr_check.gate.agreement import agreement
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.switches import usable
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
-from ilr_check.gate.subject import Subject, SubjectError, Trial
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import Trial
 from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.reference import UNIT
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from ilr_check.gate.agreement import failed_reading
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, advance, begin, make_course
-from ilr_check.gate.subject import Subject, Trial
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.trial import Trial
 
 ORDER = 36
 LEARNT = 3

@@ -10,7 +10,8 @@ from ilr_check.gate.agreement import agreement
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.alone import cases
 from ilr_check.gate.stimuli.courses import StepFailedError, drive, make_course
-from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import CannotVaryError
 from ilr_check.optim.contracts.reference import UNIT
 
 ORDER = 22

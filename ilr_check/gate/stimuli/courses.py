@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ilr_check.gate.driving import arranged, layout_copy
 from ilr_check.gate.reference.trajectory import DTYPES, probing_gradients
-from ilr_check.gate.subject import Subject, SubjectError, Trial
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import Driven, Trial
 from ilr_check.gate.words.exceptions import exception_words
 
 STEPS = 4
@@ -187,7 +188,7 @@ def advance(trial: Trial, course: Course, t: int) -> None:
         raise StepFailedError(exception_words(error)) from error
 
 
-def _options(subject: Subject, setting: Mapping[str, Any]) -> dict[str, Any]:
+def _options(subject: Driven, setting: Mapping[str, Any]) -> dict[str, Any]:
     """A setting by the keys of the target's own groups; raises ``SubjectError`` where it has none."""
     keys = {ours: subject.group_key(ours) for ours in setting}
     missing = [ours for ours, key in keys.items() if key is None]

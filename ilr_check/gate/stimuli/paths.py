@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ilr_check.gate.law import Circumstances
 from ilr_check.gate.reference.trajectory import probing_gradients
-from ilr_check.gate.subject import Subject, Trial
+from ilr_check.gate.subject import Subject
+from ilr_check.gate.trial import Trial
 
 SHAPES = ((3, 4), (3, 4), (2, 3))
 """Two of one shape, so that state kept by shape shows."""

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ilr_check.gate.law import Circumstances
-from ilr_check.gate.subject import CannotVaryError, Subject, SubjectError
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.trial import CannotVaryError
 
 SHAPE = (3, 4)
 LR, WEIGHT_DECAY = 0.05, 0.12
