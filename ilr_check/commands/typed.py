@@ -1,4 +1,4 @@
-"""What was typed, checked: each refusal names the value, what is allowed, and the mend."""
+"""Check what the user typed; each refusal names the value, the allowed range and the fix."""
 
 from __future__ import annotations
 

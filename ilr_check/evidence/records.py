@@ -35,7 +35,7 @@ class Margin(msgspec.Struct, frozen=True):
 
 
 class RivalOutcome(msgspec.Struct, frozen=True):
-    """A near-miss theory: what it expects of the measured number, and whether the data exclude it."""
+    """A rival theory: the number that it expects, and whether the data exclude it."""
 
     name: str
     expected: float | None

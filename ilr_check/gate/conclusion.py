@@ -109,7 +109,7 @@ def conclude(
 
 
 def _unfinished(request: GateRequest, judged: Judged, planned: Sequence[str]) -> list[Finding]:
-    """Return an error for each planned law of which nothing was heard, although the process ended well."""
+    """Return an error for each planned law that reported nothing, although the process ended well."""
     heard = {*judged.finished, *(finding.claim for finding in judged.findings)}
     told = "the process said that it was done, and nothing was heard of this law"
     return [noted(request, name, "", "error", diagnosis=told) for name in planned if name not in heard]

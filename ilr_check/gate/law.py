@@ -140,7 +140,7 @@ def ratio_reading(
 
 
 def needs_contract(subject: Subject) -> str:
-    """For laws that compare with the textbook."""
+    """Return why a law that needs the reference implementation is not judged; empty where it is."""
     return "" if subject.contract is not None else LeftOpen(NO_CONTRACT)
 
 

@@ -1,4 +1,4 @@
-"""The optimizer under judgement: how it is built, and which of its hyper-parameters a law may vary."""
+"""The subject knows how to build the judged optimizer and which hyper-parameters a law may vary."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BASIC = {
     "lr": Name(default=0.1, names=("lr", "learning_rate")),
     "weight_decay": Name(default=0.0, names=("weight_decay", "wd")),
 }
-"""What is varied where there is no contract."""
+"""These hyper-parameters are varied where there is no contract."""
 
 
 class SubjectError(ValueError):
-    """A target that cannot be built; one line with the mend."""
+    """The target cannot be built; the message is one line and states the fix."""
 
 
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
@@ -55,7 +55,7 @@ class Subject:
     setup: Callable[[Any], Any] | None = None
     """The user's function that prepares an optimizer after it was built."""
     measured: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What other modules have measured of it, by name, so that each drives it once."""
+    """Measurements of other modules by name, so that each module drives the target only once."""
 
     @cached_property
     def title(self) -> str:

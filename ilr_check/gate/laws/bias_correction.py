@@ -19,7 +19,7 @@ LR = 2.0**-7
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Steps 1 to 3 against the textbook for every setting, and step 10 000 for the first."""
+    """Compare steps 1 to 3 with the reference for every setting, and step 10 000 for the first."""
     rng = circumstances.generator()
     start = rng.uniform(0.5, 2.0, size=(2, 2))
     gradient = np.eye(2) * np.array([0.3, -0.3])

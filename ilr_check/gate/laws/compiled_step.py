@@ -1,4 +1,4 @@
-"""The step under torch.compile is the textbook's too."""
+"""The step under torch.compile agrees with the reference implementation."""
 
 from __future__ import annotations
 

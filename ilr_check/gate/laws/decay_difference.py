@@ -31,7 +31,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One reading; no textbook step is needed for it."""
+    """Yield one reading; it needs no reference implementation."""
     contract = subject.contract
     assert contract is not None
     rng = circumstances.generator()
@@ -71,7 +71,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _diagnosis(lost: Array, before: Array, after: Array, strength: float, bound: Array, law: str) -> str:
-    """Which multiple of which weights was lost, where one fits within the bound."""
+    """Say which multiple of which weights was lost, where one fits within the bound."""
     if np.all(np.abs(lost) <= bound):
         return f"weight decay has no effect, expected {law}"
     for weights, words in ((before, "before"), (after, "after")):

@@ -115,10 +115,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _rounding(start: Array, sizes: list[float], unit: float) -> float:
-    """What rounding makes of a slope: each step rounds the weights eight times, in the target's arithmetic.
+    """Return the bound on the rounding error of a slope; each step rounds the weights eight times.
 
-    A step of size s is then good to e = 8 * 3 * unit * |w| / s of itself. A slope between two sizes, whose
-    gradients are 2^4 apart, is good to (e_1 + e_2) / (4 ln 2).
+    The relative error of a step of size s is then at most e = 8 * 3 * unit * |w| / s. The error of a slope
+    between two sizes, whose gradients are 2^4 apart, is at most (e_1 + e_2) / (4 ln 2).
     """
     shares = ROUNDINGS * STEPS * unit * float(np.linalg.norm(start)) / np.array(sizes)
     return float(np.max(shares[1:] + shares[:-1])) / (4.0 * math.log(2.0))

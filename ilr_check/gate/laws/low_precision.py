@@ -1,4 +1,4 @@
-"""float32, bfloat16 and float16 weights: the textbook within what their rounding allows, decay included."""
+"""Steps and decay of narrow weights agree with the reference implementation within their rounding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIET_STEPS = 32
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """The step in each dtype, and decay alone at two strengths, of which the dtype can show one."""
+    """Judge the step in each dtype, and decay alone at two strengths; the dtype resolves only one of them."""
     contract = subject.contract
     assert contract is not None
     shape = (3, 4)

@@ -44,7 +44,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Five schedulers; the textbook is told the lr that stands in the group before each step."""
+    """Judge five schedulers; the reference implementation gets the lr of the group before each step."""
     contract = subject.contract
     assert contract is not None
     hyper: dict[str, Any] = {"lr": LR}

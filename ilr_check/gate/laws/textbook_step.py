@@ -1,4 +1,4 @@
-"""Every step is the textbook's, from the same weights, gradient and hyper-parameters."""
+"""Every step agrees with the reference implementation from the same weights, gradient and settings."""
 
 from __future__ import annotations
 

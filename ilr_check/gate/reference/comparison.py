@@ -1,4 +1,4 @@
-"""A walk against its contract, as a reading with its diagnosis."""
+"""Compare a trajectory with its contract; the result is a reading with its diagnosis."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ilr_check.gate.words.snippet import trajectory_snippet
 def compared(
     subject: Subject, trajectory: Trajectory, hyper: Mapping[str, Any], *, group: str, prefix: str = ""
 ) -> Reading:
-    """Judge a walk by the contract's textbook; a deviation is explained by the near-miss that it follows.
+    """Judge a trajectory by the contract; the mutation that it follows explains a deviation.
 
-    ``hyper`` is what the walk was built with; ``prefix`` says what was tried, for the diagnosis.
+    ``hyper`` built the optimizer of the trajectory; ``prefix`` begins the diagnosis with what was tried.
     """
     assert subject.contract is not None
     found = deviation(trajectory, subject.contract)

@@ -1,4 +1,4 @@
-"""Finding the family of an optimizer by measurement: whose textbook do its steps agree with?"""
+"""Find the family of an optimizer: compare its steps with each family's reference implementation."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Agreement:
 
 
 def infer(subject: Subject) -> tuple[Contract | None, str]:
-    """The family that the measured steps agree with best, and how sure that is; ``None`` for an unknown one.
+    """Return the family that agrees best with the measured steps and how sure that is; ``None`` for none.
 
-    The name of the class decides only between families that agree equally well, or where the steps without
-    decay agree and those with decay do not: then the decay is what is to be judged. Where no name decides,
-    of the class or of one it is derived from, the family is taken of which a near-miss was measured.
+    The name of the class decides between families that agree equally well. It also decides where only the
+    steps with decay disagree, because the decay then has to be judged. Where neither the class nor a base
+    class has a known name, the family is taken whose mutation agrees with the steps.
     """
     named = _named(subject)
     found = {contract.name: _agreement(subject, contract) for contract in contracts().values()}
@@ -111,7 +111,7 @@ def _agreement(subject: Subject, contract: Contract) -> Agreement:
 def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> bool:
     try:
         return deviation(_trajectory_of(subject, contract, setting, weight_decay), contract).ratio <= 1.0
-    except Exception:  # a family's textbook may make nothing of another's hyper-parameters
+    except Exception:  # a family's reference may not accept the hyper-parameters of another family
         return False
 
 

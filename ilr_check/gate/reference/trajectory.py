@@ -1,7 +1,7 @@
-"""A walk: an optimizer stepped with chosen gradients, everything kept, to be compared with a textbook.
+"""A trajectory keeps every step of an optimizer under chosen gradients, for a comparison with a reference.
 
-The gradients are handed over, not computed from the weights, and the textbook's weights are set to the
-measured ones before every step; so nothing chaotic is compared, and only the optimizer's state runs free.
+The gradients do not depend on the weights. The reference implementation gets the measured weights before
+every step. So no chaos enters the comparison, and only the optimizer's state runs free.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Trajectory:
         return ", ".join(dict.fromkeys(self.dtypes))
 
     def only(self, i: int) -> Trajectory:
-        """The same walk as tensor i alone saw it."""
+        """Return the same trajectory as tensor i alone saw it."""
         steps = [Step(s.hyper, [s.gradients[i]], [s.before[i]], [s.after[i]]) for s in self.steps]
         return Trajectory(self.hyper, [self.starts[i]], steps, [self.dtypes[i]])
 
@@ -66,7 +66,7 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Deviation:
-    """The worst entry of a walk against a textbook."""
+    """The entry of a trajectory that deviates most from the reference."""
 
     ratio: float
     """Residual in units of the bound."""
@@ -120,10 +120,10 @@ def record_trajectory(
 
 
 def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = NO_MUTATION) -> Deviation:
-    """The worst deviation of a walk from the textbook, or from a near-miss of it, in units of the bound.
+    """Return the worst deviation from the reference, or from a mutation of it, in units of the bound.
 
-    Where the bound is left, the worst of the first step that leaves it: the shortest case to repeat; the
-    steps after it are not looked at.
+    Where a step leaves the bound, return the worst deviation of the first such step, which is the shortest
+    case to repeat. Later steps are not examined.
     """
     book = ReferenceImplementation(
         contract,
@@ -163,12 +163,12 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
 def last_step_deviation(
     subject: Subject, start: Array, gradient: Array, steps: int, **hyper: Any
 ) -> Deviation:
-    """How the last of many steps under a constant gradient deviates from the textbook's.
+    """Return how the last of many steps under a constant gradient deviates from the reference.
 
-    The textbook takes over the measured weights before it; nobody writes to the optimizer's weights, because
-    an optimizer may keep masters of them. A constant gradient makes every entry of the state a sum of terms
-    of one sign, or a product, so that each step adds at most eight roundings relative to it: the state is
-    off by 8 u steps of itself, and the last step hands that on by running error analysis.
+    The reference takes over the measured weights before that step. The optimizer's weights are never written,
+    because an optimizer may keep masters of them. Under a constant gradient every entry of the state is a
+    product or a sum of terms of one sign. Each step therefore adds at most eight relative roundings: the
+    relative error of the state is 8 u steps, and running error analysis carries it through the last step.
     """
     contract = subject.contract
     assert contract is not None

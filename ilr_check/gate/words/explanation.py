@@ -1,4 +1,4 @@
-"""Why a walk left its textbook: near-misses are tried until one explains every step within rounding."""
+"""Explain why a trajectory left its reference: try mutations until one fits every step within rounding."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def is_convention(declared: Mapping[str, Any]) -> bool:
 
 
 def candidate_mutations(trajectory: Trajectory, contract: Contract) -> Iterator[Mutation]:
-    """Near-misses of the contract at these hyper-parameters, decay first."""
+    """Yield the mutations of the contract at these hyper-parameters, those of decay first."""
     decay = contract.decay_for(trajectory.hyper)
     decays = any(
         step.hyper.get("weight_decay", trajectory.hyper.get("weight_decay")) for step in trajectory.steps
@@ -148,7 +148,7 @@ def decay_law_mutations(decay: Decay) -> Iterator[Mutation]:
 
 
 def measured_fact(trajectory: Trajectory, found: Deviation) -> str:
-    """What was seen at the worst entry, where no near-miss explains it."""
+    """Describe the worst entry where no mutation explains it."""
     step = trajectory.steps[found.step]
     before = float(step.before[found.tensor].flat[found.entry])
     moved, meant = found.measured - before, found.expected - before

@@ -1,4 +1,4 @@
-"""What a family of optimizers promises: one declarative record, and its textbook step in a few lines."""
+"""A contract states what a family of optimizers promises: a record with a reference implementation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Decay:
 
     ``gradient``: that times the weights is added to the gradient (lr_power 0, for the step multiplies by lr).
     ``before``, ``after``: the weights lose that share of themselves before or after the step.
-    ``own``: the textbook step itself decays, inside a normalisation.
+    ``own``: the step of the reference implementation itself decays, inside a normalisation.
     """
 
     where: Literal["none", "gradient", "before", "after", "own"]
@@ -61,7 +61,7 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class Mutation:
-    """A near-miss of the textbook; where it explains a measured step, its sentence is the diagnosis."""
+    """A wrong variant of the reference; where it explains a measured step, its sentence is the diagnosis."""
 
     sentence: str
     hyper: Hyper = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Mutation:
     lr: Callable[[float, float, float], float] | None = None
     """(this step's lr, the last step's, the first step's) -> the lr that the mutation steps with."""
     shift: int = 0
-    """Added to the step count that the textbook sees."""
+    """This is added to the step count of the reference implementation."""
     repeat: int = 1
     """How often decay beside the gradient is applied."""
     change: Callable[[Hyper], Hyper] | None = None
@@ -77,7 +77,7 @@ class Mutation:
     gradient: Callable[[Number], Number] | None = None
     """The gradient as the mutation reads it, before any decay is added."""
     update: Update | None = None
-    """Another step in the textbook's place."""
+    """This step replaces that of the reference implementation."""
     shared_count: bool = False
     """Whether one step count runs over all tensors."""
 
@@ -99,7 +99,7 @@ class Contract:
     """The form of the memory of gradients, in words."""
     bias_correction: bool = False
     settings: tuple[Hyper, ...] = ({},)
-    """Hyper-parameters that reach every branch of the textbook; the first one is for quick probes."""
+    """Hyper-parameters that reach every branch of the reference; the first one is for quick probes."""
     mutations: tuple[Mutation, ...] = ()
     variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """What ``declare`` may say, with the values it may take; the first is what holds if nothing is said."""
@@ -109,7 +109,7 @@ class Contract:
     mixes_entries: bool = False
     """Whether an entry's update depends on other entries of its tensor (norms, factored moments)."""
     gradients: Literal["any", "one a row and column"] = "any"
-    """Gradients for which the textbook's rounding bound was derived."""
+    """The rounding bound of the reference implementation was derived for these gradients."""
     sparse: bool = False
     """Whether it takes sparse gradients only."""
     closure: bool = False

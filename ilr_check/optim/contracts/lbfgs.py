@@ -17,7 +17,7 @@ STEPWISE = (
     "bias-correction",
     "compiled-step",
 )
-"""Laws that compare with a textbook step."""
+"""These laws compare with a reference implementation."""
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:

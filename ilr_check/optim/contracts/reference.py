@@ -1,4 +1,4 @@
-"""A family's textbook step over several tensors, with or without its rounding bound."""
+"""The reference implementation of a family steps several tensors, with or without its rounding bound."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SMALLEST = {"float64": 2.0**-1074, "float32": 2.0**-149, "bfloat16": 2.0**-133, 
 
 
 class ReferenceImplementation:
-    """The contract's own optimizer: hand it gradients, read the weights.
+    """The contract's own optimizer takes gradients and gives weights.
 
-    With ``dtypes``, one a tensor, the weights are ``Tracked`` and carry the bound on what an implementation
-    in that arithmetic may deviate by. ``mutation`` makes it step as a near-miss does.
+    With ``dtypes``, one for each tensor, the weights are ``Tracked``: they carry the bound on the deviation
+    of an implementation in that arithmetic. ``mutation`` makes it step as that mutation does.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Numbers that carry a bound on their own rounding error, so that a textbook step brings its tolerance along.
+"""Numbers carry a bound on their own rounding error, so that a reference step computes its tolerance.
 
 Running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, section 3.3): every operation
 adds u |result| to the error that its operands hand on. Numbers without error go through the same code.
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 ROUNDINGS = 8.0
-"""How often a correct implementation may round where the textbook rounds once.
+"""A correct implementation may round this often where the reference rounds once.
 
 Regrouping (a lerp for a product and a sum, lr distributed over terms, a correction moved from the numerator
 to the denominator, a scalar rounded to the dtype first) keeps the terms and adds roundings that are

@@ -1,7 +1,7 @@
-"""Near-misses of textbook steps: what people get wrong, each with the sentence that says so.
+"""Mutations are the common errors in a reference step; each has a sentence that names the error.
 
-A walk that leaves its textbook and follows a near-miss through all its steps, within rounding, is explained
-by it. Those that only change a hyper-parameter stand in the contracts; here are those that are another step.
+A mutation explains a trajectory that leaves its reference and follows the mutation through all its steps,
+within rounding. Contracts hold the mutations that only change a hyper-parameter; this folder has the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ilr_check.optim.mutations.steps import gradient_mutations, step_mutations
 
 
 def mutations_of(contract: Contract) -> Iterator[Mutation]:
-    """Every near-miss of this contract that is another step, the likeliest first."""
+    """Return every mutation of this contract that is another step, the likeliest first."""
     yield from FAMILY_MUTATIONS.get(contract.name, ())
     yield from decay_mutations(contract)
     yield from gradient_mutations()

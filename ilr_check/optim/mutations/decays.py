@@ -24,7 +24,7 @@ ON_MATRICES = Mutation(
 
 
 def decay_mutations(contract: Contract) -> Iterator[Mutation]:
-    """Near-misses of a decay that stands beside the step or in the gradient."""
+    """Yield the mutations of a decay that stands beside the step or in the gradient."""
     base, where = contract.update, contract.decay.where
     if where not in ("before", "gradient"):
         return

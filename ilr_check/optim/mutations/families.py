@@ -1,4 +1,4 @@
-"""Near-misses that belong to one family each."""
+"""These mutations belong to one family each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Near-misses of Adam, AdamW, NAdam and LAMB: moments, their corrections, eps."""
+"""Mutations of Adam, AdamW, NAdam and LAMB concern the moments, their corrections and eps."""
 
 from __future__ import annotations
 

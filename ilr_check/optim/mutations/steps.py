@@ -32,7 +32,7 @@ def gradient_mutations() -> Iterator[Mutation]:
 
 
 def step_mutations(contract: Contract) -> Iterator[Mutation]:
-    """The step is the textbook's, changed afterwards; or its state is kept in a narrower dtype."""
+    """Yield mutations that change the finished reference step or keep its state in a narrower dtype."""
     base = contract.update
     for steps in WARM_UPS:
         yield Mutation(
