@@ -1,1 +1,1 @@
-"""The gate: judging an optimizer by the laws that its family promises."""
+"""The gate judges an optimizer by the laws that its family promises."""

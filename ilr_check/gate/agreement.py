@@ -1,4 +1,4 @@
-"""Whether an optimizer agrees with itself: two trails through one course, within the rounding of both."""
+"""Judge whether two trails through one course agree within the rounding of both."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def agreement(
 
 
 def failed_reading(group: str, error: Exception) -> Reading:
-    """A legal step that raised an exception."""
+    """Return the reading of a legal step that raised an exception."""
     return Reading(
         group=group, verdict="violated", message=str(error), diagnosis=f"{group}: the step fails with {error}"
     )
 
 
 def gap_reading(found: Gap, *, group: str, sentence: str, n_steps: int = 0) -> Reading:
-    """A verdict on a gap: it holds up to 1."""
+    """Return the verdict on a gap: it holds up to 1."""
     verdict: VerdictWord = "holds" if found.ratio <= 1.0 else "violated"
     share = f"by {found.share:.3g} of its largest step" if math.isfinite(found.share) else "without bound"
     when = f"from step {found.step} on, in tensor {found.tensor}, {share}"

@@ -47,9 +47,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: dict[str, str]
     """The worst verdict by law."""
     findings: dict[str, KeptFinding] = {}
-    """By the id of the finding, which is its law and case."""
+    """Cases by the id of the finding, which names its law and case."""
     traces: dict[str, list[list[float | None]]]
-    """``None`` stands for what is not a finite number, which JSON cannot hold."""
+    """``None`` stands for a number that is not finite, which JSON cannot hold."""
 
 
 def read_baseline(path: Path, *, renewed: bool = False) -> Baseline | None:
@@ -86,7 +86,7 @@ def save_baseline(path: Path, baseline: Baseline, *, force: bool = False) -> Non
 
 
 def comparable(before: Baseline, now: Baseline) -> bool:
-    """Whether two states are of the same constructor arguments and switches."""
+    """Return whether two states have the same constructor arguments and switches."""
     return sorted(before.args) == sorted(now.args) and sorted(before.impl) == sorted(now.impl)
 
 
@@ -97,7 +97,7 @@ def baseline_of(
     traces: Traces,
     versions: dict[str, str],
 ) -> Baseline:
-    """Return what is to be kept of a judgement."""
+    """Return the part of a judgement that a baseline keeps."""
     kept = [finding for finding in findings if finding.counts and finding.claim not in NOT_KEPT]
     return Baseline(
         target=request.target,
@@ -151,7 +151,7 @@ def compared_with_baseline(
 def changes_since(
     before: Baseline, now: Baseline, request: GateRequest, location: Location | None = None
 ) -> list[Finding]:
-    """Return what differs from the baseline for the worse: steps, the family, and cases that no longer hold.
+    """Return each change for the worse: in steps, in the family, and cases that no longer hold.
 
     Raises ``ValueError`` where the two cannot be compared.
     """

@@ -1,4 +1,4 @@
-"""``check_optimizer``: one judgement in this process."""
+"""``check_optimizer`` judges an optimizer in this process."""
 
 from __future__ import annotations
 

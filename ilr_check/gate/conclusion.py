@@ -21,23 +21,23 @@ from ilr_check.gate.process.request import GateRequest
 from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE, Traces
 
 OWN_LAWS = (SURVIVES, REFERENCE, BASELINE)
-"""Laws beside those in ``laws/``."""
+"""These laws do not stand in ``laws/``."""
 UNSPOKEN = (
     *("name", "baseline", "update_baseline", "expected_failures", "time_limit", "memory_limit"),
     *("fail_on", "accept_unjudged", "allow_inconclusive"),
 )
-"""Options that do not change what a law says, and so stand in no command that judges it again."""
+"""These options do not change a verdict, so the command that judges again leaves them out."""
 
 
 class Judged(msgspec.Struct, kw_only=True):
-    """All that was found out about a target, before anything is concluded from it."""
+    """All findings about a target before a conclusion."""
 
     contract: str = ""
     note: str = ""
     laws: tuple[ClaimText, ...] = ()
     """The planned laws."""
     finished: tuple[str, ...] = ()
-    """Ids of laws that came to their end."""
+    """Ids of laws that were judged to the end."""
     findings: list[Finding] = []
     traces: Traces = {}
     """Scenario to the weights after each step; empty where they were not recorded."""
@@ -155,7 +155,7 @@ def versions() -> dict[str, str]:
 
 
 def _typed(value: Any) -> str:
-    """A value as it is typed after ``name=``; a word needs no quotes unless it reads as something else."""
+    """Return a value as it is typed after ``name=``; a word is quoted only if it reads as another value."""
     from ast import literal_eval
 
     if isinstance(value, str):

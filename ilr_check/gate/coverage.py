@@ -1,4 +1,4 @@
-"""Which laws were judged, and what the verdict of the whole judgement is. Imports no torch."""
+"""Sort the laws into judged and not judged, and give the verdict of the run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXIT_CODES: dict[RunVerdict, int] = {
     "holds": 0,
     "expected_failure": 0,
 }
-"""Any other word means that nothing was judged, which is 2."""
+"""For any other word nothing was judged, and the code is 2."""
 NOTHING_TO_TRY = "the optimizer offers nothing that this law could try"
 
 
@@ -70,7 +70,7 @@ def verdict_of(
     if words - {"skipped"} and coverage.not_judged and not (options.accept_unjudged or stands_in):
         words.add("inconclusive")
     if "holds" in words:
-        words.discard("expected_failure")  # it was declared, and the rest decides
+        words.discard("expected_failure")  # it was declared, so the other verdicts decide
     return worst(words)
 
 

@@ -1,4 +1,4 @@
-"""How an optimizer is handed its parameters and its gradients: plainly, named, by a closure, in backward."""
+"""Give an optimizer its parameters and its gradients: plainly, named, by a closure, in backward."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ilr_check.gate.tags import Tags
 
 
 def arranged(parameters: Any, tags: Tags, *, named: bool) -> Any:
-    """Parameters, or groups of them, in the form that the constructor takes.
+    """Return parameters, or groups of them, in the form that the constructor takes.
 
     ``named`` makes pairs of a name and a parameter. The names say nothing of a bias or a norm.
     """
@@ -53,7 +53,7 @@ def take_step(
     closure: bool = False,
     in_backward: bool = False,
 ) -> None:
-    """One step with these gradients, which are also what every call of its closure finds."""
+    """Take one step with these gradients; every call of its closure gives the same ones."""
     if in_backward:
         for parameter in parameters:
             parameter.grad = None
@@ -79,7 +79,7 @@ def _hand_over(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | 
 
 
 def layout_copy(tensor: Tensor) -> Tensor:
-    """A copy with the same strides, also where these leave gaps; an expanded tensor stays one."""
+    """Return a copy with the same strides, also where these leave gaps; an expanded tensor stays one."""
     if tensor.layout != torch.strided or tensor.is_contiguous():
         return tensor.detach().clone()
     if 0 in tensor.stride():

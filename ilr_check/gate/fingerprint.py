@@ -1,4 +1,4 @@
-"""What laws an unknown optimizer obeys: exponents, decay, memory, equilibrium. Imports no torch."""
+"""Record which laws an unknown optimizer obeys: exponents, decay, memory, equilibrium. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import msgspec
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured; ``None`` where the optimizer lets nobody vary what would have to be varied."""
+    """Measured numbers; one is ``None`` where the optimizer does not let us vary what it needs."""
 
     target: str
     contract: str
     power_of_lr: float | None
-    """p: the first step without weight decay goes with lr^p."""
+    """p: the length of the first step without weight decay is proportional to lr^p."""
     degree_in_gradient: float | None
-    """q: it goes with the size of the gradients^q; 1 is SGD, 0 is sign-like or normalised."""
+    """q: it is proportional to (size of the gradients)^q; 1 is SGD, 0 is sign-like or normalised."""
     degree_in_weights: float | None
-    """r: it goes with the size of the weights^r; 1 where a layer's step is scaled to its norm."""
+    """r: it is proportional to (size of the weights)^r; 1 where a layer's step is scaled to its norm."""
     step_spread: float | None
     """Largest over smallest entry of the first step, over that of its gradient; 1 is linear, 0 is a sign."""
     decay_where: str
@@ -31,12 +31,12 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     growth: tuple[float, ...]
     """Sizes of the first steps under a constant gradient, as shares of the first."""
     equilibrium_norm: float | None
-    """Norm of a scale-invariant weight at lr = wd = 0.1 under unit tangential noise."""
+    """The norm of a scale-invariant weight at lr = wd = 0.1 under unit tangential noise."""
     equilibrium_angle: float | None
-    """Its turn per step there, over sqrt(2 lr wd): 1 for SGD and decoupled decay with normalised steps."""
+    """Its rotation per step, over sqrt(2 lr wd): 1 for SGD and decoupled decay with normalised steps."""
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the fingerprint as text for people."""
         p, q = self.decay_power_of_lr, self.decay_power_of_weight_decay
         step = f"lr^{_short(self.power_of_lr)} * |gradient|^{_short(self.degree_in_gradient)}"
         decay = f"at zero gradient: {self.decay_where}"

@@ -1,4 +1,4 @@
-"""Which numbers of an optimizer interact: entries of a tensor, its rows or columns, or several tensors."""
+"""Measure which numbers of an optimizer interact: entries, rows or columns of a tensor, or tensors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ilr_check.gate.subject import Subject, SubjectError
 
 SHAPE = (3, 4)
 FACTOR = 1.5
-"""By how much one gradient is changed: far beyond rounding."""
+"""One gradient changes by this factor, which is far beyond rounding."""
 Reach = Literal["entry", "row", "column", "tensor"]
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """What one entry of a gradient reaches."""
+    """The range of one entry of a gradient."""
 
     within: Reach
     """``entry``: its own weight; ``row`` and ``column``: these; ``tensor``: more than one of them."""
@@ -73,6 +73,6 @@ def _changed(course: Course) -> Course:
 
 
 def tensors_interact(subject: Subject) -> str:
-    """The reason for which laws about single tensors do not apply; empty where they do."""
+    """Return why laws about single tensors do not apply; empty where they do."""
     across = interaction_of(subject).across
     return "its tensors interact, so none of them has a step of its own" if across else ""

@@ -1,4 +1,4 @@
-"""What a law of the gate is: its text, to whom it applies, and how it judges; one file each in ``laws/``."""
+"""A law of the gate: its text, the subjects that it judges, and its check; one file each in ``laws/``."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ class Reading:
     detectable: float | None = None
     figure: Figure | None = None
     severity: Severity | None = None
-    """How grave a violation of this case is; ``None`` leaves it to the law."""
+    """The severity of a violation of this case; ``None`` leaves it to the law."""
     remedy: str = ""
-    """What settles it, such as a declaration, if that is what the optimizer means."""
+    """The remedy, such as a declaration, if the optimizer means this behaviour."""
     declares: Mapping[str, Any] = field(default_factory=dict)
-    """The declaration under which the contract would be what was measured."""
+    """The declaration under which the contract would agree with the measurement."""
     open: bool = False
     """Whether the law applies although this reading is skipped."""
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a law needs beside the subject."""
+    """What a law needs besides the subject."""
 
     law: str
     seed: int = 0
@@ -66,7 +66,7 @@ class Circumstances:
     """Whether another law has found a violation already, so that no time is spent on a smaller example."""
 
     def generator(self, *parts: object) -> np.random.Generator:
-        """Random numbers of this law's own, the same for the same seed."""
+        """Return a random generator that depends only on the law, the seed and ``parts``."""
         return np.random.default_rng(derive("gate", self.law, self.seed, *parts))
 
 
@@ -80,7 +80,7 @@ class GateLaw:
     """What this law cannot see."""
     check: Callable[[Subject, Circumstances], Iterable[Reading]]
     applies: Callable[[Subject], str] = lambda subject: ""
-    """Why a subject is passed over; empty where it is judged. ``LeftOpen`` where the law applies to it."""
+    """Returns why a subject is skipped; empty where it is judged. ``LeftOpen`` where the law applies."""
     milder: Mapping[str, tuple[Severity, str]] = field(default_factory=dict)
     """Cases, by how their group begins, that are no ``defect``: the severity, and why. "" is every case."""
 
@@ -89,7 +89,7 @@ class GateLaw:
         return self.text.id
 
     def severity_of(self, reading: Reading) -> Severity:
-        """How grave a violation of this case is."""
+        """Return the severity of a violation of this case."""
         if reading.severity is not None:
             return reading.severity
         found = (severity for case, (severity, _) in self.milder.items() if reading.group.startswith(case))
@@ -106,7 +106,7 @@ def law_text(
     meaning: str,
     rivals: tuple[str, ...] = (),
 ) -> ClaimText:
-    """The text of a law of the gate."""
+    """Return the text of a law of the gate."""
     return ClaimText(
         id=id,
         title=title,
@@ -124,7 +124,7 @@ def law_text(
 def ratio_reading(
     ratio: float, *, group: str, quantity: str = "|deviation| / rounding bound", **more: Any
 ) -> Reading:
-    """A verdict on a residual in units of its derived bound: it holds up to 1."""
+    """Return the verdict on a residual in units of its derived bound: it holds up to 1."""
     verdict: VerdictWord = "holds" if ratio <= 1.0 else "violated"
     value = ratio if np.isfinite(ratio) else None
     return Reading(
@@ -145,7 +145,7 @@ def needs_contract(subject: Subject) -> str:
 
 
 def same_reading(size: float, *, group: str, diagnosis: str, **more: Any) -> Reading:
-    """A verdict on two paths that must agree bit for bit; ``{}`` in the diagnosis becomes the difference."""
+    """Return a verdict on two paths that must agree bitwise; ``{}`` in a diagnosis is the difference."""
     words = "agree bit for bit" if size == 0.0 else f"differ by up to {size:.3g}, bitwise equality expected"
     return Reading(
         group=group,
@@ -162,7 +162,7 @@ def same_reading(size: float, *, group: str, diagnosis: str, **more: Any) -> Rea
 
 
 def fact_reading(good: bool, *, group: str, message: str, diagnosis: str, **more: Any) -> Reading:
-    """A verdict on a yes or no."""
+    """Return the verdict on a yes or no."""
     return Reading(
         group=group,
         verdict="holds" if good else "violated",
@@ -173,12 +173,12 @@ def fact_reading(good: bool, *, group: str, message: str, diagnosis: str, **more
 
 
 def with_figure(reading: Reading, figure: Figure) -> Reading:
-    """The same reading with a figure."""
+    """Return the same reading with a figure."""
     return replace(reading, figure=figure)
 
 
 def needs_decay(subject: Subject) -> str:
-    """For laws about weight decay."""
+    """Return why a law about weight decay is not judged; empty where it is."""
     reason = needs("lr", "weight_decay")(subject)
     if reason or subject.contract is None:
         return reason
@@ -187,13 +187,13 @@ def needs_decay(subject: Subject) -> str:
 
 
 def needs_schedule(subject: Subject) -> str:
-    """For laws that change lr and wd between steps."""
+    """Return why a law that changes lr and wd between steps is not judged; empty where it is."""
     missing = [name for name in ("lr", "weight_decay") if not subject.can_schedule(name)]
     return f"{' and '.join(missing)} cannot be changed in param_groups" if missing else ""
 
 
 def needs(*names: str) -> Callable[[Subject], str]:
-    """For laws that vary hyper-parameters and know the contract."""
+    """Return why a law that varies the contract's hyper-parameters is not judged; empty where it is."""
 
     def applies(subject: Subject) -> str:
         reason = needs_contract(subject)

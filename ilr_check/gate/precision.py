@@ -25,11 +25,11 @@ FINE, MIDDLE, COARSE = 2.0**-29, 2.0**-20, 2.0**-4
 """Relative changes far from every unit roundoff: between float64 and float32, between float32 and bfloat16,
 and well above bfloat16. A change of 2^-29 crosses a rounding boundary of float32 with probability 2^-5."""
 SHARE = 0.5
-"""Above this share of unmoved entries a change counts as unseen."""
+"""If more than this share of the entries does not move, a change counts as unseen."""
 
 
 class Drivable(Protocol):
-    """What is asked of a ``Subject`` here; the subject imports this module to measure itself."""
+    """The part of a ``Subject`` that is used here; the subject imports this module to measure itself."""
 
     @property
     def tags(self) -> Tags: ...
@@ -50,7 +50,7 @@ class Drivable(Protocol):
 
 
 def widest_dtype(subject: Drivable) -> str:
-    """The widest dtype of weights among those it is made for that its own arithmetic does not narrow."""
+    """Return the widest of its dtypes of weights that its own arithmetic does not narrow."""
     offered = [name for name in WEIGHT_DTYPES if name in subject.dtypes]
     if subject.tags.arithmetic in offered:
         return str(subject.tags.arithmetic)
@@ -64,7 +64,7 @@ def widest_dtype(subject: Drivable) -> str:
 
 
 def arithmetic_unit(subject: Drivable) -> float:
-    """The unit roundoff of its arithmetic, at least that of its weights."""
+    """Return the unit roundoff of its arithmetic, at least that of its weights."""
     if subject.tags.arithmetic is not None:
         return UNIT[subject.tags.arithmetic]
     name = subject.dtype
@@ -81,7 +81,7 @@ def arithmetic_unit(subject: Drivable) -> float:
 
 
 def _narrowed_to(subject: Drivable, name: str, steps: list[Tensor]) -> str:
-    """A narrower dtype that holds all weights after a step, or that the gradients pass through."""
+    """Return a narrower dtype that holds all weights after a step or that the gradients pass through."""
     last = steps[-1]
     for narrow in ("bfloat16", "float32"):
         finer = UNIT[narrow] > UNIT[name]
@@ -94,7 +94,7 @@ def _narrowed_to(subject: Drivable, name: str, steps: list[Tensor]) -> str:
 
 
 def _seen(subject: Drivable, name: str, plain: list[Tensor], change: float) -> bool:
-    """Whether a relative change of the gradients moves the weights."""
+    """Return whether a relative change of the gradients moves the weights."""
     other = _steps(subject, name, change)
     if other is None:
         return True
@@ -103,7 +103,7 @@ def _seen(subject: Drivable, name: str, plain: list[Tensor], change: float) -> b
 
 
 def _steps(subject: Drivable, name: str, change: float) -> list[Tensor] | None:
-    """The weights after each of a few steps, with the gradients changed by this share of themselves."""
+    """Return the weights after each of a few steps, with the gradients changed by this share."""
     rng = np.random.default_rng(11)
     # Small weights, so that their own rounding hides as little of a step as possible.
     drawn = rng.uniform(0.5, 2.0, size=SHAPE) * 2.0**-8

@@ -1,4 +1,4 @@
-"""One judgement by the command: the target runs in a process of its own. Imports no torch."""
+"""Judge by the command: the target runs in its own process. Imports no torch."""
 
 from __future__ import annotations
 

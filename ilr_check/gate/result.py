@@ -1,4 +1,4 @@
-"""What the gate says of one optimizer, to a Python caller."""
+"""The result of the gate for a Python caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class GateViolation(AssertionError):
 
 @dataclass(frozen=True)
 class GateResult:
-    """All findings about one optimizer, and what follows from them."""
+    """All findings about one optimizer, and the verdict that follows from them."""
 
     report: GateReport
     """The same as ``ilr-check gate --json`` writes."""
@@ -26,47 +26,47 @@ class GateResult:
 
     @property
     def target(self) -> str:
-        """The optimizer's name."""
+        """Return the optimizer's name."""
         return self.report.target
 
     @property
     def contract(self) -> str:
-        """The contract's name; empty where no family was found."""
+        """Return the contract's name; empty where no family was found."""
         return self.report.contract
 
     @property
     def contract_note(self) -> str:
-        """How the contract was found, and how sure that is."""
+        """Return how the contract was found, and how sure that is."""
         return self.report.contract_note
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding, in the order in which the laws ran."""
+        """Return every finding in the order of the laws."""
         return self.report.findings
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:
-        """What was measured whatever the contract; empty where nobody asked for it."""
+        """Return the measurements that need no contract; empty where nobody asked for them."""
         return self.report.fingerprint
 
     @property
     def coverage(self) -> Coverage:
-        """Which of the planned laws were judged."""
+        """Return which of the planned laws were judged."""
         return self.report.coverage
 
     @property
     def exit_code(self) -> int:
-        """0 all hold, 1 something is violated, 2 an error or nothing judged, 3 something inconclusive."""
+        """Return 0: all hold, 1: a violation, 2: an error or nothing judged, 3: something inconclusive."""
         return self.report.exit_code
 
     @property
     def verdict(self) -> RunVerdict:
-        """The verdict of the whole judgement; violations milder than ``fail_on`` do not decide it."""
+        """Return the verdict of the judgement; violations milder than ``fail_on`` do not decide it."""
         return self.report.verdict
 
     @property
     def violated(self) -> tuple[Finding, ...]:
-        """Findings that speak against the optimizer, of any severity."""
+        """Return the findings against the optimizer, of any severity."""
         return tuple(f for f in self.findings if f.verdict in ("violated", "unexpected_pass"))
 
     def raise_if_violated(self) -> None:

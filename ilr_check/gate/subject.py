@@ -37,20 +37,20 @@ SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
 @dataclass(frozen=True)
 class Subject:
-    """An optimizer class or factory, what it promises, and the arguments that its user gave."""
+    """An optimizer class or factory, its contract, and the arguments that its user gave."""
 
     factory: Callable[..., Any]
     contract: Contract | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
-    """Our name of a hyper-parameter to the target's own."""
+    """Our name of a hyper-parameter, mapped to the target's own name."""
     declared: Mapping[str, Any] = field(default_factory=dict)
     switches: Mapping[str, Any] = field(default_factory=dict)
     """Implementation switches, such as ``foreach=True``."""
     device: str = "cpu"
     name: str = ""
     dtypes: tuple[str, ...] = WEIGHT_DTYPES
-    """Dtypes of weights that it is made for. The laws of rounding keep to them; the others take ``dtype``."""
+    """Dtypes of weights that it is made for. The laws of rounding use these; the others use ``dtype``."""
     tags: Tags = field(default_factory=Tags)
     setup: Callable[[Any], Any] | None = None
     """The user's function that prepares an optimizer after it was built."""
@@ -59,7 +59,7 @@ class Subject:
 
     @cached_property
     def title(self) -> str:
-        """The target as its user knows it."""
+        """Return the name under which its user knows the target."""
         if self.name:
             return self.name
         module, name = getattr(self.factory, "__module__", ""), getattr(self.factory, "__qualname__", "")
@@ -67,7 +67,7 @@ class Subject:
 
     @cached_property
     def taken(self) -> Mapping[str, inspect.Parameter] | None:
-        """The keyword arguments that the factory takes; ``None`` where it takes any or hides them."""
+        """Return the keyword arguments of the factory; ``None`` where it takes any or hides them."""
         try:
             parameters = inspect.signature(self.factory).parameters
         except (TypeError, ValueError):
@@ -79,7 +79,7 @@ class Subject:
 
     @cached_property
     def hyper_names(self) -> Mapping[str, Name]:
-        """Hyper-parameters by our names, with the target's own names first where its user gave them."""
+        """Return the hyper-parameters by our names, with the user's own names for the target first."""
         known = dict(BASIC if self.contract is None else self.contract.names)
         for ours, theirs in self.names.items():
             old = known.get(ours)
@@ -88,7 +88,7 @@ class Subject:
 
     @cached_property
     def settings(self) -> tuple[Mapping[str, Any], ...]:
-        """The contract's settings that this target can be given and that its user did not fix."""
+        """Return the contract's settings that this target can take and that its user did not fix."""
         if self.contract is None:
             return ({},)
         found = (
@@ -102,7 +102,7 @@ class Subject:
 
     @cached_property
     def refused(self) -> Mapping[str, str]:
-        """Settings of the contract that the target's constructor refuses, in words, with its reason."""
+        """Return each setting of the contract that the target's constructor refuses, with the reason."""
         found = {}
         for setting in () if self.contract is None else self.contract.settings:
             if setting and self.can_vary(*setting):
@@ -114,32 +114,32 @@ class Subject:
 
     @cached_property
     def fixed_names(self) -> frozenset[str]:
-        """Hyper-parameters that the user's arguments fix."""
+        """Return the hyper-parameters that the user's arguments fix."""
         return frozenset(name for name in self.hyper_names if self._fixed(name))
 
     def can_schedule(self, name: str) -> bool:
-        """Whether a hyper-parameter stands in ``param_groups``, where a schedule can change it."""
+        """Return whether a schedule can change a hyper-parameter in ``param_groups``."""
         if name not in self.hyper_names:
             return False
         group = self.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
         return any(n.partition(".")[0] in group for n in self.hyper_names[name].names)
 
     def words(self, setting: Mapping[str, Any]) -> str:
-        """A setting as a reader sees it."""
+        """Return a setting as text for a reader."""
         return ", ".join(f"{k}={v}" for k, v in setting.items()) or "default settings"
 
     @cached_property
     def differentiable(self) -> bool:
-        """Whether autograd records the step, by ``differentiable=True``."""
+        """Return whether autograd records the step, by ``differentiable=True``."""
         return bool({**self.args, **self.switches}.get("differentiable"))
 
     @cached_property
     def climbs(self) -> bool:
-        """Whether the target was told to climb, by ``maximize=True``."""
+        """Return whether the target climbs, by ``maximize=True``."""
         return bool({**self.args, **self.switches}.get("maximize"))
 
     def parameters(self, tensors: Iterable[Tensor | nn.Parameter]) -> list[nn.Parameter]:
-        """Parameters over these tensors, as they stand.
+        """Return parameters over these tensors, without a copy.
 
         A differentiable step is recorded by autograd and changes tensors in place. torch refuses that for
         leaves that need a gradient; for leaves that need none the arithmetic is the same.
@@ -148,7 +148,7 @@ class Subject:
         return [t if isinstance(t, nn.Parameter) else nn.Parameter(t, requires_grad=needs) for t in tensors]
 
     def handed(self, gradient: Tensor) -> Tensor:
-        """A copy of a gradient as the target gets it: negated where it climbs, sparse where it wants so.
+        """Return a copy of a gradient for the target: negated where it climbs, sparse where it must be.
 
         The laws speak of descent. An optimizer that climbs along -g descends along g, bit for bit.
         """
@@ -156,24 +156,24 @@ class Subject:
         return copied.to_sparse() if self.contract is not None and self.contract.sparse else copied
 
     def with_contract(self, contract: Contract | None, declared: Mapping[str, Any]) -> Subject:
-        """The same target under a contract and declared variations of it."""
+        """Return the same target under a contract and declared variations of it."""
         return replace(self, contract=contract, declared=dict(declared))
 
     def with_switches(self, **switches: Any) -> Subject:
-        """The same target with implementation switches."""
+        """Return the same target with implementation switches."""
         return replace(self, switches={**self.switches, **switches})
 
     def can_vary(self, *names: str) -> bool:
-        """Whether each of these hyper-parameters can be set, by argument or in ``param_groups``."""
+        """Return whether each of these hyper-parameters can be set, by argument or in ``param_groups``."""
         return all(name in self._variable for name in names)
 
     def start(self, tensors: Iterable[Tensor | nn.Parameter], **hyper: Any) -> Trial:
-        """Build the optimizer over these tensors, as they stand; ``hyper`` by our names."""
+        """Build the optimizer over these tensors without a copy; ``hyper`` uses our names."""
         parameters = self.parameters(tensors)
         return Trial(self, parameters, self.build(parameters, **hyper), hyper)
 
     def build(self, parameters: Any, **hyper: Any) -> torch.optim.Optimizer:
-        """The optimizer over parameters or parameter groups; raises ``CannotVaryError``, ``SubjectError``."""
+        """Build the optimizer over parameters or groups; raises ``CannotVaryError``, ``SubjectError``."""
         arguments, edits = self.arguments(hyper)
         given = arranged(parameters, self.tags, named=self.takes_names)
         capturable = {"capturable": True} if self.tags.capturable_only else {}
@@ -191,25 +191,25 @@ class Subject:
 
     @cached_property
     def dtype(self) -> str:
-        """The widest dtype of weights that it computes in; most laws hand over weights of it."""
+        """Return the widest dtype of weights that it computes in; most laws use weights of it."""
         return widest_dtype(self)
 
     def tensor(self, numbers: Any) -> Tensor:
-        """Numbers as a tensor of ``dtype``."""
+        """Return numbers as a tensor of ``dtype``."""
         wide = torch.as_tensor(numbers, dtype=torch.float64, device=self.device)
         return wide.to(getattr(torch, self.dtype)).clone()
 
     def rounded(self, numbers: Any) -> Any:
-        """Numbers as weights of ``dtype`` hold them, as a float64 array."""
+        """Return numbers, rounded to weights of ``dtype``, as a float64 array."""
         return self.tensor(numbers).double().cpu().numpy()
 
     @cached_property
     def unit(self) -> float:
-        """The unit roundoff of what it computes in, as measured or declared."""
+        """Return the unit roundoff of its arithmetic, as measured or declared."""
         return arithmetic_unit(self)
 
     def group_key(self, ours: str) -> str | None:
-        """The target's own key for a hyper-parameter in its groups; ``None`` where there is none."""
+        """Return the target's own key of a hyper-parameter in its groups; ``None`` where it has none."""
         name = self.hyper_names.get(ours)
         group = self._probed_group
         return None if name is None else next((n for n in name.names if n in group), None)
@@ -220,7 +220,7 @@ class Subject:
 
     @cached_property
     def takes_names(self) -> bool:
-        """Whether its constructor wants named parameters: by its tag, or by its first argument's name."""
+        """Return whether its constructor wants named parameters, by its tag or by its first argument."""
         if self.tags.named_parameters is not None:
             return self.tags.named_parameters
         try:
@@ -231,7 +231,7 @@ class Subject:
 
     @cached_property
     def needs_closure(self) -> bool:
-        """Whether it steps with a closure only: by its contract, by its tag, or by trying both."""
+        """Return whether it steps with a closure only: by its contract, by its tag, or by a trial."""
         if self.contract is not None and self.contract.closure:
             return True
         if self.tags.needs_closure is not None:
@@ -240,7 +240,7 @@ class Subject:
 
     @cached_property
     def matrices_only(self) -> bool:
-        """Whether it refuses tensors that are no matrices: by its contract, by its tag, or by trying."""
+        """Return whether it accepts matrices only: by its contract, by its tag, or by a trial."""
         if self.contract is not None and self.contract.matrices_only:
             return True
         if self.tags.matrices_only is not None:
@@ -249,18 +249,18 @@ class Subject:
         return not self._steps((3,), closure=closure) and self._steps(closure=closure)
 
     def _steps(self, shape: tuple[int, ...] = (2, 2), *, closure: bool) -> bool:
-        """Whether a step over one tensor of this shape returns."""
+        """Return whether a step over one tensor of this shape succeeds."""
         parameters = self.parameters([torch.ones(shape)])
         try:
             take_step(self.build(parameters), parameters, [torch.ones(shape)], closure=closure)
-        except Exception:  # whatever the target raises, it does not step so
+        except Exception:  # whatever the target raises, it cannot step in this way
             return False
         return True
 
     def read(
         self, optimizer: Any, asked: Mapping[str, Any] | None = None, *, group: int = 0
     ) -> dict[str, Any]:
-        """Hyper-parameters by our names as the optimizer keeps them; else its defaults, else the contract's.
+        """Return hyper-parameters by our names: the optimizer's, else its defaults, else the contract's.
 
         ``asked`` is what it was built with, beside the user's own arguments.
         """
@@ -277,7 +277,7 @@ class Subject:
 
     @cached_property
     def _required(self) -> dict[str, Any]:
-        """Values for hyper-parameters that the factory wants and gives no default."""
+        """Return values for hyper-parameters that the factory requires."""
         found: dict[str, Any] = {}
         for word, parameter in (self.taken or {}).items():
             if parameter.default is inspect.Parameter.empty and word not in self.args:
@@ -312,7 +312,7 @@ class Subject:
                     )
 
     def _first_step_fails(self) -> str:
-        """The exception of one plain step, in words; empty where there is none."""
+        """Return the exception of one plain step as text; empty where it raises none."""
         ones = torch.ones(2, 2, dtype=torch.float64, device=self.device)
         try:
             self.start([ones]).step([ones])
@@ -326,7 +326,7 @@ class Subject:
 
     @cached_property
     def _variable(self) -> frozenset[str]:
-        """Hyper-parameters that can be set; a factory that hides its arguments is asked by building it."""
+        """Return the hyper-parameters that can be set; build the optimizer where the factory hides them."""
         found = set()
         probe = nn.Parameter(torch.ones(2, 2))
         for ours, name in self.hyper_names.items():
@@ -339,7 +339,7 @@ class Subject:
         return frozenset(found)
 
     def _keyword(self, name: Name) -> str | None:
-        """The constructor's name of a hyper-parameter."""
+        """Return the constructor's name of a hyper-parameter."""
         if self.taken is None:
             return self._hidden.get(name.names)
         return next((n for n in name.names if n.partition(".")[0] in self.taken), None)
@@ -349,7 +349,7 @@ class Subject:
         return {}
 
     def _tried(self, name: Name) -> bool:
-        """Whether a factory that takes any keyword takes one of these, seen by building it with each."""
+        """Return whether a factory that takes any keyword can be built with each of these."""
         if name.names in self._hidden:
             return self._hidden[name.names] is not None
         probe = nn.Parameter(torch.ones(2, 2))
@@ -368,7 +368,7 @@ class Subject:
         return False
 
     def arguments(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Constructor arguments, and what has to be written into ``param_groups`` afterwards."""
+        """Return the constructor arguments, and the values to write into ``param_groups`` afterwards."""
         arguments: dict[str, Any] = {}
         edits: dict[str, Any] = {}
         for ours, value in hyper.items():

@@ -1,4 +1,4 @@
-"""From options to a subject: the hyper-parameters' names are checked, and the contract is found."""
+"""Build a subject from options: check the names of the hyper-parameters and find the contract."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def _contract(bare: Subject, wanted: Any) -> tuple[Contract | None, str]:
 
 
 def _setup(given: Any) -> Any:
-    """The function of ``setup``; ``None`` where there is none."""
+    """Return the function of ``setup``; ``None`` where there is none."""
     if isinstance(given, str):
         return import_target(given, what="setup") if given else None
     return given
 
 
 def _demand_names(bare: Subject) -> None:
-    """Raise ``ValueError`` for a renaming of what no family has, or to what the target does not have."""
+    """Raise ``ValueError`` for a renaming from a name of no family or to a name that the target lacks."""
     known = sorted({*BASIC, *(ours for contract in contracts().values() for ours in contract.names)})
     for ours, theirs in bare.names.items():
         if ours not in known:

@@ -1,1 +1,1 @@
-"""The target in a process of its own: the request, the worker, its limits, and what it changes around it."""
+"""The target runs in its own process: the request, the worker, its limits, and its side effects."""

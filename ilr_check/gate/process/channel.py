@@ -21,7 +21,7 @@ class ForgedError(ValueError):
 
 
 class Speaker:
-    """The worker's end."""
+    """The worker writes to this end."""
 
     def __init__(self, descriptor: int, key: str) -> None:
         self._descriptor, self._key, self._number = descriptor, key, 0
@@ -36,13 +36,13 @@ class Speaker:
 
 
 class Listener:
-    """The gate's end."""
+    """The gate reads from this end."""
 
     def __init__(self, key: str) -> None:
         self._key, self._number, self._rest = key, 0, b""
 
     def hear(self, block: bytes) -> list[Event]:
-        """The events that a block completes; raises ``ForgedError`` for a line of somebody else."""
+        """Return the events that a block completes; raises ``ForgedError`` for a line of another author."""
         *lines, self._rest = (self._rest + block).split(b"\n")
         events = []
         for line in lines:

@@ -1,4 +1,4 @@
-"""How long a target has worked: its CPU time and the time it slept, but not the time it waited for a core.
+"""Count the CPU time and the sleep of a target, but not the time that it waited for a core.
 
 A limit in wall time condemns correct optimizers on a busy machine. A limit in CPU time alone never ends one
 that sleeps. Compilers below the target are not counted either, because what they take says nothing of it.
@@ -16,7 +16,7 @@ COMPILERS = frozenset(
     ("cc1", "cc1plus", "g++", "gcc", "c++", "clang", "clang++", "as", "ld", "ptxas", "nvcc")
 )
 RUNNABLE = ("R", "D")
-"""States of a process that has a core, waits for one, or waits for a disk."""
+"""In these states a process has a core, waits for one, or waits for a disk."""
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Clock:
         self._last, self._cpu = time.monotonic(), _cpu_seconds(_counted(pid))
 
     def spent(self) -> float:
-        """Return the seconds so far; to be asked several times a second."""
+        """Return the seconds so far; call this several times a second."""
         now, pids = time.monotonic(), _counted(self._pid)
         cpu = _cpu_seconds(pids)
         busy = any(tree.state(pid) in RUNNABLE for pid in tree.below(self._pid))

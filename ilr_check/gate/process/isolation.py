@@ -55,7 +55,7 @@ SURVIVES = text_of(
 TIME_LIMITS = {"quick": 60.0, "standard": 600.0}
 """Seconds of work that one law may take (see ``clock``), far beyond what any needs."""
 MAX_DEATHS = 2
-"""After so many the other laws are not tried: an optimizer that always dies would take hours."""
+"""After this many the other laws are not tried: an optimizer that always dies would take hours."""
 KEPT_OUTPUT = 64 * 1024
 POLL_SECONDS = 0.1
 BOOT_PATIENCE = 60.0
@@ -81,16 +81,16 @@ class TargetRefusedError(ValueError):
 
 @dataclass
 class Outcome:
-    """All that the processes said, together."""
+    """Everything that the processes reported."""
 
     begun: Begun | None = None
     findings: list[Finding] = field(default_factory=list)
     fingerprint: dict[str, Any] = field(default_factory=dict)
     traces: dict[str, list[list[float | None]]] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
-    """Ids of laws that came to their end."""
+    """Ids of laws that were judged to the end."""
     printed: str = ""
-    """The end of what the target printed."""
+    """The end of the target's output."""
     deaths: list[Finding] = field(default_factory=list)
 
 
@@ -137,7 +137,7 @@ def judge_isolated(
 
 
 def _narrowed(request: GateRequest, begun: Begun | None) -> GateRequest:
-    """The contract that the first process found, so that the second needs not look for it again."""
+    """Return the contract that the first process found, so that the second does not search again."""
     if begun is None or not begun.contract:
         return request
     options = request.options
@@ -147,7 +147,7 @@ def _narrowed(request: GateRequest, begun: Begun | None) -> GateRequest:
 
 
 class _Worker:
-    """One process below its keeper, what it says, and the limits under which it and its children run."""
+    """One process below its keeper, its events, and the limits for it and its children."""
 
     def __init__(self, order: Order, limit: float, memory_limit_mib: float) -> None:
         self.order, self.limit, self.memory_limit_mib = order, limit, memory_limit_mib
@@ -187,7 +187,7 @@ class _Worker:
             os.close(descriptor)
 
     def follow(self, outcome: Outcome, done: list[str], listener: Callable[[Event], None]) -> Finding | None:
-        """Take in what it says until it is done; a finding where it dies or is stopped."""
+        """Read its events until it is done; add a finding where it dies or is stopped."""
         deadline, closed = time.monotonic() + self._allowed(outcome), False
         clock: Clock | None = None
         assert self._keeper.stdout is not None
@@ -239,7 +239,7 @@ class _Worker:
         return self.limit if outcome.begun else max(self.limit, BOOT_PATIENCE)
 
     def _rest_of_channel(self) -> bytes:
-        """What is in the channel now; a child of the worker may hold it open for ever."""
+        """Return what is in the channel now; a child of the worker may hold it open for ever."""
         os.set_blocking(self._said, False)
         found = b""
         with contextlib.suppress(BlockingIOError):
@@ -291,7 +291,7 @@ class _Worker:
         return self._finding(told, "violated", Measured(value=None))
 
     def _left_out(self, outcome: Outcome, done: list[str]) -> Finding | None:
-        """A finding where a worker says that it is done and has not judged what it planned."""
+        """Add a finding where a worker says that it is done but has not judged all planned laws."""
         planned = () if outcome.begun is None else outcome.begun.laws
         missing = [text.id for text in planned if text.id not in done]
         if outcome.begun is not None and not missing:
@@ -352,7 +352,7 @@ def _take(outcome: Outcome, event: Event, done: list[str]) -> None:
 
 
 def last_frame(text: str) -> tuple[Location, str] | None:
-    """The innermost Python frame outside torch that faulthandler wrote, and its function."""
+    """Return the innermost Python frame outside torch that faulthandler wrote, and its function."""
     _, _, dump = text.rpartition("most recent call first")
     frames = re.findall(r'^  File "(.+)", line (\d+) in (\S+)$', dump, re.MULTILINE)
     own = [frame for frame in frames if f"{os.sep}torch{os.sep}" not in frame[0]]

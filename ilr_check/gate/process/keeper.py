@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _ended() -> list[tuple[int, int]]:
-    """Children that ended, with their exit codes; negative for a signal. Orphans are among them."""
+    """Return the children that ended, orphans too, with their exit codes; negative for a signal."""
     found = []
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:

@@ -1,4 +1,4 @@
-"""Findings that no law's own check makes: about the process, a reference, a baseline. Imports no torch."""
+"""Findings that no law makes: about the process, a reference, a baseline. Imports no torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def noted(
     location: Location | None = None,
     severity: Severity = "defect",
 ) -> Finding:
-    """One finding about the request's target."""
+    """Return one finding about the request's target."""
     return Finding(
         id=f"{claim}:{group}" if group else claim,
         claim=claim,
@@ -62,7 +62,7 @@ def noted(
 def text_of(
     name: str, title: str, statement: str, *, equation: str = "", source: str, meaning: str
 ) -> ClaimText:
-    """The text of a law that has no file of its own in ``laws/``."""
+    """Return the text of a law that has no file of its own in ``laws/``."""
     return ClaimText(
         id=name,
         title=title,

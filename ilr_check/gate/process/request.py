@@ -1,4 +1,4 @@
-"""What the gate is asked, as plain values: the same for the command, the worker process and a replay."""
+"""A request to the gate as plain values: the same for the command, the worker process and a replay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
     note: str
     laws: tuple[ClaimText, ...]
     known: tuple[str, ...]
-    """Every law there is, planned or not."""
+    """Every known law, planned or not."""
     location: Location | None
     notices: tuple[str, ...] = ()
 
@@ -45,7 +45,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
 
 
 class Fingerprinted(msgspec.Struct, frozen=True, kw_only=True, tag="fingerprinted"):
-    """What was measured whatever the contract: the fingerprint, and steps to compare with a later version."""
+    """Measurements that need no contract: the fingerprint, and steps to compare with a later version."""
 
     fingerprint: dict[str, Any]
     traces: dict[str, list[list[float | None]]]
@@ -68,7 +68,7 @@ class Exited(msgspec.Struct, frozen=True, kw_only=True, tag="exited"):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """All that was asked is done."""
+    """All requested work is done."""
 
 
 Event = Begun | Started | Judged | Fingerprinted | Refused | Exited | Done
@@ -77,13 +77,13 @@ EVENTS: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker gets: the request, what is done already, and what this process knows of the world."""
+    """A worker gets the request, the finished laws, and what this process knows of the world."""
 
     request: GateRequest
     done: tuple[str, ...]
     path: tuple[str, ...]
-    """Where to import from, as in the process that asks."""
+    """The import path of the process that asks."""
     key: str
-    """A secret, as hexadecimal digits: the worker signs with it what it says (``channel``)."""
+    """A secret, as hexadecimal digits: the worker signs its events with it (``channel``)."""
     patience: float
     """Seconds after which a law's Python frames are written down, shortly before it is stopped."""

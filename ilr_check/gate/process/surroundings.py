@@ -20,7 +20,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 @dataclass(frozen=True)
 class Switch:
-    """One global setting: how it is called in a message, how it is read, and how it is put back."""
+    """One global setting: its name in a message, how it is read, and how it is restored."""
 
     name: str
     read: Callable[[], Any]
@@ -65,7 +65,7 @@ THREADS_OF_LIBRARIES = ("torch", "concurrent", "multiprocessing", "threading", "
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that was not left alone."""
+    """One change of something that the optimizer must leave alone."""
 
     what: str
     before: str
@@ -81,14 +81,14 @@ class Change:
 
 @dataclass
 class Watch:
-    """Notes and undoes changes; one for a whole judgement, ``during`` once a law."""
+    """Records and undoes changes; one for a whole judgement, ``during`` once a law."""
 
     changes: dict[str, list[Change]] = field(default_factory=dict)
-    """By the law that was being judged."""
+    """Changes by the law that was being judged."""
 
     @contextmanager
     def during(self, label: str) -> Iterator[None]:
-        """Compare around the whole and around every step; everything is put back, random states too."""
+        """Compare around the whole and around every step; restore everything, random states too."""
         noted = self.changes.setdefault(label, [])
         alive = set(threading.enumerate())
         # The old numpy generator is global, so what a target draws from it must be put back.

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 TAG = "_ILR_CHECK_GATE"
-"""An environment variable that every process of a tree inherits. It finds them without their supervisor."""
+"""Every process of a tree inherits this environment variable, so a tree is found without its supervisor."""
 PR_SET_CHILD_SUBREAPER = 36
 """From linux/prctl.h: orphans below this process become its children and not those of process 1."""
 PATIENCE = 5.0
@@ -50,7 +50,7 @@ def memory_mib(pids: list[int], limit_mib: float) -> float:
 
 
 def end_below(pid: int) -> None:
-    """Kill all that a process has below it, until nothing is left there."""
+    """Kill all descendants of a process, until none is left."""
     _end(lambda: below(pid))
 
 
@@ -105,7 +105,7 @@ def _entries() -> list[int]:
 
 
 def stat(pid: int) -> list[str]:
-    """State, parent, ...: what stands behind the name, which may hold anything."""
+    """Return state, parent, ...: the fields behind the name, which may hold any character."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:

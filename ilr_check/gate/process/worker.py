@@ -102,7 +102,7 @@ def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
 
 
 def finite(recorded: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, list[list[float | None]]]:
-    """Return the traces with ``None`` for what is not a finite number, which JSON cannot hold."""
+    """Return the traces with ``None`` for numbers that are not finite, which JSON cannot hold."""
     return {
         name: [[value if math.isfinite(value) else None for value in row] for row in rows]
         for name, rows in recorded.items()

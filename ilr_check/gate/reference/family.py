@@ -23,14 +23,14 @@ WEIGHT_DECAY = 0.12
 
 @dataclass(frozen=True, order=True)
 class Agreement:
-    """How far an optimizer's steps agree with a family's, best last."""
+    """How far an optimizer's steps agree with a family's; the best sorts last."""
 
     decayed: bool
-    """With weight decay, at the target's own settings."""
+    """The agreement with weight decay, at the target's own settings."""
     settings: float
-    """The share of the contract's further settings."""
+    """The share of the contract's further settings that agree."""
     plain: bool
-    """Without weight decay."""
+    """The agreement without weight decay."""
 
 
 def infer(subject: Subject) -> tuple[Contract | None, str]:
@@ -65,7 +65,7 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
 
 
 def _named(subject: Subject) -> Contract | None:
-    """The family that bears the name of the class, or of a class of its author's that it is derived from."""
+    """Return the family with the name of the class, or of a base class by the same author."""
     kind = subject.factory
     if not isinstance(kind, type):
         kind = type(subject.build([torch.nn.Parameter(torch.ones(2, 2))]))
@@ -76,7 +76,7 @@ def _named(subject: Subject) -> Contract | None:
 
 
 def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]:
-    """Which of these families an optimizer with a wrong decay is to be judged as, and why that one."""
+    """Return which of these families judges an optimizer with a wrong decay, and why that one."""
     if len(equal) == 1:
         return equal[0], ""
     # MyAdamW with a wrong decay is to be judged as AdamW: of the families left, the longest in its name.
@@ -133,7 +133,7 @@ def _trajectory_of(
 
 
 def _orthogonal(gradient: Array | None, weights: Array) -> Array:
-    """The part of a gradient that is orthogonal to the weights, row by row."""
+    """Return the part of a gradient that is orthogonal to the weights, row by row."""
     assert gradient is not None
     along = (gradient * weights).sum(axis=1, keepdims=True) / (weights**2).sum(axis=1, keepdims=True)
     return np.asarray(gradient - along * weights)

@@ -1,4 +1,4 @@
-"""The family that an unknown optimizer comes nearest to, and how it differs from it."""
+"""Find the family nearest to an unknown optimizer, and say how the two differ."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNKNOWN = "no known family agrees with the measured steps"
 
 @dataclass(frozen=True, order=True)
 class Nearness:
-    """How near measured steps come to a family, the nearest last."""
+    """How near measured steps come to a family; the nearest sorts last."""
 
     equal: float
     """The share of moving entries that move as the family's do."""
@@ -95,7 +95,7 @@ def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:
 
 
 def _decays_so_too(subject: Subject, contract: Contract, mutation: Mutation) -> bool:
-    """Whether the mutation explains the steps with weight decay as well."""
+    """Return whether the mutation explains the steps with weight decay as well."""
     if not subject.with_contract(contract, {}).can_vary("weight_decay"):
         return True
     trajectory = _recorded(subject, contract, contract, weight_decay=0.12)
@@ -105,7 +105,7 @@ def _decays_so_too(subject: Subject, contract: Contract, mutation: Mutation) -> 
 def _recorded(
     subject: Subject, contract: Contract, wanted: Contract | None, weight_decay: float = 0.0
 ) -> Trajectory:
-    """A trajectory under a contract; ``wanted`` decides the gradients, ``None`` draws every entry."""
+    """Return a trajectory under a contract; ``wanted`` decides the gradients, ``None`` draws every entry."""
     subject = subject.with_contract(contract, {})
     rng = np.random.default_rng(11)
     shapes = [(3, 4), (3, 4)]

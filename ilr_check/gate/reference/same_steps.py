@@ -19,7 +19,7 @@ from ilr_check.gate.process.request import GateRequest
 
 TOLERANCE = 2.0**-26
 Traces = Mapping[str, Sequence[Sequence[float | None]]]
-"""Scenario to the weights after each step; ``None`` is what is not a finite number."""
+"""A scenario is mapped to the weights after each step; ``None`` is a number that is not finite."""
 
 REFERENCE = text_of(
     "same-as-reference",
@@ -42,7 +42,7 @@ BASELINE = text_of(
 def apart(
     request: GateRequest, claim: str, ours: Traces, theirs: Traces, *, than: str, location: Location | None
 ) -> list[Finding]:
-    """One finding a scenario; a scenario that only one of the two could play is skipped with that reason."""
+    """Return one finding a scenario; skip a scenario that only one of the two could play, with the reason."""
     found = [
         _judged(request, claim, name, ours[name], theirs[name], than, location)
         for name in ours
@@ -88,7 +88,7 @@ def _judged(
 
 
 def _shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The largest difference of each step, in units of the largest step; of the weights if nothing moved."""
+    """Return each step's largest difference, in units of the largest step, or of weights that never move."""
     if a.shape != b.shape:
         return np.full(max(len(a), 1), np.inf)
     with np.errstate(all="ignore"):

@@ -30,7 +30,7 @@ DTYPES = {
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step: what was set, what was handed over, and the weights before and after."""
+    """One step: its settings, its gradients, and the weights before and after."""
 
     hyper: Mapping[str, Any]
     gradients: Sequence[Array | None]
@@ -43,15 +43,15 @@ class Trajectory:
     """All steps of one optimizer from its first one."""
 
     hyper: Mapping[str, Any]
-    """As the optimizer had them when it was built."""
+    """The hyper-parameters of the optimizer after it was built."""
     starts: Sequence[Array]
     steps: Sequence[Step]
     dtypes: Sequence[str]
-    """One a tensor."""
+    """One dtype for each tensor."""
 
     @property
     def dtype(self) -> str:
-        """The dtypes, each named once."""
+        """Return the dtypes, each named once."""
         return ", ".join(dict.fromkeys(self.dtypes))
 
     def only(self, i: int) -> Trajectory:
@@ -60,7 +60,7 @@ class Trajectory:
         return Trajectory(self.hyper, [self.starts[i]], steps, [self.dtypes[i]])
 
     def moved(self, t: int, i: int = 0) -> Array:
-        """What step t added to tensor i."""
+        """Return what step t added to tensor i."""
         return self.steps[t].after[i] - self.steps[t].before[i]
 
 
@@ -69,7 +69,7 @@ class Deviation:
     """The entry of a trajectory that deviates most from the reference."""
 
     ratio: float
-    """Residual in units of the bound."""
+    """The residual in units of the bound."""
     step: int = 0
     tensor: int = 0
     entry: int = 0
@@ -204,7 +204,7 @@ def last_step_deviation(
 def probing_gradients(
     contract: Contract | None, rng: np.random.Generator, shapes: Sequence[tuple[int, ...]], steps: int
 ) -> list[list[Array | None]]:
-    """Gradients whose entries range over four decades, so that eps, maxima and small moments all show.
+    """Return gradients whose entries range over four decades, so that eps, maxima and small moments show.
 
     For a contract of sparse gradients some entries are zero, others at every step.
     For a contract that wants them so, one entry in each row and column, of any sign and size at every step.

@@ -1,1 +1,1 @@
-"""What an optimizer is given: scenarios, short paths, gradients that are all noise."""
+"""Stimuli are the inputs of an optimizer: scenarios, short paths, gradients that are all noise."""

@@ -27,7 +27,7 @@ RATES = (
     {"lr": 0.03, "weight_decay": 0.05},
     {"lr": 0.17, "weight_decay": 0.4},
 )
-"""lr and weight decay of three groups, with no two products alike."""
+"""lr and weight decay of three groups; all products differ."""
 
 
 class StepFailedError(Exception):
@@ -36,7 +36,7 @@ class StepFailedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Tensors, how they are grouped, and one gradient for each tensor and step (``None``: none)."""
+    """Tensors, their groups, and one gradient for each tensor and step (``None``: no gradient)."""
 
     starts: tuple[Tensor, ...]
     gradients: tuple[tuple[Tensor | None, ...], ...]
@@ -47,22 +47,22 @@ class Course:
     joins: tuple[int, ...]
     """The step before which each group is added; 0 for those of the constructor."""
     hyper: Mapping[str, Any]
-    """What the constructor gets."""
+    """These arguments go to the constructor."""
 
     def seen(self, i: int) -> tuple[int, ...]:
-        """The steps at which tensor ``i`` has joined and has a gradient."""
+        """Return the steps at which tensor ``i`` has joined and has a gradient."""
         join = next(self.joins[k] for k, members in enumerate(self.groups) if i in members)
         return tuple(t for t, row in enumerate(self.gradients) if t >= join and row[i] is not None)
 
     def alone(self, i: int) -> Course:
-        """The same course as an optimizer sees it that has tensor ``i`` alone, at the steps of ``seen``."""
+        """Return the course of an optimizer that has tensor ``i`` alone, at the steps of ``seen``."""
         k = next(k for k, members in enumerate(self.groups) if i in members)
         rows = tuple((self.gradients[t][i],) for t in self.seen(i))
         hyper = {**self.hyper, **self.settings[k]}
         return Course((self.starts[i],), rows, ((0,),), (self.settings[k],), (0,), hyper)
 
     def without(self, *tensors: int) -> Course:
-        """The same course without these tensors; a group that loses all of its tensors stays."""
+        """Return the same course without these tensors; a group that loses all of its tensors stays."""
         kept = [i for i in range(len(self.starts)) if i not in tensors]
         place = {i: n for n, i in enumerate(kept)}
         return replace(
@@ -75,12 +75,12 @@ class Course:
 
 @dataclass(frozen=True, eq=False)
 class Trail:
-    """The weights before the first step and after every step; before it joins a tensor keeps its start."""
+    """The weights before the first step and after every step; a tensor keeps its start until it joins."""
 
     weights: tuple[tuple[Tensor, ...], ...]
 
     def of(self, i: int, steps: Sequence[int]) -> Trail:
-        """The trail of tensor ``i`` alone: its start, and its weights after each of these steps."""
+        """Return the trail of tensor ``i`` alone: its start, and its weights after each of these steps."""
         return Trail(((self.weights[0][i],), *((self.weights[t + 1][i],) for t in steps)))
 
 
@@ -97,7 +97,7 @@ def make_course(
     decay: bool = True,
     hyper: Mapping[str, Any] | None = None,
 ) -> Course:
-    """A course with gradients over four decades.
+    """Return a course with gradients over four decades.
 
     ``missing`` are the steps at which a tensor has no gradient. ``hyper`` goes to the constructor.
     """
@@ -133,7 +133,7 @@ def make_course(
 
 
 def tensor_of(array: Any, dtype: str, device: str = "cpu") -> Tensor:
-    """Numbers as a tensor of this dtype, rounded once."""
+    """Return numbers as a tensor of this dtype, rounded once."""
     return torch.tensor(np.asarray(array), dtype=torch.float64, device=device).to(DTYPES[dtype])
 
 
@@ -144,7 +144,7 @@ def _for(dtype: str, gradient: Any) -> Any:
 
 
 def drive(subject: Subject, course: Course, **changes: Any) -> Trail:
-    """The trail of a new optimizer through a course.
+    """Return the trail of a new optimizer through a course.
 
     ``changes`` replace what the constructor gets. Raises ``SubjectError`` where it cannot be built so, and
     ``StepFailedError`` where a step or a late group raises an exception.
@@ -158,7 +158,7 @@ def drive(subject: Subject, course: Course, **changes: Any) -> Trail:
 
 
 def begin(subject: Subject, course: Course, **changes: Any) -> Trial:
-    """A new optimizer at the start of a course, with the groups that are there from the beginning."""
+    """Build an optimizer at the start of a course, with the groups that exist from the beginning."""
     parameters = subject.parameters(layout_copy(start) for start in course.starts)
     hyper = {**course.hyper, **changes}
     if len(course.groups) == 1:
@@ -172,7 +172,7 @@ def begin(subject: Subject, course: Course, **changes: Any) -> Trial:
 
 
 def advance(trial: Trial, course: Course, t: int) -> None:
-    """Step ``t`` of a course, after the groups that join before it."""
+    """Take step ``t`` of a course, after the groups that join before it."""
     joined = [k for k, at in enumerate(course.joins) if at <= t]
     try:
         for k in joined:
@@ -189,7 +189,7 @@ def advance(trial: Trial, course: Course, t: int) -> None:
 
 
 def _options(subject: Driven, setting: Mapping[str, Any]) -> dict[str, Any]:
-    """A setting by the keys of the target's own groups; raises ``SubjectError`` where it has none."""
+    """Return a setting by the target's own group keys; raises ``SubjectError`` where it has none."""
     keys = {ours: subject.group_key(ours) for ours in setting}
     missing = [ours for ours, key in keys.items() if key is None]
     if missing:

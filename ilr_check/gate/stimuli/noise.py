@@ -26,12 +26,12 @@ G = 1.0
 
 @dataclass(frozen=True)
 class Prediction:
-    """Equilibrium of one family at one setting."""
+    """The equilibrium of one family at one setting."""
 
     norm2: float
     cosine: float
     memory: float
-    """Steps in which log r forgets by a factor e."""
+    """Return the number of steps after which log r forgets by a factor e."""
 
 
 Predict = Callable[[dict[str, Any]], Prediction]
@@ -80,7 +80,7 @@ FAMILIES: Mapping[str, tuple[Predict, tuple[dict[str, Any], ...]]] = {
     "rmsprop": (_adam, ({"lr": 0.01, "weight_decay": 0.02, "alpha": 0.98, "eps": 1e-12},)),
     "lion": (_lion, ({"lr": 0.003, "weight_decay": 1.3, "beta1": 0.9, "beta2": 0.98},)),
 }
-"""Contract to its closed form and the settings in which it is tried."""
+"""Each contract has its closed form and the settings in which it is tried."""
 
 FLUCTUATION: Mapping[str, float] = {"sgd": 0.0, "adamw": 0.02, "adam": 0.02, "rmsprop": 0.02, "lion": 0.0}
 """1 - beta2, the order of what the closed forms of families with a second moment leave out."""
@@ -99,7 +99,7 @@ class NoiseTrajectories:
 def noise_trajectories(
     subject: Subject, hyper: dict[str, Any], predict: Predict, factor: float, generator: torch.Generator
 ) -> NoiseTrajectories:
-    """From the predicted norm forget for six memories, measure over eight; then the same at lr / factor."""
+    """Start at the predicted norm, forget for six memories, measure over eight; repeat at lr / factor."""
     before, after = predict(hyper), predict({**hyper, "lr": hyper["lr"] / factor})
     burn_in, window = round(6 * before.memory), round(8 * before.memory)
     again, late = round(8 * after.memory), round(4 * after.memory)
@@ -140,7 +140,7 @@ def _log_norm(weights: torch.Tensor) -> torch.Tensor:
 
 
 def _log_cosine(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """log cos, from the tangent: near 1 the cosine itself has lost its digits."""
+    """Return log cos, from the tangent: near 1 the cosine itself has lost its digits."""
     norm2 = (before * before).sum(dim=(1, 2), keepdim=True)
     along = (before * after).sum(dim=(1, 2), keepdim=True) / norm2
     turned = torch.linalg.vector_norm(after - along * before, dim=(1, 2))

@@ -1,4 +1,4 @@
-"""The same short path stepped twice: both must agree bit for bit, however the second one was interrupted."""
+"""Step the same short path twice: both must agree bit for bit, however the second one is interrupted."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ilr_check.gate.subject import Subject
 from ilr_check.gate.trial import Trial
 
 SHAPES = ((3, 4), (3, 4), (2, 3))
-"""Two of one shape, so that state kept by shape shows."""
+"""Two tensors have one shape, so that state kept by shape shows."""
 LR, WEIGHT_DECAY = 0.1, 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """Start, gradients and hyper-parameters of a path."""
+    """A path has a start, gradients and hyper-parameters."""
 
     subject: Subject
     hyper: Mapping[str, Any]
@@ -28,22 +28,22 @@ class Path:
     gradients: Sequence[Sequence[Tensor]]
 
     def begin(self) -> Trial:
-        """A fresh optimizer at the start."""
+        """Return a fresh optimizer at the start."""
         return self.subject.start([start.clone() for start in self.starts], **self.hyper)
 
     def advance(self, trial: Trial, first: int, last: int) -> Trial:
-        """Steps ``first`` to ``last`` - 1."""
+        """Take the steps ``first`` to ``last`` - 1."""
         for t in range(first, last):
             trial.step(self.gradients[t])
         return trial
 
     def ends(self) -> list[Tensor]:
-        """The weights after the whole path, undisturbed."""
+        """Return the weights after the whole path without an interruption."""
         return self.advance(self.begin(), 0, len(self.gradients)).values()
 
 
 def paths(subject: Subject, circumstances: Circumstances, *, steps: int = 6) -> dict[str, Path]:
-    """One path for each setting of the contract."""
+    """Return one path for each setting of the contract."""
     found = {}
     for setting in subject.settings:
         rng = circumstances.generator(str(setting))
@@ -55,13 +55,13 @@ def paths(subject: Subject, circumstances: Circumstances, *, steps: int = 6) -> 
 
 
 def rates(subject: Subject) -> dict[str, float]:
-    """lr and wd, as far as the target lets them be set."""
+    """Return lr and wd, as far as the target lets us set them."""
     every = {"lr": LR, "weight_decay": WEIGHT_DECAY}
     return {name: value for name, value in every.items() if subject.can_vary(name)}
 
 
 def difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
-    """The largest difference of an entry; infinite where one is not a number and the other is."""
+    """Return the largest difference of an entry; infinite where only one of the two is not a number."""
     worst = 0.0
     for a, b in zip(one, other, strict=True):
         if a.shape != b.shape:

@@ -1,4 +1,4 @@
-"""Chosen gradients and settings under which two optimizers, or two versions of one, are compared."""
+"""Scenarios are gradients and settings under which two optimizers, or two versions, are compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LR, WEIGHT_DECAY = 0.05, 0.12
 
 @dataclass(frozen=True)
 class Scenario:
-    """How large the gradient of each step is (0: zero, ``None``: none at all), and what is set."""
+    """The size of each step's gradient (0: zero, ``None``: no gradient), and the settings."""
 
     scales: tuple[float | None, ...]
     weight_decay: float = 0.0
@@ -40,7 +40,7 @@ SCENARIOS = {
 
 
 def traces(subject: Subject, seed: int = 0) -> dict[str, list[list[float]]]:
-    """The weights after every step of every scenario that this optimizer lets us play."""
+    """Return the weights after every step of every scenario that this optimizer allows."""
     found = {}
     for name, scenario in SCENARIOS.items():
         hyper = {"lr": LR} if subject.can_vary("lr") else {}
