@@ -1,1 +1,1 @@
-"""Commands that need more than a few lines: one a file, registered by ``cli``."""
+"""Commands that need more than a few lines stand here, one a file; ``cli`` registers them."""

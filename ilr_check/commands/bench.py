@@ -1,4 +1,4 @@
-"""``ilr-check bench``: what is asked for, measured, written and shown."""
+"""``ilr-check bench`` measures speed, and writes and shows the results."""
 
 from __future__ import annotations
 

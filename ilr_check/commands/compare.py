@@ -1,4 +1,4 @@
-"""``ilr-check compare A B``: two optimizers side by side, and their first difference in words."""
+"""``ilr-check compare A B`` shows two optimizers side by side and says how they first differ."""
 
 from __future__ import annotations
 

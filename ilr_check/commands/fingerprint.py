@@ -1,4 +1,4 @@
-"""``ilr-check fingerprint``: what laws an unknown optimizer obeys; nothing is judged."""
+"""``ilr-check fingerprint`` measures which laws an unknown optimizer obeys; it judges nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ilr-check gate``: judge an optimizer; every output is one report, written in several forms."""
+"""``ilr-check gate`` judges an optimizer and writes one report in several forms."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ilr_check.gate.options import GateOptions
 
 FORMS = {"json": "gate.json", "junit": "junit.xml", "sarif": "gate.sarif", "summary": "summary.md"}
-"""File names in the folder of --out."""
+"""The file names in the folder of --out."""
 MARKS = {"json": "gate", "junit": "junit", "sarif": "sarif", "summary": "summary"}
-"""What `evidence.marks` finds at the beginning of each form."""
+"""``evidence.marks`` finds these at the beginning of each form."""
 SUMMARY_MARK = "<!-- made by ilr-check summary -->\n"
 _file = NamedPath()
 
@@ -111,7 +111,7 @@ def _demand_outputs(
 
 
 def _is_appended(form: str, path: Path | None) -> bool:
-    """Whether other commands of a GitHub step may have written into the summary before."""
+    """Return whether other commands of a GitHub step may have written into the summary before."""
     return form == "summary" and str(path) == os.environ.get("GITHUB_STEP_SUMMARY")
 
 
@@ -150,7 +150,7 @@ def _write(report: GateReport, files: dict[str, Path | None], out: Path | None, 
 
 
 def _annotate(report: GateReport) -> None:
-    """Annotations for a GitHub job, which reads them from standard output."""
+    """Print annotations for a GitHub job, which reads them from standard output."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from ilr_check.reporting.markdown import workflow_annotations
 

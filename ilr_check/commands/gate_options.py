@@ -1,4 +1,4 @@
-"""The options of the gate on the command line, made from their words in ``gate/options.py``."""
+"""Make the command-line options of the gate from ``gate/options.py``."""
 
 from __future__ import annotations
 

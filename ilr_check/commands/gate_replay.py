@@ -32,7 +32,7 @@ IMPORTED = ("--reference", "--setup", "--contract")
 
 
 class UntrustedError(ValueError):
-    """A recorded command that asks for more than a replay gives to a file."""
+    """A recorded command asks for more than a replay allows to a file."""
 
 
 def gate_finding(target: str) -> Finding | None:
@@ -94,7 +94,7 @@ def judge_again(finding: Finding) -> int:
 
 
 def _recorded(finding: Finding) -> tuple[str, list[tuple[str, str]]]:
-    """The target and the options of a recorded command; raises ``UntrustedError`` for any other option."""
+    """Return target and options of a recorded command; raises ``UntrustedError`` for any other option."""
     target, *rest = [word for word in _words(finding) if word not in FLAGS]
     options = list(zip(rest[::2], rest[1::2], strict=False))
     refused = [option for option in rest[::2] if option not in TAKEN]
@@ -108,12 +108,12 @@ def _recorded(finding: Finding) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _declared(finding: Finding, now: str | None) -> bool:
-    """Whether a recorded failure was a declared one, which the command alone does not know."""
+    """Return whether a recorded failure was declared, which the command alone does not know."""
     return (finding.verdict, now) in {("expected_failure", "violated"), ("unexpected_pass", "holds")}
 
 
 def _words(finding: Finding) -> list[str]:
-    """The arguments of the finding's command; none where it is no command of the gate."""
+    """Return the arguments of the finding's command; empty where it is no command of the gate."""
     try:
         words = shlex.split(finding.replay)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost, and an exit code that says so."""
+"""Handle Ctrl-C so that it is never lost and the exit code reports it."""
 
 from __future__ import annotations
 

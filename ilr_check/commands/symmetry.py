@@ -1,4 +1,4 @@
-"""``ilr-check symmetry``: how every optimizer of the installed torch answers to scaled weights."""
+"""``ilr-check symmetry`` shows how every optimizer of the installed torch reacts to scaled weights."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ STANDARD_OUTPUT = Path("-")
 
 
 class NamedPath(click.Path):
-    """A path as an option; an empty word is refused, because as a path it would be the current folder."""
+    """A path as an option; an empty word is refused, because it would mean the current folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, allow_dash=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The word as a path; raises ``BadParameter`` for one that names nothing."""
+        """Return the word as a path; raises ``BadParameter`` for an empty one."""
         word = str(value)
         if word == "" or "\0" in word:
             self.fail(f"{word!r} names no file or folder; name one, or leave the option out.", param, ctx)
@@ -44,7 +44,7 @@ def demand_outputs(outputs: Mapping[str, tuple[Path | None, str | None]], force:
 
 
 def pairs(option: str, typed: tuple[str, ...]) -> tuple[str, ...]:
-    """``name=value`` words, as they are."""
+    """Return ``name=value`` words unchanged; raises ``ValueError`` for any other word."""
     for text in typed:
         name, equals, _ = text.partition("=")
         if not equals or not name.isidentifier():
@@ -53,25 +53,25 @@ def pairs(option: str, typed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def renamed(typed: str) -> dict[str, str]:
-    """``lr=alpha,weight_decay=decay`` as a mapping from our names to the target's."""
+    """Return ``lr=alpha,weight_decay=decay`` as a mapping from our names to the target's."""
     words = tuple(word.strip() for word in typed.split(",") if word.strip())
     return dict(word.partition("=")[::2] for word in pairs("--names", words))
 
 
 def one_of(what: str, value: str, allowed: tuple[str, ...]) -> str:
-    """A word out of a list."""
+    """Return a word of a list; raises ``ValueError`` for any other word."""
     if value not in allowed:
         raise ValueError(f"{what} {value!r} is not known; choose one of {', '.join(allowed)}")
     return value
 
 
 def seed(value: int) -> int:
-    """A whole number that decides every random number."""
+    """Return a valid seed, which decides every random number."""
     return checked_seed(value)
 
 
 def positive(what: str, value: float | None) -> float | None:
-    """A limit above nothing, or none given."""
+    """Return a limit above zero, or ``None``; raises ``ValueError`` for any other number."""
     if value is not None and not value > 0:
         raise ValueError(f"{what} {value} is out of range; give a number above 0")
     return value

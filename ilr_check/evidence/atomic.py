@@ -1,6 +1,6 @@
-"""Output files that the user names: how they are written, and which existing files are left alone.
+"""Write the output files that the user names, and protect existing files.
 
-A regular file appears in one step, so that no reader and no killed process meets half of it. A device, a
+A regular file appears in one step, so that nobody ever finds half of it. A device, a
 pipe or an open descriptor is written to. A link is followed. A file that the same command did not make is
 refused unless the caller says ``force``.
 """
@@ -28,7 +28,7 @@ Way = Literal["regular", "direct", "refused"]
 
 
 class UnwritableError(OSError, ValueError):
-    """A file that cannot be written; one line with the path, the cause and the fix."""
+    """The file cannot be written; the message is one line with the path, the cause and the fix."""
 
     def __init__(self, path: Path, reason: str, fix: str) -> None:
         super().__init__(f"cannot write {path} ({reason}); {fix}")
@@ -107,7 +107,7 @@ def demand_distinct(outputs: Mapping[str, Path | None]) -> None:
 
 
 def _destination(path: Path, mark: str | None, force: bool) -> tuple[Path, Way]:
-    """Where and how to write; raises ``UnwritableError`` for what must stay as it is."""
+    """Return where and how to write; raises ``UnwritableError`` for a file that must not change."""
     try:
         place = _followed(path)
         if _is_descriptor(place):
@@ -135,7 +135,7 @@ def _destination(path: Path, mark: str | None, force: bool) -> tuple[Path, Way]:
 
 
 def _followed(path: Path) -> Path:
-    """The end of a chain of links, but not beyond an open descriptor: that end is a file of its own."""
+    """Return the end of a chain of links, but not beyond an open descriptor, which is a file of its own."""
     for _ in range(MAX_LINKS):
         if _is_descriptor(path) or not path.is_symlink():
             return path
@@ -144,7 +144,7 @@ def _followed(path: Path) -> Path:
 
 
 def _is_descriptor(path: Path) -> bool:
-    """Whether a path names an open file of this process, such as /dev/stdout or bash's >(...)."""
+    """Return whether a path names an open file of this process, such as /dev/stdout or bash's >(...)."""
     return re.fullmatch(r"/proc/\d+/(task/\d+/)?fd|/dev/fd", os.path.realpath(path.parent)) is not None
 
 

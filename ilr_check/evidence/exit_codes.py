@@ -1,4 +1,4 @@
-"""What a command's exit status says about its verdicts."""
+"""Derive a command's exit code from its verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A figure as data: what to draw, not how; stored beside the verdicts and drawn by any reporter."""
+"""A figure is data that any reporter draws; it is stored beside the verdicts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A titled set of series on one pair of axes, with a caption that says what to look for."""
+    """A figure has a title, series on one pair of axes, and a caption that says what to look for."""
 
     name: str
     title: str

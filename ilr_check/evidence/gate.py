@@ -1,4 +1,4 @@
-"""What the gate says of one optimizer: findings are records, each with a diagnosis and a place to look at.
+"""The gate's report on one optimizer: findings are records with a diagnosis and a place in the source.
 
 Field names are public: scripts read them. Adding a field is allowed, renaming one is not.
 """
@@ -18,7 +18,7 @@ Severity = Literal["defect", "fragility", "departure"]
 """``defect``: plain training breaks the promise. ``fragility``: legal but unusual use goes wrong.
 ``departure``: a documented or common convention that differs from the contract."""
 SEVERITIES: tuple[Severity, ...] = ("defect", "fragility", "departure")
-"""The gravest first."""
+"""Severities, the worst first."""
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -30,31 +30,31 @@ class Location(msgspec.Struct, frozen=True):
 
 
 class Finding(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """One verdict about the optimizer, as a maintainer needs it."""
+    """One verdict about the optimizer, for its maintainer."""
 
     diagnosis: str = ""
-    """One sentence from measured facts on which a maintainer can act; empty where the law holds."""
+    """A sentence from measured facts that tells a maintainer what to fix; empty where the law holds."""
     snippet: str = ""
     """The smallest reproducing case as a few lines of plain torch."""
     location: Location | None = None
     """Where to look; ``None`` where the source cannot be found."""
     severity: Severity = "defect"
-    """How grave a violation of this case is; docs/severity.md has the policy."""
+    """The severity of a violation of this case; docs/severity.md has the policy."""
     remedy: str = ""
-    """What settles a departure, such as ``--declare eps_place=inside``; empty where nothing does."""
+    """The remedy of a departure, such as ``--declare eps_place=inside``; empty where there is none."""
     open: bool = False
     """Whether a skipped law applies to this optimizer, so that its verdict is still missing."""
 
 
 class PassedLaw(msgspec.Struct, frozen=True):
-    """A law without a verdict, and why it has none."""
+    """A law without a verdict, and the reason."""
 
     law: str
     reason: str
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of the planned laws were judged."""
+    """The coverage says which of the planned laws were judged."""
 
     judged: tuple[str, ...] = ()
     not_applicable: tuple[PassedLaw, ...] = ()
@@ -64,7 +64,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """Everything the gate says of one optimizer; what ``gate --json`` prints."""
+    """The report of the gate on one optimizer; ``gate --json`` prints it."""
 
     made_by: str = "ilr-check gate"
     """The first field, by which an earlier report is recognised (``evidence.marks``)."""
@@ -82,7 +82,7 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     laws: tuple[ClaimText, ...] = ()
     """The laws that were planned, in their order."""
     notices: tuple[str, ...] = ()
-    """What a reader should know beside the verdicts, such as that a baseline was saved."""
+    """Further notices for a reader, such as that a baseline was saved."""
     location: Location | None = None
     profile: str = "quick"
     seed: int = 0
@@ -94,12 +94,12 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def decides(finding: Finding, fail_on: Severity) -> bool:
-    """Whether a violation is grave enough to decide the verdict of the run."""
+    """Return whether a violation is severe enough to decide the verdict of the run."""
     return SEVERITIES.index(finding.severity) <= SEVERITIES.index(fail_on)
 
 
 def encode_report(report: GateReport) -> bytes:
-    """The report as indented JSON, with a newline at the end."""
+    """Return the report as indented JSON, with a newline at the end."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 

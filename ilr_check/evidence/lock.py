@@ -1,4 +1,4 @@
-"""A lock on a run folder: one process at a time works on it, and a killed process keeps no lock."""
+"""A lock lets one process at a time work on a run folder; a killed process keeps no lock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ilr_check.evidence.run_folder import RunFolderError
 
 try:
     import fcntl
-except ImportError:  # Windows, where nothing else of the package has been tried either
+except ImportError:  # Windows, where the rest of the package is untested too
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"

@@ -1,4 +1,4 @@
-"""The manifest: what a run planned, with which versions, seeds and error budget."""
+"""The manifest records the plan of a run, with its versions, seeds and error budget."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ilr_check.evidence.records import SCHEMA_VERSION
 
 
 class ClaimText(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader needs of a claim to understand its verdicts, copied into the run folder."""
+    """The parts of a claim that a reader needs for its verdicts, copied into the run folder."""
 
     id: str
     title: str
@@ -27,13 +27,13 @@ class ClaimText(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...]
     rivals: tuple[str, ...]
     meaning: str
-    """What a violation means, for whoever has to act on it."""
+    """What a violation means for the person who has to act on it."""
     blind: str = ""
     """What the claim cannot see, though one might think so."""
 
 
 class PlannedUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of work that is either finished or not: the grain of resuming."""
+    """One unit of work that is either finished or not; a run resumes by units."""
 
     key: str
     claim: str
@@ -63,7 +63,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
 
 def current_versions() -> dict[str, str]:
-    """Versions of everything whose change may change a verdict."""
+    """Return the versions of everything whose change may change a verdict."""
     packages = ("ilr-check", "torch", "numpy", "scipy", "hypothesis", "pytest", "scikit-learn", "plotly")
     found = {"python": platform.python_version()}
     for name in packages:
@@ -75,7 +75,7 @@ def current_versions() -> dict[str, str]:
 
 
 def current_hardware() -> dict[str, Any]:
-    """The machine, as far as it matters for speed and rounding."""
+    """Return the properties of the machine that affect speed and rounding."""
     import os
 
     import torch
@@ -90,7 +90,7 @@ def current_hardware() -> dict[str, Any]:
 
 
 def current_commit(folder: Path | None = None) -> dict[str, Any] | None:
-    """The git commit of the working folder, or ``None`` where there is none."""
+    """Return the git commit of the working folder, or ``None`` where there is none."""
 
     def ask(*words: str) -> str:
         return subprocess.run(
@@ -104,5 +104,5 @@ def current_commit(folder: Path | None = None) -> dict[str, Any] | None:
 
 
 def command_line() -> str:
-    """The command as the user typed it, for the report."""
+    """Return the command as the user typed it, for the report."""
     return " ".join(["ilr-check", *sys.argv[1:]])

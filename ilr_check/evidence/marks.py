@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 HEAD_BYTES = 4096
-"""The marks stand within these first bytes."""
+"""Every mark stands within this many first bytes."""
 JSON_KEY = "made_by"
 """The first key of every JSON object that we write to a file that the user named."""
 _NAMED = tuple(
@@ -28,7 +28,7 @@ _FIXED = {
         rb'"driver":\s*\{\s*"name":\s*"ilr-check"'
     ),
 }
-"""Formats of others, whose layout names the tool already."""
+"""Formats of other tools, whose layout names the tool already."""
 
 
 def mark_of(head: bytes) -> str | None:

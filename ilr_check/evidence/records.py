@@ -20,7 +20,7 @@ VerdictWord = Literal[
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """A measured number and its interval; ``None`` where there is none."""
+    """A measured number and its interval; a field is ``None`` where there is none."""
 
     value: float | None
     low: float | None = None
@@ -43,7 +43,7 @@ class RivalOutcome(msgspec.Struct, frozen=True):
 
 
 class Premise(msgspec.Struct, frozen=True, kw_only=True):
-    """What a law presupposes, measured on the judged runs: ``measured`` must lie in ``margin``."""
+    """A premise of a law, measured on the judged runs: ``measured`` must lie in ``margin``."""
 
     name: str
     measured: float
@@ -86,11 +86,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fa
     unit: str
     unit_size: int
     quantity: str = ""
-    """What ``measured`` is, in words, for tables and axes."""
+    """The name of ``measured``, for tables and axes."""
     counts: bool = True
     """Whether this verdict takes part in the exit code (the raw form never does)."""
     events: dict[str, int] = {}
-    """What the generator covered: label to number of examples."""
+    """What the generator covered: a label, mapped to the number of examples."""
     figure: str = ""
     """Name of the figure in ``traces/`` that shows this verdict, without its suffix."""
     agreement: Agreement = ""

@@ -1,4 +1,4 @@
-"""The line that judges something again: printed with every failure, in records and in reports."""
+"""Build the command that judges something again; records and reports print it with every failure."""
 
 from __future__ import annotations
 

@@ -23,11 +23,11 @@ MANIFEST, VERDICTS, TRACES, REPORT = "manifest.json", "verdicts.jsonl", "traces"
 
 
 class RunFolderError(ValueError):
-    """A run folder that cannot be used; the message says what is wrong and what to do."""
+    """The run folder cannot be used; the message says what is wrong and what to do."""
 
 
 class StorageError(RunFolderError, OSError):
-    """A run folder that could not be written to during a run, for example because the disk is full."""
+    """A run could not write to its folder, for example because the disk is full."""
 
 
 class RunFolder:
@@ -73,7 +73,7 @@ class RunFolder:
             atomic.replace(self.path / MANIFEST, _json(manifest))
 
     def manifest(self) -> Manifest:
-        """The manifest; raises ``RunFolderError`` with the reason if it cannot be used."""
+        """Return the manifest; raises ``RunFolderError`` with the reason if it cannot be used."""
         target = self.path / MANIFEST
         try:
             raw = _plain(target).read_bytes()
@@ -149,14 +149,14 @@ class RunFolder:
             figures.save(figure, self._traces())
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure by name; raises ``RunFolderError`` if one is damaged."""
+        """Return every figure by name; raises ``RunFolderError`` if one is damaged."""
         try:
             return {path.stem: figures.load(_plain(path)) for path in sorted(self._traces().glob("*.npz"))}
         except (ValueError, OSError) as error:
             raise RunFolderError(f"{error}; remove the file, or run the command again") from error
 
     def report_path(self) -> Path:
-        """Where the report belongs; raises ``RunFolderError`` for a link, which may lead anywhere."""
+        """Return the path of the report; raises ``RunFolderError`` for a link, which may lead anywhere."""
         try:
             return _plain(self.path / REPORT)
         except OSError as error:
@@ -184,14 +184,14 @@ def _json(manifest: Manifest) -> bytes:
 
 
 def _holds_something(path: Path) -> bool:
-    """Whether a file is not empty, or a folder has an entry; a link counts as something."""
+    """Return whether a file is not empty, or a folder has an entry; a link counts as something."""
     if path.is_symlink() or not path.exists():
         return path.is_symlink()
     return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
 
 
 def _plain(path: Path) -> Path:
-    """The path of a plain file; raises ``OSError`` for a link, a device or a pipe."""
+    """Return the path of a plain file; raises ``OSError`` for a link, a device or a pipe."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise OSError(errno.EINVAL, f"{path} is not a plain file")
     return path

@@ -1,4 +1,4 @@
-"""Which verdict is worse: one order for reports, roll-ups and exit codes."""
+"""Order verdicts from worst to best, for reports, roll-ups and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cases of the property files: what a session judges, as parameters of a test."""
+"""Return what a session judges as parameters of a test in the property files."""
 
 from __future__ import annotations
 

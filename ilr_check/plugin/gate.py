@@ -1,4 +1,4 @@
-"""The gate under pytest: the laws of ``ilr-check gate`` about the session's optimizer, one test a law."""
+"""Run the laws of ``ilr-check gate`` on the session's optimizer under pytest, one test a law."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ class SessionGate:
 
     @cached_property
     def subject(self) -> Subject:
-        """The optimizer with its contract, which ``auto`` finds by measurement when it is first needed."""
+        """Return the optimizer with its contract, which ``auto`` finds by measurement at the first use."""
         return self._found[0]
 
     @property
     def contract(self) -> str:
-        """The contract, and how it was found."""
+        """Return the contract, and how it was found."""
         subject, note = self._found
         return f"contract {'none' if subject.contract is None else subject.contract.name} ({note})"
 
     def not_sgd(self) -> str:
-        """Why the exact laws of trainings with SGD are not asked of this optimizer; empty where they are."""
+        """Return why the exact laws of SGD trainings do not judge this optimizer; empty where they do."""
         reason = training_laws.applies(self.subject)
         return f"{reason}; {self.contract}" if reason else ""
 
     def judge(self, law: GateLaw) -> tuple[tuple[Finding, ...], dict[str, Figure]]:
-        """What a law says, with the command that judges it again."""
+        """Return the findings and figures of a law, with the command that judges it again."""
         findings, figures = LawCase(law, lambda: self.subject, self.options).judged()
         line = self.replay(law)
         return tuple(msgspec.structs.replace(f, replay=line, unit=law.id) for f in findings), figures
 
     def replay(self, law: GateLaw) -> str:
-        """The command that judges this law alone."""
+        """Return the command that judges this law alone."""
         return command_of(GateRequest(target=self.options.name, options=self.options), law.id)
 
     @cached_property
@@ -68,7 +68,7 @@ class SessionGate:
 
 
 def finding_text(finding: Finding) -> str:
-    """Diagnosis, measured, the place and the smallest case of a finding."""
+    """Return diagnosis, measured number, place and smallest case of a finding as text."""
     measured, place = finding.measured.value, finding.location
     value = "none" if measured is None else f"{measured:.4g}"
     lines = [

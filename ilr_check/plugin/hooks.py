@@ -13,9 +13,9 @@ import pytest
 from ilr_check.plugin.settings import settings_of
 
 VERDICTS = pytest.StashKey[Path]()
-"""The folder in which each process of a session leaves its verdicts, one run folder a process."""
+"""Each process of a session leaves its verdicts in this folder, one run folder a process."""
 NOTICE = pytest.StashKey[str]()
-"""What became of the report."""
+"""One sentence says whether the report was written and where."""
 
 
 def enter(config: pytest.Config) -> None:

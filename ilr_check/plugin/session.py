@@ -1,4 +1,4 @@
-"""What the property files need of a session: the planned work, judged under its settings."""
+"""The session judges the planned work of the property files under its settings."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ class VerdictSession:
 
     @cached_property
     def laws(self) -> tuple[ExactLaw[Any], ...]:
-        """The chosen exact laws, about the session's optimizer as far as they speak about one."""
+        """Return the chosen exact laws, about the session's optimizer where they concern one."""
         chosen = {claim.id for claim in select(self.settings.claims)}
         return tuple(self._about(law) for name, law in laws().items() if name in chosen)
 
     @cached_property
     def works(self) -> tuple[Work, ...]:
-        """All planned work in its order; the error budget is one over its decisions."""
+        """Return all planned work in its order; one error budget covers all its decisions."""
         return planning.plan(self.engine_settings, self._world)[1]
 
     def units_of(self, chapter: str) -> tuple[Work, ...]:
-        """The planned units of a chapter's claims."""
+        """Return the planned units of a chapter's claims."""
         return tuple(w for w in self.works if catalogue()[w.unit.claim].text.chapter == chapter)
 
     def hunt(self, law: ExactLaw[Any], record_property: RecordProperty) -> None:

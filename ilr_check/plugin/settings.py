@@ -1,4 +1,4 @@
-"""What a pytest session was asked for: its options, the environment and pyproject.toml, checked."""
+"""Check the settings of a pytest session: its options, the environment and pyproject.toml."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PROFILES = ("quick", "standard", "nightly")
 DEVICES = ("auto", "cpu", "cuda")
 TORCH_SGD = "torch.optim.SGD"
 CLAIMS = "core,exact"
-"""What is judged where nobody names claims: the core, and all algebra."""
+"""These claims are judged where nobody names any: the core, and all algebra."""
 NOT_FOR_PYTEST = {"profile": ("paper",)}
 """Settings of ``ilr-check verify`` in a shared table that a pytest session leaves alone."""
 
 
 @dataclass(frozen=True)
 class PluginSettings:
-    """The effective settings of a session: the options, over the environment, over pyproject.toml."""
+    """The settings of a session: options override the environment, which overrides pyproject.toml."""
 
     profile: Literal["quick", "standard", "nightly"] = "quick"
     claims: str = CLAIMS
@@ -66,7 +66,7 @@ def settings_of(config: pytest.Config) -> PluginSettings:
 
 
 def _check(settings: PluginSettings) -> None:
-    """Raise ``ValueError`` for names that lead nowhere."""
+    """Raise ``ValueError`` for names that match nothing."""
     from ilr_check.claims import select
 
     select(settings.claims)
@@ -120,7 +120,7 @@ def _settled(config: pytest.Config) -> PluginSettings:
 
 
 def _outside(rootpath: Path) -> Iterator[tuple[str, Any]]:
-    """Settings from pyproject.toml, then from the environment, each checked as an option would be."""
+    """Yield settings from pyproject.toml, then from the environment, each checked like an option."""
     from ilr_check.settings import PREFIX, from_toml
 
     table = from_toml(rootpath)

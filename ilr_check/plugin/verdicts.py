@@ -1,4 +1,4 @@
-"""Verdicts of a pytest session: as text, as properties of a test, and as the report of the whole session."""
+"""Show verdicts of a pytest session as text, as properties of a test, and as a report of the session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ilr_check.reporting import write_report
 
 
 def failure_text(record: Record, statement: str) -> str:
-    """Claim, measured, expected, margin, spec and replay line of a verdict."""
+    """Return claim, measured, expected, margin, spec and replay line of a verdict as text."""
     if "\n  replay: " in record.message:
         return record.message  # an exact law says all this itself
     measured, margin = record.measured, record.margin
@@ -41,7 +41,7 @@ def failure_text(record: Record, statement: str) -> str:
 
 
 def properties(found: Sequence[Record], replay: str) -> Iterator[tuple[str, str]]:
-    """What a test's verdicts are, for ``record_property`` and so for JUnit XML; the worst one in front."""
+    """Yield a test's verdicts for ``record_property`` and so for JUnit XML, the worst one first."""
     counting = [record for record in found if record.counts]
     yield "ilr.claim", found[0].claim
     yield "ilr.verdict", min((record.verdict for record in counting), key=verdict_order.rank)
@@ -98,7 +98,7 @@ def _manifest(settings: Settings) -> Manifest:
 
 
 def _manifest_of(found: list[Record], manifest: Manifest) -> Manifest:
-    """The manifest of the merged folder: what was judged, and what of the error budget that spent."""
+    """Return the manifest of the merged folder: the judged work and the error budget that it spent."""
     settings = msgspec.convert(manifest.settings, type=Settings)
     _, works, budget = planning.plan(settings)
     judged = {record.unit: record.claim for record in found}

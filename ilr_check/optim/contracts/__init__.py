@@ -1,4 +1,4 @@
-"""Contracts: what each family of optimizers promises; one module a group of families, found by being here."""
+"""Contracts state what each family of optimizers promises; this folder is searched for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ilr_check.plugins import Registry
 from ilr_check.spelling import did_you_mean
 
 MACHINERY = ("contract", "loading", "reference", "running")
-"""Modules of this folder that every contract uses, and that declare none."""
+"""These modules of this folder serve every contract and declare none."""
 REGISTERED: Registry[str, Contract] = Registry("contract")
 Declared = TypeVar("Declared", bound="Contract | Callable[[], Contract]")
 
@@ -41,7 +41,7 @@ def contracts() -> dict[str, Contract]:
 
 @lru_cache(maxsize=1)
 def _shipped() -> dict[str, Contract]:
-    """The contracts of this folder; raises ``TypeError`` for a file that declares none."""
+    """Return the contracts of this folder; raises ``TypeError`` for a file that declares none."""
     found: dict[str, Contract] = {}
     for module in pkgutil.iter_modules(__path__):
         if module.name in MACHINERY:

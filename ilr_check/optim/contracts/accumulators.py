@@ -1,4 +1,4 @@
-"""Divided by accumulated squares: RMSprop, Adagrad, Adadelta; and Rprop, which keeps signs only."""
+"""Steps divided by accumulated squares (RMSprop, Adagrad, Adadelta), and Rprop, which uses signs only."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MOMENTS = {
 
 
 def scalars_in_single(h: Hyper) -> bool:
-    """Whether torch computes the scalars of a step as float32 tensors: its step count is one, and it is used.
+    """Return whether torch uses its float32 step count, so that the scalars of a step are float32 tensors.
 
     Without these switches it takes the count as a Python number, and everything after it is float64.
     """
@@ -39,7 +39,7 @@ def scalars_in_single(h: Hyper) -> bool:
 
 
 def with_scalars(h: Hyper) -> Hyper:
-    """Hyper-parameters whose lr and eps may have been rounded to float32 beside such scalars."""
+    """Return the hyper-parameters whose lr and eps may be rounded to float32 beside such scalars."""
     if not scalars_in_single(h):
         return h
     return {**h, "lr": kept_in_single(h["lr"]), "eps": kept_in_single(h["eps"])}
@@ -79,7 +79,7 @@ def denominator(v: Number, h: Hyper, correction: Number) -> Number:
 
 
 def corrections(h: Hyper, t: int) -> tuple[Number, Number]:
-    """1 - b1^t and 1 - b2^t, or ones where bias correction is off."""
+    """Return 1 - b1^t and 1 - b2^t, or ones where bias correction is off."""
     mode = h.get("bias_correction", "both")
     first = 1.0 - power(h, "beta1", t) if mode in ("both", "first only") else 1.0
     second = 1.0 - power(h, "beta2", t) if mode in ("both", "second only") else 1.0

@@ -14,7 +14,7 @@ Hyper = Mapping[str, Any]
 """Hyper-parameters by the contract's names, such as ``lr`` and ``beta2``."""
 State = dict[str, Any]
 Update = Callable[[Number, Number, State, Hyper, int], Number]
-"""(gradient, weights, state, hyper, t) -> what is added to the weights; t from 1, the state is changed."""
+"""(gradient, weights, state, hyper, t) -> the change of the weights; t starts at 1, the state is changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Decay:
 
     @property
     def law(self) -> str:
-        """The strength as a formula, such as ``lr*wd``."""
+        """Return the strength as a formula, such as ``lr*wd``."""
         parts = [] if self.factor == 1.0 else [f"{self.factor:g}"]
         parts += [_power("lr", self.lr_power), _power("wd", self.wd_power)]
         return "*".join(part for part in parts if part) or "1"
@@ -71,11 +71,11 @@ class Mutation:
     shift: int = 0
     """This is added to the step count of the reference implementation."""
     repeat: int = 1
-    """How often decay beside the gradient is applied."""
+    """Decay beside the gradient is applied this many times."""
     change: Callable[[Hyper], Hyper] | None = None
-    """Hyper-parameters as the mutation reads them, at every step."""
+    """The hyper-parameters that the mutation reads at every step."""
     gradient: Callable[[Number], Number] | None = None
-    """The gradient as the mutation reads it, before any decay is added."""
+    """The gradient that the mutation reads, before any decay is added."""
     update: Update | None = None
     """This step replaces that of the reference implementation."""
     shared_count: bool = False
@@ -102,23 +102,23 @@ class Contract:
     """Hyper-parameters that reach every branch of the reference; the first one is for quick probes."""
     mutations: tuple[Mutation, ...] = ()
     variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    """What ``declare`` may say, with the values it may take; the first is what holds if nothing is said."""
+    """The keys of ``declare`` with their allowed values; the first value is the default."""
     exceptions: Mapping[str, str] = field(default_factory=dict)
-    """Law id to the reason for which the family does not obey it."""
+    """Ids of laws that the family does not obey, with the reason."""
     matrices_only: bool = False
     mixes_entries: bool = False
     """Whether an entry's update depends on other entries of its tensor (norms, factored moments)."""
     gradients: Literal["any", "one a row and column"] = "any"
     """The rounding bound of the reference implementation was derived for these gradients."""
     sparse: bool = False
-    """Whether it takes sparse gradients only."""
+    """Whether it accepts sparse gradients only."""
     closure: bool = False
-    """Whether its step wants a closure, which it may call several times."""
+    """Whether its step needs a closure, which it may call several times."""
     float32_state: bool = False
     """Whether the family's own scalars may be float32 whatever the weights are."""
 
     def decay_for(self, hyper: Hyper) -> Decay:
-        """The decay that these hyper-parameters and declarations choose."""
+        """Return the decay that these hyper-parameters and declarations choose."""
         decay = self.decay
         if hyper.get("decoupled_weight_decay") and decay.where == "gradient":
             decay = DECOUPLED
@@ -131,7 +131,7 @@ class Contract:
         return decay
 
     def declared(self, declare: Hyper) -> dict[str, Any]:
-        """Declarations after validation; raises ``ValueError`` with what may be declared."""
+        """Return the validated declarations; raises ``ValueError`` with what may be declared."""
         every = {**self.variations, **DECAY_VARIATIONS}
         for key, value in declare.items():
             if key not in every:
@@ -150,7 +150,7 @@ DECAY_VARIATIONS: dict[str, tuple[Any, ...]] = {
     "decay_law": ("lr*wd", "wd", "lr^2*wd"),
     "decay_on": ("every tensor", "matrices"),
 }
-"""Variations that any family may declare: where decay acts, its strength per step, and on what."""
+"""Any family may declare these variations: where decay acts, its strength per step, and on what."""
 
 
 def _power(name: str, power: float) -> str:

@@ -1,4 +1,4 @@
-"""Steps that look at whole tensors: LARS, LAMB, AdamP, Adafactor."""
+"""Steps that depend on whole tensors: LARS, LAMB, AdamP, Adafactor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INSIDE = Decay(where="own")
 
 
 def norm(x: Number) -> Number:
-    """The Euclidean norm of all entries."""
+    """Return the Euclidean norm of all entries."""
     return np.sqrt((x * x).sum())
 
 
@@ -98,7 +98,7 @@ def adafactor(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def rms(x: Number) -> Number:
-    """Root mean square of all entries."""
+    """Return the root mean square of all entries."""
     return np.sqrt((x * x).mean())
 
 

@@ -1,4 +1,4 @@
-"""L-BFGS: what can be said of an optimizer that chooses its direction from all tensors at once."""
+"""The contract of L-BFGS, which chooses its direction from all tensors at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEPWISE = (
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """There is none for one tensor."""
+    """Raise ``NotImplementedError``: a single tensor has no step."""
     raise NotImplementedError(FLAT)
 
 

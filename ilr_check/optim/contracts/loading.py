@@ -1,4 +1,4 @@
-"""A contract as a user names it: a known family, or one from outside the package."""
+"""Load a contract by the name of a known family or from outside the package."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ilr_check.optim.contracts.running import ROUNDINGS, Array, Tracked, plain
 from ilr_check.optim.symmetry import Symmetry
 
 HALF = 2.0**-8
-"""Unit roundoff of bfloat16, in which torch runs Newton-Schulz."""
+"""The unit roundoff of bfloat16, in which torch runs Newton-Schulz."""
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -39,7 +39,7 @@ def orthogonalised(x: Number, h: Hyper) -> Number:
     """
     values, eps = plain(x), plain_eps(h)
     norm = float(np.linalg.norm(values))
-    # torch divides by max(norm, eps), Jordan's original by norm + eps, and the contract takes both.
+    # torch divides by max(norm, eps), Jordan's original by norm + eps; the contract accepts both.
     scaled, share = values / max(norm, eps), max(norm, eps) / (norm + eps)
     lonely = np.count_nonzero(values, axis=0).max() <= 1 and np.count_nonzero(values, axis=1).max() <= 1
     if lonely:
@@ -56,14 +56,14 @@ def orthogonalised(x: Number, h: Hyper) -> Number:
 
 
 def _either(s: Array, share: float, h: Hyper) -> tuple[Array, Array]:
-    """What becomes of s, and a bound that reaches as far as what becomes of ``share`` of it."""
+    """Return the image of s, with a bound that reaches the image of ``share`` times s."""
     found, error = _iterated(s, h)
     other, room = _iterated(share * s, h)
     return found, np.maximum(error, np.abs(found - other) + room)
 
 
 def _iterated(s: Array, h: Hyper) -> tuple[Array, Array]:
-    """p applied ``ns_steps`` times to numbers that were rounded four times, and the bound on the result."""
+    """Return p applied ``ns_steps`` times to numbers with four roundings, and the bound on the result."""
     a, b, c = h["ns_coefficients"]
     error = 4.0 * HALF * np.abs(s)
     for _ in range(int(h["ns_steps"])):
@@ -76,7 +76,7 @@ def _iterated(s: Array, h: Hyper) -> tuple[Array, Array]:
 
 
 def plain_eps(h: Hyper) -> float:
-    """eps as a number."""
+    """Return eps as a number."""
     return float(plain(h["eps"]))
 
 

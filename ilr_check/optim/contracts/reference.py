@@ -49,7 +49,7 @@ class ReferenceImplementation:
         next_lr: float | None = None,
         **hyper: Any,
     ) -> list[Number]:
-        """One step; ``weights`` sets the weights first, ``hyper`` changes hyper-parameters from here on."""
+        """Take one step; ``weights`` is set first, ``hyper`` changes hyper-parameters from this step on."""
         self.hyper |= hyper
         if weights is not None:
             self.weights = [self._number(w, i) for i, w in enumerate(weights)]
@@ -109,7 +109,7 @@ class ReferenceImplementation:
         return decay.factor * lr_part * self._number(weight_decay, i) ** decay.wd_power
 
     def _number(self, value: Any, i: int) -> Number:
-        if isinstance(value, Tracked):  # it brings an error of its own
+        if isinstance(value, Tracked):  # it carries an error of its own
             return value
         value = np.asarray(value, dtype=np.float64)
         if self.dtypes is None:

@@ -56,7 +56,7 @@ class Tracked(NDArrayOperatorsMixin):
         return bool(self.value)
 
     def sum(self, axis: int | None = None, keepdims: bool = False) -> Tracked:
-        """The sum; in any order its n terms round at most n times, each relative to the absolute terms."""
+        """Return the sum; in any order its n terms round at most n times, relative to the absolute terms."""
         result = self.value.sum(axis=axis, keepdims=keepdims)
         count = self.value.size if axis is None else self.value.shape[axis]
         size = np.abs(self.value).sum(axis=axis, keepdims=keepdims)
@@ -64,7 +64,7 @@ class Tracked(NDArrayOperatorsMixin):
         return self._made(result, handed + count * self.unit * size + count * self.tiny)
 
     def mean(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        """The mean over an axis, or over all entries."""
+        """Return the mean over an axis, or over all entries."""
         count = self.value.size if axis is None else self.value.shape[axis]
         return self.sum(axis=axis, keepdims=keepdims) / max(count, 1)
 
@@ -89,7 +89,7 @@ class Tracked(NDArrayOperatorsMixin):
 
 
 Rule = Callable[[list[Array], list[Array], Array], tuple[Any, float]]
-"""(values, errors, result) -> the error handed on, and how often the operation itself rounds."""
+"""(values, errors, result) -> the propagated error, and how often the operation itself rounds."""
 
 
 def _product(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
@@ -97,12 +97,12 @@ def _product(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
 
 
 def _times(a: Array, b: Array) -> Array:
-    """The product of two sizes. An exact zero times an error without bound is zero, not undefined."""
+    """Return the product of two sizes; an exact zero times an unbounded error is zero, not undefined."""
     return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
 def _quotient(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
-    # Where the error reaches the divisor itself nothing can be said of the quotient.
+    # Where the error reaches the divisor itself, the quotient has no bound.
     room = np.abs(v[1]) - e[1]
     return np.where(room > 0, (e[0] + np.abs(r) * e[1]) / np.where(room > 0, room, 1.0), np.inf), 1.0
 
@@ -113,12 +113,12 @@ def _root(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
 
 
 def _sign(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
-    # The sign of a number that may be zero is anything.
+    # A number that may be zero may have any sign.
     return np.where((e[0] > 0) & (np.abs(v[0]) <= e[0]), 2.0, 0.0), 0.0
 
 
 def _power(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
-    # Taken by repeated products it rounds as often as the exponent says.
+    # A power by repeated products rounds as often as the exponent says.
     size, base = np.abs(v[1]), np.abs(v[0])
     relative = np.divide(e[0], base, out=np.zeros_like(base), where=base > 0)
     steep = np.abs(np.log(base, out=np.zeros_like(base), where=base > 0))
@@ -143,17 +143,17 @@ _RULES: dict[Any, Rule] = {
 
 
 def plain(value: Any) -> Array:
-    """The values alone."""
+    """Return the values alone."""
     return value.value if isinstance(value, Tracked) else np.asarray(value, dtype=np.float64)
 
 
 def error_of(value: Any) -> Array:
-    """The bound on the error; zero for a number that carries none."""
+    """Return the bound on the error; zero for a number that carries none."""
     return value.error if isinstance(value, Tracked) else np.zeros(np.shape(value))
 
 
 def kept_in_single(value: Any, roundings: float = 1.0) -> Any:
-    """The same number, allowed so many roundings of a float32, in which torch keeps some of its scalars."""
+    """Return the same number with the error of so many float32 roundings; torch keeps some scalars so."""
     if not isinstance(value, Tracked):
         return value
     error = value.error + roundings * 2.0**-24 * np.abs(value.value)

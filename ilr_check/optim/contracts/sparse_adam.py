@@ -1,4 +1,4 @@
-"""SparseAdam: Adam for gradients that name the entries they speak of; the others stay as they are."""
+"""SparseAdam is Adam for sparse gradients; entries that a gradient does not name stay as they are."""
 
 from __future__ import annotations
 

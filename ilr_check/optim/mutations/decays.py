@@ -1,4 +1,4 @@
-"""Weight decay at the wrong time, to the wrong tensors, or in two places."""
+"""Mutations that apply weight decay at the wrong time, to the wrong tensors, or in two places."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def _heavy_ball(bits: int) -> Mutation:
 
 
 def _nesterov(power: int) -> Mutation:
-    """g + mu^k b for g + mu b."""
+    """Return the mutation with g + mu^k b in place of g + mu b."""
 
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
         old = s.get("buffer")
@@ -108,7 +108,7 @@ def _adagrad_forgets(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number
 
 
 def _adagrad_plain_sum(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """``g`` is without decay: the step has it, the sum has not."""
+    """``g`` excludes decay: the step includes the decay, the sum does not."""
     adagrad(g, w, s, h, t)
     rate = h["lr"] / (1.0 + (t - 1.0) * h["lr_decay"])
     return -rate * (g + h["weight_decay"] * w) / (np.sqrt(s["sum"]) + h["eps"])

@@ -18,7 +18,7 @@ Corrections = Callable[[Hyper, int], tuple[Number, Number]]
 
 
 def swapped(first: str, second: str) -> Callable[[Hyper], Hyper]:
-    """Two hyper-parameters in each other's place."""
+    """Return a function that swaps two hyper-parameters."""
     return lambda h: {**h, first: h[second], second: h[first]}
 
 
@@ -36,7 +36,7 @@ def _adam(
     root: Callable[[Number, Number], Number] = lambda v, second: np.sqrt(v / second),
     amsgrad: Literal["v", "corrected v", "m^2"] = "v",
 ) -> Update:
-    """Adam's step with one piece replaced."""
+    """Return Adam's step with one part replaced."""
 
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
         m, v = read(g, w, s, h, t)
@@ -87,7 +87,7 @@ def _ahead(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Nu
 
 
 def _raw_second(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
-    """``g`` is without decay: the first moment has it, the second has not."""
+    """``g`` excludes decay: the first moment includes it, the second does not."""
     before = s.get("v", 0.0 * g)
     m, _ = moments(g + h["weight_decay"] * w, s, h)
     s["v"] = h["beta2"] * before + (1.0 - h["beta2"]) * (g * g)

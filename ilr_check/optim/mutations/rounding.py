@@ -1,4 +1,4 @@
-"""Numbers rounded to fewer bits, exactly as a narrower dtype rounds them."""
+"""Round numbers to fewer bits, exactly as a narrower dtype does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ilr_check.optim.contracts.running import Tracked
 
 BFLOAT16, FLOAT32 = 8, 24
-"""Bits of the significand."""
+"""The number of bits of the significand."""
 
 
 def rounded(x: Any, bits: int) -> Any:

@@ -1,4 +1,4 @@
-"""Gradients and steps that are changed on the way, whatever the family."""
+"""Mutations of any family that change the gradient or the finished step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATES = (
 
 
 def gradient_mutations() -> Iterator[Mutation]:
-    """The gradient is not the one that was handed over."""
+    """Yield mutations that change the gradient before the step."""
     yield Mutation(sentence="the gradient of each tensor is clipped to norm 1", gradient=_clipped)
     yield Mutation(sentence="the gradient of each tensor is normalised", gradient=_normalised)
     yield Mutation(sentence="gradient entries are clipped to [-1, 1]", gradient=_bounded)
