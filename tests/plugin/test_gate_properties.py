@@ -52,7 +52,7 @@ def test_a_broken_law_says_what_to_mend_in_every_output(pytester: pytest.Pyteste
             "decay-coupling is violated (zero gradient): weight decay per step is lr^2*wd, expected lr*wd",
             "  at: *mine.py:*",
             "  reproduce: *",
-            "  replay: ilr-check gate mine.py:Squared --claims decay-coupling --contract adamw",
+            "  replay: ilr-check gate mine.py:Squared --contract adamw --laws decay-coupling",
         ]
     )
     cases = ElementTree.parse(pytester.path / "junit.xml").iter("testcase")
