@@ -1,4 +1,4 @@
-"""The last chapter of the report: each question of the paper's reviewers, and what this run says of it."""
+"""The last chapter of the report answers each question of the paper's reviewers from this run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Witness:
     claim: str
     part: ClaimPart | None
     here: bool
-    """Whether the installed version has the claim, so that it could be judged."""
+    """Return whether the installed version has the claim, so that it could be judged."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One question with the verdicts of this run; it has none of its own."""
+    """One question with the verdicts of this run; it has no verdict of its own."""
 
     question: Question
     witnesses: tuple[Witness, ...]
@@ -30,17 +30,17 @@ class Answer:
 
     @property
     def judged(self) -> tuple[ClaimPart, ...]:
-        """The claims of this run that speak to the question."""
+        """Return the claims of this run that concern the question."""
         return tuple(witness.part for witness in self.witnesses if witness.part is not None)
 
     @property
     def shown(self) -> ClaimPart | None:
-        """The most direct claim of this run that has a figure."""
+        """Return the most direct claim of this run that has a figure."""
         return next((part for part in self.judged if part.figures), None)
 
     @property
     def figure(self) -> PageFigure | None:
-        """One figure for the question; the others stand with their claims."""
+        """Return one figure for the question; the others stand with their claims."""
         return self.shown.figures[0] if self.shown else None
 
     @property
@@ -55,7 +55,7 @@ class Answer:
 
     @property
     def state(self) -> str:
-        """How much of the answer this run holds, in words."""
+        """Say how much of the answer this run has."""
         if not self.witnesses:
             return "nothing to measure"
         count, planned = len(self.judged), len(self.witnesses)
@@ -65,7 +65,7 @@ class Answer:
 
 
 def answers(page: Page) -> tuple[Answer, ...]:
-    """Every question in the order of the reviews; none where an optimizer was judged and not the theory."""
+    """Return every question in the order of the reviews; none for a run about an optimizer."""
     if "gate" in page.manifest.command.split()[:2]:
         return ()
     parts = {part.text.id: part for part in page.worst_first if part.verdict not in ("skipped", "not run")}

@@ -1,4 +1,4 @@
-"""The page of one claim in a terminal: what it says, what refutes it, what its failure means, where it is."""
+"""Show one claim in a terminal: its statement, what refutes it, what its failure means, its file."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def page(text: ClaimText, home: str) -> str:
 
 
 def wrapped(words: str) -> str:
-    """A paragraph as wide as the page."""
+    """Return a paragraph as wide as the page."""
     return textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def entry(name: str, words: str) -> str:
-    """A name and what stands beside it, one below the other where it is long."""
+    """Return a name and its text side by side, or one below the other where it is long."""
     return textwrap.fill(
         words,
         WIDTH,

@@ -1,4 +1,4 @@
-"""Grouping violations by what they say: several laws that tell one sentence have one cause."""
+"""Group violations by their sentence: several laws with one sentence have one cause."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ilr_check.evidence import Finding, Severity
 from ilr_check.evidence.gate import SEVERITIES
 
 NAMELESS = "no known mutation of the reference implementation explains all steps"
-"""How a diagnosis ends that has figures and no cause."""
+"""A diagnosis with numbers but without a cause ends like this."""
 FITTED = "weight decay per step is "
-"""How the most telling sentence begins: decay-coupling names the measured law of the decay."""
+"""The most informative sentence begins like this: decay-coupling names the measured law of the decay."""
 SHOWN = 3
-"""Causes that the headline names; the rest is counted."""
+"""The headline names this many causes and counts the rest."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One sentence, and the laws that say it, alone or after a few words of their own."""
+    """One sentence, and the laws that report it, alone or after a few words of their own."""
 
     sentence: str
     severity: Severity
@@ -49,12 +49,12 @@ def causes(findings: Iterable[Finding]) -> tuple[Cause, ...]:
 
 
 def says(finding: Finding, sentence: str) -> bool:
-    """Whether a finding says this sentence, numbers aside, alone or after words of its own."""
+    """Return whether a finding has this sentence, numbers aside, alone or after words of its own."""
     return _plain(finding.diagnosis).endswith(_plain(sentence))
 
 
 def headline(causes: Sequence[Cause]) -> str:
-    """Return one sentence about all causes; empty where a single law tells all there is."""
+    """Return one sentence about all causes; empty where a single law reports everything."""
     if not causes or len({law for cause in causes for law in cause.laws}) < 2:
         return ""
     if len(causes) == 1:
@@ -75,5 +75,5 @@ def _cause(telling: Finding, told: Sequence[Finding]) -> Cause:
 
 
 def _plain(sentence: str) -> str:
-    """The sentence without its numbers: the same defect measures others in another setting."""
+    """Return the sentence without its numbers: one defect measures other numbers in another setting."""
     return re.sub(r"-?\d[\d.]*(e[+-]?\d+)?", "#", sentence.strip())

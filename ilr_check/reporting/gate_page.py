@@ -1,4 +1,4 @@
-"""The HTML report of the gate: one self-contained file, in the looks of the report of a run."""
+"""The HTML report of the gate is one self-contained file that looks like the report of a run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ilr_check.reporting.html import anchor, asset, environment, policy
 from ilr_check.reporting.intervals import Row, strip
 
 MAX_SHOWN = 40
-"""Findings of one law shown in full; the rest is counted."""
+"""This many findings of a law are shown in full; the rest is counted."""
 
 
 @dataclass(frozen=True)
 class LawPart:
-    """One law with what the page shows of it."""
+    """One law with its part of the page."""
 
     law: LawVerdict
     shown: tuple[Finding, ...]
@@ -30,12 +30,12 @@ class LawPart:
 
     @property
     def deciding(self) -> Finding | None:
-        """The finding that decides."""
+        """Return the finding that decides."""
         return self.law.findings[0] if self.law.findings else None
 
     @property
     def snippet(self) -> str:
-        """The first reproducing case of those that failed."""
+        """Return the first reproducing case of a failure."""
         return next(
             (f.snippet for f in self.law.findings if f.snippet and f.verdict in verdict_order.FAILED), ""
         )
@@ -54,7 +54,7 @@ class GatePage:
 
     @property
     def failing(self) -> list[LawPart]:
-        """The laws that somebody has to act on."""
+        """Return the laws that somebody has to act on."""
         return [part for part in self.laws if part.law.failed]
 
 
@@ -65,7 +65,7 @@ def write_gate_report(report: GateReport, target: Path, *, force: bool = False) 
 
 
 def render(report: GateReport) -> str:
-    """The page as text."""
+    """Return the page as text."""
     script = asset("report.js")
     text = (
         environment()
@@ -88,7 +88,7 @@ def render(report: GateReport) -> str:
 
 
 def build(report: GateReport) -> GatePage:
-    """What the page says, as plain data."""
+    """Return the contents of the page as plain data."""
     parts = [_part(law) for law in gate_words.laws(report)]
     return GatePage(
         report=report,

@@ -1,4 +1,4 @@
-"""The gate on a terminal: one line a law while it runs, then what broke, in full, and the exit code."""
+"""Print the gate's work on a terminal: a line a law, then every failure in full, and the exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ilr_check.reporting.gate_words import LawVerdict
 from ilr_check.reporting.terminal import STYLES
 
 MAX_CASES = 3
-"""Findings of one law printed in full, of each sentence the first; the rest is counted."""
+"""This many findings of a law are printed in full, the first of each sentence; the rest is counted."""
 
 
 class GateTerminal:
@@ -25,18 +25,18 @@ class GateTerminal:
         self._status = self.console.status("") if self.console.is_terminal else None
 
     def working(self, what: str) -> None:
-        """Say what is being done."""
+        """Show what is being done."""
         if self._status is not None:
             self._status.update(Text(one_line(what)))
             self._status.start()
 
     def close(self) -> None:
-        """Take the progress away; safe at any time."""
+        """Remove the progress line; this is safe at any time."""
         if self._status is not None:
             self._status.stop()
 
     def finished(self, report: GateReport) -> None:
-        """The whole report."""
+        """Print the whole report."""
         self.close()
         self._line(one_line(gate_words.coverage(report)), "bold")
         contract = one_line(report.contract or "none")
@@ -102,7 +102,7 @@ class GateTerminal:
 
 
 def _telling(found: list[Finding]) -> list[Finding]:
-    """The first finding of each sentence: the other cases of one that is told already only count."""
+    """Return the first finding of each sentence; the other cases are only counted."""
     first: dict[str, Finding] = {}
     for finding in found:
         first.setdefault(gate_words.why(finding), finding)

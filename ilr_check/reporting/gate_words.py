@@ -1,4 +1,4 @@
-"""What every report of the gate says in the same words: the answer, the laws, and one sentence a finding."""
+"""Words that all reports of the gate share: the answer, the laws, and one sentence a finding."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class LawVerdict:
 
     @property
     def severity(self) -> Severity:
-        """How grave the gravest of its violations is; ``defect`` where there is none."""
+        """Return the severity of its worst violation; ``defect`` where there is none."""
         broken = (f.severity for f in self.findings if f.verdict == "violated")
         return min(broken, key=SEVERITIES.index, default="defect")
 
     @property
     def word(self) -> str:
-        """The verdict as prose, with the severity of a violation that is no defect."""
+        """Return the verdict as prose, with the severity of a violation that is no defect."""
         mild = self.verdict == "violated" and self.severity != "defect"
         return verdicts.words(self.verdict) + (f" ({self.severity})" if mild else "")
 
     @property
     def failed(self) -> bool:
-        """Whether somebody has to act on it."""
+        """Return whether somebody has to act on it."""
         return self.verdict in verdict_order.FAILED
 
 
 def laws(report: GateReport) -> tuple[LawVerdict, ...]:
-    """Every law of the report, the worst first and otherwise in the order in which they were planned."""
+    """Return every law of the report, the worst first and otherwise in the planned order."""
     texts = {text.id: text for text in report.laws}
     own: dict[str, list[Finding]] = {text.id: [] for text in report.laws}
     for finding in report.findings:
@@ -62,7 +62,7 @@ def _worst_first(finding: Finding) -> tuple[bool, int, int]:
 
 
 def answer(report: GateReport) -> str:
-    """Does the optimizer obey its contract? One short sentence."""
+    """Say in one short sentence whether the optimizer obeys its contract."""
     if report.verdict == "holds":
         if report.coverage.not_judged or not report.contract:
             return "Every law that was judged holds."
@@ -81,7 +81,7 @@ def answer(report: GateReport) -> str:
 
 
 def _mild(report: GateReport) -> str:
-    """The violations that do not decide, counted: ``2 fragilities and 1 departure``."""
+    """Count the violations that do not decide: ``2 fragilities and 1 departure``."""
     plural = {"defect": "defects", "fragility": "fragilities", "departure": "departures"}
     broken = {(f.claim, f.severity) for f in report.findings if f.verdict == "violated"}
     counts = {kind: sum(mild == kind for _, mild in broken) for kind in SEVERITIES}
@@ -89,7 +89,7 @@ def _mild(report: GateReport) -> str:
 
 
 def coverage(report: GateReport) -> str:
-    """The first line of every output: how many of the laws that apply were judged, and which were not."""
+    """Return the first line of every output: how many applicable laws were judged, and which were not."""
     found = report.coverage
     missing = [passed.law for passed in found.not_judged]
     judged, applying = len(found.judged), len(found.judged) + len(missing)
@@ -103,7 +103,7 @@ def coverage(report: GateReport) -> str:
 
 
 def sentence(report: GateReport) -> str:
-    """The coverage, what the violations have in common, and which laws broke."""
+    """Return the coverage, the common causes of the violations, and the violated laws."""
     bad = [law for law in laws(report) if law.failed]
     parts = [coverage(report)]
     if cause := headline(report):
@@ -115,12 +115,12 @@ def sentence(report: GateReport) -> str:
 
 
 def headline(report: GateReport) -> str:
-    """Where several laws are violated, the causes that they tell; empty where fewer than two are."""
+    """Return a sentence with the causes of several violated laws; empty for fewer than two."""
     return gate_causes.headline(gate_causes.causes(report.findings))
 
 
 def echoes(report: GateReport) -> tuple[LawVerdict, ...]:
-    """Violated laws that add nothing: each of their findings repeats a cause that another law tells first.
+    """Return the violated laws that add nothing: an earlier law reports the cause of each of their findings.
 
     A measured deviation without a cause adds nothing where there is a cause.
     """
@@ -140,13 +140,13 @@ def echoes(report: GateReport) -> tuple[LawVerdict, ...]:
 
 
 def why(finding: Finding) -> str:
-    """The one sentence on which to act: the diagnosis, or the first line of the message."""
+    """Return the one sentence to act on: the diagnosis, or the first line of the message."""
     first = finding.message.strip().splitlines()
     return finding.diagnosis.strip() or (first[0] if first else verdicts.words(finding.verdict))
 
 
 def figures(finding: Finding) -> str:
-    """``degree of lr = 2, expected 1, margin [0.99, 1.01]``; the message, where nothing counts."""
+    """Return ``degree of lr = 2, expected 1, margin [0.99, 1.01]``, or the message without a number."""
     if not finding.quantity and finding.measured.value is None and finding.message:
         return finding.message.splitlines()[0]
     measured = numbers.measured(finding.measured)
@@ -167,12 +167,12 @@ def figures(finding: Finding) -> str:
 
 
 def failing(report: GateReport) -> Sequence[LawVerdict]:
-    """The laws that somebody has to act on, the worst first."""
+    """Return the laws that somebody has to act on, the worst first."""
     return [law for law in laws(report) if law.failed]
 
 
 def _unknown(finding: Finding) -> ClaimText:
-    """What can be said of a law that only its findings know."""
+    """Describe a law that only its findings know."""
     return ClaimText(
         id=finding.claim,
         title=finding.claim,

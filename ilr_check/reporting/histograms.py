@@ -1,4 +1,4 @@
-"""Histograms of a figure: common bins, and the height that a vertical line over them needs."""
+"""Compute common bins for the histograms of a figure, and the height of a vertical line over them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 def common_bins(figure: Figure) -> Array | None:
-    """Common bins of all histograms of a figure."""
+    """Return common bins for all histograms of a figure."""
     samples = [s.y for s in figure.series if s.kind == "histogram" and s.y is not None]
     values = (
         np.concatenate([drawable(sample, figure.x_log) for sample in samples]) if samples else np.empty(0)
@@ -30,7 +30,7 @@ def common_bins(figure: Figure) -> Array | None:
 
 
 def tallest_bar(figure: Figure, bins: Array | None) -> float:
-    """The largest count in any bin; 0 where there is no histogram."""
+    """Return the largest count in any bin; 0 where there is no histogram."""
     samples = [s.y for s in figure.series if s.kind == "histogram" and s.y is not None]
     if bins is None:
         return 0.0
@@ -38,7 +38,7 @@ def tallest_bar(figure: Figure, bins: Array | None) -> float:
 
 
 def upright(series: Series, tallest: float) -> Series:
-    """A vertical line over a histogram reaches its top: whoever made it could not know the counts."""
+    """Return a vertical line that reaches the top of the histogram; its author could not know the counts."""
     if not tallest or series.kind != "line" or series.x is None or len(series.x) < 2 or np.ptp(series.x) > 0:
         return series
     return Series(
@@ -47,7 +47,7 @@ def upright(series: Series, tallest: float) -> Series:
 
 
 def drawable(values: Array, log: bool) -> Array:
-    """NaN in place of whatever the axis cannot show."""
+    """Return the values with NaN for those that the axis cannot show."""
     with np.errstate(invalid="ignore"):
         kept = np.abs(values) < LARGEST
         if log:

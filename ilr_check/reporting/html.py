@@ -1,4 +1,4 @@
-"""The HTML report: one self-contained file, rebuilt from a run folder alone."""
+"""The HTML report is one self-contained file, rebuilt from a run folder alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write_report(folder: RunFolder, target: Path | None = None, *, force: bool =
 
 
 def render(folder: RunFolder) -> str:
-    """The report as text; raises ``RunFolderError`` if the folder is damaged."""
+    """Return the report as text; raises ``RunFolderError`` if the folder is damaged."""
     plotly = plotly_script()
     content = page.build(folder.manifest(), folder.records(), folder.figures(), draw=plotly is not None)
     css, script = asset("report.css"), asset("report.js")
@@ -66,7 +66,7 @@ def render(folder: RunFolder) -> str:
 
 
 def plotly_script() -> str | None:
-    """Plotly's JavaScript, or ``None`` where plotly is not installed."""
+    """Return Plotly's JavaScript, or ``None`` where plotly is not installed."""
     try:
         from plotly.offline import get_plotlyjs
     except ImportError:
@@ -75,13 +75,13 @@ def plotly_script() -> str | None:
 
 
 def anchor(name: str) -> str:
-    """A name as part of an HTML id: letters, digits, dashes, and a hash where that loses something."""
+    """Return a name as part of an HTML id: letters, digits, dashes, and a hash where they are not enough."""
     clean = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     return clean if clean == name else f"{clean}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def policy(scripts: list[str]) -> str:
-    """A content security policy: nothing is fetched from anywhere, and no script runs but our own.
+    """Return a content security policy that fetches nothing and runs our own scripts only.
 
     A hostile name that got through the escaping would still not run, since its hash is not listed.
     """
@@ -96,7 +96,7 @@ def policy(scripts: list[str]) -> str:
 
 @cache
 def environment() -> jinja2.Environment:
-    """Templates with escaping, and the filters that write numbers as people read them."""
+    """Return templates with escaping, and the filters that write numbers as people read them."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(asset),
         autoescape=True,
@@ -118,17 +118,17 @@ def environment() -> jinja2.Environment:
 
 
 def asset(name: str) -> str:
-    """A file of the templates' folder, with the line ends that a browser sees."""
+    """Return a file of the templates' folder, with the line ends that a browser sees."""
     return _inline((resources.files("ilr_check.reporting") / "templates" / name).read_text("utf-8"))
 
 
 def _inline(text: str) -> str:
-    """The same line ends that an HTML parser sees, else the hash in the policy would not match."""
+    """Use the line ends of an HTML parser; otherwise the hash in the policy would not match."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _pretty(value: Any) -> Markup:
-    """JSON as element content: there a quotation mark needs no escape, and a spec has many."""
+    """Return JSON as element content: a quotation mark needs no escape there, and a spec has many."""
     text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
     return Markup(escape_text(text, quote=False))
 
@@ -146,7 +146,7 @@ def _plain(value: Any) -> str:
 
 
 def _calibration() -> dict[str, Any] | None:
-    """Measured error rates of the decision rules, where the installed package ships them."""
+    """Return measured error rates of the decision rules, where the installed package includes them."""
     try:
         raw = (resources.files("ilr_check.stats") / "calibration.json").read_text("utf-8")
         stored = json.loads(raw)

@@ -17,9 +17,9 @@ MIN_CORE = 0.12
 """Share of the axis that the decision (margin, theory, measured) has to fill; rivals that would squeeze it
 below this are named at the edge instead."""
 CORE_SHARE = 0.6
-"""Share it gets once rivals are moved to the edge."""
+"""The decision gets this share of the axis once rivals are moved to the edge."""
 LOG_SPAN = 8.0
-"""From this ratio between the outermost values on, the axis is logarithmic."""
+"""The axis is logarithmic if the ratio between the outermost values is at least this."""
 SMALLEST = 1 / numbers.LARGEST
 
 
@@ -77,14 +77,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Axis:
-    """Maps numbers to percent."""
+    """A scale maps numbers to percent."""
 
     low: float
     high: float
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Percent from the left; below 0 or above 100 for numbers outside the axis."""
+        """Return percent from the left; below 0 or above 100 for numbers outside the axis."""
         if self.log:
             if value <= 0:
                 return -math.inf
@@ -93,7 +93,7 @@ class Axis:
         return 100 * (value - self.low) / (self.high - self.low)
 
     def span(self, low: float | None, high: float | None) -> Span | None:
-        """The visible part of ``[low, high]``; an end that is ``None`` lies beyond the axis."""
+        """Return the visible part of ``[low, high]``; an end that is ``None`` lies beyond the axis."""
         if low is None and high is None:
             return None
         left = self.place(low) if low is not None and not math.isnan(low) else -math.inf
@@ -103,7 +103,7 @@ class Axis:
 
 
 def panels(records: Iterable[Record]) -> tuple[Panel, ...]:
-    """One panel per quantity of the statistical records that have something to draw.
+    """Return one panel per quantity of the statistical records that have something to draw.
 
     Residuals in units of a rounding bound are left to the table: there is nothing to see on their axis.
     """
@@ -116,7 +116,7 @@ def panels(records: Iterable[Record]) -> tuple[Panel, ...]:
 
 
 def strip(record: Record) -> Row | None:
-    """A record on an axis of its own that its margin fills half; ``None`` without a margin.
+    """Return a record on its own axis, half of which is its margin; ``None`` without a margin.
 
     An exact claim measures a residual: its margin starts at 0 and takes three quarters instead.
     """
@@ -146,9 +146,9 @@ def _axis(core: list[float], rivals: list[float]) -> Axis:
 
     low, high = scale(min(core)), scale(max(core))
     extent = high - low
-    if extent <= max(1e-9 * max(abs(low), abs(high)), SMALLEST):  # one value, as far as a picture goes
+    if extent <= max(1e-9 * max(abs(low), abs(high)), SMALLEST):  # one value, as far as a picture can show
         extent = abs(high) if abs(high) > SMALLEST else 1.0
-    # Nearest rivals first: each is let in while the decision itself stays visible.
+    # Nearest rivals first: each is added while the decision itself stays visible.
     edges = sorted((scale(value) for value in rivals), key=lambda v: max(low - v, v - high, 0.0))
     left, right = low, high
     for edge in edges:

@@ -1,4 +1,4 @@
-"""The gate's verdicts as JUnit XML: one test case a finding, for GitLab, Jenkins and other readers of it."""
+"""Write the gate's verdicts as JUnit XML, one test case a finding, for GitLab, Jenkins and others."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ OUTCOMES = {
     "skipped": "skipped",
     "expected_failure": "skipped",
 }
-"""The element that tells a verdict; ``holds`` has none."""
+"""The element for each verdict; ``holds`` has none."""
 
 
 def render(report: GateReport) -> bytes:
-    """The document, in UTF-8 with its declaration."""
+    """Return the document, in UTF-8 with its declaration."""
     suites = Tree.Element("testsuites")
     counts = Counter(_outcome(finding, report) for finding in report.findings)
     suite = Tree.SubElement(
@@ -82,7 +82,7 @@ def _properties(parent: Tree.Element, values: Mapping[str, object]) -> None:
 
 
 def _outcome(finding: Finding, report: GateReport) -> str:
-    """The element of a verdict; a violation that is too mild to decide is a skipped case, with its words."""
+    """Return the element of a verdict; a violation too mild to decide is a skipped case."""
     if finding.verdict == "violated" and not decides(finding, report.fail_on):
         return "skipped"
     return OUTCOMES.get(finding.verdict, "") if finding.counts else ""

@@ -1,4 +1,4 @@
-"""The gate's verdicts as Markdown, for the step summary of a CI job or a comment on a change."""
+"""Write the gate's verdicts as Markdown, for the step summary of a CI job or a comment on a change."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ilr_check.reporting.escaping import markdown, markdown_block, markdown_code
 from ilr_check.reporting.gate_words import LawVerdict
 
 MAX_BYTES = 1024 * 1024 - 4096
-"""GitHub drops a summary of more than 1 MiB as a whole; the rest is room for the notice."""
+"""GitHub drops a summary of more than 1 MiB; the difference is room for the notice."""
 MAX_ANNOTATIONS = 10
-"""GitHub shows ten of a kind for a step and hides the others."""
+"""GitHub shows ten annotations of a kind for a step and hides the others."""
 
 
 def render(report: GateReport, *, limit: int = MAX_BYTES) -> str:
-    """The summary in ``limit`` bytes and a notice of what did not fit; no section is cut in its middle."""
+    """Return a summary of at most ``limit`` bytes with a notice of what is left out; no section is cut."""
     text, left = _head(report), 0
     for part in _parts(report):
         if left or len(text.encode("utf-8", "replace")) + len(part.encode("utf-8", "replace")) > limit:
@@ -29,7 +29,7 @@ def render(report: GateReport, *, limit: int = MAX_BYTES) -> str:
 
 
 def workflow_annotations(report: GateReport) -> list[str]:
-    """One workflow command a failed law, at the line of the optimizer's ``step``; none where all is well."""
+    """Return a workflow command for each failed law, at the line of the optimizer's ``step``."""
     bad = gate_words.failing(report)
     lines = [_annotation(law, report) for law in bad[:MAX_ANNOTATIONS]]
     if len(bad) > MAX_ANNOTATIONS:

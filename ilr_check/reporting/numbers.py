@@ -1,4 +1,4 @@
-"""Numbers for people: as many digits as the interval supports, and words for what is not a number."""
+"""Format numbers for people: as many digits as the interval supports, and words for NaN."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ NONE = "–"
 
 
 LARGEST = 1e150
-"""Beyond this the arithmetic of axes overflows, and no picture has a use for it."""
+"""Above this the arithmetic of axes overflows."""
 
 
 def drawable(value: float | None) -> TypeGuard[float]:
-    """Whether there is a number that can be drawn: not NaN, not infinite, not absurdly large."""
+    """Return whether a number can be drawn: not NaN, not infinite, not absurdly large."""
     return value is not None and abs(value) < LARGEST
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with ``digits`` significant digits; a dash for ``None``, words for NaN and infinity."""
+    """Format ``digits`` significant digits; a dash for ``None``, words for NaN and infinity."""
     if value is None:
         return NONE
     if math.isnan(value):
@@ -35,7 +35,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def measured(result: Measured) -> str:
-    """``0.3181 [0.3102, 0.3262]``, with digits that show the interval's width."""
+    """Return ``0.3181 [0.3102, 0.3262]``, with digits that show the interval's width."""
     digits = _digits(result.value, result.low, result.high)
     if result.low is None and result.high is None:
         return number(result.value, digits)
@@ -43,7 +43,7 @@ def measured(result: Measured) -> str:
 
 
 def margin(limits: Margin) -> str:
-    """``[0.30, 0.34]``, a one-sided bound as ``at most 1``, a dash where there is none."""
+    """Return ``[0.30, 0.34]``, a one-sided bound as ``at most 1``, or a dash for no bound."""
     if limits.low is None and limits.high is None:
         return NONE
     if limits.low is None:
@@ -54,14 +54,14 @@ def margin(limits: Margin) -> str:
 
 
 def rate(value: float | None) -> str:
-    """An error rate: ``0.1 %``, ``1e-05``, or ``0``."""
+    """Format an error rate: ``0.1 %``, ``1e-05``, or ``0``."""
     if value is None or not math.isfinite(value) or value == 0:
         return number(value)
     return f"{100 * value:.3g} %" if value >= 1e-4 else number(value, 2)
 
 
 def duration(seconds: float) -> str:
-    """``0.4 s``, ``42 s``, ``3 min 05 s``, ``2 h 03 min``."""
+    """Return ``0.4 s``, ``42 s``, ``3 min 05 s``, ``2 h 03 min``."""
     if not math.isfinite(seconds):
         return NONE
     if seconds < 10:
@@ -79,7 +79,7 @@ def _bracket(low: float | None, high: float | None, digits: int) -> str:
 
 
 def _digits(value: float | None, low: float | None, high: float | None) -> int:
-    """Two digits more than needed to tell the ends apart, between 3 and 8."""
+    """Return two digits more than needed to distinguish the ends, between 3 and 8."""
     if not (drawable(low) and drawable(high)) or high <= low:
         return 4
     size = max(abs(low), abs(high), abs(value) if drawable(value) else 0.0)

@@ -1,4 +1,4 @@
-"""What the HTML report says, as plain data: built from a run folder alone, ready for the template."""
+"""The contents of the HTML report as plain data, built from a run folder alone for the template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHAPTERS = {
     ),
 }
 MAX_PASSED = 100
-"""Records of one claim shown in full when nothing is wrong with them; the rest is counted."""
+"""This many records of a claim without problems are shown in full; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Chapter:
     lead: str
     claims: tuple[ClaimPart, ...]
     residuals: ResidualChart | None
-    """All its exact claims in one figure."""
+    """One figure shows all its exact claims."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Headline:
     exit_code: int
     exit_meaning: str
     grades: str = ""
-    """How the statements that hold do so."""
+    """A sentence says how the statements that hold do so."""
     raw: str = ""
-    """What the paper's wording, taken literally, comes to."""
+    """The result of the paper's wording, taken literally."""
 
 
 @dataclass(frozen=True)
 class BudgetView:
-    """The error budget: sums first, then each planned decision with its share and what became of it."""
+    """The error budget: sums first, then each planned decision with its alpha and its result."""
 
     totals: dict[str, Any]
     rows: tuple[tuple[str, float, str], ...]
@@ -112,7 +112,7 @@ def build(
 
 
 def _texts(manifest: Manifest, records: Sequence[Record]) -> list[ClaimText]:
-    """Claims of the manifest, then claims that only the records know."""
+    """Return the claims of the manifest, then claims that only the records know."""
     texts = {text.id: text for text in manifest.claims}
     for record in records:
         if record.claim not in texts:
@@ -158,7 +158,7 @@ def _part(
 
 
 def _closeness(record: Record) -> tuple[int, bool, float]:
-    """Sorts the record that decides first: the worst verdict, then the one nearest to its margin.
+    """Return a sort key that puts the worst verdict first, then the record nearest to its margin.
 
     In a statistical claim what rests on algebra alone comes last: it judges the trainer, not the theory.
     """

@@ -1,4 +1,4 @@
-"""What the page shows of one claim."""
+"""The parts of the page about one claim."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class ClaimPart:
 
     @property
     def failed(self) -> bool:
-        """Whether somebody has to act on it."""
+        """Return whether somebody has to act on it."""
         return self.verdict in verdict_order.FAILED

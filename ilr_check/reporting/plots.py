@@ -1,4 +1,4 @@
-"""Figures as Plotly JSON: one drawing rule per series kind, colours as tokens that the page resolves.
+"""Draw figures as Plotly JSON: one rule per kind of series; the page resolves the colours.
 
 Nothing here imports plotly: its JSON is plain data, and only the page needs the script that draws it.
 """
@@ -18,11 +18,11 @@ from ilr_check.reporting import ticks
 from ilr_check.reporting.histograms import Array, common_bins, drawable, tallest_bar, upright
 
 POINT_BUDGET = 48_000
-"""Points of a whole page: about 1 MB of JSON, next to 4.8 MB of Plotly."""
+"""The most points of a whole page: about 1 MB of JSON, next to 4.8 MB of Plotly."""
 MAX_POINTS, MIN_POINTS = 600, 100
 """Limits per series: a figure is about 800 pixels wide."""
 LONGEST_X_LINE, LONGEST_Y_LINE = 44, 30
-"""Characters on a line of an axis title: what fits on a phone, whose plots are 300 pixels wide and high."""
+"""Characters on a line of an axis title that fit on a phone, whose plots are 300 pixels wide and high."""
 SHADES = 3
 """Colours per role; further series of a role repeat them, and lines do so with another dash."""
 
@@ -86,7 +86,7 @@ def draw(figure: Figure, max_points: int = MAX_POINTS) -> Plot:
     tallest = tallest_bar(figure, bins)
     thinned = 0
     for series in sorted(figure.series, key=lambda s: _LAYER.get(s.role, 9) + 10 * (s.kind != "band")):
-        # A role that this version does not know comes from a newer or an edited file.
+        # A newer or an edited file can have a role that this version does not know.
         role = series.role if series.role in _DASHES else "reference"
         # Bands are counted apart: a mean curve has the colour of the band around it.
         area = series.kind in ("band", "histogram")
@@ -128,7 +128,7 @@ def draw(figure: Figure, max_points: int = MAX_POINTS) -> Plot:
 
 
 def points_per_series(figures: list[Figure]) -> int:
-    """Points each series may keep, so that a page of many figures stays small."""
+    """Return how many points each series may keep, so that a page of many figures stays small."""
     count = sum(len(figure.series) for figure in figures)
     return max(MIN_POINTS, min(MAX_POINTS, POINT_BUDGET // max(count, 1)))
 
@@ -153,7 +153,7 @@ def _axis(label: str, longest: int, log: bool, data: list[list[float | None]]) -
 
 
 def _plain(text: str) -> str:
-    """Plotly reads a little HTML in labels; a name is a name, whatever it contains."""
+    """Escape a label, because Plotly interprets a little HTML in it."""
     return html.escape(text, quote=False)
 
 
@@ -191,7 +191,7 @@ def _trace(
 
 
 def _band(base: dict[str, Any], figure: Figure, series: Series, colour: str) -> dict[str, Any] | None:
-    """One closed polygon: two curves with a fill between them break at the first gap."""
+    """Draw a band as one closed polygon: two curves with a fill between them break at the first gap."""
     if series.x is None or series.low is None or series.high is None:
         return None
     if not len(series.x) == len(series.low) == len(series.high):
@@ -218,7 +218,7 @@ def _band(base: dict[str, Any], figure: Figure, series: Series, colour: str) -> 
 def _histogram(
     base: dict[str, Any], series: Series, colour: str, dash: str, bins: Array | None
 ) -> dict[str, Any] | None:
-    """Counted here rather than in the page, as a filled staircase: small, and right on a log axis too."""
+    """Count here, not in the page, and draw a filled staircase: small, and right on a log axis too."""
     if bins is None or series.y is None:
         return None
     counts, _ = np.histogram(series.y[np.isfinite(series.y)], bins)
@@ -256,5 +256,5 @@ def _thinned(series: Series, most: int) -> Series:
 
 
 def _numbers(values: Array) -> list[float | None]:
-    """Six digits are finer than a pixel; ``null`` is Plotly's gap."""
+    """Round to six digits, which are finer than a pixel; ``null`` is Plotly's gap."""
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]

@@ -1,4 +1,4 @@
-"""The page of a reviewer's question in a terminal: what was asked, what is measured, what the theory says."""
+"""Show a reviewer's question in a terminal: the question, the measurement, the prediction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ilr_check.reporting.claim_page import entry, wrapped
 
 
 def page(question: Question) -> str:
-    """The page as plain text; it knows no run, so it gives the prediction and the command that judges it."""
+    """Return the page as plain text; without a run it gives the prediction and the command that judges it."""
     missing = [claim for claim in question.claims if not is_here(claim)]
     run_it = command(question)
     entries = [entry("from", question.review.lower()), entry("claims", ", ".join(question.claims) or "none")]

@@ -1,4 +1,4 @@
-"""The figure of the exact chapter: a row a claim, its worst residual and its rivals in units of the bound."""
+"""Draw the exact claims: a row a claim, its worst residual and its rivals in units of the bound."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ilr_check.reporting.intervals import Axis, Tick
 from ilr_check.reporting.parts import ClaimPart
 
 SMALLEST = 1e-6
-"""The left edge: what is smaller, exact zeros among it, is as good as zero in units of a bound."""
+"""The left edge; smaller residuals, exact zeros too, are practically zero in units of a bound."""
 LARGEST = 1e20
-"""The right edge at most; a residual that is not a number lies there too."""
+"""The largest right edge; a residual that is not a number lies there too."""
 
 
 @dataclass(frozen=True)
 class Refutation:
-    """The largest residual that a rival theory leaves anywhere, and whether that excludes it."""
+    """The largest residual of a rival theory, and whether it excludes the rival."""
 
     name: str
     text: str
@@ -29,7 +29,7 @@ class Refutation:
 
 @dataclass(frozen=True)
 class ResidualRow:
-    """One claim: where its worst residual lies, in percent of the axis, and its rivals."""
+    """One claim: the place of its worst residual, in percent of the axis, and its rivals."""
 
     text: ClaimText
     verdict: str
@@ -49,7 +49,7 @@ class ResidualChart:
 
 
 def chart(parts: Iterable[ClaimPart]) -> ResidualChart | None:
-    """The chart of the exact claims that were judged; ``None`` where there is none."""
+    """Return the chart of the exact claims that were judged; ``None`` where there is none."""
     judged = [(part, _judged(part.records)) for part in parts if part.text.kind == "exact"]
     judged = [(part, records) for part, records in judged if records]
     if not judged:
@@ -58,7 +58,7 @@ def chart(parts: Iterable[ClaimPart]) -> ResidualChart | None:
     high = 10.0 ** math.ceil(math.log10(max([100.0, *sizes])) + 0.5)
     axis = Axis(SMALLEST, high, log=True)
     rows = tuple(_row(part, records, axis) for part, records in judged)
-    # Five labels fit on a telephone.
+    # Five labels fit on a phone.
     stride = -(-round(math.log10(high / SMALLEST)) // 5)
     powers = range(round(math.log10(SMALLEST)), round(math.log10(high)) + 1)
     marks = tuple(Tick(round(axis.place(10.0**k), 3), _power(k)) for k in powers if k % stride == 0)
@@ -91,7 +91,7 @@ def _row(part: ClaimPart, records: Sequence[Record], axis: Axis) -> ResidualRow:
 
 def _refutation(name: str, records: Sequence[Record], axis: Axis) -> Refutation:
     found = [rival for r in records for rival in r.rivals if rival.name == name]
-    # A rival that is excluded without a number left a residual that is not finite.
+    # A rival that is excluded without a number has a residual that is not finite.
     sizes = [math.inf if r.expected is None and r.excluded else r.expected or 0.0 for r in found]
     size = max(sizes)
     text = "infinite" if math.isinf(size) else numbers.number(size)

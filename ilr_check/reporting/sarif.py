@@ -1,4 +1,4 @@
-"""The gate's findings as SARIF 2.1.0: an alert on the line of the optimizer's ``step``, one a broken law.
+"""Write the gate's findings as SARIF 2.1.0: one alert a violated law, on the line of ``step``.
 
 Limits of GitHub code scanning (10 MB, 25 000 results) are out of reach: there is one result a law.
 """
@@ -24,16 +24,16 @@ LEVELS = {
     "inconclusive": "note",
     "expected_failure": "error",
 }
-"""How loud a verdict is. An ``error`` of the gate is a notification about the tool, not about the code."""
+"""The level of each verdict. An ``error`` of the gate is a notification about the tool, not the code."""
 MILD = {"fragility": "warning", "departure": "note"}
-"""How loud a violation is that is no defect."""
+"""The level of a violation that is no defect."""
 ROOT = "%SRCROOT%"
 MAX_TEXT = 20_000
-"""Characters of one message; a longer one belongs into the report."""
+"""The most characters of one message; a report holds longer ones."""
 
 
 def render(report: GateReport, *, root: Path | None = None) -> bytes:
-    """The document; paths below ``root`` (by default the working directory) are relative to it."""
+    """Return the document; paths below ``root`` (by default the working directory) are relative to it."""
     base = (root or Path.cwd()).resolve()
     found = gate_words.laws(report)
     rules = [_rule(law.text) for law in found]
@@ -102,7 +102,7 @@ def _result(law: LawVerdict, report: GateReport, rule: int, base: Path) -> dict[
 
 
 def fingerprint(law: str, target: str) -> str:
-    """The same for the same law and optimizer, whatever the line: so an alert outlives an edit above it."""
+    """Return an id of law and optimizer without the line, so that an alert survives an edit above it."""
     return hashlib.sha256(storable(f"{law}\n{target}").encode()).hexdigest()
 
 
@@ -114,7 +114,7 @@ def _physical(place: Location, base: Path) -> dict[str, Any]:
         artifact = {"uri": quote(storable(absolute.relative_to(base).as_posix())), "uriBaseId": ROOT}
     else:
         artifact = {"uri": "file://" + quote(storable(absolute.as_posix()))}
-    # The first line alone: an alert belongs on one line of a diff.
+    # Only the first line: an alert belongs on one line of a diff.
     return {"artifactLocation": artifact, "region": {"startLine": max(1, place.line)}}
 
 

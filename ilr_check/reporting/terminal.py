@@ -19,7 +19,7 @@ from ilr_check.reporting import numbers, verdicts
 from ilr_check.reporting.escaping import one_line
 
 WIDE = 140
-"""Columns that the table needs to keep each record on one line."""
+"""The table needs this many columns to keep each record on one line."""
 STYLES = {
     "holds": "green",
     "expected_failure": "green",
@@ -51,7 +51,7 @@ class TerminalReporter:
         self._place = (0, 0)
 
     def unit_started(self, title: str, number: int, total: int) -> None:
-        """A piece of work begins; ``number`` counts from 1."""
+        """Show that a piece of work begins; ``number`` counts from 1."""
         self._place = (number, total)
         if not self.live:
             return
@@ -71,12 +71,12 @@ class TerminalReporter:
         self._task = self._bar.add_task(one_line(title), total=1.0, place=f"{number}/{total}", note="")
 
     def progress(self, fraction: float, text: str = "") -> None:
-        """How far the current piece of work is, between 0 and 1."""
+        """Show how far the current piece of work is, between 0 and 1."""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=min(max(fraction, 0.0), 1.0), note=one_line(text))
 
     def unit_finished(self, title: str, records: Iterable[Record], seconds: float) -> None:
-        """A piece of work ended with these records."""
+        """Show that a piece of work ended with these records."""
         records = tuple(records)
         if self.live:
             worst = verdicts.worst(records)
@@ -93,7 +93,7 @@ class TerminalReporter:
             self._line(record_line(record))
 
     def finished(self, records: Iterable[Record], exit_code: int, report_path: Path | None = None) -> None:
-        """The run is over: the table, the failures in full, the exit code and where the report is."""
+        """Print the table, the failures in full, the exit code and the place of the report."""
         self.close()
         found = tuple(records)
         if self.live and found:
@@ -116,7 +116,7 @@ class TerminalReporter:
             self._line(f"report: {report_path}")
 
     def close(self) -> None:
-        """Take the bar away; safe to call at any time, also after an interrupt."""
+        """Remove the bar; this is safe at any time, also after an interrupt."""
         if self._bar is not None:
             self._bar.stop()
         self._bar = self._task = None
@@ -192,7 +192,7 @@ def _by_claim(records: Sequence[Record]) -> list[Record]:
 
 
 def record_line(record: Record) -> str:
-    """One line, the same words in the same order in every version: made for ``grep``."""
+    """Return one line for ``grep``, with the same words in the same order in every version."""
     judged = "" if record.counts else " judged=no"
     return one_line(
         f"{record.verdict} {record.claim} form={record.form} group={verdicts.place(record)} "
@@ -202,10 +202,10 @@ def record_line(record: Record) -> str:
 
 
 def failure_lines(record: Record) -> list[str]:
-    """Everything a reader needs to act: numbers, where the margin comes from, subject, replay."""
+    """Return what a reader needs to act: numbers, the source of the margin, subject, replay."""
     lines = [one_line(line) for line in record.message.splitlines()]
     quantity = f" ({one_line(record.quantity)})" if record.quantity else ""
-    # A claim that knows how its margin was derived says so in its message.
+    # A claim that derives its margin says so in its message.
     told = "margin" in record.message or record.margin == Margin()
     origin = "" if told else f", from {MARGIN_ORIGINS.get(record.form, 'the claim')}"
     lines += [

@@ -1,21 +1,21 @@
-"""Round numbers on an axis."""
+"""Choose round numbers on an axis."""
 
 from __future__ import annotations
 
 import math
 
 MAX_SETTINGS = 8
-"""Marks that still have room for their text on a narrow screen."""
+"""This many marks have room for their text on a narrow screen."""
 
 
 def settings(values: list[float]) -> list[float]:
-    """The values themselves where they are a few whole numbers, such as batch sizes; else nothing."""
+    """Return the values themselves where they are a few whole numbers, such as batch sizes; else nothing."""
     found = sorted(set(values))
     return found if len(found) <= MAX_SETTINGS and all(value == int(value) for value in found) else []
 
 
 def numbered(values: list[float]) -> bool:
-    """Whether the values are 1, 2, 3 and so on: numbers of settings, between which there is nothing."""
+    """Return whether the values are 1, 2, 3 and so on: they number settings."""
     found = sorted(set(values))
     return 1 < len(found) <= 12 and found == [float(i) for i in range(1, len(found) + 1)]
 
@@ -36,7 +36,7 @@ def decades(low: float, high: float) -> list[float]:
 
 
 def power(value: float) -> str:
-    """A tick of a log axis as Plotly text: plain near 1, else a power of ten."""
+    """Return a tick of a log axis as Plotly text: plain near 1, else a power of ten."""
     exponent = math.floor(math.log10(value) + 1e-9)
     if -3 <= exponent <= 4:
         return f"{value:g}"
@@ -45,7 +45,7 @@ def power(value: float) -> str:
 
 
 def round_numbers(low: float, high: float, *, log: bool) -> list[float]:
-    """Three to seven round numbers in the range: 1-2-5 steps, or 1-2-5 times powers on a log axis."""
+    """Return three to seven round numbers in the range: 1-2-5 steps, or 1-2-5 times powers on a log axis."""
     if log:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         for factors in ((1,), (1, 3), (1, 2, 5)):

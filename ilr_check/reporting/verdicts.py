@@ -1,4 +1,4 @@
-"""Verdict words as a reader meets them: symbol, order, and roll-up to a claim."""
+"""Show verdicts to a reader: symbol, order, and roll-up to a claim."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYMBOLS = {
     "holds": "✓",
     "not run": "…",
 }
-"""A shape per word, so that no verdict is told by colour alone."""
+"""Each word has its own shape, so that no verdict depends on colour alone."""
 
 ASCII_SYMBOLS = {
     "violated": "X",
@@ -49,12 +49,12 @@ FORM_NOTES = {
 
 
 def words(verdict: str) -> str:
-    """The verdict as prose: ``expected failure`` for ``expected_failure``."""
+    """Return the verdict as prose: ``expected failure`` for ``expected_failure``."""
     return verdict.replace("_", " ")
 
 
 def place(record: Record) -> str:
-    """Which subject and which group of it a record speaks about."""
+    """Return which subject, and which group of it, a record is about."""
     title = record.subject.get("title")
     return f"{title}: {record.group}" if isinstance(title, str) and title != record.group else record.group
 
@@ -93,7 +93,7 @@ def grades(records: Iterable[Record]) -> str:
 
 
 def raw_statements(records: Iterable[Record]) -> str:
-    """Say what the paper's wording, taken literally, comes to; empty where no raw statement was judged."""
+    """Report the result of the paper's wording, taken literally; empty where no raw statement was judged."""
     raw = [record for record in records if record.form == "raw" and record.verdict in JUDGED]
     if not raw:
         return ""
