@@ -1,4 +1,4 @@
-"""The laws of the gate: one file each, found by being here."""
+"""The laws of the gate stand here, one file each; this folder is searched for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIERS: tuple[Tier, ...] = ("exact", "standard", "statistical")
 
 
 LAST = 50
-"""The place, within its tier, of a law that states none."""
+"""A law that states no place has this place within its tier."""
 REGISTERED: Registry[str, GateLaw] = Registry("law")
 Declared = TypeVar("Declared", bound="GateLaw | Callable[[], GateLaw]")
 
@@ -43,7 +43,7 @@ def gate_laws() -> dict[str, GateLaw]:
 
 @lru_cache(maxsize=1)
 def _shipped() -> dict[str, tuple[int, GateLaw]]:
-    """The laws of this folder with their places; raises ``TypeError`` for a file that declares none."""
+    """Return the laws of this folder with their places; raises ``TypeError`` for a file without one."""
     found: dict[str, tuple[int, GateLaw]] = {}
     for module in pkgutil.iter_modules(__path__):
         loaded = importlib.import_module(f"{__name__}.{module.name}")

@@ -1,4 +1,4 @@
-"""Every tensor is stepped as if an optimizer of its own had it: compared with exactly that."""
+"""Every tensor gets the same step as under an optimizer of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMPTY, EMPTY_MATRIX = (0,), (0, 3)
 
 
 def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
-    """What surrounds a tensor in each case; arguments of ``make_course``."""
+    """Return the surroundings of a tensor in each case, as arguments of ``make_course``."""
     shapes = MATRICES if subject.matrices_only else SHAPES
     empty = EMPTY_MATRIX if subject.matrices_only else EMPTY
     pairs = ((0, 1), (2,), (3,))
@@ -46,7 +46,7 @@ def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One reading for each case."""
+    """Judge each case."""
     for name, course_of in cases(subject).items():
         yield _one(subject, circumstances, name, dict(course_of))
 

@@ -1,4 +1,4 @@
-"""The first steps and the ten-thousandth, under a constant gradient."""
+"""Judge the first steps and the ten-thousandth step under a constant gradient."""
 
 from __future__ import annotations
 

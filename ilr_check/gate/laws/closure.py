@@ -1,4 +1,4 @@
-"""``step(closure)`` calls it once, with gradients on, returns its loss, and steps as without one."""
+"""``step(closure)`` calls it once with gradients on, returns its loss, and takes the same step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = 3
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """A closure that hands over gradients, against handing them over before."""
+    """Compare a closure that sets gradients with gradients that were set before."""
     path = next(iter(paths(subject, circumstances, steps=STEPS).values()))
     plain = path.ends()
     trial = path.begin()

@@ -18,7 +18,7 @@ LR, WEIGHT_DECAY = 0.2, 0.3
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One compilation; lr is a tensor where the target takes one, as torch advises."""
+    """Judge one compilation; lr is a tensor where the target accepts one, as torch advises."""
     contract = subject.contract
     assert contract is not None
     rng = circumstances.generator()
@@ -41,7 +41,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 hyper, [subject.rounded(g) for g in row], before, [subject.rounded(v) for v in trial.values()]
             )
         )
-    # torch keeps step counts in float32, and a graph corrects biases in it: 1 - 0.999 is then good to 6e-5.
+    # torch keeps step counts in float32, and a graph corrects biases in it: 1 - 0.999 errs by 6e-5.
     trajectory = Trajectory(
         begun, [subject.rounded(start) for start in starts], steps, ["float32"] * len(shapes)
     )

@@ -1,4 +1,4 @@
-"""Copies and neighbours: deepcopy, pickle, and a second optimizer of the same class."""
+"""A deepcopy, a pickle, and a second optimizer of the same class do not disturb the path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEPS, BREAK = 5, 2
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """For each setting; a class that cannot be pickled where it stands is no defect."""
+    """Judge each setting; a class that cannot be pickled where it is defined is no defect."""
     told = False
     for words, path in paths(subject, circumstances, steps=STEPS).items():
         whole = path.ends()
@@ -59,7 +59,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _copied(optimizer: Any) -> tuple[Any, str]:
-    """A deepcopy, and the names of the attributes that torch's own ``__getstate__`` left out of it."""
+    """Return a deepcopy, and the names of the attributes that torch's ``__getstate__`` leaves out."""
     copied = copy.deepcopy(optimizer)
     if getattr(type(optimizer), "__getstate__", None) is not torch.optim.Optimizer.__getstate__:
         return copied, ""
@@ -68,7 +68,7 @@ def _copied(optimizer: Any) -> tuple[Any, str]:
 
 
 def _lost(path: Path, whole: list[Tensor], copied: Any, names: str) -> str:
-    """How a copy without these attributes goes wrong, in words; empty where it does not."""
+    """Describe how a copy without these attributes goes wrong; empty where it does not."""
     cause = f"torch's Optimizer.__getstate__ keeps defaults, state and param_groups alone and drops {names}"
     fix = "keep them in the state, or define __getstate__"
     try:
@@ -80,7 +80,7 @@ def _lost(path: Path, whole: list[Tensor], copied: Any, names: str) -> str:
 
 
 def _given_back(optimizer: Any) -> Any:
-    """A deepcopy with the attributes that torch's ``__getstate__`` drops."""
+    """Return a deepcopy with the attributes that torch's ``__getstate__`` drops."""
     memo: dict[int, Any] = {}
     copied = copy.deepcopy(optimizer, memo)
     for name, value in vars(optimizer).items():
@@ -98,7 +98,7 @@ def _pickled(path: Path, words: str, whole: list[Tensor]) -> Iterable[Reading]:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         local = any(word in str(error) for word in ("local", "not the same object", "lambda"))
         if local or more:
-            return  # The class stands where pickle cannot find it, or what torch drops cannot be pickled.
+            return  # Pickle cannot find the class, or cannot store what torch drops.
         yield fact_reading(
             False, group=f"pickle, {words}", message=str(error), diagnosis=f"it cannot be pickled: {error}"
         )
@@ -113,7 +113,7 @@ def _pickled(path: Path, words: str, whole: list[Tensor]) -> Iterable[Reading]:
 
 
 def _go_on(path: Path, optimizer: object) -> list[Tensor]:
-    """Step an optimizer with the parameters that it brought along."""
+    """Step an optimizer with its own parameters."""
     groups = optimizer.param_groups  # type: ignore[attr-defined]
     parameters = [p for group in groups for p in group["params"]]
     return path.advance(Trial(path.subject, parameters, optimizer), BREAK, STEPS).values()

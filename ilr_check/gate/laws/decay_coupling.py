@@ -1,4 +1,4 @@
-"""The decay of one step as a function of lr and wd: its powers are fitted, and its size is compared."""
+"""The decay of one step depends on lr and wd by a power law; its powers and its size are judged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE = (0.2, 0.12)
 
 
 def applies(subject: Subject) -> str:
-    """Where decay is a share of the weights, so that its power law is defined."""
+    """Return why the law is not judged: decay is no share of the weights, so it has no power law."""
     reason = needs("lr", "weight_decay")(subject)
     if reason or subject.contract is None:
         return reason
@@ -36,7 +36,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Zero gradients on a grid of lr and wd; one reading."""
+    """Judge the decay under zero gradients on a grid of lr and wd."""
     contract = subject.contract
     assert contract is not None
     start = circumstances.generator().uniform(0.5, 2.0, size=(2, 2))
@@ -97,12 +97,12 @@ def _share(trajectory: Trajectory) -> float:
 
 
 def _slope(points: list[tuple[float, float]]) -> float | None:
-    """The power of a power law, or ``None`` where there is none."""
+    """Return the exponent of a power law, or ``None`` where there is none."""
     if any(y == 0.0 or not math.isfinite(y) for _, y in points):
         return None
     logs = [(math.log(x), math.log(abs(y))) for x, y in points]
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(logs)]
-    # A share of 0.003 is good to 1e-13 of itself, and so are the slopes.
+    # A share of 0.003 has a relative error of 1e-13, and so have the slopes.
     return float(np.mean(slopes)) if max(slopes) - min(slopes) < 1e-9 else None
 
 

@@ -1,4 +1,4 @@
-"""The same state and gradient, with and without weight decay: the difference is the decay alone."""
+"""Steps from one state and gradient, with and without weight decay, differ by the decay alone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ilr_check.optim.contracts.running import ROUNDINGS, Array
 
 ORDER = 14
 WARM = 3
-"""Steps without decay that fill the state."""
+"""These steps without decay fill the state."""
 LR, WEIGHT_DECAY = 0.13, 0.31
 
 
 def applies(subject: Subject) -> str:
-    """Where decay stands beside the gradient."""
+    """Return why the law is not judged: decay does not stand beside the gradient."""
     reason = needs_decay(subject)
     if reason or subject.contract is None:
         return reason
@@ -49,7 +49,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     decay = contract.decay_for(plain.hyper)
     strength = LR**decay.lr_power * WEIGHT_DECAY**decay.wd_power * decay.factor
     shrinking = before if decay.where == "before" else after
-    # Both steps round to the last bit of weights and steps, a few times each.
+    # Both steps round weights and steps to the last bit a few times each.
     size = np.abs(before) + np.abs(after - before)
     bound = 2 * ROUNDINGS * UNIT[subject.dtype] * size
     deviation = (after_decayed - after) - (-strength * shrinking)

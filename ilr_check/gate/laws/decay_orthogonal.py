@@ -18,7 +18,7 @@ LR, WEIGHT_DECAY = 0.2, 0.3
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Two rows of weights without gradient, two of gradients on weights of zero."""
+    """Judge two rows of weights without a gradient, and two rows of gradients on weights of zero."""
     rng = circumstances.generator()
     start = np.zeros((4, 3))
     start[:2] = rng.uniform(0.5, 2.0, size=(2, 3))

@@ -1,4 +1,4 @@
-"""Decay follows the schedule: each step decays with its own lr and wd."""
+"""Decay follows the schedule: each step uses its own lr and wd."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WEIGHT_DECAYS = (0.2, 0.2, 0.31, 0.07, 0.0, 0.13)
 
 
 def applies(subject: Subject) -> str:
-    """Where lr and wd stand in ``param_groups``."""
+    """Return why the law is not judged: lr and wd are not both in ``param_groups``."""
     return needs_decay(subject) or needs_schedule(subject)
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """lr alone changes, then wd alone, then both, beside zero gradients."""
+    """Judge a change of lr alone, of wd alone, and of both, under zero gradients."""
     start = circumstances.generator().uniform(0.5, 2.0, size=(2, 3))
     zeros = [[np.zeros((2, 3))]] * len(LRS)
     schedules: dict[str, list[dict[str, Any]]] = {

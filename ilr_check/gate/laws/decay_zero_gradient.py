@@ -1,4 +1,4 @@
-"""Weight decay alone: zero gradients at every step, where nothing but decay can move the weights."""
+"""Under zero gradients at every step only weight decay moves the weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LR, WEIGHT_DECAY = 0.3, 0.2
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One reading for each setting."""
+    """Judge each setting."""
     start = circumstances.generator().uniform(0.5, 2.0, size=(2, 3))
     zeros = [[np.zeros((2, 3))]] * STEPS
     for setting in subject.settings:

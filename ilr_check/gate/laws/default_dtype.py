@@ -1,4 +1,4 @@
-"""torch's default dtype is another: the same steps as ever, over many steps."""
+"""Another default dtype of torch does not change the steps, over many steps."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ilr_check.optim.contracts.reference import UNIT
 
 ORDER = 30
 STEPS = 300
-"""Beyond 256, where a count in bfloat16 stands still."""
+"""The number of steps exceeds 256, where a count in bfloat16 stops."""
 DEFAULTS = ("float64", "bfloat16")
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Float64 and bfloat16 as the default dtype, against float32."""
+    """Compare float64 and bfloat16 as the default dtype with float32."""
     course = make_course(subject, circumstances.generator(), [(2, 3)], steps=STEPS)
     kept = torch.get_default_dtype()
     plain: list[Trail] = []

@@ -1,4 +1,4 @@
-"""The first step goes downhill, and with it every entry that has a gradient moves."""
+"""The first step goes downhill and moves every entry that has a gradient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ORDER = 5
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """The cosine between the first step and the gradient, without decay."""
+    """Judge the cosine between the first step and the gradient, without decay."""
     rng = circumstances.generator()
     start = rng.uniform(0.5, 2.0, size=(3, 3))
     gradient = np.eye(3)[rng.permutation(3)] * rng.choice((-1.0, 1.0), size=3)

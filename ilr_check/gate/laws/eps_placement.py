@@ -1,4 +1,4 @@
-"""Gradients around eps show where it stands: beside the root, inside of it, before the correction."""
+"""Gradients near eps show its place: beside the root, inside it, or before the correction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EPS = 1e-3
 
 
 def applies(subject: Subject) -> str:
-    """Families with an eps."""
+    """Return why the law is not judged: the family has no eps."""
     reason = needs("lr")(subject)
     if reason or subject.contract is None:
         return reason
@@ -29,7 +29,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """eps of 1e-3 and gradients from a hundredth to a hundred of it; and the target's own eps likewise."""
+    """Judge gradients from a hundredth to a hundred times eps, for eps of 1e-3 and the target's own."""
     rng = circumstances.generator()
     decades = 10.0 ** np.linspace(-2, 2, 6).reshape(2, 3)
     start = rng.uniform(0.5, 2.0, size=(2, 3))

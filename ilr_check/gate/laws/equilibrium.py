@@ -1,4 +1,4 @@
-"""Where norm and rotation settle, and where they settle again after a drop of the LR."""
+"""Judge the equilibrium of norm and rotation, and the new equilibrium after a drop of the LR."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from ilr_check.seeds import derive
 
 ORDER = 60
 DROP = 2.0
-"""The LR is divided by this in the middle."""
+"""The LR is divided by this number in the middle."""
 TOLERANCE = 0.03
 RIVALS = {"half of the decay": 0.5, "twice the decay": 2.0}
 DECISIONS = 3
-"""Verdicts a setting: norm, rotation, recovery."""
+"""Each setting has three verdicts: norm, rotation, recovery."""
 
 
 def applies(subject: Subject) -> str:
-    """These equilibria are known for families whose update is a filter of gradients."""
+    """Return why the law is not judged: these equilibria need an update that is a filter of gradients."""
     reason = needs("lr", "weight_decay")(subject)
     if reason:
         return reason
@@ -47,7 +47,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Independent runs a setting, decided once each; the error budget of 1e-3 is shared."""
+    """Judge independent runs of each setting, each decided once; they share the error budget of 1e-3."""
     from ilr_check.stats import ErrorBudget
 
     assert subject.contract is not None

@@ -1,4 +1,4 @@
-"""A family that orthogonalises does so for every matrix, not only where each row has one entry."""
+"""A family that orthogonalises does so for every matrix, not only for one entry in each row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ORDER = 19
 SHAPES = ((6, 6), (4, 8), (8, 3))
 STEPS = 3
 CONDITION = 4.0
-"""Largest over smallest singular value of each gradient, so that five iterations reach all of them."""
+"""The largest over the smallest singular value of each gradient; five iterations reach all of them."""
 MARGIN = 0.25
 """Relative distance in the Frobenius norm. The products of one iteration in bfloat16 (u = 2^-8) err by at
 most u (2 |b| + 3 |c|) = 0.06 of a matrix of norm 1. Later iterations hand errors on by a factor of at most
@@ -27,7 +27,7 @@ size of the step."""
 
 
 def applies(subject: Subject) -> str:
-    """Where the contract is judged by special matrices elsewhere."""
+    """Return why the law is not judged: the other laws use general gradients already."""
     reason = needs("lr")(subject)
     if reason or subject.contract is None:
         return reason
@@ -35,7 +35,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Square, wide and tall matrices with singular values between 1/2 and 2."""
+    """Judge square, wide and tall matrices with singular values between 1/2 and 2."""
     contract = subject.contract
     assert contract is not None
     for setting in subject.settings:
@@ -72,7 +72,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _matrix(rng: np.random.Generator, shape: tuple[int, int]) -> Any:
-    """A matrix with random singular vectors and singular values spread evenly in the logarithm."""
+    """Return a matrix with random singular vectors and log-evenly spaced singular values."""
     left, _, right = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
     singular = np.geomspace(CONDITION**-0.5, CONDITION**0.5, min(shape))
     return (left * singular) @ right

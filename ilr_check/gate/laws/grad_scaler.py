@@ -1,4 +1,4 @@
-"""torch's GradScaler: a scale of 2^10 is unseen, and a step that overflows does nothing."""
+"""Under torch's GradScaler a scale of 2^10 changes nothing, and a step that overflows does nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHAPES = ((3, 4), (2, 3))
 
 
 def applies(subject: Subject) -> str:
-    """Where a GradScaler would take it."""
+    """Return why a GradScaler would not accept the optimizer; empty where it would."""
     if subject.needs_closure or subject.tags.steps_in_backward:
         return "torch's GradScaler takes no closure and no steps inside backward"
     if subject.contract is not None and subject.contract.sparse:
@@ -34,7 +34,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Scaled steps with and without ``unscale_``, and an overflow in the second of four."""
+    """Judge scaled steps with and without ``unscale_``, and an overflow in the second of four steps."""
     course = make_course(subject, circumstances.generator(), SHAPES, steps=STEPS)
     passing = replace(course, gradients=course.gradients[:OVERFLOW] + course.gradients[OVERFLOW + 1 :])
     for words, unscale in (("", False), (" after unscale_()", True)):
@@ -74,7 +74,7 @@ def _overflow(subject: Subject, course: Course, passing: Course, words: str, uns
 def _scaled(
     subject: Subject, course: Course, *, unscale: bool, overflow: int | None = None
 ) -> tuple[Trail, float]:
-    """The trail under a GradScaler, and how far the step that overflows moves the weights."""
+    """Return the trail under a GradScaler, and how far the step that overflows moves the weights."""
     trial = begin(subject, course)
     device = torch.device(subject.device).type
     scaler = torch.amp.GradScaler(device, init_scale=SCALE, growth_interval=10**6)

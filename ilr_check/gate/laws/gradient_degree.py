@@ -1,4 +1,4 @@
-"""How the step answers to gradients c times as large: c^h, with eps out of the way."""
+"""Gradients c times as large change the step by c^h, where eps is negligible."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ilr_check.optim.contracts.running import ROUNDINGS, Array
 ORDER = 15
 STEPS = 3
 POWERS = (-8, -4, 0, 4, 8)
-"""Of two, so that the scaling itself is exact."""
+"""These are exponents of two, so that the scaling itself is exact."""
 TINY_EPS = 1e-40
-"""eps against moments of 1e-6 and more: below the last bit of everything it is added to."""
+"""This eps is below the last bit of every moment, since moments are at least 1e-6."""
 MARGIN = 1e-9
 """The measured degree is log2 of a ratio of steps over 8, each step good to 8 roundings of the weights: with
 steps above 1e-6 of weights of size 1 that is 8 * 2^-53 / 1e-6 / 8 / ln 2 = 1.6e-10."""
 
 
 def applies(subject: Subject) -> str:
-    """Where the contract has a degree and eps can be put out of the way."""
+    """Return why the law is not judged: the contract has no degree, or eps cannot be made negligible."""
     reason = needs("lr")(subject)
     if reason or subject.contract is None:
         return reason
@@ -37,7 +37,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """The slope of log2 step size against log2 gradient size."""
+    """Judge the slope of log2 step size against log2 gradient size."""
     contract = subject.contract
     assert contract is not None
     assert contract.degree is not None

@@ -1,4 +1,4 @@
-"""A step leaves the gradients and the storage of the weights as they are, and keeps no alias of either."""
+"""A step changes neither the gradients nor the storage of the weights, and keeps no alias of either."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = 4
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """For each setting: gradients and storage before and after; gradients overwritten between steps."""
+    """Compare gradients and storage before and after; overwrite gradients between steps."""
     for words, path in paths(subject, circumstances, steps=STEPS).items():
         yield from _one(words, path)
 
@@ -49,7 +49,7 @@ def _one(words: str, path: Path) -> Iterable[Reading]:
 
 
 def _refilled(words: str, path: Path) -> Reading:
-    # As backward() does after zero_grad(set_to_none=False): the same tensors get new values.
+    # backward() does this after zero_grad(set_to_none=False): the same tensors get new values.
     trial = path.begin()
     for parameter in trial.parameters:
         parameter.grad = torch.zeros_like(parameter)

@@ -1,4 +1,4 @@
-"""Each parameter group goes by its own lr and wd; one that is added later starts afresh."""
+"""Each parameter group uses its own lr and wd; a group that is added later starts afresh."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GROUPS = (
 
 
 def applies(subject: Subject) -> str:
-    """Where lr and wd stand in ``param_groups``."""
+    """Return why the law is not judged: lr and wd are not both in ``param_groups``."""
     reason = needs("lr")(subject)
     if reason:
         return reason
@@ -34,7 +34,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Two groups from the start, the second with options of its own, and one added after two steps."""
+    """Judge two groups, the second with its own options, and a group that is added after two steps."""
     contract = subject.contract
     assert contract is not None
     rng = circumstances.generator()
@@ -79,7 +79,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _options(subject: Subject) -> Mapping[str, Any]:
-    """Further numbers for the second group: those of the last setting that are options of a group."""
+    """Return further options for the second group: those of the last setting that a group accepts."""
     built = subject.build([nn.Parameter(torch.ones(2, 2))])
     for setting in reversed(subject.settings):
         numbers = {k: v for k, v in setting.items() if isinstance(v, float)}

@@ -1,4 +1,4 @@
-"""Every implementation switch that the target offers keeps the contract by itself."""
+"""Every implementation switch that the target offers keeps the contract when it is used alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WEIGHT_DECAY = 0.2
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Each switch by itself, and maximize with each; it has its gradients negated. Last, lr as a tensor."""
+    """Judge each switch alone, maximize with each under negated gradients, and at last lr as a tensor."""
     contract = subject.contract
     assert contract is not None
     rng = circumstances.generator()
@@ -61,7 +61,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
-    """Switches that the target's signature takes and its constructor accepts here."""
+    """Return the switches in the target's signature that its constructor accepts here."""
     if subject.taken is None:
         return {}
     found = {}
@@ -86,7 +86,7 @@ def _takes_tensor_lr(subject: Subject) -> bool:
 
 
 def _negated(trajectory: Trajectory) -> Trajectory:
-    """The trajectory of an optimizer that descends along gradients which it was handed in order to climb."""
+    """Return the trajectory of an optimizer that climbs and gets negated gradients."""
     steps = [
         Step(s.hyper, [None if g is None else np.asarray(-g) for g in s.gradients], s.before, s.after)
         for s in trajectory.steps

@@ -1,4 +1,4 @@
-"""The order in memory changes nothing, and where entries do not interact, neither does the shape."""
+"""The memory layout changes nothing; where entries do not interact, the shape changes nothing either."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ ORDER = 24
 STEPS = 3
 SHAPE, DEEP = (5, 3), (2, 3, 2, 2)
 SHAPES: tuple[tuple[int, ...], ...] = ((12, 1), (1, 12), (4, 3), (2, 3, 2))
-"""Shapes of twelve entries, to be compared with a matrix of 3 x 4."""
+"""These shapes have twelve entries and are compared with a matrix of 3 x 4."""
 EXPANDED = "an expanded gradient"
 Lay = Callable[[Tensor], Tensor]
 
 
 def by_columns(tensor: Tensor) -> Tensor:
-    """The same numbers, laid out column by column."""
+    """Return the same numbers, laid out column by column."""
     return tensor.transpose(-1, -2).contiguous().transpose(-1, -2)
 
 
 def with_gaps(tensor: Tensor) -> Tensor:
-    """The same numbers as a view of every second entry of a larger tensor."""
+    """Return the same numbers as a view of every second entry of a larger tensor."""
     wide = tensor.new_zeros((*tensor.shape[:-1], 2 * tensor.shape[-1]))
     wide[..., ::2] = tensor
     return wide[..., ::2]
 
 
 def channels_last(tensor: Tensor) -> Tensor:
-    """The same numbers with the second axis innermost."""
+    """Return the same numbers with the second axis innermost."""
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
 MATCHING = "weights and gradient transposed"
-"""The layout that a backward pass gives on its own: the gradient is laid out as the weights are."""
+"""A backward pass gives this layout by itself: the gradient is laid out like the weights."""
 LAYOUTS: dict[str, tuple[tuple[int, ...], Lay | None, Lay | None]] = {
     MATCHING: (SHAPE, by_columns, by_columns),
     "transposed weights": (SHAPE, by_columns, None),
@@ -54,18 +54,18 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], Lay | None, Lay | None]] = {
     "weights in channels_last": (DEEP, channels_last, None),
     "a gradient in channels_last": (DEEP, None, channels_last),
 }
-"""The shape, and how weights and gradients are laid out."""
+"""Each case has a shape and the layouts of weights and gradients."""
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Layouts under every implementation; a gradient that is one number for all entries; shapes."""
+    """Judge layouts under every implementation, a gradient that is one number for all entries, and shapes."""
     ways: dict[str, Mapping[str, Any]] = {"": {}, **usable(subject)}
     for way, switch in ways.items():
         tried = subject.with_switches(**switch) if switch else subject
         for reading in _layouts(tried, f"{way}, " if way else "", circumstances):
             yield reading
             if way and reading.verdict == "violated":
-                break  # a path that runs over memory fails in most layouts, and one says it
+                break  # a path that runs over memory fails in most layouts, and one report is enough
     if interaction_of(subject).within == "entry" and not subject.matrices_only:
         yield from _shapes(subject, circumstances)
 
@@ -126,7 +126,7 @@ def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]
 
 
 def _vectors(subject: Subject, course: Course) -> Reading:
-    """Vectors step as matrices do; that weight decay spares them is a common convention."""
+    """Compare vectors with matrices; by a common convention weight decay excludes vectors."""
     group, flat = "vectors", _shaped(course, (12,))
     sentence = "the same entries as a vector step otherwise than as a matrix;"
     try:

@@ -16,7 +16,7 @@ STEPS = 3
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """A few steps of two tensors; one reading about settings and threads, one about what is printed."""
+    """Judge a few steps of two tensors: one reading for settings and threads, one for printed text."""
     rng = circumstances.generator()
     starts = [subject.tensor(rng.normal(size=shape)) for shape in ((3, 4), (5, 2))]
     gradients = [[subject.tensor(rng.normal(size=s.shape)) for s in starts] for _ in range(STEPS)]

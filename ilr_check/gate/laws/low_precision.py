@@ -34,7 +34,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         rng = circumstances.generator(dtype)
         start = rng.uniform(0.5, 2.0, size=shape)
         drawn = probing_gradients(contract, rng, [shape], STEPS)
-        # float16 has no gradients below 6e-8, and squares of those below 2.4e-4 are zero in it.
+        # float16 has no gradients below 6e-8, and squares of gradients below 2.4e-4 are zero in it.
         gradients = [[_moderate(g) for g in row] for row in drawn]
         trajectory = record_trajectory(
             subject, [start], gradients, dtype=dtype, **{**hyper, **_eps(subject, dtype)}
@@ -45,7 +45,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def promised(subject: Subject) -> tuple[str, ...]:
-    """Those of the dtypes that the subject is made for."""
+    """Return those of the dtypes that the subject is made for."""
     return tuple(dtype for dtype in DTYPES if dtype in subject.dtypes)
 
 
@@ -54,19 +54,19 @@ def _applies(subject: Subject) -> str:
 
 
 def _moderate(gradient: Array | None) -> Array | None:
-    """The same gradient with its entries between 0.05 and 4."""
+    """Return the same gradient with its entries between 0.05 and 4."""
     if gradient is None:
         return None
     return np.asarray(np.sign(gradient) * np.clip(np.abs(gradient), 0.05 * (gradient != 0), 4.0))
 
 
 def _eps(subject: Subject, dtype: str) -> dict[str, Any]:
-    """An eps that float16 has: the usual 1e-8 is zero in it, and a zero gradient then gives 0 / 0."""
+    """Return an eps that float16 has: the usual 1e-8 is zero in it, and a zero gradient then gives 0 / 0."""
     return {"eps": 2.0**-10} if dtype == "float16" and subject.can_vary("eps") else {}
 
 
 def _quiet(subject: Subject, dtype: str) -> Iterable[Reading]:
-    """Zero gradients with lr*wd of 8 and of 1/8 of the spacing at 1."""
+    """Judge zero gradients with lr*wd of 8 and of 1/8 of the spacing at 1."""
     decay = subject.contract.decay_for(subject.declared) if subject.contract else None
     assert decay is not None
     start = np.ones((2, 2))

@@ -1,4 +1,4 @@
-"""What is left of one gradient: the impulse response of the step."""
+"""The impulse response of the step shows the memory of one gradient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LRS = (0.25, 0.25, 0.25, 0.1, 0.1, 0.4, 0.4, 0.4)
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One gradient at the first step, or at the third, and zeros elsewhere; for every setting."""
+    """Judge one gradient at the first or third step, and zeros elsewhere, for every setting."""
     rng = circumstances.generator()
     start = rng.uniform(0.5, 2.0, size=(3, 3))
     gradient = np.eye(3)[rng.permutation(3)] * rng.choice((-1.0, 1.0), size=3)

@@ -1,4 +1,4 @@
-"""A parameter without a gradient is left alone, and so is one that was frozen."""
+"""A step does not change a parameter without a gradient, nor a frozen parameter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDER = 6
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """For each setting, steps without a gradient among others: bitwise nothing happens to the parameter."""
+    """Judge steps without a gradient for each setting: they must not change one bit of the parameter."""
     for setting in subject.settings:
         yield from _one(subject, circumstances, setting)
 
@@ -29,7 +29,7 @@ def _one(subject: Subject, circumstances: Circumstances, setting: Mapping[str, A
     weights = [subject.tensor(rng.uniform(0.5, 2.0, size=(2, 2))) for _ in range(3)]
     frozen = nn.Parameter(weights[2].clone(), requires_grad=False)
     trial = subject.start([weights[0].clone(), frozen, weights[1].clone()], **hyper)
-    # Gradients that change, for under a constant one many a step looks the same at every count.
+    # The gradients change, because under a constant one many a step looks the same at every count.
     drawn = probing_gradients(subject.contract, rng, [(2, 2)], 4)
     gradients = [subject.tensor(row[0]) for row in drawn]
     moved = [0.0, 0.0]

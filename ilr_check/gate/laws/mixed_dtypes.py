@@ -23,7 +23,7 @@ MIXES: dict[str, tuple[str, ...]] = {
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Two mixes under the default and under each of loop, foreach and fused."""
+    """Judge two mixes under the default and under each of loop, foreach and fused."""
     contract = subject.contract
     assert contract is not None
     ways: dict[str, Any] = {"default": {}, **offered(subject)}
@@ -46,7 +46,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def promised(subject: Subject) -> dict[str, tuple[str, ...]]:
-    """The mixes of dtypes that the subject is made for; the widest that it computes in is in each of them."""
+    """Return the mixes of the subject's dtypes; each has the widest dtype that it computes in."""
     wide = subject.dtype
     mixes = {
         mix.replace("float64", wide): tuple(wide if name == "float64" else name for name in dtypes)
@@ -64,7 +64,7 @@ def _applies(subject: Subject) -> str:
 
 
 def _named(reading: Reading, trajectory: Trajectory, contract: Contract, way: str, count: int) -> Reading:
-    """Decay once per dtype is the known defect of this corner."""
+    """Name the known defect of this case: decay once for each dtype."""
     repeated = Mutation(sentence="", repeat=count)
     if deviation(trajectory, contract, repeated).ratio <= 1.0:
         path = "the" if way == "default" else f"the {way}"

@@ -22,7 +22,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Three steps, then eval(), eval() again, and train(), for each setting."""
+    """Judge three steps, then eval(), eval() again, and train(), for each setting."""
     for words, path in paths(subject, circumstances, steps=STEPS).items():
         trial = path.advance(path.begin(), 0, STEPS)
         before = trial.values()

@@ -1,4 +1,4 @@
-"""Narrow weights are resumed with the state that was saved: nothing of it is rounded on the way."""
+"""Narrow weights resume with the saved state; loading rounds none of it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NARROW = ("float32", "bfloat16", "float16")
 
 
 def applies(subject: Subject) -> str:
-    """Where a state can be saved and narrow weights are taken."""
+    """Return why the law is not judged: no state can be saved, or no narrow weights are accepted."""
     return has_a_state(subject) or ("" if _dtypes(subject) else "it is made for float64 weights alone")
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Each narrow dtype: the state after loading, and the steps after it."""
+    """Judge the state after loading, and the steps after it, in each narrow dtype."""
     for name in _dtypes(subject):
         hyper = {"eps": 2.0**-10} if name == "float16" and subject.can_vary("eps") else {}
         course = make_course(
@@ -49,7 +49,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             continue
         yield from resumed[1]
         if subject.tags.deterministic is False:
-            continue  # Two paths that round by chance part, whatever was saved.
+            continue  # Two paths with random rounding differ, whatever was saved.
         yield same_reading(
             difference(whole.values(), resumed[0].values()),
             group=f"{name} weights",
@@ -86,7 +86,7 @@ def _resumed(subject: Subject, course: Course, name: str) -> tuple[Trial, list[R
 
 
 def _narrowed(saved: Trial, loaded: Trial) -> set[str]:
-    """Tensors of the state that loading made narrower than they were saved."""
+    """Return the tensors of the state that loading made narrower than they were saved."""
     found = set()
     for p, q in zip(saved.parameters, loaded.parameters, strict=True):
         before, after = (_state(trial, parameter) for trial, parameter in ((saved, p), (loaded, q)))

@@ -1,4 +1,4 @@
-"""A state_dict of an older version lacks an option: loading it keeps the constructor's value, or fails."""
+"""Loading a state_dict without a newer option keeps the constructor's value, or fails."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ ORDER = 33
 STEPS, BREAK = 5, 2
 SHAPES = ((3, 4), (2, 3))
 NARROW = {"capturable", "differentiable"}
-"""Switches whose paths keep the powers of the step count in float32."""
+"""The paths of these switches keep the powers of the step count in float32."""
 
 
 def applies(subject: Subject) -> str:
-    """Where there is a state to save."""
+    """Return why the law is not judged: there is no state to save."""
     built = begin_one(subject)
     missing = [name for name in ("state_dict", "load_state_dict") if not hasattr(built, name)]
     return f"it has no {' and no '.join(missing)}" if missing else ""
 
 
 def begin_one(subject: Subject) -> Any:
-    """A built optimizer."""
+    """Return a built optimizer."""
     course = make_course(subject, Circumstances("old-state").generator(), [(2, 2)], steps=1)
     return begin(subject, course).optimizer
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Each option taken out of the saved groups; then the default path's state under every switch."""
+    """Remove each option from the saved groups; then load the default path's state under every switch."""
     course = make_course(subject, circumstances.generator(), SHAPES, steps=STEPS)
     options = [key for key in begin(subject, course).optimizer.param_groups[0] if key != "params"]
     for option in options:
@@ -53,7 +53,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _without(subject: Subject, course: Course, option: str) -> Reading:
-    """A state whose groups never had this option; whoever refuses it says so and harms nobody."""
+    """Judge a state without this option in its groups; an optimizer that refuses it is correct."""
     group = f"without {option}"
     try:
         found = _resumed(subject, subject, course, option)

@@ -1,4 +1,4 @@
-"""state_dict in the middle of a path, loaded into a fresh optimizer: the path goes on as it would have."""
+"""A path continues unchanged after its state_dict was loaded into a fresh optimizer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS, BREAK = 6, 3
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """For each setting: through memory and through a file, other hyper-parameters in the fresh one."""
+    """Judge each setting, through memory and through a file; the fresh optimizer has other settings."""
     for number, (words, path) in enumerate(paths(subject, circumstances, steps=STEPS).items()):
         whole = path.ends()
         ways: dict[str, Callable[[Any], Any]] = {"in memory": copy.deepcopy, "through a file": _filed}
@@ -52,7 +52,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _two_groups(subject: Subject, circumstances: Circumstances) -> Reading:
-    """Two groups with rates of their own, loaded into a fresh optimizer whose rates are other ones."""
+    """Judge two groups with different rates, loaded into a fresh optimizer with other rates."""
     shapes = ((3, 4), (2, 3))
     course = make_course(subject, circumstances.generator("groups"), shapes, steps=STEPS, groups=((0,), (1,)))
     whole, trial = begin(subject, course), begin(subject, course)
@@ -79,13 +79,13 @@ def _two_groups(subject: Subject, circumstances: Circumstances) -> Reading:
 
 
 def _nested(optimizer: Any) -> list[Any]:
-    """An optimizer and those that it wraps, as SAM does; each of them is saved and loaded by itself."""
+    """Return an optimizer and those that it wraps, as SAM does; each one is saved and loaded by itself."""
     inside = [v for v in vars(optimizer).values() if isinstance(v, torch.optim.Optimizer)]
     return [optimizer, *inside]
 
 
 def _kept_inside(path: Path, count: int) -> Reading:
-    """Whether the state_dict of a wrapper has the state of what it wraps."""
+    """Return whether the state_dict of a wrapper has the state of the wrapped optimizer."""
     trial = path.advance(path.begin(), 0, BREAK)
     resumed = _fresh(path, trial)
     resumed.optimizer.load_state_dict(copy.deepcopy(trial.optimizer.state_dict()))
@@ -102,7 +102,7 @@ def _kept_inside(path: Path, count: int) -> Reading:
 
 
 def _room(path: Path, ends: list[Tensor]) -> float:
-    """What a factor that is float32 before and float64 after loading may change: one rounding a step."""
+    """Return the effect of a factor that is float32 before and float64 after loading: a rounding a step."""
     moved = max(float((e - s).abs().max()) for e, s in zip(ends, path.starts, strict=True))
     return STEPS * 8 * 2.0**-24 * moved
 
@@ -115,13 +115,13 @@ def _filed(state: Any) -> Any:
 
 
 def _fresh(path: Path, trial: Trial, dtype: torch.dtype | None = None) -> Trial:
-    """A new optimizer over the weights of another, built with other rates, which loading must overwrite."""
+    """Build an optimizer over the weights of another, with other rates, which loading must overwrite."""
     rates = {name: path.hyper[name] * 0.5 for name in ("lr", "weight_decay") if name in path.hyper}
     return path.subject.start([v.to(dtype or v.dtype) for v in trial.values()], **{**path.hyper, **rates})
 
 
 def _other_dtype(path: Path) -> Iterable[Reading]:
-    """A float64 state loaded beside float32 weights: moments follow the weights, the step count survives."""
+    """Judge a float64 state beside float32 weights: moments get their dtype, the step count survives."""
     trial = path.advance(path.begin(), 0, BREAK)
     resumed = _fresh(path, trial, torch.float32)
     resumed.optimizer.load_state_dict(copy.deepcopy(trial.optimizer.state_dict()))

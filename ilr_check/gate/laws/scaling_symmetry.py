@@ -1,4 +1,4 @@
-"""w → a w, g → g / a, and powers of a on lr, wd and eps: the path is a times itself, bit for bit."""
+"""w → a w, g → g / a, and powers of a on lr, wd and eps scale the path by a, bit for bit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ STEPS = 10
 LR, WEIGHT_DECAY = 2.0**-3, 0.3
 FACTORS = (1.0, 1.0, 0.5, 0.3, 1.7, 1.0, 0.1, 0.7, 0.2, 1.0)
 EPS = 2.0**-7
-"""Large, so that a wrong power of eps shows."""
+"""eps is large, so that a wrong power of it shows."""
 
 
 def applies(subject: Subject) -> str:
-    """Where the contract has a symmetry and every argument that it scales can be set."""
+    """Return why the law is not judged: no symmetry, or an argument that cannot be set."""
     reason = needs("lr")(subject)
     if reason or subject.contract is None:
         return reason
@@ -39,7 +39,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """For each setting, a = 2 and a = 1/8."""
+    """Judge a = 2 and a = 1/8 for each setting."""
     contract = subject.contract
     assert contract is not None
     for setting in subject.settings:
@@ -77,7 +77,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _powers(subject: Subject, contract: Contract, setting: Mapping[str, Any]) -> dict[str, int]:
-    """The powers of a, with what was declared and set taken into account."""
+    """Return the powers of a under what was declared and set."""
     assert contract.symmetry is not None
     powers = _plain(contract.symmetry.arguments)
     hyper: dict[str, Any] = {**subject.declared, **setting}
@@ -130,7 +130,7 @@ def _scaled(
 
 
 def _plain(powers: Mapping[str, Power]) -> dict[str, int]:
-    """Powers of arguments that are single numbers."""
+    """Return the powers of arguments that are single numbers."""
     return {name: power for name, power in powers.items() if isinstance(power, int)}
 
 
@@ -139,7 +139,7 @@ def _ones() -> Any:
 
 
 def _first_phase(contract: Contract, hyper: Mapping[str, Any]) -> float:
-    """Steps before the powers of the later phase hold: RAdam's, while rho_t <= 5."""
+    """Return the number of steps before the later phase; RAdam's begins when rho_t > 5."""
     if contract.symmetry is None or not contract.symmetry.first_phase:
         return 0
     b2 = float(hyper["beta2"])
@@ -159,7 +159,7 @@ def _guess(
     one: Trajectory,
     k: int,
 ) -> str:
-    """Another power that would make the paths agree."""
+    """Name another power that makes the paths agree."""
     right = _powers(subject, contract, setting)
     for name in right:
         for power in (-2, -1, 0, 1, 2):

@@ -1,4 +1,4 @@
-"""torch's schedulers step it: each step takes the lr that the scheduler has set."""
+"""Each step uses the lr that torch's scheduler has set."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
 
 
 def applies(subject: Subject) -> str:
-    """Where torch would take it: a torch.optim.Optimizer with lr in its groups."""
+    """Return why the law is not judged: torch needs a torch.optim.Optimizer with lr in its groups."""
     reason = needs("lr")(subject)
     if reason:
         return reason

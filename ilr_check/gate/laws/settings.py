@@ -1,4 +1,4 @@
-"""lr and weight decay act, and what stands in a group when a step begins is what acts."""
+"""lr and weight decay act, and a step uses the values that its group has when the step begins."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ ORDER = 10
 STEPS = 4
 SHAPES = ((3, 4), (2, 3))
 VALUES = {"lr": (0.1, 0.025), "weight_decay": (0.3, 0.05)}
-"""What is set, and what else might have been."""
+"""Each hyper-parameter has the value to set and an alternative."""
 
 
 def applies(subject: Subject) -> str:
-    """Where lr or weight decay can be set at all."""
+    """Return why the law is not judged: neither lr nor weight decay can be set."""
     return "" if any(subject.can_vary(name) for name in VALUES) else "neither lr nor weight decay can be set"
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Each of the two built with two values, and built with one and then set to the other."""
+    """Judge each of the two: built with two values, and built with one and then set to the other."""
     course = make_course(subject, circumstances.generator(), SHAPES, steps=STEPS)
     for name, (value, other) in VALUES.items():
         if not subject.can_vary(name):

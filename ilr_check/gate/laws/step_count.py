@@ -1,4 +1,4 @@
-"""A step count goes on counting: through the sizes at which narrow numbers stop, and after a load."""
+"""A step count keeps counting: beyond the sizes at which narrow numbers stop, and after a load."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ilr_check.gate.trial import Trial
 ORDER = 36
 LEARNT = 3
 CORNERS = (255, 256, 2047, 2048, 65535, 10**6)
-"""Counts after which a byte, a bfloat16, a float16, a short and 20 bits have no next number."""
+"""After these counts a byte, a bfloat16, a float16, a short and 20 bits have no next number."""
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Numbers that count the first steps, set to each corner: one more step counts one further."""
+    """Set each number that counts steps to each of these counts: one more step must add one."""
     course = make_course(subject, circumstances.generator(), [(2, 2)], steps=LEARNT + 1)
     try:
         counters = _counters(begin(subject, course), course)
@@ -64,14 +64,14 @@ def _set(old: Any, value: int) -> Any:
 
 
 def _holders(trial: Trial) -> list[dict[str, Any]]:
-    """Where counts may stand: the state of each tensor, and the groups."""
+    """Return the places of counts: the state of each tensor, and the groups."""
     state = getattr(trial.optimizer, "state", {})
     states = [s for s in state.values() if isinstance(s, dict)] if isinstance(state, Mapping) else []
     return [*states, *trial.optimizer.param_groups]
 
 
 def _counters(trial: Trial, course: Course) -> tuple[str, ...]:
-    """Keys whose number is the count of steps taken so far, after each of the first steps."""
+    """Return the keys whose number equals the count of steps, after each of the first steps."""
     known: set[str] | None = None
     for t in range(LEARNT):
         advance(trial, course, t)

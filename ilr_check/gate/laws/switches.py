@@ -1,4 +1,4 @@
-"""Each implementation switch takes the steps of the default path, in every situation that may part them."""
+"""Each implementation switch takes the steps of the default path in every situation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WIDE_STEPS = 12
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """For each switch, every case of the law ``alone``. What climbs gets its gradients negated."""
+    """Judge every case of the law ``alone`` under each switch; an optimizer that climbs gets -g."""
     ways = offered(subject)
     if not ways:
         yield Reading(group="", verdict="skipped", message="it offers no implementation switch")
@@ -41,7 +41,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
-    """The switches that the target's signature takes, alone and with ``maximize``."""
+    """Return the switches in the target's signature, alone and with ``maximize``."""
     taken = subject.taken or {}
     free = {
         name: arguments
@@ -63,7 +63,7 @@ def _builds(subject: Subject, arguments: Mapping[str, Any]) -> bool:
 
 
 def usable(subject: Subject) -> dict[str, Mapping[str, Any]]:
-    """The offered switches under which a plain step returns, without ``maximize``."""
+    """Return the offered switches under which a plain step succeeds, without ``maximize``."""
     return {
         name: arguments
         for name, arguments in offered(subject).items()
@@ -72,7 +72,7 @@ def usable(subject: Subject) -> dict[str, Mapping[str, Any]]:
 
 
 def refusal_of(switched: Subject) -> str:
-    """Why a plain step fails under this switch, as torch's capturable does on a CPU; empty where it works."""
+    """Return why a plain step fails under this switch, such as capturable on a CPU; else empty."""
     course = make_course(switched, Circumstances("switches").generator("plain"), [(3, 4)], steps=1)
     try:
         drive(switched, course)
@@ -95,7 +95,7 @@ def _against_the_default(
     plain = "several tensors"
     for case, wanted in {**cases(subject), **_more(subject)}.items():
         if climbs and case not in ("several tensors", "several groups"):
-            continue  # the sign of a gradient knows nothing of what surrounds its tensor
+            continue  # a step by the sign of the gradient does not depend on the surroundings of its tensor
         shapes = wanted["shapes"]
         rest = {key: value for key, value in wanted.items() if key != "shapes"}
         course = make_course(subject, circumstances.generator(case), shapes, **rest)
@@ -110,16 +110,16 @@ def _against_the_default(
         )
         yield dataclasses.replace(reading, severity="fragility" if _rare(case) else None)
         if case == plain and reading.verdict == "violated":
-            return  # it differs everywhere, and the other cases would say the same
+            return  # it differs everywhere, and the other cases would report the same
 
 
 def _rare(case: str) -> bool:
-    """Whether few trainings come into this case, as for the law ``alone``."""
+    """Return whether this case is rare in trainings, as for the law ``alone``."""
     return "empty" in case or "without parameters" in case
 
 
 def _more(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
-    """Cases that single tensors cannot show."""
+    """Return the cases that single tensors cannot show."""
     shapes = ((3, 4), (5, 3)) if subject.matrices_only else ((3, 4), (67,))
     return {"twelve steps": {"shapes": shapes, "steps": WIDE_STEPS}}
 

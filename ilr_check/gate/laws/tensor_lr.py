@@ -1,4 +1,4 @@
-"""An lr that is a tensor, one for several groups: the steps of a number, and the tensor stays as it is."""
+"""An lr that is a tensor, even one for several groups, acts like a number and stays unchanged."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SHAPES = ((3, 4), (3, 4))
 LR = 0.25
 """A power of two: a tensor of float32 holds it exactly."""
 FACTORS = (0.5, 0.125)
-"""What two schedules make of it in two groups."""
+"""Two schedules set these values in two groups."""
 
 
 def applies(subject: Subject) -> str:
-    """Where the constructor takes lr and the target does not rule a tensor out."""
+    """Return why the law is not judged: the constructor takes no lr, or the target forbids a tensor."""
     if subject.tags.tensor_lr is False:
         return "it declares that its lr is a number"
     if subject.taken is None or not subject.can_vary("lr"):
@@ -35,11 +35,11 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One group; several groups with one tensor; a schedule for each group; the tensor afterwards."""
+    """Judge one group, several groups with one tensor, a schedule for each group, and the tensor itself."""
     one = make_course(subject, circumstances.generator("one"), SHAPES, steps=STEPS)
     settings = tuple({k: v for k, v in one.settings[0].items() if k != "lr"} for _ in SHAPES)
     shared = Course(one.starts, one.gradients, ((0,), (1,)), settings, (0, 0), one.hyper)
-    # A step that multiplies in float32 because its lr is a tensor of float32 is still the same step.
+    # A step that multiplies in float32, because its lr is a float32 tensor, counts as the same step.
     unit = max(subject.unit, UNIT["float32"])
     for words, course in (("one group", one), ("one tensor for two groups", shared)):
         yield agreement(
@@ -60,7 +60,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _bare(course: Course) -> Course:
-    """The same course whose groups say nothing of lr, so that the constructor's holds."""
+    """Return the same course with no lr in its groups, so that the constructor's value holds."""
     settings = tuple({k: v for k, v in s.items() if k != "lr"} for s in course.settings)
     return Course(course.starts, course.gradients, course.groups, settings, course.joins, course.hyper)
 

@@ -1,4 +1,4 @@
-"""Scalars, empty, long, deep and non-contiguous tensors, and many of them."""
+"""Scalars, empty, long, deep and non-contiguous tensors, and many tensors, get the right step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDER = 24
 STEPS = 2
 LR, WEIGHT_DECAY = 0.2, 0.3
 LARGE = "five thousand entries"
-"""More than a kernel's block of 4096, and a prime, so that every block size leaves a rest."""
+"""A prime above a kernel's block of 4096, so that every block size leaves a remainder."""
 CASES: dict[str, tuple[tuple[int, ...], ...]] = {
     "a scalar": ((),),
     "one entry": ((1,),),
@@ -34,7 +34,7 @@ LAYOUTS: dict[str, Literal["weights", "gradients"]] = {
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One reading for each case; matrices only where the family takes no others."""
+    """Judge each case; only matrices where the family accepts nothing else."""
     contract = subject.contract
     assert contract is not None
     hyper: dict[str, Any] = {"lr": LR}
@@ -44,7 +44,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         if contract.matrices_only and any(len(shape) != 2 for shape in shapes):
             continue
         if case == LARGE and subject.tags.state_bits:
-            continue  # The state of so large a tensor is quantised, which this bound knows nothing of.
+            continue  # The state of so large a tensor is quantised, and this bound does not cover that.
         rng = circumstances.generator(case)
         starts = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
         gradients = probing_gradients(contract, rng, shapes, STEPS)

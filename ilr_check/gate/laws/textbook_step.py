@@ -15,12 +15,12 @@ from ilr_check.gate.subject import Subject
 ORDER = 20
 STEPS = 7
 LRS = (0.3, 0.3, 0.11, 0.017, 0.17, 0.05, 0.6)
-"""Up and down, with no two ratios alike, so that another step's lr cannot pass for this one's."""
+"""The lr goes up and down without equal ratios, so that no other step's lr can pass for this one's."""
 WEIGHT_DECAYS = (0.2, 0.2, 0.2, 0.07, 0.07, 0.31, 0.0)
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """One reading for each setting of the contract, and one for extreme sizes."""
+    """Judge each setting of the contract, and extreme sizes."""
     contract = subject.contract
     assert contract is not None
     for number, setting in enumerate(subject.settings):
@@ -40,7 +40,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def corners(subject: Subject, circumstances: Circumstances) -> Reading:
-    """Weights of zero and of hundreds, gradients that grow from 1e-9 to 1e4 and fall back."""
+    """Judge weights of zero and of hundreds under gradients that grow from 1e-9 to 1e4 and fall back."""
     contract = subject.contract
     assert contract is not None
     rng = circumstances.generator("corners")

@@ -1,4 +1,4 @@
-"""The exact laws of trainings, with this optimizer in place of torch's SGD."""
+"""Judge this optimizer, in place of torch's SGD, by the exact laws of trainings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ("lr", "weight_decay", "momentum", "dampening", "nesterov")
 
 
 def applies(subject: Subject) -> str:
-    """These laws speak of the SGD family with decay in the gradient."""
+    """Return why the law is not judged: these laws need the SGD family with decay in the gradient."""
     reason = needs("lr", "weight_decay")(subject)
     if reason or subject.contract is None:
         return reason
@@ -34,7 +34,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Hypothesis searches a few generated nets for each law, the same ones for the same seed."""
+    """Search a few generated nets for each law by Hypothesis, the same ones for the same seed."""
     from ilr_check.claims import laws
     from ilr_check.claims.exact_law import Outcome
     from ilr_check.claims.search import search
@@ -64,7 +64,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             functools.partial(attempt),
             examples=EXAMPLES[circumstances.profile],
             seed=derive(name, circumstances.seed),
-            # A smaller example tells nothing new where a law has decided already, this one included.
+            # Shrinking tells nothing new once a law has decided, this one included.
             shrink=not (circumstances.decided or found),
         )
         found = found or broken is not None

@@ -1,4 +1,4 @@
-"""Weights that somebody writes between two steps are the weights that the next step starts from."""
+"""The next step starts from weights that were written between two steps."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ORDER = 35
 STEPS, WRITE = 4, 2
 SHAPES = ((3, 4), (2, 3))
 FAR = 64.0
-"""How far the written weights are from the old ones, in units of the largest step so far."""
+"""The distance of the written weights from the old ones, in units of the largest step so far."""
 
 
 def applies(subject: Subject) -> str:
-    """Where the optimizer does not say that it keeps weights of its own."""
+    """Return why the law is not judged: the optimizer says that it keeps weights of its own."""
     if subject.tags.rounding in ("master", "kahan"):
         return f"it keeps more of its weights than they show (tag rounding={subject.tags.rounding})"
     if callable(getattr(subject.build([torch.nn.Parameter(torch.ones(2, 2))]), "eval", None)):
@@ -30,7 +30,7 @@ def applies(subject: Subject) -> str:
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Weights written in place and through ``.data``, far away; where does the next step end?"""
+    """Judge the step after distant weights were written, in place and through ``.data``."""
     for words in ("copy_", ".data"):
         course = make_course(subject, circumstances.generator(words), SHAPES, steps=STEPS, decay=False)
         trial = begin(subject, course)

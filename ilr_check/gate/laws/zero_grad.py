@@ -1,4 +1,4 @@
-"""``zero_grad`` clears every gradient: to None, or to zeros where it is asked for them."""
+"""``zero_grad`` clears every gradient: to None, or to zeros if the caller asks for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ORDER = 9
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Both forms after one step."""
+    """Judge both forms after one step."""
     path = next(iter(paths(subject, circumstances, steps=1).values()))
     for set_to_none in (True, False):
         trial = path.advance(path.begin(), 0, 1)

@@ -19,12 +19,12 @@ LR = 0.1
 
 
 def applies(subject: Subject) -> str:
-    """Where lr stands in ``param_groups``."""
+    """Return why the law is not judged: lr is not in ``param_groups``."""
     return "" if subject.can_schedule("lr") else "its lr cannot be changed between steps"
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Steps at lr = 0 among others, without weight decay; by the plain step and by one with momentum."""
+    """Judge steps at lr = 0 without weight decay, with and without momentum."""
     cases: list[tuple[str, Mapping[str, Any]]] = [(words, {}) for words in ZEROS]
     cases += [("at the first step", setting) for setting in subject.settings[1:2]]
     for place, setting in cases:
