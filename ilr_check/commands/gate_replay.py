@@ -36,7 +36,7 @@ class UntrustedError(ValueError):
 
 
 def gate_finding(target: str) -> Finding | None:
-    """The finding that a target names: FILE.json#ID of ``gate --json``, or a finding as JSON; else ``None``.
+    """Return the finding that a target names by FILE.json#ID or gives as JSON; ``None`` for neither.
 
     Raises ``ValueError`` for a report that cannot be read or has no such finding.
     """

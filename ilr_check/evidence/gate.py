@@ -37,7 +37,7 @@ class Finding(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
     snippet: str = ""
     """The smallest reproducing case as a few lines of plain torch."""
     location: Location | None = None
-    """Where to look; ``None`` where the source cannot be found."""
+    """The place in the source; ``None`` where the source cannot be found."""
     severity: Severity = "defect"
     """The severity of a violation of this case; docs/severity.md has the policy."""
     remedy: str = ""

@@ -1,4 +1,4 @@
-"""How an output of ``ilr-check`` is recognised: by the bytes with which it begins.
+"""An output of ``ilr-check`` is recognised by the bytes with which it begins.
 
 A command may replace a file that carries the mark of what it is about to write. So a CI job can run again in
 the same folder, and no other file is ever lost.

@@ -104,7 +104,7 @@ class RunFolder:
             os.fsync(stream.fileno())
 
     def records(self) -> tuple[Record, ...]:
-        """All records of finished units, in the order in which the manifest plans them.
+        """Return all records of finished units, in the order of the manifest.
 
         A last line that a killed process left half-written is passed over; a damaged line before it is an
         error, because something else than our own append has changed the file.

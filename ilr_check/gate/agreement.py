@@ -62,7 +62,7 @@ def gap(one: Trail, other: Trail, unit: float = 0.0) -> Gap:
 def agreement(
     group: str, ours: Callable[[], Trail], theirs: Callable[[], Trail], *, sentence: str, unit: float = 0.0
 ) -> Reading:
-    """The reading on two trails that must agree; ``sentence`` says what differs from what.
+    """Return the reading on two trails that must agree; ``sentence`` says what differs from what.
 
     A setting that the constructor refuses is skipped, and so is a case in which ``theirs`` cannot step
     either. An exception of ``ours`` alone is ``violated``.

@@ -1,8 +1,8 @@
-"""What the gate found the last time: kept in a file, and compared finding by finding. Imports no torch.
+"""A baseline keeps earlier findings in a file and compares them with new ones. Imports no torch.
 
-Kept are the verdict and the sentence of each case, and steps. Steps are compared as shares of themselves, so
-another machine gives the same numbers. The comparison tells what a change broke, what it repaired, and where
-a failure stayed but now says something else.
+It keeps the verdict and the sentence of each case, and steps. Steps are compared as shares of themselves, so
+another machine gives the same numbers. The comparison shows what a change broke, what it repaired, and where
+a failure stayed but now has another sentence.
 """
 
 from __future__ import annotations

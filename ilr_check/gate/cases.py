@@ -32,7 +32,7 @@ class LawCase:
     options: GateOptions
 
     def judged(self) -> tuple[tuple[Finding, ...], dict[str, Figure]]:
-        """What the law says, and what the target changed in this process meanwhile; with the figures."""
+        """Return the law's findings, those about changes in this process, and the figures."""
         findings: list[Finding] = []
         figures: dict[str, Figure] = {}
         for judgement in Judge(self.subject(), self.options).judge((self.law,)):
@@ -68,14 +68,14 @@ class LawCase:
 
     @property
     def _strict(self) -> GateOptions:
-        """The options; where the whole law is declared to fail, a violation of any severity is a failure."""
+        """Return the options; if the whole law is declared to fail, a violation of any severity counts."""
         declared = read_expected(self.options.expected_failures)
         fail_on = "departure" if self.law.id in declared else self.options.fail_on
         return msgspec.structs.replace(self.options, fail_on=fail_on)
 
     @property
     def _expected(self) -> dict[str, ExpectedFailure]:
-        """Declared failures of single cases; those of a whole law are a mark of the test."""
+        """Return declared failures of single cases; that of a whole law is a mark of the test."""
         declared = read_expected(self.options.expected_failures)
         return {name: why for name, why in declared.items() if ":" in name and law_of(name) == self.law.id}
 

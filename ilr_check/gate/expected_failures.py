@@ -20,13 +20,13 @@ FORM = 'write "law-id" = "reason", or "law-id:case" = {reason = "...", tolerance
 
 
 class ExpectedFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a failure is expected, and the largest measured number that it excuses."""
+    """An expected failure: its reason, and the largest measured number that it excuses."""
 
     reason: str
     tolerance: float | None = None
 
     def excuses(self, finding: Finding) -> bool:
-        """Whether this violation is no worse than what was declared."""
+        """Return whether this violation is no worse than the declared one."""
         if self.tolerance is None:
             return True
         value = finding.measured.value
@@ -88,7 +88,7 @@ def demand_known(expected: Mapping[str, Any], known: Collection[str]) -> None:
 def with_expected(
     findings: Iterable[Finding], expected: Mapping[str, ExpectedFailure]
 ) -> tuple[Finding, ...]:
-    """Declared violations become ``expected_failure``; what was declared and holds, ``unexpected_pass``.
+    """Mark declared violations ``expected_failure``, and declared cases that hold ``unexpected_pass``.
 
     Raises ``ValueError`` for a case that its law, which was judged, does not have.
     """

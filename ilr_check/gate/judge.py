@@ -30,7 +30,7 @@ STEPS = "textbook-step"
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one law says of a subject."""
+    """The result of one law for a subject."""
 
     law: GateLaw
     findings: tuple[Finding, ...]
@@ -90,7 +90,7 @@ class Judge:
         return Judgement(law, tuple(findings), figures)
 
     def _settled(self, law: GateLaw, readings: list[Reading], circumstances: Circumstances) -> list[Reading]:
-        """The readings, with departures told from defects."""
+        """Return the readings, with departures marked."""
         if self.conventions is None:
             steps = gate_laws()[STEPS]
             first = Circumstances(STEPS, self.options.seed, self.options.profile)
@@ -100,7 +100,7 @@ class Judge:
         return settle(readings, again, self.subject, [*own, *self.conventions])
 
     def _beside(self) -> Judgement:
-        """What the target changed during the laws, unless the law about that has found it already."""
+        """Return what the target changed during the laws, unless its own law has found it already."""
         law = gate_laws()[SURROUNDINGS]
         told = [
             (label, "; ".join(map(str, changes))) for label, changes in self.watch.changes.items() if changes
@@ -153,7 +153,7 @@ class Judge:
 
 
 def readings_of(law: GateLaw, subject: Subject, circumstances: Circumstances) -> list[Reading]:
-    """What a law says of a subject; what ended its check is the last of the readings."""
+    """Return a law's readings of a subject; an exception that ended its check is the last one."""
     reason = law.applies(subject)
     if not reason and subject.contract is not None:
         reason = subject.contract.exceptions.get(law.id, "")
@@ -190,6 +190,6 @@ def _again(law: GateLaw, circumstances: Circumstances, subject: Subject) -> list
 
 
 def judge(law: GateLaw, subject: Subject, **named: Any) -> tuple[tuple[Finding, ...], dict[str, Figure]]:
-    """What one law says of a subject, with its figures; ``named`` are options of the gate."""
+    """Return the result of one law for a subject, with its figures; ``named`` are options of the gate."""
     judgement = next(Judge(subject, GateOptions(**named)).judge((law,)))
     return judgement.findings, judgement.figures

@@ -1,4 +1,4 @@
-"""Measuring a fingerprint by single steps from chosen weights and gradients; nothing is judged."""
+"""Measure a fingerprint by single steps from chosen weights and gradients; nothing is judged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Probe:
         self.noise = Circumstances("fingerprint", seed).generator("equilibrium")
 
     def run(self, sizes: Sequence[float], weights: float = 1.0, **hyper: float) -> np.ndarray:
-        """Weights before and after each of these multiples of the gradient; one row a time."""
+        """Return the weights before and after each of these multiples of the gradient, one row a time."""
         known = {name: v for name, v in ({"lr": LR, "weight_decay": 0.0} | hyper).items() if self.can(name)}
         # A matrix, because some optimizers step matrices alone.
         start = torch.tensor((weights * self.weights).reshape(3, 4), dtype=torch.float64)
@@ -72,19 +72,19 @@ class _Probe:
         return self.subject.can_vary(name)
 
     def step(self, gradient: float = 1.0, weights: float = 1.0, **hyper: float) -> float:
-        """Length of the first step."""
+        """Return the length of the first step."""
         before, after = self.run([gradient], weights, **hyper)
         return float(np.linalg.norm(after - before))
 
     def power(self, size: Callable[[float], float]) -> float | None:
-        """The exponent of a power law through three sizes; ``None`` where they vanish."""
+        """Return the exponent of a power law through three sizes; ``None`` where they vanish."""
         try:
             return _slope({c: size(c) for c in FACTORS})
         except (CannotVaryError, SubjectError):
             return None
 
     def spread(self) -> float | None:
-        """How much of the gradient's spread, on a log scale, the first step has."""
+        """Return the spread of the first step over that of the gradient, on a log scale."""
         before, after = self.run([1.0])
         moved = np.abs(after - before)
         if not np.all(moved > 0) or not np.all(np.isfinite(moved)):
@@ -92,7 +92,7 @@ class _Probe:
         return float(math.log(moved.max() / moved.min()) / math.log(16.0))
 
     def decay(self) -> tuple[str, float | None, float | None, float | None]:
-        """Where decay acts at zero gradient, and its power law."""
+        """Return where decay acts at zero gradient, and its power law."""
         if not (self.can("weight_decay") and self.can("lr")):
             return "not measured", None, None, None
         try:
@@ -115,13 +115,13 @@ class _Probe:
         return np.asarray(1.0 - after / before)
 
     def series(self, sizes: list[float]) -> tuple[float, ...]:
-        """Lengths of the steps along the first one, as shares of it."""
+        """Return the lengths of the steps along the first one, as shares of it."""
         moved = np.diff(self.run(sizes), axis=0)
         first = float(moved[0] @ moved[0])
         return tuple(float(row @ moved[0] / first) for row in moved) if first > 0 else ()
 
     def equilibrium(self) -> tuple[float | None, float | None]:
-        """Norm and turn of one scale-invariant weight, gradients being unit noise across it over its norm."""
+        """Return norm and rotation of a scale-invariant weight; its gradients are tangent noise / norm."""
         if not (self.can("weight_decay") and self.can("lr")):
             return None, None
         size, steps, settle = (int(EQUILIBRIUM[k]) for k in ("size", "steps", "settle"))
@@ -148,7 +148,7 @@ class _Probe:
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:
-    """Between two vectors; by the chord, since the cosine of a small angle has lost its digits."""
+    """Return the angle of two vectors by the chord; the cosine of a small angle has lost its digits."""
     chord = np.linalg.norm(a / np.linalg.norm(a) - b / np.linalg.norm(b))
     return float(2.0 * np.arcsin(min(1.0, float(chord) / 2.0)))
 

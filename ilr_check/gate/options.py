@@ -1,4 +1,4 @@
-"""What may be asked of the gate: one value for the command line, Python, the decorator and pytest.
+"""The options of the gate are one value for the command line, Python, the decorator and pytest.
 
 The names, the defaults, the allowed values and the words of the help stand here and nowhere else. This module
 imports no torch, so that a command line can refuse a bad value at once.
@@ -29,12 +29,12 @@ FORMER = {"claims": "laws", "memory_limit_mib": "memory_limit"}
 
 
 class Word(NamedTuple):
-    """How an option is typed: what its value looks like, and one line of help."""
+    """The typed form of an option: the form of its value, and one line of help."""
 
     metavar: str
     help: str
     flag: str = ""
-    """Where it is not the name of the option with hyphens."""
+    """The flag, where it is not the name of the option with hyphens."""
 
 
 WORDS: dict[str, Word] = {
@@ -86,7 +86,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     impl: Mapping[str, Any] = {}
     """Implementation switches, such as ``foreach=True``."""
     tags: Mapping[str, Any] = {}
-    """How the optimizer wants to be driven; see ``gate/tags.py``."""
+    """The tags say how to drive the optimizer; see ``gate/tags.py``."""
     setup: Any = ""
     """A function that prepares an optimizer after it was built: a TARGET or a callable."""
     reference: Any = ""

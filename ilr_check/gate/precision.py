@@ -1,4 +1,4 @@
-"""What an optimizer computes in, found by what its steps cannot tell apart.
+"""Find the arithmetic of an optimizer by the gradients that its steps cannot distinguish.
 
 An optimizer that casts its gradients to float32 cannot see a relative change of 2^-29. One that casts to
 bfloat16 cannot see 2^-20. An optimizer of signs sees neither, so it counts as exact.

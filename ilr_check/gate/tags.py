@@ -34,13 +34,13 @@ class Tags:
     steps_in_backward: bool = False
     """It steps while ``backward`` runs, in hooks on its parameters."""
     arithmetic: str | None = None
-    """What it computes in, where that is narrower than its weights."""
+    """The dtype of its arithmetic, where that is narrower than its weights."""
     rounding: str | None = None
     """How it rounds weights that are narrower than its arithmetic."""
     state_bits: int | None = None
-    """How many bits an entry of its state has."""
+    """The number of bits of an entry of its state."""
     state_block: int | None = None
-    """How many entries of its state share one scale."""
+    """The number of entries of its state that share one scale."""
     tensor_lr: bool | None = None
     """``False``: its lr must be a number."""
     deterministic: bool | None = None
@@ -55,7 +55,7 @@ NUMBERS = ("state_bits", "state_block")
 
 
 def tags_of(factory: Callable[..., Any], typed: Mapping[str, Any]) -> Tags:
-    """The tags on a class or a factory, and those that its user typed, which come first.
+    """Return the tags of a class or a factory; tags that its user typed override them.
 
     Raises ``ValueError`` for a tag or a value that is not known.
     """
@@ -88,7 +88,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _group_keys(value: Any) -> dict[str, Any]:
-    """One key, a list of keys, or keys with their values; a key without a value is given ``True``."""
+    """Return keys with their values from one key, a list or a mapping; a missing value is ``True``."""
     if isinstance(value, Mapping):
         return dict(value)
     keys = value.split(",") if isinstance(value, str) else value

@@ -17,7 +17,7 @@ class CannotVaryError(ValueError):
 
 
 class Driven(Protocol):
-    """What a trial asks of the subject that built it."""
+    """A trial needs these attributes of the subject that built it."""
 
     @property
     def title(self) -> str: ...
@@ -49,7 +49,7 @@ class Trial:
 
     @property
     def hyper(self) -> dict[str, Any]:
-        """Hyper-parameters by our names, as the optimizer has them now."""
+        """Return the current hyper-parameters by our names."""
         return self.subject.read(self.optimizer, self.asked)
 
     def set(self, **hyper: Any) -> None:
@@ -62,7 +62,7 @@ class Trial:
                     )
 
     def step(self, gradients: Sequence[Tensor | None], **hyper: Any) -> None:
-        """One step with these gradients; ``hyper`` is set first."""
+        """Take one step with these gradients; ``hyper`` is set first."""
         if hyper:
             self.set(**hyper)
         take_step(
@@ -79,7 +79,7 @@ class Trial:
             parameter.grad = None if gradient is None else self.subject.handed(gradient)
 
     def values(self) -> list[Tensor]:
-        """Copies of the weights."""
+        """Return copies of the weights."""
         return [parameter.detach().clone() for parameter in self.parameters]
 
 

@@ -1,4 +1,4 @@
-"""What pytest loads in every session: options, markers and two fixtures. It imports nothing heavy.
+"""pytest loads this module in every session: options, markers, two fixtures. It imports nothing heavy.
 
 The rest of the plugin is loaded where an option --ilr-* was typed, or where the property files ask for it.
 """

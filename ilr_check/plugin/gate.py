@@ -83,7 +83,7 @@ def finding_text(finding: Finding) -> str:
 
 
 def finding_properties(findings: tuple[Finding, ...], contract: str) -> Iterator[tuple[str, str]]:
-    """What ``record_property`` is told of a law beside its verdicts: the contract and the diagnosis."""
+    """Yield the contract and the diagnosis of a law for ``record_property``."""
     yield "ilr.contract", contract
     for finding in sorted(findings, key=lambda f: verdict_order.rank(f.verdict)):
         if finding.diagnosis:
@@ -92,7 +92,7 @@ def finding_properties(findings: tuple[Finding, ...], contract: str) -> Iterator
 
 
 def as_records(findings: tuple[Finding, ...]) -> tuple[Record, ...]:
-    """Findings as records of a run folder, the diagnosis in front of the message; ids unique in the run."""
+    """Return findings as records of a run folder, the diagnosis before the message, with unique ids."""
     names = Record.__struct_fields__
     return tuple(
         Record(

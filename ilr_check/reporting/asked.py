@@ -45,7 +45,7 @@ class Answer:
 
     @property
     def verdict(self) -> str | None:
-        """The worst verdict of its claims; ``None`` while the most direct claim is open and nothing failed.
+        """Return the worst verdict of its claims; ``None`` if the most direct one is open and none failed.
 
         A claim that holds beside an unjudged direct one is no answer yet, one that fails is news anyway.
         """

@@ -174,7 +174,7 @@ def _closeness(record: Record) -> tuple[int, bool, float]:
 
 
 def _budget(stored: dict[str, Any]) -> BudgetView:
-    """Shares by decision become rows; whatever else the budget holds is shown as it stands."""
+    """Return the budget for the page: its sums, and a row for each planned decision with its alpha."""
     planned, spent, skipped = (stored.get(key, {}) for key in ("planned", "spent", "skipped"))
     if not all(isinstance(part, dict) for part in (planned, spent, skipped)):
         return BudgetView(stored, ())

@@ -71,7 +71,7 @@ class Plot:
     notes: tuple[str, ...]
 
     def json(self) -> str:
-        """The payload as JSON that is inert inside a ``<script>`` element, whatever the names say."""
+        """Return the payload as JSON that is inert inside a ``<script>`` element, whatever its names."""
         text = json.dumps(self.payload, allow_nan=False, separators=(",", ":"))
         return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 

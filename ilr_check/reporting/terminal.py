@@ -142,7 +142,7 @@ class TerminalReporter:
 def verdict_table(
     records: Sequence[Record], *, width: int = WIDE, symbol: Callable[[str], str] | None = None
 ) -> Table:
-    """Claims with the worst verdict first: claim, form, group, measured, expected, margin, verdict.
+    """Return a table of the claims, the worst verdict first.
 
     Below ``WIDE`` columns the numbers of a record stand in two lines instead of being cut.
     """

@@ -1,4 +1,4 @@
-"""What a worker says to the gate: one line an event, each with a code that only the worker can compute.
+"""A worker sends events to the gate, one line each with a code that only the worker can compute.
 
 The key comes with the order, before any code of the target is imported. So a line that the target writes
 into the descriptor is recognised, and so is a line that it repeats. Code that runs in the same process can

@@ -1,4 +1,4 @@
-"""What an optimizer must leave alone: torch's global settings, the seed, threads, and the process itself.
+"""An optimizer must not change torch's global settings, the seed, threads, and the process itself.
 
 Settings are compared before and after every ``step`` (through torch's global step hooks) and put back at
 once, so that one law's judgement is not spoilt by what the target did before.

@@ -1,1 +1,1 @@
-"""What a finding says: the explanation, the snippet that reproduces it, and the place in the source."""
+"""Words of a finding: its explanation, the snippet that reproduces it, and the place in the source."""

@@ -1,4 +1,4 @@
-"""What a finding says of an exception, and whose fault the exception is."""
+"""Describe an exception in a finding, and decide whether the optimizer caused it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _of_python(file: str) -> bool:
 
 
 def _of_torch_core(file: str) -> bool:
-    """Whether a file is torch's, but none of its optimizers; numpy counts as well, and frozen modules."""
+    """Return whether a file belongs to torch (but not torch.optim), to numpy, or is a frozen module."""
     if file.startswith("<frozen") or f"{os.sep}numpy{os.sep}" in file:
         return True
     torch = sys.modules.get("torch")

@@ -15,7 +15,7 @@ from ilr_check.optim.mutations import mutations_of
 from ilr_check.optim.mutations.decays import ON_MATRICES
 
 NAMELESS = "no known mutation of the reference implementation explains all steps"
-"""How a diagnosis ends that has figures and no cause."""
+"""A diagnosis with numbers but without a cause ends like this."""
 CLOSE = 1e-3
 """A relative difference below which two sizes are written as one size and their difference."""
 ARITHMETICS = {"float32": (2.0**-26, 2.0**-19), "bfloat16": (2.0**-10, 2.0**-4)}
@@ -74,7 +74,7 @@ def declaration_of(mutation: Mutation, contract: Contract) -> dict[str, Any]:
 
 
 def is_convention(declared: Mapping[str, Any]) -> bool:
-    """Whether a declaration is one that documented optimizers make."""
+    """Return whether documented optimizers make this declaration."""
     return bool(declared) and all(key in CONVENTIONS or key == "decay" for key in declared)
 
 
@@ -98,7 +98,7 @@ def candidate_mutations(trajectory: Trajectory, contract: Contract) -> Iterator[
 
 
 def decay_law_mutations(decay: Decay) -> Iterator[Mutation]:
-    """What goes wrong with weight decay, each named by its measured law."""
+    """Yield the mutations of weight decay, each named by its measured law."""
     expected = f"expected {decay.law}" if decay.where != "gradient" else "expected wd in the gradient"
     decoupled = {"where": "before", "lr_power": 1.0, "wd_power": 1.0, "factor": 1.0}
     if decay.where != "none":
@@ -157,7 +157,7 @@ def measured_fact(trajectory: Trajectory, found: Deviation) -> str:
 
 
 def _compared(moved: float, meant: float) -> str:
-    """Two sizes in words; where both would be written alike, their relative difference."""
+    """Return two sizes in words, or their relative difference where both would look alike."""
     if not meant or not math.isfinite(moved / meant):
         return f"{moved:.6g}, expected {meant:.6g}"
     apart = abs(moved / meant - 1.0)

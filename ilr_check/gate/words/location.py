@@ -1,4 +1,4 @@
-"""Where the optimizer's ``step`` stands in its source."""
+"""Locate the optimizer's ``step`` in its source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ilr_check.gate.subject import Subject, SubjectError
 
 
 def step_location(subject: Subject) -> Location | None:
-    """File and lines of ``step``; ``None`` where the source cannot be found."""
+    """Return file and lines of ``step``; ``None`` where the source cannot be found."""
     factory = subject.factory
     while isinstance(factory, functools.partial):
         factory = factory.func

@@ -1,4 +1,4 @@
-"""Running a snippet before it is shown, so that every snippet prints the number in its finding."""
+"""Run a snippet before it is shown, so that every snippet prints the number in its finding."""
 
 from __future__ import annotations
 

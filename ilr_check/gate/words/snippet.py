@@ -1,4 +1,4 @@
-"""The smallest reproducing case as a few lines of plain torch."""
+"""Write the smallest reproducing case as a few lines of plain torch."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _snippet(
 
 
 def head(subject: Subject, dtype: str = "float64") -> list[str]:
-    """The imports."""
+    """Return the imports."""
     lines = ["import torch", f"torch.set_default_dtype(torch.{dtype})"]
     module, _, name = subject.title.rpartition(":")
     if module.endswith(".py"):
@@ -85,7 +85,7 @@ def head(subject: Subject, dtype: str = "float64") -> list[str]:
 
 
 def call(subject: Subject, parameters: str, hyper: Mapping[str, Any]) -> str:
-    """The line that builds the optimizer."""
+    """Return the line that builds the optimizer."""
     name = subject.title.rpartition(":")[2]
     arguments, _ = subject.arguments(hyper)
     every = {**subject.args, **arguments, **subject.switches}

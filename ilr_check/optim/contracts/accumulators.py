@@ -57,7 +57,7 @@ def adadelta(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def rprop(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """Steps of a size of their own, grown by etaplus on equal signs and shrunk by etaminus on a change.
+    """Each entry has its own step size: equal signs multiply it by etaplus, a change by etaminus.
 
     lr is the first size only; a changed sign stays put for one step.
     """

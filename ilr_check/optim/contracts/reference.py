@@ -117,7 +117,7 @@ class ReferenceImplementation:
         return Tracked(value, UNIT[self.dtypes[i]], tiny=SMALLEST[self.dtypes[i]])
 
     def _rounded(self, hyper: Mapping[str, Any], i: int) -> dict[str, Any]:
-        """Numbers among the hyper-parameters, as an implementation may have rounded them.
+        """Return the hyper-parameters; numbers carry the rounding that an implementation may have done.
 
         Python's floats are exact in float64; in a narrower arithmetic they may have been cast to it, but to
         nothing narrower than float32: torch keeps scalars at least so wide.

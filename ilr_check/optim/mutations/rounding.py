@@ -13,7 +13,7 @@ BFLOAT16, FLOAT32 = 8, 24
 
 
 def rounded(x: Any, bits: int) -> Any:
-    """To the nearest number of so many bits, ties to even; a bound on its error stays what it was.
+    """Round to the nearest number of so many bits, ties to even; a bound on the error does not change.
 
     Right but for a number whose own error reaches across a tie, about one in 2^(53 - bits).
     """
