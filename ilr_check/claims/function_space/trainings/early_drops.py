@@ -56,7 +56,7 @@ class Early(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     initial_norm: float = 4.0
     probes: int = 128
     batch_size: int = 32
-    looks: tuple[int, ...] = (192, 576)
+    looks: tuple[int, ...] = (192, 768)
 
     @property
     def intrinsic_lr(self) -> float:

@@ -68,7 +68,7 @@ class LateDescent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     examples: int = 64
     burn_in: float = 3.0
     window: float = 8.0
-    looks: tuple[int, ...] = (32,)
+    looks: tuple[int, ...] = (48,)
 
     def __post_init__(self) -> None:
         if not set(self.edge_levels) <= set(self.levels) or not self.edge_levels:
