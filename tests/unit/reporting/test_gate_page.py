@@ -37,7 +37,7 @@ def test_the_page_answers_diagnoses_and_reproduces() -> None:
         text.index(part)
         for part in (
             "The optimizer breaks its contract.",
-            "To act on: law-violated, law-error, law-unexpected-pass",
+            "To act on: law-violated, law-unexpected-pass, law-error",
             "weight decay per step is lr^2*wd, expected lr*wd",
             "power of lr in the decay = 2 [1.99, 2.01], expected 1, margin [0.99, 1.01] · at my.py:41",
             "What this means: Every training run",
