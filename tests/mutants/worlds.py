@@ -96,7 +96,7 @@ def generators_from(rows: Tensor) -> list[torch.Generator]:
 
 
 class Training:
-    """Another net is trained than the one of which the claim speaks."""
+    """The net that is trained differs from the net in the claim."""
 
     def __init__(self, trained: Any) -> None:
         self.trained = trained
