@@ -33,6 +33,7 @@ def _statistical(count: Count, folder: Path, times: int, seed: int) -> None:
 
 
 def _together(count: Count, folder: Path, times: int, seed: int) -> None:
+    small_claims.register()
     runs.run_here(["verify", "--claims", small_claims.NAME, "--out", "warm"], folder)
     for number in range(times):
         for processes in (2, 10):
@@ -43,6 +44,7 @@ def _together(count: Count, folder: Path, times: int, seed: int) -> None:
 
 
 def _small(count: Count, folder: Path, times: int, seed: int) -> None:
+    small_claims.register()
     kills.kill_and_resume(count, folder, small_claims.NAME, times, seed)
 
 

@@ -1,7 +1,8 @@
 """A statistical claim whose six units each train real fleets for a fraction of a second.
 
 Runs that are killed and resumed by the hundred need units that are cheap. The command, the engine, the run
-folder, the fleet and the error budget are the real ones. It is registered as users register theirs.
+folder, the fleet and the error budget are the real ones. ``register`` adds it as users add theirs; importing
+this file does not, so that tests which are collected in the same process see the shipped catalogue.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ilr_check import register_claim
+from ilr_check.claims import catalogue
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, Series
@@ -66,21 +68,25 @@ def judge(subject: dict[str, Any], context: Context) -> Judged:
     return Judged((finding,) * 2, (drawn,))
 
 
-register_claim(
-    Claim(
-        text=ClaimText(
-            id=NAME,
-            title="Norms of small nets stay finite",
-            statement="The norm of every run is finite.",
-            equation="",
-            source="this soak",
-            kind="statistical",
-            chapter="function-space",
-            groups=(),
-            rivals=("infinite",),
-            meaning="The fleet is broken.",
-        ),
-        plan=plan,
-        judge=judge,
-    )
+CLAIM = Claim(
+    text=ClaimText(
+        id=NAME,
+        title="Norms of small nets stay finite",
+        statement="The norm of every run is finite.",
+        equation="",
+        source="this soak",
+        kind="statistical",
+        chapter="function-space",
+        groups=(),
+        rivals=("infinite",),
+        meaning="The fleet is broken.",
+    ),
+    plan=plan,
+    judge=judge,
 )
+
+
+def register() -> None:
+    """Add the claim to the catalogue of this process, once."""
+    if NAME not in catalogue():
+        register_claim(CLAIM)

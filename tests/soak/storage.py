@@ -10,7 +10,7 @@ from pathlib import Path
 
 import runs
 from counts import Count
-from small_claims import NAME
+from small_claims import NAME, register
 
 
 @contextlib.contextmanager
@@ -32,6 +32,7 @@ def small_disk(place: Path, kib: int) -> Iterator[Path | None]:
 def fill_the_disk(count: Count, folder: Path, times: int, seed: int) -> None:
     """Run on disks that are too small by chance, then give space, resume, and compare."""
     draw = random.Random(seed)
+    register()
     runs.run_here(["verify", "--claims", NAME, "--out", "whole"], folder)
     whole = runs.verdicts(folder / "whole")
     for number in range(times):

@@ -3,13 +3,25 @@
 ``python tests/soak/figures.py --write`` runs it and writes docs/reliability.md.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from counts import Count
 from parts import PARTS
+from small_claims import NAME
+
+from ilr_check import claims
 
 SEED = 20260
+
+
+@pytest.fixture(autouse=True)
+def only_the_shipped_claims_afterwards() -> Iterator[None]:
+    yield
+    if NAME in claims.REGISTERED.registered():
+        claims.REGISTERED.remove(NAME)
+        claims.catalogue.cache_clear()
 
 
 @pytest.mark.nightly
