@@ -20,6 +20,7 @@ MARKERS = (
     "claim(id): judges this claim of the catalogue (ilr-check claims lists them)",
     "exact: algebra against a derived rounding bound; no probability is involved",
     "statistical: independent training runs, decided once, with its part of the error budget",
+    "nightly: takes minutes; a session without -m judges it too",
 )
 
 
