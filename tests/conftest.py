@@ -20,3 +20,26 @@ def _interruptible() -> None:
     # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a module with ``pytestmark = pytest.mark.on_push(...)`` every test that it does not name is nightly.
+
+    A name is that of a function, with ``[case]`` for one of its cases. A name that no test of the module has
+    is an error, unless single tests were asked for.
+    """
+    seen: dict[str, set[str]] = {}
+    named: dict[str, tuple[str, ...]] = {}
+    for item in items:
+        mark = item.get_closest_marker("on_push")
+        if mark is None:
+            continue
+        module, own = item.nodeid.split("::")[0], {item.name, item.name.partition("[")[0]}
+        named[module] = mark.args
+        seen.setdefault(module, set()).update(own)
+        if not own & set(mark.args):
+            item.add_marker(pytest.mark.nightly)
+    wrong = [f"{module}: {name}" for module in named for name in named[module] if name not in seen[module]]
+    if wrong and not any("::" in argument for argument in config.args):
+        raise pytest.UsageError(f"on_push names tests that do not exist: {', '.join(wrong)}")

@@ -16,6 +16,12 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_a_right_trainer_passes_and_excludes_every_rival[gamma-ode-None]",
+    "test_a_wrong_decay_is_refuted[gamma-ode-decay_twice]",
+    "test_a_wrong_decay_is_refuted[schedule-law-decay_twice]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 COURSE = ScheduledTraining(
     title="cheap course",

@@ -15,6 +15,11 @@ from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 
+pytestmark = pytest.mark.on_push(
+    "test_descent_never_rests_however_decay_is_written[plain]",
+    "test_descent_that_is_not_sgds_is_refuted[hidden_decay-refuted3]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(12,), classes=10)
 DESCENT = Descent(

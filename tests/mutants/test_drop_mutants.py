@@ -25,6 +25,13 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_a_norm_that_forgets_at_another_rate_is_refuted",
+    "test_a_right_norm_passes_and_excludes_every_rival[plain]",
+    "test_after_a_drop_a_decay_without_lr_is_seen[decay_without_lr-violated]",
+    "test_a_late_drop_that_is_early_is_refuted",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 COURSE = EarlyDrop(

@@ -14,6 +14,10 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_without_the_time_to_forget_nothing_holds",
+)
+
 RECIPE = full_size.Recipe(
     per_file=64,
     batch_size=32,

@@ -13,6 +13,10 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_a_history_that_had_no_time_to_be_forgotten_is_seen",
+)
+
 LEVEL = 3.2e-2
 EVERYTHING = contest(
     "cheap",

@@ -17,6 +17,11 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_another_rate_is_refuted[decay_halved]",
+    "test_growth_that_is_not_sgds_is_refuted[hidden_decay]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 GROWTH = Growth(title="cheap", net=NET, data=DigitsSpec(label_noise=0.5), steps=400, first=20, looks=(64,))

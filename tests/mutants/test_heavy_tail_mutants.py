@@ -23,6 +23,11 @@ from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 from ilr_check.train.world import World, world_of
 
+pytestmark = pytest.mark.on_push(
+    "test_a_planted_defect_is_refuted[end of the drop-decay_keeps_the_first_lr]",
+    "test_noise_without_a_variance_is_refuted_where_one_is_promised",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 HEAVY = Tailed(
     title="cheap",

@@ -29,6 +29,15 @@ from ilr_check.optim.sgd import StepHyper, UpdateRule, heavy_ball, nesterov
 from ilr_check.train import compiling
 from ilr_check.train.world import World
 
+pytestmark = pytest.mark.on_push(
+    "test_a_planted_defect_is_refuted[angular-update-heavy-ball-averaging]",
+    "test_a_planted_defect_is_refuted[angular-update-sgd-decay_twice]",
+    "test_a_planted_defect_is_refuted[equilibrium-effective-lr-sgd-decay_twice]",
+    "test_a_planted_defect_is_refuted[momentum-equilibrium-heavy-ball-averaging]",
+    "test_a_planted_defect_is_refuted[norm-offset-sgd-decay_keeps_the_first_lr]",
+    "test_one_family_is_not_another[adam-violated]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 PLAIN = tuple(Level(lr=0.5, weight_decay=wd) for wd in (0.032, 0.064))
 HEAVY = tuple(

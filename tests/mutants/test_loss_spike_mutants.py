@@ -16,6 +16,10 @@ from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule, plain
 
+pytestmark = pytest.mark.on_push(
+    "test_a_wrong_trainer_is_refuted[experiment0-decay_halved-refuted0]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 

@@ -16,6 +16,10 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_weights_that_stay_pass",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 MIXING = Mixing(
     title="cheap",

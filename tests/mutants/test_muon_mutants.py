@@ -15,6 +15,11 @@ from ilr_check.optim.muon import muon, orthogonalised
 from ilr_check.optim.rules import Columns, Rule, State
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_a_planted_defect_is_refuted[not orthogonalised]",
+    "test_the_right_rule_holds_and_excludes_every_rival",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 

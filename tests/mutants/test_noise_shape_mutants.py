@@ -10,6 +10,10 @@ from ilr_check.claims.mean_field import not_gaussian
 from ilr_check.data import BatchNoise, NoiseSpec
 from ilr_check.train.world import world_of
 
+pytestmark = pytest.mark.on_push(
+    "test_equal_trace_holds_and_excludes_the_doubled_one",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 

@@ -23,6 +23,11 @@ from ilr_check.train.loop import Setting, torch_sgd
 from ilr_check.train.trace import GroupTrace
 from ilr_check.train.world import World, world_of
 
+pytestmark = pytest.mark.on_push(
+    "test_decay_once_an_epoch_for_all_of_its_steps_breaks_the_identity",
+    "test_decay_once_an_epoch_is_refuted_at_equilibrium",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET, DATA = MLPSpec(inputs=64, widths=(24,), classes=10), DigitsSpec(label_noise=0.5)
 COURSE = ScheduledTraining(

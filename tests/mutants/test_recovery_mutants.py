@@ -12,6 +12,10 @@ from ilr_check.optim.rules import Rule
 from ilr_check.train import compiling
 from ilr_check.train.world import World
 
+pytestmark = pytest.mark.on_push(
+    "test_the_other_coupling_is_refuted[adam-adamw]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 FAMILIES = {"adamw": 0, "adam": 2}
 BETAS = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}

@@ -15,6 +15,10 @@ from ilr_check.optim.sgd import StepHyper
 from ilr_check.train import choice, compiling
 from ilr_check.train.world import World, world_of
 
+pytestmark = pytest.mark.on_push(
+    "test_a_planted_defect_is_refuted[s = sqrt(l)]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 LR = 4.0
 

@@ -16,6 +16,10 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_another_decay_is_another_rotation[decay_twice]",
+)
+
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-3)
 CHEAP = Decays(
     title="cheap",

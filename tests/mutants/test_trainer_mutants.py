@@ -37,6 +37,16 @@ from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.train import compiling
 
+pytestmark = pytest.mark.on_push(
+    "test_another_change_passes_a_right_trainer[wd-drop: plain]",
+    "test_full_recovery_kills[wd not coupled to lr]",
+    "test_mixing_time_kills[wd applied twice]",
+    "test_noise_of_another_intrinsic_lr_does_not_predict",
+    "test_sqrt_recovery_kills[wd halved]",
+    "test_sqrt_recovery_passes_a_right_trainer[plain]",
+    "test_wd_drop_kills[wd not dropped]",
+)
+
 # One look each: of several, the first may only end in ``holds``, and a mutant would take them all. With fewer
 # runs the designs refuse to begin: too few for the spread they plan for.
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
