@@ -70,6 +70,19 @@ def test_a_consistent_twin_passes(name: str, law: str) -> None:
     assert not violations(law, bare(name))
 
 
+def test_an_old_state_may_take_the_default_of_the_class_and_no_other_value() -> None:
+    def judged(factory: Any) -> dict[str, str]:
+        return violations("old-state", Subject(factory, args={"decay": 0.9}))
+
+    assert not judged(planted.OldStatesTakeTheDefault)
+    assert list(judged(planted.OldStatesTakeAnotherDefault)) == ["without decay"]
+
+
+@pytest.mark.parametrize("law", ["old-state", "grad-scaler"])
+def test_an_optimizer_that_climbs_is_judged_along_negated_gradients(law: str) -> None:
+    assert not violations(law, Subject(torch.optim.SGD, args={"maximize": True}))
+
+
 def test_a_muon_that_multiplies_entries_is_found_by_general_matrices() -> None:
     wrong, _ = subject_of(planted.EntrywiseMuon, contract="muon")
     right, _ = subject_of(torch.optim.Muon, contract="muon")
