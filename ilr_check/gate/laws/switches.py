@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ilr_check.gate.agreement import agreement
+from ilr_check.gate.built import demand_built
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.alone import cases
 from ilr_check.gate.stimuli.courses import StepFailedError, drive, make_course
@@ -56,7 +57,7 @@ def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
 
 def _builds(subject: Subject, arguments: Mapping[str, Any]) -> bool:
     try:
-        subject.with_switches(**arguments).check_built()
+        demand_built(subject.with_switches(**arguments))
     except SubjectError:
         return False
     return True
@@ -115,7 +116,7 @@ def _against_the_default(
 
 def _rare(case: str) -> bool:
     """Return whether this case is rare in trainings, as for the law ``alone``."""
-    return "empty" in case or "without parameters" in case
+    return "empty" in case or "without parameters" in case or case == "an option of each group"
 
 
 def _more(subject: Subject) -> Mapping[str, Mapping[str, Any]]:

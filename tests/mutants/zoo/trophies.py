@@ -250,7 +250,7 @@ TROPHIES = (
     Trophy(
         "Adagrad ignores a group's initial_accumulator_value",
         ("Adagrad",),
-        ("group-settings",),
+        ("group-settings", "alone"),
         "the constructor fills the sums with its own value",
         adagrad_ignores_group,
     ),
@@ -315,7 +315,7 @@ TROPHIES = (
     Trophy(
         "Adafactor with the paper's eps1 is NaN at a zero gradient",
         ("Adafactor",),
-        ("low-precision", "mixed-dtypes"),
+        ("zero-gradient", "low-precision", "mixed-dtypes"),
         "eps1 is squared, and 1e-60 is zero in float32",
         adafactor_is_not_a_number_at_zero,
         args={"eps": (1e-30, 1e-2)},
