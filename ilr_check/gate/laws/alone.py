@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ilr_check.gate.agreement import Gap, failed_reading, gap, gap_reading
@@ -12,6 +13,7 @@ from ilr_check.gate.stimuli.courses import Course, StepFailedError, drive, make_
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
 from ilr_check.gate.variation import built_with, flipped_keys, varied_options
+from ilr_check.gate.words.course_snippet import Training, course_snippet
 
 ORDER = 21
 MATRICES = ((3, 4), (3, 4), (2, 3), (5, 2))
@@ -79,10 +81,29 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
     for i, trail in own.items():
         found = gap(together.of(i, course.seen(i)), trail, subject.unit)
         if found.ratio > worst.ratio:
-            worst = Gap(found.ratio, found.step, i, found.share)
+            worst = replace(found, tensor=i)
     sentence = f"{name}: a tensor does not step as it does in an optimizer of its own;"
+
+    def snippet(found: Gap) -> str:
+        seen = course.seen(found.tensor)[: found.step]
+        beside = Training(
+            "together", subject, course, range(len(course.starts)), range(seen[-1] + 1 if seen else 0)
+        )
+        alone = Training(
+            "alone",
+            _own(subject, course, found.tensor),
+            course.alone(found.tensor),
+            (found.tensor,),
+            seen,
+        )
+        return course_snippet(course, beside, alone, found)
+
     return gap_reading(
-        worst, group=name, sentence=f"{sentence} the two differ", n_steps=len(course.gradients)
+        worst,
+        group=name,
+        sentence=f"{sentence} the two differ",
+        n_steps=len(course.gradients),
+        snippet=snippet,
     )
 
 
