@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ilr_check.commands.typed import NamedPath, pairs, renamed
-from ilr_check.gate.options import PAIRS, WORDS, GateOptions, Word
+from ilr_check.gate.option_words import PAIRS, WORDS, Word, flag_of
+from ilr_check.gate.options import GateOptions
 from ilr_check.optim.arguments import parse_argument
 
 FROM_ENVIRONMENT = ("contract", "profile", "seed", "device")
@@ -25,7 +26,7 @@ def gate_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _option(name: str, word: Word) -> Callable[..., Any]:
-    flags = ("--" + (word.flag or name).replace("_", "-"), *FORMER.get(name, ()), name)
+    flags = (f"--{flag_of(name)}", *FORMER.get(name, ()), name)
     usual = getattr(GateOptions(), name)
     more: dict[str, Any] = {"help": word.help}
     if usual is False:
@@ -47,8 +48,8 @@ def options_from(typed: Mapping[str, Any]) -> GateOptions:
     found = {name: value for name, value in typed.items() if value is not None}
     for name in PAIRS:
         if name in found:
-            flag = "--" + (WORDS[name].flag or name)
-            found[name] = dict(parse_argument(text) for text in pairs(flag, tuple(found[name])))
+            words = pairs(f"--{flag_of(name)}", tuple(found[name]))
+            found[name] = dict(parse_argument(text) for text in words)
     if "names" in found:
         found["names"] = renamed(found["names"])
     return GateOptions.of(found)

@@ -31,6 +31,8 @@ class Gap:
     tensor: int = 0
     share: float = 0.0
     """The difference as a share of the tensor's largest step."""
+    off: float = 0.0
+    """The difference itself."""
 
 
 def gap(one: Trail, other: Trail, unit: float = 0.0) -> Gap:
@@ -48,19 +50,25 @@ def gap(one: Trail, other: Trail, unit: float = 0.0) -> Gap:
         size = _finite_max(a[0].abs())
         for t, (x, y) in enumerate(zip(a, b, strict=True)):
             if x.shape != y.shape:
-                return Gap(math.inf, t, i, math.inf)
+                return Gap(math.inf, t, i, math.inf, math.inf)
             off = _difference(x, y)
             room = math.sqrt(u) * moved + ROUNDINGS * t * u * max(size, _finite_max(x.abs()))
             ratio = 0.0 if off == 0.0 else (off / room if room else math.inf)
             if ratio > worst.ratio:
-                worst = Gap(ratio, t, i, off / moved if moved else math.inf)
+                worst = Gap(ratio, t, i, off / moved if moved else math.inf, off)
                 if ratio > 1.0:
                     break  # the first step of a tensor that differs says most
     return worst
 
 
 def agreement(
-    group: str, ours: Callable[[], Trail], theirs: Callable[[], Trail], *, sentence: str, unit: float = 0.0
+    group: str,
+    ours: Callable[[], Trail],
+    theirs: Callable[[], Trail],
+    *,
+    sentence: str,
+    unit: float = 0.0,
+    snippet: Callable[[Gap], str] | None = None,
 ) -> Reading:
     """Return the reading on two trails that must agree; ``sentence`` says what differs from what.
 
@@ -78,7 +86,11 @@ def agreement(
     except StepFailedError as error:
         return failed_reading(group, error)
     return gap_reading(
-        gap(found, expected, unit), group=group, sentence=sentence, n_steps=len(found.weights) - 1
+        gap(found, expected, unit),
+        group=group,
+        sentence=sentence,
+        n_steps=len(found.weights) - 1,
+        snippet=snippet,
     )
 
 
@@ -89,8 +101,10 @@ def failed_reading(group: str, error: Exception) -> Reading:
     )
 
 
-def gap_reading(found: Gap, *, group: str, sentence: str, n_steps: int = 0) -> Reading:
-    """Return the verdict on a gap: it holds up to 1."""
+def gap_reading(
+    found: Gap, *, group: str, sentence: str, n_steps: int = 0, snippet: Callable[[Gap], str] | None = None
+) -> Reading:
+    """Return the verdict on a gap: it holds up to 1. ``snippet`` writes the lines that repeat a violation."""
     verdict: VerdictWord = "holds" if found.ratio <= 1.0 else "violated"
     share = f"by {found.share:.3g} of its largest step" if math.isfinite(found.share) else "without bound"
     when = f"from step {found.step} on, in tensor {found.tensor}, {share}"
@@ -101,10 +115,13 @@ def gap_reading(found: Gap, *, group: str, sentence: str, n_steps: int = 0) -> R
         measured=Measured(value=found.ratio if math.isfinite(found.ratio) else None),
         expected=0.0,
         margin=Margin(low=0.0, high=1.0),
-        message=f"{n_steps} steps agree" if verdict == "holds" else when,
+        message=f"{n_steps} steps agree"
+        if verdict == "holds"
+        else f"{when}; measured {found.off!r}, expected 0",
         diagnosis="" if verdict == "holds" else f"{sentence} {when}",
         detectable=1.0,
         n_steps=n_steps,
+        snippet="" if verdict == "holds" or snippet is None else snippet(found),
     )
 
 

@@ -14,7 +14,8 @@ from ilr_check.evidence.gate import Finding, GateReport, Location
 from ilr_check.gate.baseline import compared_with_baseline
 from ilr_check.gate.coverage import coverage_of, exit_code_of, verdict_of
 from ilr_check.gate.expected_failures import ExpectedFailure, with_expected
-from ilr_check.gate.options import WORDS, GateOptions
+from ilr_check.gate.option_words import flag_of
+from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.isolation import SURVIVES
 from ilr_check.gate.process.noting import noted
 from ilr_check.gate.process.request import GateRequest
@@ -125,7 +126,7 @@ def command_of(request: GateRequest, law: str = "") -> str:
     for name, value in given.items():
         if value == usual[name] or name in UNSPOKEN:
             continue
-        flag = "--" + (WORDS[name].flag or name).replace("_", "-")
+        flag = f"--{flag_of(name)}"
         if name == "names":
             words += [flag, ",".join(f"{ours}={theirs}" for ours, theirs in value.items())]
         elif isinstance(value, Mapping):

@@ -68,6 +68,9 @@ def take_step(
 
     def evaluate() -> Tensor:
         _hand_over(parameters, gradients)
+        for parameter in parameters:
+            if parameter.grad is not None and not bool(parameter.isfinite().all()):
+                parameter.grad.fill_(float("nan"))  # as of any loss, at weights that are not numbers
         return torch.zeros(())  # a loss that stands still ends a line search after its first step
 
     optimizer.step(evaluate)

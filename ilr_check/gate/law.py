@@ -42,6 +42,11 @@ class Reading:
     subject: dict[str, Any] = field(default_factory=dict)
     rivals: tuple[RivalOutcome, ...] = ()
     n_steps: int = 0
+    n_runs: int = 1
+    false_fail: float = 0.0
+    """The probability that a right optimizer is violated; 0 where nothing is random."""
+    false_pass: float = 0.0
+    """The probability that one whose deviation is as large as the margin holds."""
     dtype: str = "float64"
     detectable: float | None = None
     figure: Figure | None = None

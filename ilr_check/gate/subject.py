@@ -286,40 +286,6 @@ class Subject:
                         found[word] = name.default
         return found
 
-    def check_built(self) -> None:
-        """Build it once; raises ``SubjectError`` with the fix where that fails."""
-        built = self.build([nn.Parameter(torch.ones(2, 2))])
-        if not callable(getattr(built, "step", None)) or not hasattr(built, "param_groups"):
-            raise SubjectError(
-                f"{self.title} gave {type(built).__name__}, which has no step or no param_groups; "
-                "name a torch.optim.Optimizer class or a factory of one"
-            )
-        self._demand_switches()
-
-    def _demand_switches(self) -> None:
-        """Raise ``SubjectError`` for a switch of the user's with which the target refuses to step here.
-
-        torch refuses ``capturable=True`` on a CPU at the first step, not in the constructor.
-        """
-        for word in SWITCHES:
-            if self.args.get(word):
-                refusal = self._first_step_fails()
-                without = replace(self, args={k: v for k, v in self.args.items() if k != word})
-                if refusal and not without._first_step_fails():
-                    raise SubjectError(
-                        f"{self.title} refuses to step with {word}=True on {self.device}: {refusal}; "
-                        f"leave {word} out, or choose another --device"
-                    )
-
-    def _first_step_fails(self) -> str:
-        """Return the exception of one plain step as text; empty where it raises none."""
-        ones = torch.ones(2, 2, dtype=torch.float64, device=self.device)
-        try:
-            self.start([ones]).step([ones])
-        except Exception as error:
-            return f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return ""
-
     def _fixed(self, ours: str) -> bool:
         name = self.hyper_names.get(ours)
         return name is not None and any(n.partition(".")[0] in self.args for n in name.names)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ilr_check.gate.built import demand_built
 from ilr_check.gate.options import GateOptions, dtypes_named
 from ilr_check.gate.subject import BASIC, Subject, SubjectError
 from ilr_check.gate.tags import tags_of
@@ -49,7 +50,7 @@ def subject_of(
         raise ValueError("declare needs a contract; name one instead of auto")
     declared = {} if contract is None else contract.declared(options.declare)
     subject = bare.with_contract(contract, declared)
-    subject.check_built()
+    demand_built(subject)
     return subject, note
 
 

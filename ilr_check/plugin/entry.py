@@ -6,10 +6,11 @@ The rest of the plugin is loaded where an option --ilr-* was typed, or where the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ilr_check.gate.option_words import IN_PYTEST, PAIRS, WORDS, flag_of
 from ilr_check.plugin import settings
 from ilr_check.plugin.settings import CLAIMS, DEVICES, PROFILES, TORCH_SGD
 
@@ -81,6 +82,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="An argument for the optimizer, such as eps=1e-8; may be repeated.",
     )
+    for name in IN_PYTEST:
+        more: dict[str, Any] = {"metavar": WORDS[name].metavar, "dest": f"ilr_{name}"}
+        if name in PAIRS:
+            more |= {"action": "append", "type": settings.argument, "default": []}
+        group.addoption(f"--ilr-{flag_of(name)}", help=f"As ilr-check gate: {WORDS[name].help}", **more)
 
 
 def pytest_configure(config: pytest.Config) -> None:

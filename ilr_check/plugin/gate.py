@@ -13,27 +13,19 @@ from ilr_check.gate.cases import LawCase
 from ilr_check.gate.conclusion import command_of
 from ilr_check.gate.law import GateLaw
 from ilr_check.gate.laws import planned, training_laws
-from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.request import GateRequest
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.subjects import subject_of
 from ilr_check.optim.target import Target
-from ilr_check.plugin.settings import PluginSettings
+from ilr_check.plugin.settings import PluginSettings, gate_options
 
 
 class SessionGate:
     """Judges a session's optimizer by the exact tier of the gate, under its contract."""
 
     def __init__(self, target: Target, settings: PluginSettings) -> None:
-        self._target, self._settings = target, settings
-        self.options = GateOptions(
-            contract=settings.contract,
-            laws="exact",
-            profile="quick" if settings.profile == "quick" else "standard",
-            seed=settings.seed,
-            args=dict(settings.args),
-            name=settings.optimizer,
-        )
+        self._target = target
+        self.options = gate_options(settings)
         self.laws: tuple[GateLaw, ...] = planned("exact", self.options.profile)
 
     @cached_property

@@ -7,9 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+
+from ilr_check.gate.option_words import IN_PYTEST, PAIRS, flag_of
+
+if TYPE_CHECKING:
+    from ilr_check.gate.options import GateOptions
 
 PROFILES = ("quick", "standard", "nightly")
 DEVICES = ("auto", "cpu", "cuda")
@@ -34,17 +39,24 @@ class PluginSettings:
     contract: str = "auto"
     args: tuple[tuple[str, Any], ...] = ()
     world: str = ""
+    gate: tuple[tuple[str, Any], ...] = ()
+    """Further options of the gate that were typed, by name; those of ``K=V`` words are tuples of pairs."""
 
     def __str__(self) -> str:
         args = "".join(f" {name}={value!r}" for name, value in self.args)
         contract = f" (contract {self.contract})" if self.optimizer else ""
+        gate = "".join(f" --ilr-{flag_of(name)}={_shown(value)}" for name, value in self.gate)
         return (
             f"profile {self.profile}, claims {self.claims}, device {self.device}, seed {self.seed}, "
-            f"optimizer {self.optimizer or TORCH_SGD}{args}{contract}, "
+            f"optimizer {self.optimizer or TORCH_SGD}{args}{contract}{gate}, "
             f"{f'world {self.world}, ' if self.world else ''}"
             f"inconclusive {'passes' if self.allow_inconclusive else 'fails'}, "
             f"report {self.report or 'none'}"
         )
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else ",".join(f"{key}={one!r}" for key, one in value)
 
 
 SETTINGS = pytest.StashKey[PluginSettings]()
@@ -79,13 +91,34 @@ def _check(settings: PluginSettings) -> None:
 
         named_world(settings.world)
     if settings.optimizer:
+        from ilr_check.gate.tags import tags_of
         from ilr_check.optim.target import load_target
 
-        load_target(settings.optimizer, dict(settings.args), varied=())
+        target = load_target(settings.optimizer, dict(settings.args), varied=())
+        options = gate_options(settings)
         if settings.contract != "auto":
             from ilr_check.optim.contracts import contract_named
 
-            contract_named(settings.contract)
+            contract_named(settings.contract).declared(options.declare)
+        tags_of(target.factory, options.tags)
+
+
+def gate_options(settings: PluginSettings) -> GateOptions:
+    """Return the options of the gate for a session's optimizer; raises ``ValueError`` for a bad value."""
+    from ilr_check.gate.options import GateOptions
+
+    typed = {name: dict(value) if name in PAIRS else value for name, value in settings.gate}
+    return GateOptions.of(
+        {
+            "contract": settings.contract,
+            "laws": "exact",
+            "profile": "quick" if settings.profile == "quick" else "standard",
+            "seed": settings.seed,
+            "args": dict(settings.args),
+            "name": settings.optimizer,
+            **typed,
+        }
+    )
 
 
 def _settled(config: pytest.Config) -> PluginSettings:
@@ -100,15 +133,19 @@ def _settled(config: pytest.Config) -> PluginSettings:
             f"--ilr-world {option.ilr_world} states another SGD, and --ilr-optimizer {option.ilr_optimizer} "
             "names an optimizer that is judged as it is; leave one of them out"
         )
+    gate = {name: value for name in IN_PYTEST if (value := getattr(option, f"ilr_{name}"))}
     if not option.ilr_optimizer:
         if option.ilr_arg:
             raise ValueError(
                 f"--ilr-arg {option.ilr_arg[0][0]} has no optimizer to go to; add --ilr-optimizer TARGET"
             )
-        if option.ilr_contract:
-            raise ValueError(
-                f"--ilr-contract {option.ilr_contract} has no optimizer to judge; add --ilr-optimizer TARGET"
-            )
+        for name in ("contract", *gate):
+            value = getattr(option, f"ilr_{name}")
+            if value:
+                raise ValueError(
+                    f"--ilr-{flag_of(name)} {_shown(value)} has no optimizer to judge; "
+                    "add --ilr-optimizer TARGET"
+                )
     return PluginSettings(
         **found,
         allow_inconclusive=option.ilr_allow_inconclusive,
@@ -116,6 +153,7 @@ def _settled(config: pytest.Config) -> PluginSettings:
         optimizer=option.ilr_optimizer or "",
         args=tuple(option.ilr_arg),
         world=option.ilr_world or "",
+        gate=tuple((name, tuple(value) if name in PAIRS else value) for name, value in gate.items()),
     )
 
 

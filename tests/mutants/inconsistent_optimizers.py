@@ -244,6 +244,21 @@ class OldStatesGoOn(OldStatesDescendOtherwise):
     fallback = True
 
 
+class OldStatesTakeTheDefault(Consistent):
+    """A state without ``decay`` gets the default of the class, whatever the user of the old state had set."""
+
+    fallback_decay = 0.999
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("decay", self.fallback_decay)
+
+
+class OldStatesTakeAnotherDefault(OldStatesTakeTheDefault):
+    fallback_decay = 0.5
+
+
 class WideMoments(Consistent):
     """Moments of narrow weights are float32; Optimizer.load_state_dict casts them to the weights' dtype."""
 

@@ -10,12 +10,15 @@ from typing import Any
 import inconsistent_optimizers as planted
 import pytest
 import torch
+from zoo.correct import VARIANTS
+from zoo.mutants import MUTANTS
 
 from ilr_check.gate.judge import judge
 from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.subjects import subject_of
 from ilr_check.gate.tags import tags_of
+from ilr_check.gate.variation import varied_options
 
 KILLS: dict[str, tuple[str, str]] = {
     "ForeachOneCount": ("switches", "foreach, late first gradients"),
@@ -68,6 +71,52 @@ def test_a_contradiction_is_found_by_its_law(name: str) -> None:
 @pytest.mark.parametrize("name", TWINS)
 def test_a_consistent_twin_passes(name: str, law: str) -> None:
     assert not violations(law, bare(name))
+
+
+OF_THE_ZOO: dict[str, tuple[str, str]] = {
+    "ForeachFirstGroupBetas": ("switches", "foreach, an option of each group"),
+    "ForeachWithoutDampening": ("switches", "foreach, an option of each group"),
+    "ForeachStatesShift": ("switches", "foreach, gradients missing between"),
+    "ForeachBufferIsTheGradient": ("gradients-kept", "gradients in place, foreach, momentum=0.3"),
+    "KeyOfTheFirstGroup": ("alone", "a key of each group"),
+    "SAMZeroGradientIsNan": ("zero-gradient", "zeros everywhere"),
+    "NamedAdamWDecaysAll": ("settings", "weight decay acts"),
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_ZOO)
+def test_a_mutation_of_the_zoo_is_found_without_a_contract(name: str) -> None:
+    law, case = OF_THE_ZOO[name]
+    factory: Any = MUTANTS[name].factory
+    found = violations(law, Subject(factory, tags=tags_of(factory, {})))
+    assert any(group.startswith(case) for group in found), found
+
+
+@pytest.mark.parametrize("law", sorted({law for law, _ in OF_THE_ZOO.values()}))
+@pytest.mark.parametrize("name", ["ListedAdamW", "ListedSGD", "MuonWithAdamW", "HandSAM", "NamedAdamW"])
+def test_its_right_twin_passes(name: str, law: str) -> None:
+    factory: Any = VARIANTS[name].factory
+    assert not violations(law, Subject(factory, tags=tags_of(factory, {})))
+
+
+def test_other_options_are_legal_and_leave_the_users_own_alone() -> None:
+    found = varied_options(Subject(torch.optim.SGD))
+    assert found == {"momentum": 0.3, "dampening": 0.3}
+    assert "betas" not in varied_options(Subject(torch.optim.AdamW, args={"betas": (0.5, 0.5)}))
+    assert varied_options(Subject(torch.optim.AdamW))["betas"] == pytest.approx((0.81, 0.8991))
+
+
+def test_an_old_state_may_take_the_default_of_the_class_and_no_other_value() -> None:
+    def judged(factory: Any) -> dict[str, str]:
+        return violations("old-state", Subject(factory, args={"decay": 0.9}))
+
+    assert not judged(planted.OldStatesTakeTheDefault)
+    assert list(judged(planted.OldStatesTakeAnotherDefault)) == ["without decay"]
+
+
+@pytest.mark.parametrize("law", ["old-state", "grad-scaler"])
+def test_an_optimizer_that_climbs_is_judged_along_negated_gradients(law: str) -> None:
+    assert not violations(law, Subject(torch.optim.SGD, args={"maximize": True}))
 
 
 def test_a_muon_that_multiplies_entries_is_found_by_general_matrices() -> None:

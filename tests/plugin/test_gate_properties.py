@@ -87,3 +87,35 @@ def test_without_an_optimizer_the_gate_says_how_to_name_one(pytester: pytest.Pyt
     result = run(pytester, f"{PROPERTIES}/test_gate.py", "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED *no optimizer was named; add --ilr-optimizer TARGET"])
+
+
+@pytest.mark.parametrize(("fail_on", "failed"), [("defect", 0), ("fragility", 1)])
+def test_a_fragility_fails_where_the_session_asks_for_it(
+    pytester: pytest.Pytester, fail_on: str, failed: int
+) -> None:
+    """torch shares a tensor lr between groups, which is a fragility."""
+    selection = [f"{PROPERTIES}/test_gate.py", "-k=tensor-lr", "-rA"]
+    result = run(
+        pytester,
+        *selection,
+        "--ilr-optimizer=torch.optim:SGD",
+        "--ilr-contract=sgd",
+        f"--ilr-fail-on={fail_on}",
+    )
+    result.assert_outcomes(passed=1 - failed, failed=failed)
+    result.stdout.fnmatch_lines(["*one tensor is the lr of two groups*"])
+
+
+def test_a_tag_and_a_declaration_reach_the_gate(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(mine=textwrap.dedent(DECAYS_BY_SQUARE))
+    selection = [f"{PROPERTIES}/test_gate.py", "-k=tensor-lr or decay-coupling", "-rs"]
+    result = run(
+        pytester,
+        *selection,
+        "--ilr-optimizer=mine.py:Squared",
+        "--ilr-contract=adamw",
+        "--ilr-tag=tensor_lr=False",
+        "--ilr-declare=decay_law=lr^2*wd",
+    )
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *: it declares that its lr is a number"])

@@ -47,6 +47,11 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
         (["--ilr-world=a.py:W", "--ilr-optimizer=b.py:O"], "ERROR: ilr-check: --ilr-world a.py:W states another SGD, *"),
         (["--ilr-arg=x=1"], "ERROR: ilr-check: --ilr-arg x has no optimizer to go to; add --ilr-optimizer TARGET"),
         (["--ilr-contract=sgd"], "ERROR: ilr-check: --ilr-contract sgd has no optimizer to judge; add --ilr-optimizer TARGET"),
+        (["--ilr-declare=x=1"], "ERROR: ilr-check: --ilr-declare x=1 has no optimizer to judge; add --ilr-optimizer TARGET"),
+        (["--ilr-fail-on=departure"], "ERROR: ilr-check: --ilr-fail-on departure has no optimizer to judge; *"),
+        (["--ilr-optimizer=torch.optim:SGD", "--ilr-fail-on=all"], "ERROR: ilr-check: fail on 'all' is not known; choose one of defect, *"),
+        (["--ilr-optimizer=torch.optim:SGD", "--ilr-tag=need=1"], "ERROR: ilr-check: unknown tag 'need'; *"),
+        (["--ilr-optimizer=torch.optim:SGD", "--ilr-contract=sgd", "--ilr-declare=eps=1"], "ERROR: ilr-check: *eps*"),
         (["--ilr-optimizer=torch.optim:SGD", "--ilr-contract=sdg"], "ERROR: ilr-check: unknown contract 'sdg'; did you mean 'sgd'? *"),
         (["--ilr-optimizer=torch.optim:SGD", "--ilr-arg=x"], "*--ilr-arg: 'x' is not an argument; write name=value*"),
         (["--ilr-optimizer=torch.optim:SGD", "--ilr-arg=x=1"], "*cannot be built: *unexpected keyword argument 'x'*"),
@@ -77,6 +82,16 @@ def test_the_contract_may_stand_in_the_environment(
     result.stdout.fnmatch_lines(["ilr-check: *optimizer torch.optim:SGD (contract sgd), *"])
 
 
+def test_the_header_shows_the_options_of_the_gate(pytester: pytest.Pytester) -> None:
+    options = ("--ilr-tag=tensor_lr=False", "--ilr-tag=state_bits=8", "--ilr-fail-on=fragility")
+    result = run(pytester, "--ilr-optimizer=torch.optim:SGD", *options)
+    result.stdout.fnmatch_lines(
+        [
+            "ilr-check: *optimizer torch.optim:SGD * --ilr-tag=tensor_lr=False,state_bits=8 --ilr-fail-on=fragility, *"
+        ]
+    )
+
+
 def test_the_markers_are_registered(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("--markers").stdout.fnmatch_lines(
         ["@pytest.mark.claim(id):*", "@pytest.mark.exact:*", "@pytest.mark.statistical:*"]
@@ -95,7 +110,8 @@ def test_an_unrelated_session_sees_and_imports_next_to_nothing(pytester: pytest.
 
         def test_one():
             ours = {name for name in sys.modules if name.startswith("ilr_check")}
-            assert ours == {"ilr_check"} | {f"ilr_check.plugin{part}" for part in ("", ".entry", ".settings")}
+            parts = ("plugin", "plugin.entry", "plugin.settings", "gate", "gate.option_words")
+            assert ours == {"ilr_check"} | {f"ilr_check.{part}" for part in parts}
             assert not {"torch", "numpy", "hypothesis", "msgspec", "scipy"} & set(sys.modules)
         """
     )

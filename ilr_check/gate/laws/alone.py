@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ilr_check.gate.agreement import Gap, failed_reading, gap, gap_reading
 from ilr_check.gate.interaction import tensors_interact
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
-from ilr_check.gate.stimuli.courses import StepFailedError, drive, make_course
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
+from ilr_check.gate.variation import built_with, flipped_keys, varied_options
+from ilr_check.gate.words.course_snippet import Training, course_snippet
 
 ORDER = 21
 MATRICES = ((3, 4), (3, 4), (2, 3), (5, 2))
@@ -28,7 +31,8 @@ def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
         "several tensors": {"shapes": shapes},
         "several groups": {"shapes": shapes, "groups": pairs},
         "a group added later": {"shapes": shapes, "groups": pairs, "joins": (0, 0, 2)},
-        "gradients missing between": {"shapes": shapes, "missing": {1: (1, 2), 2: (2,)}},
+        # Tensors of one shape, because a state that is paired with the wrong tensor has to fit there.
+        "gradients missing between": {"shapes": shapes[:2] * 2, "missing": {0: (1, 2), 2: (2,)}},
         "late first gradients": {"shapes": shapes, "missing": {0: (0,), 2: (0, 1)}},
         "an empty tensor first": {"shapes": (empty, *shapes[:2])},
         "an empty tensor in the middle": {"shapes": (shapes[0], empty, shapes[1])},
@@ -42,6 +46,12 @@ def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
         mix = (wide, narrow[0], wide, narrow[-1])
         found["mixed dtypes"] = {"shapes": shapes, "dtypes": mix}
         found["mixed dtypes, the narrow first"] = {"shapes": shapes, "dtypes": mix[::-1]}
+    for words, options in (
+        ("an option of each group", varied_options(subject)),
+        ("a key of each group", flipped_keys(subject)),
+    ):
+        if options:
+            found[words] = {"shapes": MATRICES, "groups": ((0, 1), (2, 3)), "options": ({}, options)}
     return found
 
 
@@ -55,7 +65,7 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
     course = make_course(subject, circumstances.generator(name), wanted.pop("shapes"), **wanted)
     try:
         own = {
-            i: drive(subject, course.alone(i))
+            i: drive(_own(subject, course, i), course.alone(i))
             for i in range(len(course.starts))
             if course.starts[i].numel() and course.seen(i)
         }
@@ -71,11 +81,38 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
     for i, trail in own.items():
         found = gap(together.of(i, course.seen(i)), trail, subject.unit)
         if found.ratio > worst.ratio:
-            worst = Gap(found.ratio, found.step, i, found.share)
+            worst = replace(found, tensor=i)
     sentence = f"{name}: a tensor does not step as it does in an optimizer of its own;"
+
+    def snippet(found: Gap) -> str:
+        seen = course.seen(found.tensor)[: found.step]
+        beside = Training(
+            "together", subject, course, range(len(course.starts)), range(seen[-1] + 1 if seen else 0)
+        )
+        alone = Training(
+            "alone",
+            _own(subject, course, found.tensor),
+            course.alone(found.tensor),
+            (found.tensor,),
+            seen,
+        )
+        return course_snippet(course, beside, alone, found)
+
     return gap_reading(
-        worst, group=name, sentence=f"{sentence} the two differ", n_steps=len(course.gradients)
+        worst,
+        group=name,
+        sentence=f"{sentence} the two differ",
+        n_steps=len(course.gradients),
+        snippet=snippet,
     )
+
+
+def _own(subject: Subject, course: Course, i: int) -> Subject:
+    """Return the subject whose constructor gets the options that the group of tensor ``i`` has."""
+    if not course.options:
+        return subject
+    k = next(k for k, members in enumerate(course.groups) if i in members)
+    return built_with(subject, course.options[k])
 
 
 LAW = GateLaw(
@@ -83,7 +120,7 @@ LAW = GateLaw(
         "alone",
         "Every tensor steps as if it were alone",
         "Beside other tensors, groups, dtypes, empty tensors and missing gradients, a tensor's steps are "
-        "those of an optimizer that has this tensor only.",
+        "those of an optimizer that has this tensor only, built with the options of its group.",
         equation="w_i′ is a function of w_i, g_i, the settings of its group and its own past",
         source="torch.optim: per-parameter options, add_param_group; NVIDIA/TransformerEngine#3207, "
         "pytorch/pytorch#53712",
@@ -98,6 +135,7 @@ LAW = GateLaw(
         "a group added later": ("fragility", "groups are rarely added to a running optimizer"),
         "gradients missing between": ("departure", "some families count steps by group"),
         "late first gradients": ("departure", "some families count steps by group"),
+        "an option of each group": ("fragility", "most trainings set only lr and weight decay by group"),
         "an empty tensor": ("fragility", "few models have parameters without entries"),
         "a group of one empty tensor": ("fragility", "few models have parameters without entries"),
         "a group without parameters": ("fragility", "few trainings have a group without parameters"),

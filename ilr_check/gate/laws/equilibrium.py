@@ -137,6 +137,9 @@ def _reading(
             RivalOutcome(name=r.name, expected=r.expected, excluded=r.excluded) for r in decision.rivals
         ),
         n_steps=steps,
+        n_runs=RUNS,
+        false_fail=decision.false_fail,
+        false_pass=decision.false_pass,
         detectable=decision.detectable,
     )
 

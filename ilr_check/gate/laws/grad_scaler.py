@@ -84,7 +84,9 @@ def _scaled(
             factor = float(scaler.get_scale()) if t else SCALE
             scaler.scale(torch.ones((), device=subject.device))  # makes the scale, as a loss does
             for n, (parameter, gradient) in enumerate(zip(trial.parameters, row, strict=True)):
-                parameter.grad = _handed(gradient, factor, infinite=t == overflow and n == 0)
+                parameter.grad = _scaled_gradient(
+                    subject, gradient, factor, infinite=t == overflow and n == 0
+                )
             before = trial.values()
             with warnings.catch_warnings():
                 # torch warns of its own scaler's keyword for fused optimizers.
@@ -101,13 +103,13 @@ def _scaled(
     return Trail(tuple(rows)), moved
 
 
-def _handed(gradient: Tensor | None, factor: float, *, infinite: bool) -> Any:
+def _scaled_gradient(subject: Subject, gradient: Tensor | None, factor: float, *, infinite: bool) -> Any:
     if gradient is None:
         return None
-    handed = gradient * factor
+    scaled = gradient * factor
     if infinite:
-        handed.view(-1)[0] = float("inf")
-    return handed
+        scaled.view(-1)[0] = float("inf")
+    return subject.handed(scaled)
 
 
 LAW = GateLaw(

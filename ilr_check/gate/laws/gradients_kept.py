@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
+from ilr_check.gate.laws.switches import usable
 from ilr_check.gate.stimuli.paths import Path, difference, paths
 from ilr_check.gate.subject import Subject
 
@@ -17,8 +18,14 @@ STEPS = 4
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Compare gradients and storage before and after; overwrite gradients between steps."""
-    for words, path in paths(subject, circumstances, steps=STEPS).items():
+    every = paths(subject, circumstances, steps=STEPS)
+    for words, path in every.items():
         yield from _one(words, path)
+    for name, switch in usable(subject).items():
+        for words, path in every.items():
+            bare = {k: v for k, v in path.hyper.items() if k != "weight_decay"}
+            switched = replace(path, subject=path.subject.with_switches(**switch), hyper=bare)
+            yield _refilled(f"{name}, {words}", switched)
 
 
 def _one(words: str, path: Path) -> Iterable[Reading]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ilr_check.gate.built import demand_built
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.reference.comparison import compared
 from ilr_check.gate.reference.trajectory import (
@@ -70,7 +71,7 @@ def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
             continue  # Autograd records neither list operations nor fused kernels.
         if all(word in subject.taken and word not in subject.args for word in arguments):
             try:
-                subject.with_switches(**arguments).check_built()
+                demand_built(subject.with_switches(**arguments))
             except SubjectError:
                 continue
             found[name] = arguments

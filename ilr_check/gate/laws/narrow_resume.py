@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ilr_check.evidence.gate import Severity
 from ilr_check.gate.agreement import failed_reading
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
 from ilr_check.gate.laws.old_state import applies as has_a_state
@@ -32,6 +34,8 @@ def applies(subject: Subject) -> str:
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Judge the state after loading, and the steps after it, in each narrow dtype."""
+    # Who promises masters or a compensation loses what was promised; torch's own rounding is a fragility.
+    severity: Severity | None = "defect" if subject.tags.rounding in ("master", "kahan") else None
     for name in _dtypes(subject):
         hyper = {"eps": 2.0**-10} if name == "float16" and subject.can_vary("eps") else {}
         course = make_course(
@@ -47,12 +51,13 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         except StepFailedError as error:
             yield failed_reading(f"{name} weights", error)
             continue
-        yield from resumed[1]
+        yield from (replace(reading, severity=severity) for reading in resumed[1])
         if subject.tags.deterministic is False:
             continue  # Two paths with random rounding differ, whatever was saved.
         yield same_reading(
             difference(whole.values(), resumed[0].values()),
             group=f"{name} weights",
+            severity=severity,
             diagnosis=f"a path of {name} weights resumed after {BREAK} steps ends elsewhere, by {{}}",
             n_steps=STEPS,
             dtype=name,
@@ -116,8 +121,13 @@ LAW = GateLaw(
         rivals=("state cast to the dtype of the weights",),
     ),
     tier="exact",
-    blind_to="state that is quantised in blocks",
+    blind_to="state that is quantised in blocks, which quantised-state judges",
     check=check,
     applies=applies,
-    milder={"": ("fragility", "torch's own load_state_dict rounds the state unless it is overridden")},
+    milder={
+        "": (
+            "fragility",
+            "torch's own load_state_dict rounds the state; a defect for rounding=master or kahan",
+        )
+    },
 )

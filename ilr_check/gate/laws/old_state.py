@@ -1,10 +1,14 @@
-"""Loading a state_dict without a newer option keeps the constructor's value, or fails."""
+"""Loading a state_dict without a newer option takes the constructor's value or the default, or fails."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import torch
+from torch import nn
 
 from ilr_check.gate.agreement import agreement
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
@@ -18,6 +22,7 @@ from ilr_check.optim.contracts.reference import UNIT
 ORDER = 33
 STEPS, BREAK = 5, 2
 SHAPES = ((3, 4), (2, 3))
+MISSING = object()
 NARROW = {"capturable", "differentiable"}
 """The paths of these switches keep the powers of the step count in float32."""
 
@@ -56,11 +61,11 @@ def _without(subject: Subject, course: Course, option: str) -> Reading:
     """Judge a state without this option in its groups; an optimizer that refuses it is correct."""
     group = f"without {option}"
     try:
-        found = _resumed(subject, subject, course, option)
+        found = _resumed(subject, subject, course, without=option)
     except (SubjectError, StepFailedError) as error:
         told = f"a state without {option} is refused: {error}"
         return Reading(group=group, verdict="skipped", message=told)
-    return agreement(
+    kept = agreement(
         group,
         lambda: found,
         lambda: drive(subject, course),
@@ -68,9 +73,47 @@ def _without(subject: Subject, course: Course, option: str) -> Reading:
         "constructor's,",
         unit=subject.unit,
     )
+    default = _defaults(subject).get(option, MISSING)
+    if kept.verdict != "violated" or default is MISSING:
+        return kept
+    by_default = agreement(
+        group,
+        lambda: found,
+        lambda: _resumed(subject, subject, course, written={option: default}),
+        sentence="",
+        unit=subject.unit,
+    )
+    if by_default.verdict != "holds":
+        return kept
+    told = f"a state without {option} goes on with the default, {default!r}"
+    return dataclasses.replace(by_default, message=told)
 
 
-def _resumed(saving: Subject, loading: Subject, course: Course, option: str = "") -> Trail:
+def _defaults(subject: Subject) -> Mapping[str, Any]:
+    """Return the options of a group that nobody set: a state that lacks one cannot say more than these.
+
+    The author of ``__setstate__`` knows the class alone, and not what the user of the old state had set.
+    """
+    try:
+        built = dataclasses.replace(subject, args={}).build([nn.Parameter(torch.ones(2, 2))])
+    except SubjectError:
+        return {}  # it requires an argument, which has no default
+    found: Mapping[str, Any] = built.param_groups[0]
+    return found
+
+
+def _resumed(
+    saving: Subject,
+    loading: Subject,
+    course: Course,
+    *,
+    without: str = "",
+    written: Mapping[str, Any] | None = None,
+) -> Trail:
+    """Return the trail of a training that is saved and loaded into a fresh optimizer.
+
+    ``without`` is removed from the saved groups; ``written`` is set in the groups after loading.
+    """
     trial = begin(saving, course)
     rows = [tuple(trial.values())]
     for t in range(BREAK):
@@ -78,12 +121,14 @@ def _resumed(saving: Subject, loading: Subject, course: Course, option: str = ""
         rows.append(tuple(trial.values()))
     saved = copy.deepcopy(trial.optimizer.state_dict())
     for group in saved["param_groups"]:
-        group.pop(option, None)
+        group.pop(without, None)
     fresh: Trial = loading.start(trial.values(), **course.hyper)
     try:
-        if fresh.optimizer.param_groups[0].get(option, 0) != trial.optimizer.param_groups[0].get(option, 0):
-            raise SubjectError(f"{option} changes from step to step")
+        if fresh.optimizer.param_groups[0].get(without, 0) != trial.optimizer.param_groups[0].get(without, 0):
+            raise SubjectError(f"{without} changes from step to step")
         fresh.optimizer.load_state_dict(saved)
+        for group in fresh.optimizer.param_groups:
+            group.update(written or {})
     except Exception as error:
         raise StepFailedError(exception_words(error)) from error
     for t in range(BREAK, STEPS):
@@ -96,8 +141,8 @@ LAW = GateLaw(
     text=law_text(
         "old-state",
         "A checkpoint of an older version loads as it was meant",
-        "A state_dict whose groups lack an option goes on with the constructor's value or is refused; one "
-        "that the default path saved goes on under every implementation switch.",
+        "A state_dict whose groups lack an option goes on with the constructor's value, or with the default "
+        "of the class, or is refused; one that the default path saved goes on under every switch.",
         equation="load(save(state) ∖ option) = state, or an error",
         source="torch.optim: __setstate__; pytorch/pytorch#144972: old AdamW states load as L2 Adam",
         meaning="Trainings that are resumed after an update of the package go on with another rule.",

@@ -77,10 +77,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 
 def _powers(subject: Subject, contract: Contract, setting: Mapping[str, Any]) -> dict[str, int]:
-    """Return the powers of a under what was declared and set."""
+    """Return the powers of a under what was declared, set, or fixed by the user's arguments."""
     assert contract.symmetry is not None
     powers = _plain(contract.symmetry.arguments)
-    hyper: dict[str, Any] = {**subject.declared, **setting}
+    hyper = subject.start([_ones()], **setting).hyper
     place = str(hyper.get("eps_place", "outside"))
     if place.startswith("inside") and place != "inside, squared" and "eps" in powers:
         powers["eps"] = -2

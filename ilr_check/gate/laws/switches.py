@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from ilr_check.gate.agreement import agreement
+from ilr_check.gate.agreement import Gap, agreement
+from ilr_check.gate.built import demand_built
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.alone import cases
-from ilr_check.gate.stimuli.courses import StepFailedError, drive, make_course
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
+from ilr_check.gate.words.course_snippet import Training, course_snippet
 from ilr_check.optim.contracts.reference import UNIT
 
 ORDER = 22
@@ -56,7 +59,7 @@ def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
 
 def _builds(subject: Subject, arguments: Mapping[str, Any]) -> bool:
     try:
-        subject.with_switches(**arguments).check_built()
+        demand_built(subject.with_switches(**arguments))
     except SubjectError:
         return False
     return True
@@ -107,15 +110,24 @@ def _against_the_default(
             if not climbs
             else f"{name}: the steps are not those along negated gradients;",
             unit=unit,
+            snippet=partial(_snippet, subject, switched, course),
         )
-        yield dataclasses.replace(reading, severity="fragility" if _rare(case) else None)
+        yield replace(reading, severity="fragility" if _rare(case) else None)
         if case == plain and reading.verdict == "violated":
             return  # it differs everywhere, and the other cases would report the same
 
 
+def _snippet(subject: Subject, switched: Subject, course: Course, found: Gap) -> str:
+    if switched.climbs:
+        return ""  # the two get gradients of opposite signs
+    every, steps = range(len(course.starts)), range(found.step)
+    one = Training("switched", switched, course, every, steps)
+    return course_snippet(course, one, replace(one, name="plain", subject=subject), found)
+
+
 def _rare(case: str) -> bool:
     """Return whether this case is rare in trainings, as for the law ``alone``."""
-    return "empty" in case or "without parameters" in case
+    return "empty" in case or "without parameters" in case or case == "an option of each group"
 
 
 def _more(subject: Subject) -> Mapping[str, Mapping[str, Any]]:

@@ -48,6 +48,8 @@ class Course:
     """The step before which each group is added; 0 for those of the constructor."""
     hyper: Mapping[str, Any]
     """These arguments go to the constructor."""
+    options: tuple[Mapping[str, Any], ...] = ()
+    """Further options of each group, by the target's own names; empty where no group has any."""
 
     def seen(self, i: int) -> tuple[int, ...]:
         """Return the steps at which tensor ``i`` has joined and has a gradient."""
@@ -96,6 +98,7 @@ def make_course(
     missing: Mapping[int, Sequence[int]] | None = None,
     decay: bool = True,
     hyper: Mapping[str, Any] | None = None,
+    options: Sequence[Mapping[str, Any]] = (),
 ) -> Course:
     """Return a course with gradients over four decades.
 
@@ -129,6 +132,7 @@ def make_course(
         settings=settings,
         joins=tuple(joins or [0] * len(members)),
         hyper={**settings[0], **(hyper or {})},
+        options=tuple(options),
     )
 
 
@@ -164,7 +168,11 @@ def begin(subject: Subject, course: Course, **changes: Any) -> Trial:
     if len(course.groups) == 1:
         return Trial(subject, parameters, subject.build(parameters, **hyper), hyper)
     groups = [
-        {"params": [parameters[i] for i in members], **_options(subject, course.settings[k])}
+        {
+            "params": [parameters[i] for i in members],
+            **_options(subject, course.settings[k]),
+            **(course.options[k] if course.options else {}),
+        }
         for k, members in enumerate(course.groups)
         if course.joins[k] == 0
     ]

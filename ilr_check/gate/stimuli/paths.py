@@ -12,6 +12,7 @@ from ilr_check.gate.law import Circumstances
 from ilr_check.gate.reference.trajectory import probing_gradients
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.trial import Trial
+from ilr_check.gate.variation import built_with, option_words, varied_options
 
 SHAPES = ((3, 4), (3, 4), (2, 3))
 """Two tensors have one shape, so that state kept by shape shows."""
@@ -43,14 +44,17 @@ class Path:
 
 
 def paths(subject: Subject, circumstances: Circumstances, *, steps: int = 6) -> dict[str, Path]:
-    """Return one path for each setting of the contract."""
+    """Return one path for each setting of the contract; without one, a second with other options."""
+    cases = [(subject.words(setting), subject, setting) for setting in subject.settings]
+    if subject.contract is None and (options := varied_options(subject)):
+        cases.append((option_words(options), built_with(subject, options), {}))
     found = {}
-    for setting in subject.settings:
-        rng = circumstances.generator(str(setting))
+    for words, driven, setting in cases:
+        rng = circumstances.generator(str(setting) if driven is subject else words)
         starts = [subject.tensor(rng.uniform(0.5, 2.0, size=shape)) for shape in SHAPES]
         drawn = probing_gradients(subject.contract, rng, SHAPES, steps)
         gradients = [[subject.tensor(g) for g in row] for row in drawn]
-        found[subject.words(setting)] = Path(subject, {**setting, **rates(subject)}, starts, gradients)
+        found[words] = Path(driven, {**setting, **rates(subject)}, starts, gradients)
     return found
 
 

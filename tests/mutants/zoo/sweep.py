@@ -25,7 +25,7 @@ ARITHMETIC: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
     "Adagrad": ({"lr_decay": 0.1}, {"initial_accumulator_value": 0.5}),
     "Adadelta": ({"rho": 0.7}, {"eps": 1e-2}),
-    "Adafactor": ({"beta2_decay": -0.5}, {"d": 0.5}, {"eps": (1e-30, 1e-2)}),
+    "Adafactor": ({"beta2_decay": -0.5}, {"d": 2.0}, {"eps": (1e-30, 1e-2)}),
     "Rprop": ({"etas": (0.4, 1.5)}, {"step_sizes": (1e-3, 1.0)}),
     "ASGD": ({"lambd": 0.1}, {"alpha": 0.5}, {"t0": 2}),
     "Muon": ({"nesterov": False}, {"adjust_lr_fn": "match_rms_adamw"}, {"ns_steps": 3}),
@@ -60,8 +60,8 @@ class Case:
 
     @property
     def refused(self) -> bool:
-        """Whether torch refuses it on a CPU by design."""
-        return bool(self.args.get("capturable"))
+        """Whether torch refuses it on a CPU, or the gate cannot drive it: a line search needs a loss."""
+        return bool(self.args.get("capturable") or self.args.get("line_search_fn"))
 
     @property
     def contract(self) -> str:

@@ -192,6 +192,24 @@ def fused_sgd_wants_all_buffers() -> float:
     return _raises(optimizer.step)
 
 
+def adafactor_is_not_a_number_at_zero() -> float:
+    """With the paper's eps1 of 1e-30 a zero gradient in float32 gives weights that are not numbers."""
+    p = _parameter(2, 2, dtype=torch.float32)
+    optimizer = torch.optim.Adafactor([p], eps=(1e-30, 1e-3))
+    p.grad = torch.zeros_like(p)
+    optimizer.step()
+    return float(p.detach().isnan().any())
+
+
+def muon_normalises_its_buffer() -> float:
+    """Without Nesterov and with bfloat16 weights the momentum buffer itself is divided by its norm."""
+    p = _parameter(3, 4, dtype=torch.bfloat16)
+    optimizer = torch.optim.Muon([p], nesterov=False, momentum=0.5)
+    p.grad = torch.full_like(p, 4.0)
+    optimizer.step()
+    return _apart(optimizer.state[p]["momentum_buffer"], torch.full_like(p, 2.0))
+
+
 TROPHIES = (
     Trophy(
         "a tensor lr is shared between groups",
@@ -232,7 +250,7 @@ TROPHIES = (
     Trophy(
         "Adagrad ignores a group's initial_accumulator_value",
         ("Adagrad",),
-        ("group-settings",),
+        ("group-settings", "alone"),
         "the constructor fills the sums with its own value",
         adagrad_ignores_group,
     ),
@@ -289,9 +307,25 @@ TROPHIES = (
     Trophy(
         "SGD(fused, momentum) raises for a late first gradient",
         ("SGD",),
-        ("switches",),
+        ("switches", "missing-gradient"),
         "the fused kernel wants all momentum buffers or none",
         fused_sgd_wants_all_buffers,
         args={"momentum": 0.9},
+    ),
+    Trophy(
+        "Adafactor with the paper's eps1 is NaN at a zero gradient",
+        ("Adafactor",),
+        ("zero-gradient", "low-precision", "mixed-dtypes"),
+        "eps1 is squared, and 1e-60 is zero in float32",
+        adafactor_is_not_a_number_at_zero,
+        args={"eps": (1e-30, 1e-2)},
+    ),
+    Trophy(
+        "Muon(nesterov=False) normalises its buffer in bfloat16 weights",
+        ("Muon",),
+        ("low-precision", "mixed-dtypes", "implementations"),
+        "its iteration divides the buffer in place, because .bfloat16() of a bfloat16 tensor is no copy",
+        muon_normalises_its_buffer,
+        args={"nesterov": False},
     ),
 )

@@ -32,6 +32,29 @@ class FirstGroupsRate(torch.optim.SGD):
             group["lr"] = lr
         return done
 
+class FirstBetasOfForeach(torch.optim.AdamW):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01, foreach=False):
+        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, foreach=foreach)
+    def step(self, closure=None):
+        kept = [group["betas"] for group in self.param_groups]
+        for group in self.param_groups:
+            if group["foreach"]:
+                group["betas"] = kept[0]
+        done = super().step(closure)
+        for group, betas in zip(self.param_groups, kept):
+            group["betas"] = betas
+        return done
+
+class LateGroupsAreOlder(torch.optim.Adam):
+    def step(self, closure=None):
+        self.count = getattr(self, "count", 0) + 1
+        for group in self.param_groups:
+            for p in group["params"]:
+                if self.state[p]:
+                    self.state[p]["step"].fill_(self.count - 1)
+        done = super().step(closure)
+        return done
+
 class SlightlyMore(torch.optim.SGD):
     def step(self, closure=None):
         for group in self.param_groups:
@@ -64,6 +87,30 @@ def test_each_prints_the_number_of_its_finding(tmp_path: Path, name: str, contra
         assert kinds
     if name == "SlightlyMore":
         assert any("relative difference of 3e-05" in f.diagnosis for f in result.violated)
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("FirstGroupsRate", "alone:several groups"),
+        ("FirstGroupsRate", "alone:a group added later"),
+        ("LateGroupsAreOlder", "alone:a group added later"),
+        ("FirstBetasOfForeach", "switches:foreach, an option of each group"),
+    ],
+)
+def test_a_finding_about_two_groups_prints_its_number(tmp_path: Path, name: str, group: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OPTIMIZERS)
+    target = f"{file}:{name}"
+    law = group.partition(":")[0]
+    result = ilr_check.check_optimizer(
+        import_target(target), contract=None, laws=law, name=target, fail_on="departure"
+    )
+    found = {f.id: f for f in result.violated}[group]
+    done = subprocess.run([sys.executable, "-c", found.snippet], capture_output=True, text=True)
+    (measured,) = re.findall(r"measured ([^ ,]+), expected 0", found.message)
+    assert float(done.stdout) == float(measured) > 0, done.stderr[-500:]
+    assert "add_param_group" in found.snippet or "later" not in group
 
 
 def test_no_sentence_says_a_size_and_expects_the_same(tmp_path: Path) -> None:

@@ -150,6 +150,40 @@ class OneDrawForAll(StochasticAdamW):
         return torch.zeros_like(wide.view(torch.int32)) + drawn
 
 
+@mutant(
+    "adamw", "precision", "stochastic rounding draws one number for each column", "stochastic|neighbour|same"
+)
+class OneDrawForAColumn(StochasticAdamW):
+    def noise(self, wide: Tensor) -> Tensor:
+        bits = wide.view(torch.int32)
+        return (
+            torch.randint_like(bits[:1], 0, 65536).expand_as(bits) if bits.ndim > 1 else super().noise(wide)
+        )
+
+
+@mutant("adamw", "precision", "stochastic rounding draws the same numbers at every step", "stochastic|same")
+class SameDrawsAtEveryStep(StochasticAdamW):
+    def noise(self, wide: Tensor) -> Tensor:
+        generator = torch.Generator(wide.device).manual_seed(0)
+        return torch.randint(0, 65536, wide.shape, generator=generator, dtype=torch.int32, device=wide.device)
+
+
+@mutant("adamw", "precision", "stochastic rounding draws from twice the range", "stochastic|neither")
+class TwiceTheNoise(StochasticAdamW):
+    def noise(self, wide: Tensor) -> Tensor:
+        return torch.randint_like(wide.view(torch.int32), 0, 131072)
+
+
+@mutant("adam", "precision", "8-bit state is stored once and never again", "8.bit|stored|quanti|state|moment")
+class EightBitStoredOnce(EightBitAdam):
+    def store(self, state: State, key: str, value: Tensor) -> None:
+        if f"{key}_done" not in state:
+            super().store(state, key, value)
+            state[f"{key}_done"] = f"{key}_scale" in state and bool(state[f"{key}_scale"].any())
+            if not state[f"{key}_done"]:
+                del state[f"{key}_done"]
+
+
 @mutant("adam", "precision", "8-bit state with one scale for the whole tensor", "8.bit|block|quanti|state")
 class EightBitOneScale(EightBitAdam):
     def scales(self, blocks: Tensor) -> Tensor:

@@ -145,10 +145,20 @@ class StochasticAdamW(SingleInside):
         return torch.randint_like(wide.view(torch.int32), 0, 65536)
 
 
+class KahanWithNarrowMoments(KahanAdamW):
+    """Kahan summation beside moments that are as narrow as the weights."""
+
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        super().update(p, g, group, state)
+        for key in ("exp_avg", "exp_avg_sq"):
+            state[key] = state[key].to(p.dtype)
+
+
 class EightBitAdam(HandAdam):
     """Adam whose moments are kept in 8 bits, in blocks of 256 with a scale each, from 4096 entries on."""
 
     ilr_check_tags: ClassVar[Mapping[str, Any]] = {"state_bits": 8, "state_block": BLOCK}
+    levels, block = 127, BLOCK
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         if p.numel() < QUANTISED_FROM:
@@ -167,11 +177,11 @@ class EightBitAdam(HandAdam):
         state |= own
 
     def store(self, state: State, key: str, value: Tensor) -> None:
-        """Integers of -127 to 127 and the largest size of each block; the root of the second moment."""
+        """Integers of -levels to levels and the largest size of each block; the root of the second moment."""
         flat = self.bent(key, value).reshape(-1)
-        blocks = torch.nn.functional.pad(flat, (0, -len(flat) % BLOCK)).reshape(-1, BLOCK)
+        blocks = torch.nn.functional.pad(flat, (0, -len(flat) % self.block)).reshape(-1, self.block)
         scale = self.scales(blocks)
-        state[key] = (blocks / scale.clamp(min=1e-38) * 127).round().to(torch.int8)
+        state[key] = (blocks / scale.clamp(min=1e-38) * self.levels).round().to(torch.int8)
         state[f"{key}_scale"] = scale
 
     def scales(self, blocks: Tensor) -> Tensor:
@@ -181,7 +191,7 @@ class EightBitAdam(HandAdam):
         return value.sqrt() if key == "exp_avg_sq" else value
 
     def restored(self, state: State, key: str, p: Tensor) -> Tensor:
-        blocks = state[key].to(p.dtype) / 127 * state[f"{key}_scale"].to(p.dtype)
+        blocks = state[key].to(p.dtype) / self.levels * state[f"{key}_scale"].to(p.dtype)
         value = blocks.reshape(-1)[: p.numel()].reshape(p.shape)
         return value * value if key == "exp_avg_sq" else value
 
@@ -192,3 +202,10 @@ class EightBitAdam(HandAdam):
             for key, value in state_dict["state"].get(i, {}).items():
                 if isinstance(value, Tensor) and value.dtype is torch.int8:
                     self.state[p][key] = value.clone().to(p.device)
+
+
+class FourBitAdam(EightBitAdam):
+    """Adam whose moments are kept in 4 bits, in blocks of 128."""
+
+    ilr_check_tags: ClassVar[Mapping[str, Any]] = {"state_bits": 4, "state_block": 128}
+    levels, block = 7, 128

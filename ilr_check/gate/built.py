@@ -1,0 +1,52 @@
+"""Ask of a target that it can be built and stepped at all, before any law is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from ilr_check.gate.subject import SWITCHES, Subject, SubjectError
+
+
+def demand_built(subject: Subject) -> None:
+    """Build a subject once; raises ``SubjectError`` with the fix where that fails."""
+    built = subject.build([nn.Parameter(torch.ones(2, 2))])
+    if not callable(getattr(built, "step", None)) or not hasattr(built, "param_groups"):
+        raise SubjectError(
+            f"{subject.title} gave {type(built).__name__}, which has no step or no param_groups; "
+            "name a torch.optim.Optimizer class or a factory of one"
+        )
+    if subject.args.get("line_search_fn"):
+        raise SubjectError(
+            f"{subject.title} with a line search needs the loss at every point that it tries, and the gate "
+            "hands over gradients alone; leave line_search_fn out"
+        )
+    for word in SWITCHES:
+        if subject.args.get(word):
+            _demand_switch(subject, word)
+
+
+def _demand_switch(subject: Subject, word: str) -> None:
+    """Raise ``SubjectError`` for a switch of the user's with which the target refuses to step here.
+
+    torch refuses ``capturable=True`` on a CPU at the first step, not in the constructor.
+    """
+    refusal = _first_step_fails(subject)
+    without = replace(subject, args={k: v for k, v in subject.args.items() if k != word})
+    if refusal and not _first_step_fails(without):
+        raise SubjectError(
+            f"{subject.title} refuses to step with {word}=True on {subject.device}: {refusal}; "
+            f"leave {word} out, or choose another --device"
+        )
+
+
+def _first_step_fails(subject: Subject) -> str:
+    """Return the exception of one plain step as text; empty where it raises none."""
+    ones = torch.ones(2, 2, dtype=torch.float64, device=subject.device)
+    try:
+        subject.start([ones]).step([ones])
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return ""
