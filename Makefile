@@ -4,6 +4,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 FAST := $(addprefix tests/unit/,theory stats evidence data optim questions reporting test_architecture.py test_registration.py test_seeds.py)
 
+# `ilr-check verify --claims exact` and a plain `pytest properties/` draw 60 examples for each exact law.
+EXAMPLES := --ilr-examples 20
+
 .PHONY: verify test test-fast test-nightly lint bench setup
 
 setup: $(STAMP)
@@ -17,7 +20,7 @@ verify: $(STAMP)
 	$(BIN)/ilr-check verify --claims core
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not nightly and not gpu" tests properties
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not nightly and not gpu" $(EXAMPLES) tests properties
 
 # The forms, the judge, the records and the house: what breaks most often, without a training.
 test-fast: $(STAMP)

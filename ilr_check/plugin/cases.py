@@ -12,15 +12,11 @@ from ilr_check.plugin.session import session_of
 def units(config: pytest.Config, chapter: str) -> list[Any]:
     """Return the planned units of the chosen statistical claims of a chapter, one case each.
 
-    Trainings take minutes, so they have the mark ``nightly``, except for the controls: those are cheap, and a
-    wrong law fails there first.
+    Trainings take minutes, so they have the mark ``nightly``.
     """
     cases = [
         pytest.param(
-            work,
-            id=work.unit.title,
-            marks=[pytest.mark.claim(work.unit.claim)]
-            + ([] if work.unit.title.startswith(f"{work.unit.claim}: control: ") else [pytest.mark.nightly]),
+            work, id=work.unit.title, marks=(pytest.mark.claim(work.unit.claim), pytest.mark.nightly)
         )
         for work in session_of(config).units_of(chapter)
     ]

@@ -40,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"Claims and groups to judge, separated by commas; all is every claim [{CLAIMS}].",
     )
     group.addoption(
+        "--ilr-examples",
+        metavar="N",
+        type=settings.examples,
+        help="Generated examples for each exact law [the profile's number].",
+    )
+    group.addoption(
         "--ilr-device",
         metavar="|".join(DEVICES),
         type=settings.one_of(DEVICES),

@@ -94,9 +94,10 @@ class VerdictSession:
 
         # Hypothesis files examples under the name of the function, and each law has its own.
         holds.__name__ = holds.__qualname__ = law.text.id.replace("-", "_")
-        test = hypothesis.settings(hypothesis_profile(self.settings.profile))(
-            hypothesis.given(law.examples())(holds)
-        )
+        profile = hypothesis_profile(self.settings.profile)
+        if self.settings.examples is not None:
+            profile = hypothesis.settings(profile, max_examples=self.settings.examples)
+        test = hypothesis.settings(profile)(hypothesis.given(law.examples())(holds))
         if not nightly:
             test = hypothesis.seed(derive(law.text.id, self.settings.seed))(test)
         notes: list[str] = []

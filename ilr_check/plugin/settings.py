@@ -31,6 +31,8 @@ class PluginSettings:
 
     profile: Literal["quick", "standard", "nightly"] = "quick"
     claims: str = CLAIMS
+    examples: int | None = None
+    """Generated examples for each exact law, instead of the profile's number."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
     allow_inconclusive: bool = False
@@ -46,9 +48,10 @@ class PluginSettings:
         args = "".join(f" {name}={value!r}" for name, value in self.args)
         contract = f" (contract {self.contract})" if self.optimizer else ""
         gate = "".join(f" --ilr-{flag_of(name)}={_shown(value)}" for name, value in self.gate)
+        examples = "" if self.examples is None else f"{self.examples} examples, "
         return (
-            f"profile {self.profile}, claims {self.claims}, device {self.device}, seed {self.seed}, "
-            f"optimizer {self.optimizer or TORCH_SGD}{args}{contract}{gate}, "
+            f"profile {self.profile}, {examples}claims {self.claims}, device {self.device}, "
+            f"seed {self.seed}, optimizer {self.optimizer or TORCH_SGD}{args}{contract}{gate}, "
             f"{f'world {self.world}, ' if self.world else ''}"
             f"inconclusive {'passes' if self.allow_inconclusive else 'fails'}, "
             f"report {self.report or 'none'}"
@@ -148,6 +151,7 @@ def _settled(config: pytest.Config) -> PluginSettings:
                 )
     return PluginSettings(
         **found,
+        examples=option.ilr_examples,
         allow_inconclusive=option.ilr_allow_inconclusive,
         report=option.ilr_report,
         optimizer=option.ilr_optimizer or "",
@@ -194,6 +198,15 @@ def seed(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"{text!r} is out of range; give a whole number from 0 to {MAX_SEED}"
         ) from error
+
+
+def examples(text: str) -> int:
+    """Parse a number of examples."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of examples; give a whole number from 1 on"
+        )
+    return int(text)
 
 
 def report_file(text: str) -> Path:

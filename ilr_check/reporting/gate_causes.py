@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ilr_check.evidence import Finding, Severity
 from ilr_check.evidence.gate import SEVERITIES
@@ -74,6 +75,8 @@ def _cause(telling: Finding, told: Sequence[Finding]) -> Cause:
     return Cause(telling.diagnosis.strip(), gravest, tuple(dict.fromkeys(f.claim for f in told)))
 
 
+# Each sentence is compared with every other one, and a broken optimizer has hundreds.
+@lru_cache(maxsize=4096)
 def _plain(sentence: str) -> str:
     """Return the sentence without its numbers: one defect measures other numbers in another setting."""
     return re.sub(r"-?\d[\d.]*(e[+-]?\d+)?", "#", sentence.strip())

@@ -132,10 +132,10 @@ def survivors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "name",
     [
         "DoubleForks",
-        "ForksManyTimes",
+        pytest.param("ForksManyTimes", marks=pytest.mark.nightly),
         "HidesItsEnvironment",
         "KillsItsSupervisor",
-        "StopsItsSupervisor",
+        pytest.param("StopsItsSupervisor", marks=pytest.mark.nightly),
         "LeavesItsPipesToAChild",
     ],
 )

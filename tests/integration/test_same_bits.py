@@ -61,6 +61,7 @@ def test_surroundings_change_no_bit(verify: Verify, usual: list[bytes]) -> None:
     assert verify(place="somewhere with blanks and ü", **odd) == usual
 
 
+@pytest.mark.nightly
 def test_two_workers_change_no_bit(verify: Verify, usual: list[bytes]) -> None:
     assert verify("--jobs", "2", PYTHONHASHSEED="1") == usual
 
@@ -73,5 +74,6 @@ def test_two_threads_change_no_bit_of_an_exact_claim(verify: Verify, usual: list
     assert exact(verify(ILR_CHECK_THREADS="2")) == exact(usual)
 
 
+@pytest.mark.nightly
 def test_another_seed_changes_bits(verify: Verify, usual: list[bytes]) -> None:
     assert verify("--seed", "1") != usual

@@ -34,6 +34,7 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
         (["--ilr-profile=paper"], "*--ilr-profile: 'paper' is not known; choose one of quick, standard, nightly"),
         (["--ilr-claims=nope"], "ERROR: ilr-check: unknown claim 'nope'; known are core, exact, *"),
         (["--ilr-device=tpu"], "*--ilr-device: 'tpu' is not known; choose one of auto, cpu, cuda"),
+        (["--ilr-examples=0"], "*--ilr-examples: '0' is not a number of examples; give a whole number from 1 on"),
         (["--ilr-seed=-1"], "*--ilr-seed: '-1' is out of range; give a whole number from 0 to *"),
         (["--ilr-seed=x"], "*--ilr-seed: 'x' is out of range; give a whole number from 0 to *"),
         (["--ilr-report=no/where/r.html"], "*--ilr-report: 'no/where/r.html' cannot be written; name a file in *"),

@@ -162,6 +162,7 @@ def test_a_world_breaks_a_law_and_its_line_replays(pytester: pytest.Pytester) ->
     again.stdout.fnmatch_lines(["*violated*"])
 
 
+@pytest.mark.nightly
 def test_two_workers_judge_the_shipped_properties(pytester: pytest.Pytester) -> None:
     selection = [f"{PROPERTIES}/test_exact.py", "-k", "norm-recursion and BatchNorm"]
     result = run(pytester, *selection, "-n2", "-c", "/dev/null", "--ilr-report=report.html")

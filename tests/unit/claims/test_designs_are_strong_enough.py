@@ -44,7 +44,10 @@ def weak(group: str, profile: Profile) -> Iterator[str]:
                         yield f"{claim.id}, {spec.title}, {part.name}: {reason}"
 
 
-@pytest.mark.parametrize(("group", "profile"), RUNS)
+@pytest.mark.parametrize(
+    ("group", "profile"),
+    [pytest.param(*run, marks=() if run[1] == "quick" else pytest.mark.nightly) for run in RUNS],
+)
 def test_every_design_can_keep_its_promise(group: str, profile: Profile) -> None:
     assert catalogue()
     assert list(weak(group, profile)) == []

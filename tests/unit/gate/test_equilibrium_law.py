@@ -62,11 +62,13 @@ def test_half_of_the_decay_is_refuted_and_named() -> None:
     assert all("as half of the decay would" in finding.diagnosis for finding in result.findings)
 
 
+@pytest.mark.nightly
 def test_decay_that_a_schedule_does_not_reach_shows_after_the_drop_only() -> None:
     found = by_kind(judged(FirstLr, "sgd"))
     assert found == {"norm": {"holds"}, "rotation": {"holds"}, "recovery": {"violated"}}
 
 
+@pytest.mark.nightly
 def test_one_family_is_not_another() -> None:
     assert judged(torch.optim.Adam, "adamw").verdict == "violated"
 
@@ -77,6 +79,7 @@ def test_a_family_without_a_closed_form_is_passed_over_with_the_reason() -> None
     assert "no closed form is known for adagrad" in finding.message
 
 
+@pytest.mark.nightly
 def test_the_same_seed_gives_the_same_verdicts() -> None:
     first, second = (judged(HalfDecay, "sgd", seed=3) for _ in range(2))
     assert [f.measured for f in first.findings] == [f.measured for f in second.findings]
