@@ -132,14 +132,19 @@ def verify(
 @app.command(epilog="Example: ilr-check report reports/runs/NAME --out report.html")
 @click.argument("run", type=_folder)
 @click.option("--out", type=_folder, help="Where to write [RUN/report.html].")
+@click.option("--against", metavar="RUN", type=_folder, help="An earlier run: the report shows what changed.")
+@click.option("--interactive", is_flag=True, help="Figures to zoom into; needs plotly, and adds 5 MB.")
 @force_option
 @_debug
-def report(run: Path, out: Path | None, force: bool, debug: bool) -> None:
+def report(
+    run: Path, out: Path | None, against: Path | None, interactive: bool, force: bool, debug: bool
+) -> None:
     """Rebuild the HTML report of a run from its files alone."""
     from ilr_check.evidence import RunFolder
     from ilr_check.reporting import write_report
 
-    click.echo(write_report(RunFolder.open(run), out, force=force))
+    earlier = None if against is None else RunFolder.open(against)
+    click.echo(write_report(RunFolder.open(run), out, against=earlier, interactive=interactive, force=force))
 
 
 @app.command(epilog="Example: ilr-check replay 'reports/runs/NAME#norm-recursion.1a2b3c4d.0'")

@@ -11,7 +11,7 @@ from ilr_check.train.compiling import NO_COMPILER, has_compiler
 from ilr_check.train.threads import VARIABLE, threads
 
 EXTRAS = {
-    "plotly": "the report has tables but no figures; to add them: pip install 'ilr-check[report]'",
+    "plotly": "no `report --interactive`; to add it: pip install 'ilr-check[interactive]'",
     "xdist": "pytest runs in one process; for more: pip install pytest-xdist",
     "pytest_benchmark": "benchmarks cannot run; pip install pytest-benchmark",
 }

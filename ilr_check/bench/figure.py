@@ -34,7 +34,7 @@ def write_figure(bench: Bench, target: Path) -> None:
     try:
         from plotly import graph_objects, io, subplots
     except ModuleNotFoundError as error:
-        raise RuntimeError("a figure needs plotly; pip install 'ilr-check[report]'") from error
+        raise RuntimeError("a figure needs plotly; pip install 'ilr-check[interactive]'") from error
     names = list(dict.fromkeys(row.workload for row in bench.rows))
     titles = [WORKLOADS[name].title if name in WORKLOADS else name for name in names]
     figure = subplots.make_subplots(rows=1, cols=len(names), subplot_titles=titles, horizontal_spacing=0.05)

@@ -15,6 +15,7 @@ __all__ = [
     "SYMBOLS",
     "Question",
     "answered_by",
+    "catalogue_size",
     "command",
     "is_here",
     "looks_like",
@@ -22,6 +23,8 @@ __all__ = [
     "select",
 ]
 
+ROOMS = ("exact", "mean_field", "function_space")
+"""The folders of claims."""
 _WORD = re.compile(r"(?:questions|r[1-4](?:\.\w+)?)", re.IGNORECASE)
 
 
@@ -45,6 +48,13 @@ def is_here(claim: str) -> bool:
     """Return whether this version has the claim: whether its file stands in one of the rooms of claims."""
     name = f"{claim.replace('-', '_')}.py"
     return any((room / name).is_file() for room in (resources.files("ilr_check") / "claims").iterdir())
+
+
+def catalogue_size() -> int:
+    """Return how many claims this version has: it counts files, because claims are slow to import."""
+    rooms = (resources.files("ilr_check") / "claims" / name for name in ROOMS)
+    files = [entry.name for room in rooms for entry in room.iterdir()]
+    return sum(name.endswith(".py") and not name.startswith("_") for name in files)
 
 
 def command(question: Question) -> str:

@@ -54,6 +54,14 @@ class Answer:
         return worst if direct or worst in verdict_order.FAILED else None
 
     @property
+    def coverage(self) -> str:
+        """Return ``answered``, ``partly`` or ``not run``, the state of its tile."""
+        if not self.judged:
+            return "not run"
+        here = [witness for witness in self.witnesses if witness.here or witness.part is not None]
+        return "answered" if self.verdict is not None and len(self.judged) == len(here) else "partly"
+
+    @property
     def state(self) -> str:
         """Say how much of the answer this run has."""
         if not self.witnesses:

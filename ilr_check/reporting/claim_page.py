@@ -7,7 +7,8 @@ import textwrap
 from ilr_check.evidence import ClaimText
 from ilr_check.questions import answered_by
 
-WIDTH = 88
+WIDTH = 79
+"""A terminal of the usual 80 columns shows a page without broken lines."""
 
 
 def page(text: ClaimText, home: str) -> str:
@@ -39,9 +40,11 @@ def page(text: ClaimText, home: str) -> str:
     return "\n\n".join(parts)
 
 
-def wrapped(words: str) -> str:
-    """Return a paragraph as wide as the page."""
-    return textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False)
+def wrapped(words: str, width: int = WIDTH, indent: str = "") -> str:
+    """Return a paragraph of at most this width; only a word that is longer alone is not broken."""
+    return textwrap.fill(
+        words, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def entry(name: str, words: str) -> str:

@@ -12,8 +12,7 @@ from ilr_check.evidence import Finding, GateReport, atomic, verdict_order
 from ilr_check.reporting import gate_words, verdicts
 from ilr_check.reporting.escaping import page_text
 from ilr_check.reporting.gate_words import LawVerdict
-from ilr_check.reporting.html import anchor, asset, environment, policy
-from ilr_check.reporting.intervals import Row, strip
+from ilr_check.reporting.html import asset, environment, policy
 
 MAX_SHOWN = 40
 """This many findings of a law are shown in full; the rest is counted."""
@@ -26,7 +25,6 @@ class LawPart:
     law: LawVerdict
     shown: tuple[Finding, ...]
     hidden: int
-    strip: Row | None
 
     @property
     def deciding(self) -> Finding | None:
@@ -72,14 +70,9 @@ def render(report: GateReport) -> str:
         .get_template("gate.html.j2")
         .render(
             page=build(report),
-            css=Markup(asset("report.css")),
             js=Markup(script),
             policy=policy([script]),
-            anchor=anchor,
-            symbols=verdicts.SYMBOLS,
             failed=verdict_order.FAILED,
-            form_notes=verdicts.FORM_NOTES,
-            plotly=None,
             why=gate_words.why,
             figures=gate_words.figures,
         )
@@ -101,6 +94,4 @@ def build(report: GateReport) -> GatePage:
 
 
 def _part(law: LawVerdict) -> LawPart:
-    first = law.findings[0] if law.findings else None
-    drawn = strip(first) if first is not None and first.measured.value is not None else None
-    return LawPart(law, law.findings[:MAX_SHOWN], max(0, len(law.findings) - MAX_SHOWN), drawn)
+    return LawPart(law, law.findings[:MAX_SHOWN], max(0, len(law.findings) - MAX_SHOWN))

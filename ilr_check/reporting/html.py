@@ -19,19 +19,25 @@ from ilr_check.evidence import RunFolder, atomic, verdict_order
 from ilr_check.evidence.atomic import UnwritableError
 from ilr_check.evidence.run_folder import RunFolderError
 from ilr_check.questions import answered_by
-from ilr_check.reporting import asked, numbers, page, verdicts
-
-MAX_CALIBRATION_ROWS = 60
+from ilr_check.reporting import asked, changes, deviation, lanes, numbers, page, trust, verdicts
 
 
-def write_report(folder: RunFolder, target: Path | None = None, *, force: bool = False) -> Path:
+def write_report(
+    folder: RunFolder,
+    target: Path | None = None,
+    *,
+    against: RunFolder | None = None,
+    interactive: bool = False,
+    force: bool = False,
+) -> Path:
     """Write the report of a run, by default to ``report.html`` in its folder; returns the path.
 
-    A regular file appears in one step. Raises ``RunFolderError`` if the folder is damaged or the target
-    cannot be written; a file that is no report of ours is only replaced with ``force``.
+    A regular file appears in one step. ``against`` is an earlier run to compare with. Raises
+    ``RunFolderError`` if a folder is damaged or the target cannot be written; a file that is no report of
+    ours is only replaced with ``force``.
     """
     target = folder.report_path() if target is None else target
-    text = render(folder)
+    text = render(folder, against=against, interactive=interactive)
     try:
         atomic.write(target, text.encode(), force=force)
     except UnwritableError as error:
@@ -42,35 +48,41 @@ def write_report(folder: RunFolder, target: Path | None = None, *, force: bool =
     return target
 
 
-def render(folder: RunFolder) -> str:
-    """Return the report as text; raises ``RunFolderError`` if the folder is damaged."""
-    plotly = plotly_script()
-    content = page.build(folder.manifest(), folder.records(), folder.figures(), draw=plotly is not None)
-    css, script = asset("report.css"), asset("report.js")
-    scripts = [script] if plotly is None else [plotly, script]
-    template = environment().get_template("report.html.j2")
-    return template.render(
-        page=content,
-        answers=asked.answers(content),
-        answered_by=answered_by,
-        css=Markup(css),
-        js=Markup(script),
-        plotly=None if plotly is None else Markup(plotly),
-        policy=policy(scripts),
-        calibration=_calibration(),
-        anchor=anchor,
-        symbols=verdicts.SYMBOLS,
-        failed=verdict_order.FAILED,
-        form_notes=verdicts.FORM_NOTES,
+def render(folder: RunFolder, *, against: RunFolder | None = None, interactive: bool = False) -> str:
+    """Return the report as text; raises ``RunFolderError`` if a folder is damaged.
+
+    Raises ``ValueError`` where an interactive report is wanted and plotly is not installed.
+    """
+    records = folder.records()
+    content = page.build(folder.manifest(), records, folder.figures())
+    scripts = [plotly_script(), asset("interactive.js")] if interactive else []
+    scripts.append(asset("report.js"))
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            page=content,
+            answers=asked.answers(content),
+            answered_by=answered_by,
+            changes=None if against is None else changes.changes(against, folder),
+            trust=trust.trust(records),
+            interactive=interactive,
+            scripts=list(map(Markup, scripts)),
+            policy=policy(scripts),
+            failed=verdict_order.FAILED,
+        )
     )
 
 
-def plotly_script() -> str | None:
-    """Return Plotly's JavaScript, or ``None`` where plotly is not installed."""
+def plotly_script() -> str:
+    """Return Plotly's JavaScript; raises ``ValueError`` where plotly is not installed."""
     try:
         from plotly.offline import get_plotlyjs
-    except ImportError:
-        return None
+    except ImportError as error:
+        raise ValueError(
+            "an interactive report needs plotly, which is not installed; "
+            "pip install 'ilr-check[interactive]', or leave --interactive out"
+        ) from error
     return _inline(get_plotlyjs())
 
 
@@ -96,7 +108,7 @@ def policy(scripts: list[str]) -> str:
 
 @cache
 def environment() -> jinja2.Environment:
-    """Return templates with escaping, and the filters that write numbers as people read them."""
+    """Return templates with escaping, the words they share, and filters that write numbers for people."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(asset),
         autoescape=True,
@@ -111,8 +123,19 @@ def environment() -> jinja2.Environment:
         margin=numbers.margin,
         rate=numbers.rate,
         duration=numbers.duration,
+        expected=deviation.expected,
+        agreement=deviation.agreement,
+        code=_code,
         pretty=_pretty,
         plain=_plain,
+    )
+    environment.globals.update(
+        anchor=anchor,
+        css=Markup(asset("report.css")),
+        symbols=verdicts.SYMBOLS,
+        form_notes=verdicts.FORM_NOTES,
+        lane_of=lanes.lane,
+        axis=lanes.AXIS,
     )
     return environment
 
@@ -127,10 +150,13 @@ def _inline(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _pretty(value: Any) -> Markup:
-    """Return JSON as element content: a quotation mark needs no escape there, and a spec has many."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+def _code(text: str) -> Markup:
+    """Return element content in which a quotation mark stays itself; a command has many of them."""
     return Markup(escape_text(text, quote=False))
+
+
+def _pretty(value: Any) -> Markup:
+    return _code(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True, default=str))
 
 
 def _plain(value: Any) -> str:
@@ -143,24 +169,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, str | int):
         return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _calibration() -> dict[str, Any] | None:
-    """Return measured error rates of the decision rules, where the installed package includes them."""
-    try:
-        raw = (resources.files("ilr_check.stats") / "calibration.json").read_text("utf-8")
-        stored = json.loads(raw)
-    except (OSError, ModuleNotFoundError, ValueError):
-        return None
-    if isinstance(stored, list):
-        stored = {"cells": stored}
-    if not isinstance(stored, dict):
-        return None
-    tables = []
-    for title, rows in stored.items():
-        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
-            columns = list(dict.fromkeys(key for row in rows for key in row))
-            body = [[row.get(column, "") for column in columns] for row in rows[:MAX_CALIBRATION_ROWS]]
-            tables.append({"title": title, "columns": columns, "rows": body})
-    scalars = {key: value for key, value in stored.items() if not isinstance(value, list)}
-    return {"scalars": scalars, "tables": tables}

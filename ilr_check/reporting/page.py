@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ilr_check.evidence import ClaimText, Figure, Manifest, PlannedUnit, Record, verdict_order
-from ilr_check.evidence.exit_codes import exit_code
-from ilr_check.reporting import plots, residuals, verdicts
-from ilr_check.reporting.intervals import panels, strip
+from ilr_check.reporting import deviation, forest, verdicts
+from ilr_check.reporting.banner import Banner, banner
+from ilr_check.reporting.causes import Cause, causes
 from ilr_check.reporting.numbers import rate
-from ilr_check.reporting.parts import ClaimPart, PageFigure
-from ilr_check.reporting.residuals import ResidualChart
+from ilr_check.reporting.parts import ClaimPart, PageFigure, UnitPart
 
 CHAPTERS = {
     "exact": ("Exact laws", "Algebra: they hold at every step, up to rounding. No statistics."),
@@ -38,23 +37,7 @@ class Chapter:
     title: str
     lead: str
     claims: tuple[ClaimPart, ...]
-    residuals: ResidualChart | None
-    """One figure shows all its exact claims."""
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The first screen: the answer, one sentence, and the exit code."""
-
-    verdict: str
-    answer: str
-    sentence: str
-    exit_code: int
-    exit_meaning: str
-    grades: str = ""
-    """A sentence says how the statements that hold do so."""
-    raw: str = ""
-    """The result of the paper's wording, taken literally."""
+    forest: tuple[forest.Row, ...]
 
 
 @dataclass(frozen=True)
@@ -70,8 +53,9 @@ class Page:
     """The whole report."""
 
     manifest: Manifest
-    headline: Headline
+    banner: Banner
     tally: dict[str, int]
+    causes: tuple[Cause, ...]
     worst_first: tuple[ClaimPart, ...]
     chapters: tuple[Chapter, ...]
     skipped: tuple[Record, ...]
@@ -82,15 +66,9 @@ class Page:
     titles: dict[str, str] = field(default_factory=dict)
 
 
-def build(
-    manifest: Manifest, records: Sequence[Record], figures: dict[str, Figure], *, draw: bool = True
-) -> Page:
-    """Assemble the page; ``draw=False`` leaves the drawings out."""
-    limit = plots.points_per_series(list(figures.values()))
-    drawn = {
-        name: PageFigure(figure, plots.draw(figure, limit) if draw else None)
-        for name, figure in figures.items()
-    }
+def build(manifest: Manifest, records: Sequence[Record], figures: dict[str, Figure]) -> Page:
+    """Assemble the page."""
+    drawn = {name: PageFigure(figure) for name, figure in figures.items()}
     done = {record.unit for record in records}
     unfinished = tuple(unit for unit in manifest.units if unit.key not in done)
     texts = _texts(manifest, records)
@@ -98,8 +76,9 @@ def build(
     used = {shown.figure.name for part in parts for shown in part.figures}
     return Page(
         manifest=manifest,
-        headline=_headline(manifest, records, parts, unfinished),
+        banner=banner(manifest, records, parts, unfinished),
         tally=verdicts.tally(part.verdict for part in parts),
+        causes=causes(parts),
         worst_first=tuple(sorted(parts, key=lambda part: verdict_order.rank(part.verdict))),
         chapters=_chapters(parts),
         skipped=tuple(record for record in records if record.verdict == "skipped" and record.counts),
@@ -140,21 +119,31 @@ def _part(
     own = sorted((r for r in records if r.claim == text.id), key=lambda r: verdict_order.rank(r.verdict))
     failed = [r for r in own if r.verdict in verdict_order.FAILED and r.counts]
     passed = [r for r in own if r not in failed]
-    names = dict.fromkeys(record.figure for record in own if record.figure in drawn)
     counting = [r for r in own if r.counts and r.verdict != "skipped"]
     deciding = min(counting, key=_closeness, default=None)
+    # The figure that answers the claim is that of the statement that decides it.
+    lead = [deciding] if deciding is not None else []
+    names = dict.fromkeys(record.figure for record in [*lead, *own] if record.figure in drawn)
+    shown = (*failed, *passed[:MAX_PASSED])
     return ClaimPart(
         text=text,
         verdict=verdicts.worst(own),
-        records=(*failed, *passed[:MAX_PASSED]),
+        records=shown,
+        units=_units(shown),
         hidden=max(0, len(passed) - MAX_PASSED),
         deciding=deciding,
-        strip=strip(deciding) if deciding else None,
         tally=verdicts.tally(r.verdict for r in own if r.counts),
         figures=tuple(drawn[name] for name in names),
-        panels=panels(r for r in own if r.kind != "exact"),
         unfinished=tuple(unit for unit in unfinished if unit.claim == text.id),
     )
+
+
+def _units(records: Sequence[Record]) -> tuple[UnitPart, ...]:
+    """Return the records by unit, which share their subject and how they are repeated."""
+    grouped: dict[str, list[Record]] = {}
+    for record in records:
+        grouped.setdefault(record.unit, []).append(record)
+    return tuple(UnitPart(key, tuple(found)) for key, found in grouped.items())
 
 
 def _closeness(record: Record) -> tuple[int, bool, float]:
@@ -163,14 +152,7 @@ def _closeness(record: Record) -> tuple[int, bool, float]:
     In a statistical claim what rests on algebra alone comes last: it judges the trainer, not the theory.
     """
     algebra = record.kind != "exact" and record.form in ("exact", "identity")
-    low, high, value = record.margin.low, record.margin.high, record.measured.value
-    room = float("inf")
-    if record.kind == "exact" and value is not None and high:
-        room = (high - value) / high
-    elif low is not None and high is not None and value is not None and high > low:
-        ends = [v for v in (value, record.measured.low, record.measured.high) if v is not None]
-        room = min(min(v - low, high - v) for v in ends) / (high - low)
-    return verdict_order.rank(record.verdict), algebra, room
+    return verdict_order.rank(record.verdict), algebra, -deviation.reach(record)
 
 
 def _budget(stored: dict[str, Any]) -> BudgetView:
@@ -197,67 +179,5 @@ def _chapters(parts: Sequence[ClaimPart]) -> tuple[Chapter, ...]:
         claims = tuple(part for part in parts if part.text.chapter == chapter)
         title, lead = CHAPTERS.get(chapter, (chapter.replace("-", " ").capitalize(), ""))
         if claims:
-            chapters.append(Chapter(chapter, title, lead, claims, residuals.chart(claims)))
+            chapters.append(Chapter(chapter, title, lead, claims, tuple(map(forest.row, claims))))
     return tuple(chapters)
-
-
-def _headline(
-    manifest: Manifest,
-    records: Sequence[Record],
-    parts: Sequence[ClaimPart],
-    unfinished: Sequence[PlannedUnit],
-) -> Headline:
-    allow = bool(manifest.settings.get("allow_inconclusive", False))
-    code = exit_code(records, allow_inconclusive=allow)
-    if manifest.status == "interrupted":
-        code = 130
-    verdict = min((part.verdict for part in parts), key=verdict_order.rank, default="not run")
-    if verdict == "not run" and records and not unfinished:
-        verdict = verdicts.worst(records)
-    gate = "gate" in manifest.command.split()[:2]
-    subject = "The optimizer keeps its laws" if gate else "Every claim that was judged holds"
-    denied = "The optimizer breaks its laws" if gate else "The theory does not hold everywhere here"
-    answer = {
-        "holds": f"{subject}.",
-        "expected_failure": f"{subject}, except where you said it would not.",
-        "violated": f"{denied}.",
-        "unexpected_pass": "A failure that you declared did not happen.",
-        "inconclusive": "Undecided: the data do not settle it.",
-        "error": "The run could not judge everything.",
-        "skipped": "Nothing was judged.",
-    }.get(verdict, "This run is not finished.")
-    return Headline(
-        verdict,
-        answer,
-        _sentence(parts, records, unfinished, verdict),
-        code,
-        verdicts.EXIT_MEANINGS[code],
-        grades=verdicts.grades(records),
-        raw=verdicts.raw_statements(records),
-    )
-
-
-def _sentence(
-    parts: Sequence[ClaimPart],
-    records: Sequence[Record],
-    unfinished: Sequence[PlannedUnit],
-    verdict: str,
-) -> str:
-    judged = [r for r in records if r.counts and r.verdict != "skipped"]
-    agreeing = sum(r.verdict in ("holds", "expected_failure") for r in judged)
-    concerned = [part.text.title for part in parts if part.verdict == verdict]
-    ran = sum(part.verdict not in ("skipped", "not run") for part in parts)
-    names = "; ".join(concerned[:3]) + (f"; and {len(concerned) - 3} more" if len(concerned) > 3 else "")
-    what = verdicts.words(verdict)
-    if verdict == "holds":
-        start = f"All {ran} claims that were run hold" if ran != 1 else "The one claim that was run holds"
-    elif concerned and ran:
-        start = f"{len(concerned)} of {len(parts)} claims {'is' if len(concerned) == 1 else 'are'} "
-        start += f"{what}: {names}" if verdict != "error" else f"stopped by an error: {names}"
-    else:
-        start = "No claim was judged"
-    text = f"{start}. {agreeing} of {len(judged)} judged statements came out as the theory says."
-    if unfinished:
-        pieces = "piece" if len(unfinished) == 1 else "pieces"
-        text += f" {len(unfinished)} planned {pieces} of work did not finish."
-    return text

@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ilr_check.evidence import Margin, Record, verdict_order
-from ilr_check.reporting import numbers, verdicts
+from ilr_check.reporting import literal, numbers, verdicts
+from ilr_check.reporting.claim_page import wrapped
 from ilr_check.reporting.escaping import one_line
 
 WIDE = 140
@@ -106,10 +107,10 @@ class TerminalReporter:
         unjudged = sum(not record.counts for record in found)
         aside = f"; {unjudged} reported, not judged" if unjudged else ""
         self._line(f"verdicts: {summary or 'none'}{aside}")
-        if raw := verdicts.raw_statements(found):
-            self._line(raw)
+        if raw := literal.raw_statements(found)[0]:
+            self._prose(f"taken literally: {raw}")
         if grades := verdicts.grades(found):
-            self._line(f"of those that hold: {grades}")
+            self._prose(f"of those that hold: {grades}")
         meaning = verdicts.EXIT_MEANINGS.get(exit_code, "unknown")
         self._line(f"exit code {exit_code}: {meaning}", style="bold red" if exit_code in (1, 2) else "bold")
         if report_path is not None:
@@ -133,6 +134,12 @@ class TerminalReporter:
 
     def _line(self, text: str, style: str = "") -> None:
         self.console.print(Text(text, style=style), soft_wrap=True, highlight=False)
+
+    def _prose(self, text: str) -> None:
+        """Print a sentence; a terminal gets lines that end between words."""
+        if self.console.is_terminal:
+            text = wrapped(text, self.console.width, "    ")
+        self._line(text)
 
     def _symbol(self, verdict: str) -> str:
         plain = not self.console.encoding.lower().startswith("utf")

@@ -36,12 +36,13 @@ def decades(low: float, high: float) -> list[float]:
 
 
 def power(value: float) -> str:
-    """Return a tick of a log axis as Plotly text: plain near 1, else a power of ten."""
+    """Return a tick of a log axis as text: plain near 1, else a power of ten."""
     exponent = math.floor(math.log10(value) + 1e-9)
     if -3 <= exponent <= 4:
         return f"{value:g}"
     factor = f"{value / 10.0**exponent:.3g}"
-    return ("" if factor == "1" else f"{factor}·") + f"10<sup>{exponent}</sup>"
+    raised = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return ("" if factor == "1" else f"{factor}·") + f"10{raised}"
 
 
 def round_numbers(low: float, high: float, *, log: bool) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -90,27 +89,3 @@ def grades(records: Iterable[Record]) -> str:
     told = ", ".join(f"{count} {words}" for words, count in counted.items() if count)
     at_most = sum(record.false_pass for record in held)
     return f"{told}; if every theory were wrong, at most {at_most:.2g} of them would be false on average"
-
-
-def raw_statements(records: Iterable[Record]) -> str:
-    """Report the result of the paper's wording, taken literally; empty where no raw statement was judged."""
-    raw = [record for record in records if record.form == "raw" and record.verdict in JUDGED]
-    if not raw:
-        return ""
-    counts = ", ".join(f"{count} {words(word)}" for word, count in tally(r.verdict for r in raw).items())
-    far = max(raw, key=_distance)
-    found, expected = far.measured.value, far.expected
-    example = "" if found is None or expected is None else f" The farthest: {far.quantity} is {found:.3g}, "
-    example += f"where the paper says {expected:.3g} ({place(far)})." if example else ""
-    what = "statement" if len(raw) == 1 else "statements"
-    return f"Taken literally, {len(raw)} {what} of the paper: {counts}.{example}"
-
-
-JUDGED = ("holds", "violated", "inconclusive")
-
-
-def _distance(record: Record) -> float:
-    found, expected = record.measured.value, record.expected
-    if not found or not expected or found * expected <= 0:
-        return 0.0
-    return abs(math.log(found / expected))

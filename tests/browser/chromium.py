@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -211,6 +212,17 @@ class Chromium:
             url = event["request"]["url"]
             if not url.startswith(LOCAL):
                 found.outside.append(url)
+
+
+def axe(browser: Chromium) -> list[str]:
+    """Return what axe-core finds wrong with the page, a line for each violation and its first elements."""
+    script = (resources.files("axe_core_python") / "axe.min.js").read_text("utf-8")
+    browser.evaluate(script + ";0")
+    found = browser.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
+    return [
+        f"{v['id']} ({len(v['nodes'])}): " + " | ".join(node["html"][:160] for node in v["nodes"][:3])
+        for v in found
+    ]
 
 
 def main(report: Path, folder: Path) -> None:

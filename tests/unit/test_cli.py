@@ -282,7 +282,7 @@ def test_doctor_says_what_each_missing_part_costs(
     out = capsys.readouterr().out
     assert re.search(r"^version of torch +2", out, re.MULTILINE)
     assert re.search(rf"^compiler +none +{re.escape(NO_COMPILER)}", out, re.MULTILINE)
-    assert re.search(r"^extra plotly +absent +the report has tables but no figures", out, re.MULTILINE)
+    assert re.search(r"^extra plotly +absent +no `report --interactive`", out, re.MULTILINE)
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:

@@ -3,90 +3,42 @@
   const root = document.documentElement;
   root.classList.replace("no-js", "js");
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const say = (text) => { document.getElementById("said").textContent = text; };
+  const byId = (id) => document.getElementById(id);
+  const say = (text) => { byId("said").textContent = text; };
 
-  // ---- drawings: the page's colours in place of the tokens ("measured-0", "margin-0/band") ----
-  const probe = document.createElement("span");
-  probe.hidden = true;
-  document.body.append(probe);
-  const OPACITY = { band: 0.22, fill: 0.35 };
-  function colour(token) {
-    const [name, alpha] = token.split("/");
-    probe.style.color = `var(--${name})`;
-    const rgb = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).join(",");
-    return alpha ? `rgba(${rgb},${OPACITY[alpha]})` : `rgb(${rgb})`;
-  }
-  function coloured(value) {
-    if (Array.isArray(value)) return value;
-    if (value === null || typeof value !== "object") return value;
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) =>
-      [key, typeof inner === "string" && key.endsWith("color") ? colour(inner) : coloured(inner)]));
-  }
-  function layout(own, width) {
-    const narrow = width < 520;
-    const axis = {
-      gridcolor: colour("rule"), linecolor: colour("muted"), tickcolor: colour("muted"), zeroline: false,
-      showline: true, ticks: "outside", automargin: true, nticks: narrow ? 6 : 10,
-    };
-    const merged = (mine) => ({ ...axis, ...mine, title: { ...mine.title, standoff: 8, font: { size: narrow ? 12 : 13 } } });
-    return {
-      ...own, xaxis: merged(own.xaxis), yaxis: merged(own.yaxis),
-      autosize: true, margin: { l: narrow ? 44 : 60, r: 12, t: 8, b: 46 }, hovermode: "closest", dragmode: narrow ? false : "zoom",
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("reference-0"), activecolor: colour("ink") },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12.5, color: colour("ink") },
-      hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("rule"), font: { color: colour("ink") }, namelength: -1 },
-    };
-  }
-  // Only what works offline: a picture, zoom, pan, back.
-  const BUTTONS = [["toImage"], ["zoom2d", "pan2d", "resetScale2d"]];
-  const options = (width) => ({
-    responsive: true, displaylogo: false, displayModeBar: width < 520 ? false : "hover", modeBarButtons: BUTTONS,
-  });
-  // A figure that is shown a second time has the data of the first.
-  const dataOf = (figure) => figure.querySelector(".drawing") || document.getElementById(figure.dataset.drawing);
-  const drawings = window.Plotly ? all("figure.plot").filter(dataOf).map((figure) => ({
-    figure, canvas: figure.querySelector(".canvas"), drawn: false, source: JSON.parse(dataOf(figure).textContent),
-  })) : [];
-  function draw(drawing) {
-    const { canvas, source, figure } = drawing;
-    const data = source.data.map(coloured);
-    all(".series", figure).forEach((button) => {
-      const shown = button.getAttribute("aria-pressed") === "true";
-      data[button.dataset.trace].visible = shown;
+  // ---- figures: a browser with scripts keeps <noscript> as text, so a drawing costs nothing until it is opened ----
+  function insert(within) {
+    all("noscript.later", within).forEach((stored) => {
+      const holder = document.createElement("div");
+      holder.innerHTML = stored.textContent;
+      stored.replaceWith(...holder.childNodes);
     });
-    Plotly[drawing.drawn ? "react" : "newPlot"](canvas, data, layout(source.layout, canvas.clientWidth), options(canvas.clientWidth));
-    drawing.drawn = true;
   }
-  // First what is in view; the rest one by one, so that sixty figures do not freeze the page.
-  // What is folded up has no width; it is drawn when it is opened.
-  const waiting = drawings.filter((drawing) => !drawing.figure.closest("details:not([open])"));
-  function drawNext() {
-    const next = waiting.shift();
-    if (!next) { root.dataset.drawn = "all"; return; }
-    draw(next);
-    setTimeout(drawNext, 0);
+  function unfold(details) {
+    insert(details);
+    // A question shows a figure of its claim again.
+    all(".again:empty", details).forEach((place) => {
+      const figure = byId(place.dataset.figure);
+      if (!figure) return;
+      insert(figure);
+      all(".legend, svg.fig", figure).forEach((part) => place.append(part.cloneNode(true)));
+    });
+    details.dispatchEvent(new CustomEvent("opened", { bubbles: true }));
   }
-  drawNext();
-  all("details.question").forEach((question) => question.addEventListener("toggle", () => {
-    drawings.filter((drawing) => !drawing.drawn && question.open && question.contains(drawing.figure)).forEach(draw);
-  }));
-  const redraw = () => drawings.filter((drawing) => drawing.drawn).forEach(draw);
-  all(".series").forEach((button) => button.addEventListener("click", () => {
-    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-    draw(drawings.find((drawing) => drawing.figure.contains(button)));
-  }));
+  const folded = all("details.claim, details.question");
+  folded.forEach((details) => details.addEventListener("toggle", () => { if (details.open) unfold(details); }));
 
   // ---- colour scheme: automatic, light, dark ----
   const SCHEMES = { auto: "◐ auto", light: "☀ light", dark: "☾ dark" };
-  const toggle = document.getElementById("theme");
+  const toggle = byId("theme");
+  const recoloured = () => document.dispatchEvent(new CustomEvent("recoloured"));
   function remembered() { try { return localStorage.getItem("ilr-check-scheme"); } catch { return null; } }
   function remember(scheme) { try { localStorage.setItem("ilr-check-scheme", scheme); } catch { /* private mode */ } }
   function setScheme(scheme) {
     if (scheme === "auto") delete root.dataset.scheme; else root.dataset.scheme = scheme;
     toggle.textContent = SCHEMES[scheme];
     toggle.setAttribute("aria-label", `Colour scheme: ${scheme === "auto" ? "automatic" : scheme}`);
-    redraw();
+    recoloured();
   }
   const stored = remembered();
   setScheme(stored in SCHEMES ? stored : "auto");
@@ -96,32 +48,98 @@
     setScheme(next);
     remember(next);
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recoloured);
 
-  // ---- verdict table: records of a claim, filter by verdict ----
+  // ---- search and filter: rows of the first figure and claims, kept in the address as #?q=...&verdict=... ----
+  const search = byId("search");
+  const tiles = all(".tile");
+  const items = all("[data-claim], .claim-row");
+  const texts = new Map();
+  const textOf = (item) => {
+    if (!texts.has(item)) texts.set(item, item.textContent.toLowerCase());
+    return texts.get(item);
+  };
+  function pressed() { return tiles.find((tile) => tile.getAttribute("aria-pressed") === "true")?.dataset.filter || ""; }
+  function apply() {
+    const words = search ? search.value.toLowerCase().split(/\s+/).filter(Boolean) : [];
+    const verdict = pressed();
+    const claims = new Map();
+    items.forEach((item) => {
+      const fits = (!verdict || item.dataset.verdict === verdict) && words.every((word) => textOf(item).includes(word));
+      const key = item.dataset.claim || item;
+      claims.set(key, fits || claims.get(key) || false);
+    });
+    items.forEach((item) => { item.hidden = !claims.get(item.dataset.claim || item); });
+    const shown = [...claims.values()].filter(Boolean).length;
+    const none = byId("none-shown");
+    if (none) none.hidden = shown > 0 || !claims.size;
+    return shown;
+  }
+  function keep() {
+    const query = new URLSearchParams();
+    if (search && search.value) query.set("q", search.value);
+    if (pressed()) query.set("verdict", pressed());
+    history.replaceState(null, "", query.size ? `#?${query}` : location.pathname);
+    say(`${apply()} shown`);
+  }
+  function press(word) { tiles.forEach((tile) => tile.setAttribute("aria-pressed", String(tile.dataset.filter === word))); }
+  tiles.forEach((tile) => tile.addEventListener("click", () => {
+    press(tile.getAttribute("aria-pressed") === "true" ? "" : tile.dataset.filter);
+    keep();
+  }));
+  if (search) search.addEventListener("input", keep);
+
+  // ---- laws of the gate: their findings below their row ----
   all(".expand").forEach((button) => button.addEventListener("click", () => {
-    const open = document.getElementById(button.getAttribute("aria-controls")).classList.toggle("open");
+    const open = byId(button.getAttribute("aria-controls")).classList.toggle("open");
     button.setAttribute("aria-expanded", String(open));
   }));
-  all(".tile").forEach((tile) => tile.addEventListener("click", () => {
-    const on = tile.getAttribute("aria-pressed") !== "true";
-    all(".tile").forEach((other) => other.setAttribute("aria-pressed", String(on && other === tile)));
-    const rows = all(".claim-row");
-    rows.forEach((row) => { row.hidden = on && row.dataset.verdict !== tile.dataset.filter; });
-    say(`${rows.filter((row) => !row.hidden).length} claims shown`);
-  }));
 
-  // ---- a link into a closed record opens it ----
+  // ---- an address that ends in a name opens what it names ----
   function openTarget() {
-    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const name = decodeURIComponent(location.hash.slice(1));
+    if (name.startsWith("?")) {
+      const query = new URLSearchParams(name.slice(1));
+      if (search) search.value = query.get("q") || "";
+      press(query.get("verdict") || "");
+      apply();
+      return;
+    }
+    const target = name && byId(name);
     if (!target) return;
-    const details = target.closest("details");
-    if (details) { details.open = true; target.scrollIntoView(); }
+    for (let details = target.closest("details"); details; details = details.parentElement.closest("details")) {
+      details.hidden = false;
+      details.open = true;
+      if (details.matches(".claim, .question")) unfold(details);
+    }
+    target.scrollIntoView();
   }
   addEventListener("hashchange", openTarget);
   openTarget();
 
-  // ---- copying the replay line ----
+  // ---- keys ----
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target instanceof Element && event.target.matches("input, textarea, select")) {
+      if (event.key === "Escape" && event.target === search) { search.value = ""; keep(); search.blur(); }
+      return;
+    }
+    if (event.key === "/" && search) {
+      event.preventDefault();
+      search.focus();
+    } else if (event.key === "j" || event.key === "k") {
+      const claims = all("details.claim").filter((claim) => !claim.hidden);
+      const at = claims.indexOf(document.activeElement.closest("details.claim"));
+      const next = claims[event.key === "j" ? at + 1 : at < 0 ? claims.length - 1 : at - 1];
+      if (next) { next.querySelector("summary").focus(); next.scrollIntoView(); }
+    } else if (event.key === "e") {
+      const claims = all("details.claim");
+      const open = !claims.some((claim) => claim.open);
+      claims.forEach((claim) => { claim.open = open; });
+    }
+  });
+
+  // ---- copying a command ----
   async function copy(text) {
     try { await navigator.clipboard.writeText(text); return; } catch { /* not allowed here: the old way */ }
     const area = document.createElement("textarea");
@@ -135,23 +153,25 @@
   all(".copy").forEach((button) => button.addEventListener("click", async () => {
     await copy(button.parentElement.querySelector("code").textContent);
     button.textContent = "Copied";
-    say("Copied the replay line");
+    say("Copied the command");
     setTimeout(() => { button.textContent = "Copy"; }, 1600);
   }));
 
-  // ---- paper: light, everything open, every figure drawn, as it was afterwards ----
+  // ---- paper: light, every claim open with its figures, as it was afterwards ----
   let before = null;
   addEventListener("beforeprint", () => {
-    before = { scheme: root.dataset.scheme, closed: all("details:not([open])") };
+    before = { scheme: root.dataset.scheme, closed: all("details.claim:not([open])") };
     root.dataset.scheme = "light";
-    before.closed.forEach((details) => { details.open = true; });
-    drawings.forEach(draw);
+    recoloured();
+    before.closed.forEach((details) => { details.open = true; unfold(details); });
   });
   addEventListener("afterprint", () => {
     if (!before) return;
     if (before.scheme) root.dataset.scheme = before.scheme; else delete root.dataset.scheme;
     before.closed.forEach((details) => { details.open = false; });
     before = null;
-    redraw();
+    recoloured();
   });
+  root.dataset.ready = "yes";
+  performance.mark("ready");
 })();

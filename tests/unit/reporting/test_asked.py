@@ -21,7 +21,7 @@ FIGURES = {figure.name: figure for figure in figures()}
 
 
 def answer(name: str, *records: Record) -> Answer:
-    page = build(Manifest(claims=TEXTS), records, FIGURES, draw=False)
+    page = build(Manifest(claims=TEXTS), records, FIGURES)
     return next(found for found in answers(page) if found.question.id == name)
 
 
@@ -51,6 +51,15 @@ def test_the_worst_claim_decides() -> None:
     assert found.verdict == "inconclusive"
 
 
+def test_a_question_is_answered_only_when_all_its_claims_are_judged() -> None:
+    assert answer("R1.a", DIRECT).coverage == "partly"
+    claims = answer("R1.a").question.claims
+    every = [record(name, name, "holds") for name in claims]
+    assert answer("R1.a", *every).coverage == "answered"
+    assert answer("R1.a", *every[1:]).coverage == "partly"
+    assert answer("R1.a").coverage == "not run"
+
+
 @pytest.mark.parametrize(
     "claim_records", [(), (record("a", "sqrt-recovery", "skipped"),)], ids=["none", "skipped"]
 )
@@ -61,7 +70,7 @@ def test_a_question_that_the_run_did_not_judge_says_so(claim_records: tuple[Reco
 
 
 def test_a_judged_optimizer_is_not_asked_about_the_paper() -> None:
-    page = build(Manifest(claims=TEXTS, command="ilr-check gate torch.optim:SGD"), [DIRECT], {}, draw=False)
+    page = build(Manifest(claims=TEXTS, command="ilr-check gate torch.optim:SGD"), [DIRECT], {})
     assert answers(page) == ()
 
 
@@ -69,16 +78,16 @@ def test_every_question_is_in_the_report_once_and_linked_from_its_top(healthy: R
     text = render(healthy)
     ids = [f'<details class="question" id="question-{name}"' for name in questions()]
     assert [text.count(entry) for entry in ids] == [1] * len(ids)
-    top = text[: text.index('<details class="howto"')]
-    assert [top.count(f'href="#question-{name}"') for name in questions()] == [1] * len(ids)
-    assert '<a href="#questions">Questions</a>' in top
+    tiles = text.split('id="questions"')[1].split('<details class="question"')[0]
+    assert [tiles.count(f'href="#question-{name}"') for name in questions()] == [1] * len(ids)
+    assert '<a href="#questions">Questions</a>' in text.split("<main>")[0]
     assert text.index('id="questions"') > text.rindex('class="claim"')
 
 
 def test_a_figure_shown_twice_is_stored_once(healthy: RunFolder) -> None:
     text = render(healthy)
-    assert text.count('id="drawing-recovery"') == 1
-    assert text.count('data-drawing="drawing-recovery"') >= 1
+    assert text.count('id="figure-recovery"') == 1
+    assert text.count('data-figure="figure-recovery"') >= 1
 
 
 def test_names_of_a_run_are_text_in_the_chapter(tmp_path: Path) -> None:
@@ -86,7 +95,7 @@ def test_names_of_a_run_are_text_in_the_chapter(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", Manifest(claims=texts, status="complete"))
     folder.append([record("a", "sqrt-recovery", "holds", quantity=HOSTILE, figure="recovery")])
     folder.save_figure(msgspec.structs.replace(FIGURES["recovery"], title=HOSTILE, caption=HOSTILE))
-    chapter = render(folder).split('id="questions"')[1].split('id="detectable"')[0]
+    chapter = render(folder).split('id="questions"')[1].split('id="trust"')[0]
     assert "<img" not in chapter
     assert "&lt;img" in chapter
     assert "49" not in chapter.split('id="question-R1.b"')[0].split('id="question-R1.a"')[1]

@@ -9,6 +9,7 @@ import pytest
 
 from ilr_check.evidence import Margin, Measured, Record
 from ilr_check.reporting import verdicts
+from ilr_check.reporting.literal import raw_statements
 
 
 def record(**fields: Any) -> Record:
@@ -71,10 +72,33 @@ def test_the_wording_of_the_paper_is_told_with_its_farthest_number(skipped: bool
         expected=10**-0.5,
         quantity="effective LR at the end / before the change",
     )
-    words = verdicts.raw_statements([raw, record()])
+    words, misses = raw_statements([raw, record()])
     assert words == (
         ""
         if skipped
-        else "Taken literally, 1 statement of the paper: 1 violated. The farthest: effective LR at the end / "
-        "before the change is 0.275, where the paper says 0.316 (digits)."
+        else "effective LR at the end / before the change is 0.28, where the paper says 0.316; "
+        "1 of 1 measurements misses that value."
     )
+    assert misses is not skipped
+
+
+def literal(value: float, **fields: Any) -> Record:
+    interval = Measured(value=value, low=value - 0.01, high=value + 0.01)
+    about = {"measured": interval, "expected": 0.316, "quantity": "ratio"} | fields
+    return record(form="raw", verdict="skipped", counts=False, **about)
+
+
+def test_a_quantity_is_told_by_its_range_and_the_farthest_comes_first() -> None:
+    near = [literal(0.99, quantity="other", expected=1.0), literal(1.05, quantity="other", expected=1.0)]
+    words, misses = raw_statements([*near, literal(0.14), literal(0.28), literal(0.32)])
+    assert words == (
+        "ratio is 0.14 to 0.32, where the paper says 0.316; 2 of 3 measurements miss that value. "
+        "Of the other literal statements, 1 of 2 measurements misses theirs."
+    )
+    assert misses
+
+
+def test_the_paper_taken_literally_may_hold() -> None:
+    words, misses = raw_statements([literal(0.32), record(form="raw", counts=False, expected=None)])
+    assert words.endswith("0 of 1 measurements miss that value.")
+    assert not misses

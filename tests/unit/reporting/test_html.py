@@ -17,7 +17,7 @@ from synthetic_claims import claim_texts
 from synthetic_records import HOSTILE
 
 from ilr_check.evidence import Manifest, RunFolder, RunFolderError
-from ilr_check.reporting import html
+from ilr_check.reporting import html, trust
 from ilr_check.reporting.html import write_report
 
 
@@ -74,24 +74,33 @@ def test_the_style_sheet_loads_nothing(healthy: RunFolder) -> None:
     assert "@import" not in style
 
 
-def test_plotly_is_embedded_once_and_the_file_stays_small(healthy: RunFolder) -> None:
+def test_the_file_is_small_and_has_no_library(healthy: RunFolder) -> None:
     target = write_report(healthy)
     assert target == healthy.path / "report.html"
     page = target.read_text("utf-8")
-    assert page.count("plotly.js v") == 1
-    assert sum(len(text) > 1_000_000 for _, text in Reader(page).scripts) == 1
-    assert target.stat().st_size < 7_000_000
+    assert "plotly" not in page.lower()
+    assert page.count('<svg class="fig"') == 4
+    assert target.stat().st_size < 250_000
     assert not list(healthy.path.glob("*.partial"))
 
 
-def test_a_policy_forbids_requests_and_foreign_scripts(hostile: RunFolder) -> None:
-    page = read(hostile)
+def test_an_interactive_report_embeds_plotly_once(healthy: RunFolder) -> None:
+    page = write_report(healthy, interactive=True).read_text("utf-8")
+    assert page.count("plotly.js v") == 1
+    assert sum(len(text) > 1_000_000 for _, text in Reader(page).scripts) == 1
+
+
+@pytest.mark.parametrize(("interactive", "scripts"), [(False, 1), (True, 3)])
+def test_a_policy_forbids_requests_and_foreign_scripts(
+    hostile: RunFolder, interactive: bool, scripts: int
+) -> None:
+    page = Reader(html.render(hostile, interactive=interactive))
     policy = next(a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert "default-src 'none'" in policy
     assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
     runnable = [text for attrs, text in page.scripts if attrs.get("type") != "application/json"]
-    assert policy.count("'sha256-") == len(runnable) == 2
+    assert policy.count("'sha256-") == len(runnable) == scripts
 
 
 def test_hostile_names_are_text(hostile: RunFolder) -> None:
@@ -103,7 +112,8 @@ def test_hostile_names_are_text(hostile: RunFolder) -> None:
 
 
 def test_drawings_are_json_that_survives_hostile_names(hostile: RunFolder) -> None:
-    drawings = [text for attrs, text in read(hostile).scripts if attrs.get("type") == "application/json"]
+    scripts = Reader(html.render(hostile, interactive=True)).scripts
+    drawings = [text for attrs, text in scripts if attrs.get("type") == "application/json"]
     assert len(drawings) == 5
     assert not any("<" in text for text in drawings)
     assert all({"data", "layout"} == set(json.loads(text)) for text in drawings)
@@ -150,10 +160,13 @@ def test_passed_records_are_closed_and_failed_ones_open(hostile: RunFolder) -> N
         assert is_open["r-" + html.anchor(record.id)] == failed
 
 
-def test_the_worst_verdict_comes_first(hostile: RunFolder) -> None:
-    rows = read(hostile).values("data-verdict")
-    assert rows[:2] == ["violated", "violated"]
-    assert rows[-1] == "holds"
+def test_what_to_act_on_comes_first_and_the_worst_of_it_first(hostile: RunFolder) -> None:
+    page = html.render(hostile)
+    assert page.index('id="act"') < page.index('id="verdicts"') < page.index('id="claims"')
+    causes = Reader(page.split('id="act"')[1].split('id="verdicts"')[0]).values("class")
+    verdicts = [name.removeprefix("cause v-") for name in causes if name.startswith("cause ")]
+    assert verdicts == sorted(verdicts, key=["violated", "unexpected_pass", "error", "inconclusive"].index)
+    assert len(verdicts) >= 3
 
 
 def test_the_report_is_rebuilt_from_the_files_alone(hostile: RunFolder, tmp_path: Path) -> None:
@@ -166,13 +179,13 @@ def test_the_report_is_rebuilt_from_the_files_alone(hostile: RunFolder, tmp_path
     assert not (moved / "report.html").exists()
 
 
-def test_without_plotly_the_tables_stay(healthy: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_plotly_an_interactive_report_is_refused_in_one_sentence(
+    healthy: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    page = read(healthy)
-    assert page.text.count("figures need pip install ilr-check[report]") == 4
-    assert "0.3184 [0.3121, 0.3249]" in page.text
-    assert len(page.scripts) == 1
-    assert (healthy.path / "report.html").stat().st_size < 300_000
+    with pytest.raises(ValueError, match=r"pip install 'ilr-check\[interactive\]'"):
+        write_report(healthy, interactive=True)
+    assert "0.3184 [0.3121, 0.3249]" in read(healthy).text
 
 
 def test_a_run_without_records_says_so(tmp_path: Path) -> None:
@@ -210,16 +223,17 @@ def test_a_failed_write_keeps_the_old_report(healthy: RunFolder, monkeypatch: py
 def test_calibration_figures_are_shown_where_they_exist(
     healthy: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    cells = [{"rule": "mean", "nominal": 0.01, "measured": 0.0097}, {"rule": "slope", "extra": None}]
-    (tmp_path / "calibration.json").write_text(json.dumps({"worst_inflation": 1.12, "cells": cells}))
-    real = html.resources.files
+    rates = {"mean": {"false pass": 0.97, "power": 0.5}, "slope": {"false fail": None}, "curve": 3}
+    stored = {"worst_inflation": 1.12, "worst_inflation_by_decision": rates}
+    (tmp_path / "calibration.json").write_text(json.dumps(stored))
+    real = trust.resources.files
     monkeypatch.setattr(
-        html.resources, "files", lambda name: tmp_path if name == "ilr_check.stats" else real(name)
+        trust.resources, "files", lambda name: tmp_path if name == "ilr_check.stats" else real(name)
     )
     text = read(healthy).text
     assert "How the judge was judged" in text
     assert "worst inflation" in text
-    assert "0.0097" in text
+    assert "false pass 0.97, power 0.5" in text
 
 
 def test_anchors_differ_where_names_differ() -> None:
@@ -234,6 +248,6 @@ def test_figures_of_a_claim_share_a_caption_that_is_the_same(tmp_path: Path) -> 
     recovery = next(figure for figure in folder.figures().values() if figure.name == "recovery")
     folder.save_figure(msgspec.structs.replace(recovery, name="recovery-2", title="another layer"))
     folder.append([synthetic_records.record("sqrt-2", "sqrt-recovery", "holds", figure="recovery-2")])
-    chapter = html.render(folder).split('id="claim-sqrt-recovery"')[1].split("</article>")[0]
+    chapter = html.render(folder).split('id="claim-sqrt-recovery"')[1].split('class="chapter"')[0]
     assert "another layer" in chapter
     assert chapter.count(f"<figcaption>{recovery.caption}") == 1

@@ -37,33 +37,31 @@ def other(verdict: str, **changes: Any) -> Record:
     ],
 )
 def test_the_headline_says_what_the_exit_code_says(verdict: str, answer: str, code: int) -> None:
-    headline = page_of(HOLDS, other(verdict)).headline
+    headline = page_of(HOLDS, other(verdict)).banner
     assert (headline.answer, headline.exit_code) == (answer, code)
 
 
 def test_a_verdict_that_does_not_count_changes_nothing() -> None:
     page = page_of(HOLDS, other("holds"), record("c", "norm-recursion", "violated", form="raw", counts=False))
-    assert page.headline.answer == "Every claim that was judged holds."
-    assert "2 of 2 judged statements" in page.headline.sentence
+    assert page.banner.answer == "Every claim that was judged holds."
+    assert "2 of 2 judged statements" in page.banner.sentence
 
 
 def test_inconclusive_may_be_allowed() -> None:
-    assert (
-        page_of(HOLDS, other("inconclusive"), settings={"allow_inconclusive": True}).headline.exit_code == 0
-    )
+    assert page_of(HOLDS, other("inconclusive"), settings={"allow_inconclusive": True}).banner.exit_code == 0
 
 
 def test_a_gate_speaks_of_the_optimizer() -> None:
     page = page_of(other("violated"), command="ilr-check gate torch.optim:SGD")
-    assert page.headline.answer == "The optimizer breaks its laws."
+    assert page.banner.answer == "The optimizer breaks its laws."
 
 
 def test_an_interrupted_run_names_what_is_missing() -> None:
     units = (PlannedUnit(key="later", claim="norm-recursion", title="later"),)
     page = page_of(HOLDS, units=units, status="interrupted")
-    assert page.headline.exit_code == 130
-    assert page.headline.answer == "This run is not finished."
-    assert "1 planned piece of work did not finish" in page.headline.sentence
+    assert page.banner.exit_code == 130
+    assert page.banner.answer == "This run is not finished."
+    assert "1 planned piece of work did not finish" in page.banner.sentence
     assert [part.unfinished for part in page.worst_first] == [units, ()]
 
 

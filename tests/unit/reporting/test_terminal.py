@@ -40,7 +40,7 @@ def test_a_log_has_one_line_a_record() -> None:
         "holds sqrt-recovery form=transfer group=digits, mlp-bn measured=0.3184 [0.3121, 0.3249] "
         "expected=0.3171 margin=[0.303, 0.3319] id=sqrt-transfer"
     ]
-    assert lines[-3].startswith("verdicts: 2 violated, 1 unexpected pass, 1 error, 1 inconclusive")
+    assert lines[-4].startswith("verdicts: 2 violated, 1 unexpected pass, 1 error, 1 inconclusive")
     assert lines[-2:] == ["exit code 1: at least one claim is violated", "report: reports/runs/x/report.html"]
 
 
