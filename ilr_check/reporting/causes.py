@@ -50,10 +50,10 @@ def _why(record: Record, part: ClaimPart) -> tuple[str, str]:
         alive = [rival.name for rival in record.rivals if not rival.excluded]
         if alive:
             return f"“{part.text.title}”: a rival is not refuted ({'; '.join(alive)})", (
-                "More runs decide: use --profile standard, or another seed."
+                "More runs decide: try another --seed, or a larger --profile."
             )
         return f"“{part.text.title}”: the interval reaches over an end of the margin", (
-            "More runs decide: use --profile standard, or another seed."
+            "More runs decide: try another --seed, or a larger --profile."
         )
     if record.verdict == "unexpected_pass":
         return f"“{part.text.title}” holds, and you declared that it fails", (

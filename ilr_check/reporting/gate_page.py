@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from ilr_check.evidence import Finding, GateReport, atomic, verdict_order
-from ilr_check.reporting import gate_words, verdicts
+from ilr_check.reporting import gate_causes, gate_words, verdicts
 from ilr_check.reporting.escaping import page_text
 from ilr_check.reporting.gate_words import LawVerdict
 from ilr_check.reporting.html import asset, environment, policy
@@ -40,20 +40,39 @@ class LawPart:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One thing to act on: a cause, the law that tells it best, and the laws that repeat it."""
+
+    part: LawPart
+    finding: Finding | None
+    echoes: tuple[LawPart, ...] = ()
+
+    @property
+    def severity(self) -> str:
+        """Return the severity of a violation; empty for another verdict."""
+        return self.part.law.severity if self.part.law.verdict == "violated" else ""
+
+
+@dataclass(frozen=True)
 class GatePage:
     """The whole page."""
 
     report: GateReport
     answer: str
-    sentence: str
+    tone: str
+    coverage: str
     exit_meaning: str
     tally: dict[str, int]
     laws: Sequence[LawPart]
+    entries: Sequence[Entry]
+    others: Sequence[LawPart]
+    """Laws that fail, probably for the reasons of the entries."""
 
     @property
-    def failing(self) -> list[LawPart]:
-        """Return the laws that somebody has to act on."""
-        return [part for part in self.laws if part.law.failed]
+    def severities(self) -> dict[str, int]:
+        """Return how many violated laws there are of each severity."""
+        broken = [part.law.severity for part in self.laws if part.law.verdict == "violated"]
+        return {severity: broken.count(severity) for severity in dict.fromkeys(broken)}
 
 
 def write_gate_report(report: GateReport, target: Path, *, force: bool = False) -> Path:
@@ -83,15 +102,40 @@ def render(report: GateReport) -> str:
 def build(report: GateReport) -> GatePage:
     """Return the contents of the page as plain data."""
     parts = [_part(law) for law in gate_words.laws(report)]
+    entries, others = _entries(report, parts)
+    unjudged = report.verdict == "holds" and bool(report.coverage.not_judged)
     return GatePage(
         report=report,
         answer=gate_words.answer(report),
-        sentence=gate_words.sentence(report),
+        tone="inconclusive" if unjudged else report.verdict,
+        coverage=gate_words.coverage(report),
         exit_meaning=verdicts.EXIT_MEANINGS.get(report.exit_code, "unknown"),
         tally=verdicts.tally(part.law.verdict for part in parts),
         laws=parts,
+        entries=entries,
+        others=others,
     )
 
 
 def _part(law: LawVerdict) -> LawPart:
     return LawPart(law, law.findings[:MAX_SHOWN], max(0, len(law.findings) - MAX_SHOWN))
+
+
+def _entries(report: GateReport, parts: Sequence[LawPart]) -> tuple[list[Entry], list[LawPart]]:
+    """Return what to act on, a cause once, and the failing laws that add nothing to it."""
+    failing = {part.law.text.id: part for part in parts if part.law.failed}
+    causes = gate_causes.causes(report.findings)
+    echoes = {law.text.id for law in gate_words.echoes(report)}
+    repeated = {cause.laws[0]: cause for cause in reversed(causes)}
+    entries, placed = [], set()
+    for name, part in failing.items():
+        if name in echoes:
+            continue
+        cause = repeated.get(name)
+        finding = part.deciding
+        if cause is not None:
+            finding = next((f for f in part.law.findings if gate_causes.says(f, cause.sentence)), finding)
+        same = [law for law in (cause.laws if cause else ()) if law in echoes and law not in placed]
+        placed.update(same)
+        entries.append(Entry(part, finding, tuple(failing[law] for law in same)))
+    return entries, [failing[name] for name in failing if name in echoes and name not in placed]

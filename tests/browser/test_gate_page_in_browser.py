@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chromium import NAMES, Chromium, find_browser
+from chromium import NAMES, Chromium, axe, find_browser
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "reporting"))
 
@@ -38,6 +38,10 @@ def test_the_page_is_silent_and_fits(
     assert not complaints, complaints
     assert browser.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert browser.evaluate("document.querySelectorAll('img').length") == 0
+    browser.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    assert axe(browser) == []
+    browser.pdf(tmp_path / "gate.pdf")
+    assert (tmp_path / "gate.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_snippet_is_copied_whole(browser: Chromium, tmp_path: Path) -> None:

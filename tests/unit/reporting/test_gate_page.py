@@ -4,10 +4,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 from gate_reports import HOSTILE, SNIPPET, WORDS, finding, hostile, report
 
 from ilr_check.evidence.atomic import UnwritableError
+from ilr_check.evidence.gate import Coverage, PassedLaw
 from ilr_check.reporting import gate_page
 
 
@@ -32,12 +34,13 @@ class Reader(HTMLParser):
 
 
 def test_the_page_answers_diagnoses_and_reproduces() -> None:
-    text = Reader(gate_page.render(report())).text
+    text = Reader(gate_page.render(report())).text.split("◐ auto")[1]
     place = [
         text.index(part)
         for part in (
             "The optimizer breaks its contract.",
-            "To act on: law-violated, law-unexpected-pass, law-error",
+            "Coverage",
+            "To act on",
             "weight decay per step is lr^2*wd, expected lr*wd",
             "power of lr in the decay = 2 [1.99, 2.01], expected 1, margin [0.99, 1.01] · at my.py:41",
             "What this means: Every training run",
@@ -47,7 +50,7 @@ def test_the_page_answers_diagnoses_and_reproduces() -> None:
             "power of lr",
         )
     ]
-    assert place[:7] == sorted(place[:7])
+    assert place[:8] == sorted(place[:8])
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -79,3 +82,28 @@ def test_the_page_is_written_in_one_step(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
     with pytest.raises(UnwritableError, match="name a file in a folder"):
         gate_page.write_gate_report(hostile(), tmp_path / "no" / "r.html")
+
+
+def test_the_banner_is_amber_while_a_law_that_applies_was_not_judged() -> None:
+    whole = report(finding("one", "holds"), verdict="holds")
+    open_laws = Coverage(judged=("one",), not_judged=(PassedLaw(law="two", reason="no time left"),))
+    part = msgspec.structs.replace(whole, coverage=open_laws)
+    assert 'class="headline v-holds"' in gate_page.render(whole)
+    page = gate_page.render(part)
+    assert 'class="headline v-inconclusive"' in page
+    text = Reader(page).text
+    assert "partial Judged 1 of 2 laws; not judged: two (no time left)." in re.sub(r"\s+", " ", text)
+    assert "no time left" in text.split("Laws that apply and were not judged")[1]
+
+
+def test_a_cause_is_told_once_with_its_severity_and_the_laws_that_repeat_it() -> None:
+    said = {"diagnosis": "weight decay is lr^2*wd", "severity": "fragility"}
+    found = [finding(name, "violated", **said) for name in ("one", "two", "three")]
+    page = gate_page.build(report(*found, verdict="violated"))
+    (entry,) = page.entries
+    assert entry.part.law.text.id == "one"
+    assert [part.law.text.id for part in entry.echoes] == ["two", "three"]
+    assert page.severities == {"fragility": 3}
+    text = gate_page.render(report(*found, verdict="violated"))
+    assert "2 more laws say the same" in text
+    assert 'class="badge severity fragility"' in text
