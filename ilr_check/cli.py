@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import sys
 import tempfile
 import traceback
@@ -93,20 +94,24 @@ def verify(
     debug: bool,
 ) -> None:
     """Judge claims of the paper on generated nets and on real data, and write a report."""
-    from ilr_check.api import predict
-    from ilr_check.api import verify as run_verify
     from ilr_check.reporting import TerminalReporter
 
     if resume is not None and out is not None:
         raise ValueError(f"--resume {resume} and --out {out} exclude each other; give one of them")
+    reporter = TerminalReporter()
+    reporter.working("loading PyTorch and the claims")
+    from ilr_check.api import predict
+    from ilr_check.api import verify as run_verify
+
     if dry_run:
+        reporter.close()
         _tell_cost(
             predict(profile=profile, claims=claims, seed=seed, device=device, resume=resume, cifar10=cifar10)
         )
         return
-    reporter = TerminalReporter()
     interrupts = Interrupts()
     interrupts.watch()
+    folders: list[Path] = []
     if world is not None:
         click.echo(f"world {world}: the trainings depart from plain training, as this world states")
     try:
@@ -120,8 +125,11 @@ def verify(
             cifar10=cifar10,
             world=world,
             jobs=jobs,
-            listener=_listener(reporter, interrupts),
+            listener=_listener(reporter, interrupts, folders),
         )
+    except KeyboardInterrupt:
+        reporter.close()
+        raise KeyboardInterrupt(_resuming(folders, world, cifar10)) from None
     finally:
         reporter.close()
     code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
@@ -209,6 +217,7 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
 
     from ilr_check.claims import catalogue, home, select
     from ilr_check.reporting.claim_page import page
+    from ilr_check.reporting.columns import entry, terminal_width
 
     chosen = list(catalogue().values()) if name is None else list(select(name))
     if as_json:
@@ -218,13 +227,13 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
     for claim in chosen:
         text = claim.text
         if name is None:
-            click.echo(f"{text.id:24} {text.kind:12} {text.title}")
+            click.echo(entry((text.id, text.kind, text.title), (24, 12), terminal_width()))
             continue
         click.echo(page(text, home(text.id)))
     if name is None:
-        click.echo("\nQuestions of the paper's reviewers; ilr-check claims R1.5 shows the answer to one")
+        click.echo("\nQuestions of the paper's reviewers; ilr-check claims R1.5 shows an answer")
         for question in questions.questions().values():
-            click.echo(f"{question.id:24} {question.review:12} {question.title}")
+            click.echo(entry((question.id, question.review, question.title), (24, 12), terminal_width()))
 
 
 def _questions(chosen: tuple[Question, ...], *, as_json: bool) -> None:
@@ -244,9 +253,10 @@ def _questions(chosen: tuple[Question, ...], *, as_json: bool) -> None:
 def doctor(debug: bool) -> None:
     """Show versions, device, threads, compiler and extras, and what each missing one costs."""
     from ilr_check.doctor import diagnose
+    from ilr_check.reporting.columns import entry, terminal_width
 
-    for what, state, follows in diagnose():
-        click.echo(f"{what:28} {state:24} {follows}".rstrip())
+    for row in diagnose():
+        click.echo(entry(row, (28, 24), terminal_width()))
 
 
 app.add_command(gate)
@@ -255,13 +265,25 @@ app.add_command(fingerprint)
 app.add_command(symmetry)
 
 
-def _listener(reporter: TerminalReporter, interrupts: Interrupts) -> Listener:
+def _resuming(folders: list[Path], world: str | None, cifar10: Path | None) -> str:
+    """Return a sentence with the command that goes on after Ctrl-C."""
+    if not folders:
+        return "interrupted before anything was judged; run the command again"
+    words = ["ilr-check", "verify", "--resume", str(folders[0])]
+    words += ["--world", world] if world is not None else []
+    words += ["--cifar10", str(cifar10)] if cifar10 is not None else []
+    return f"interrupted; what was finished is kept. Continue with: {shlex.join(words)}"
+
+
+def _listener(reporter: TerminalReporter, interrupts: Interrupts, folders: list[Path]) -> Listener:
     from ilr_check import engine
 
     def listen(event: engine.Event) -> None:
         if isinstance(event, engine.CostPredicted):
             _tell_cost(event)
         elif isinstance(event, engine.RunStarted):
+            folders.append(event.folder.path)
+            reporter.close()
             what = f"going on after {event.done} of" if event.done else "judging"
             reporter.console.print(f"{what} {event.total} units in {event.folder.path}", highlight=False)
         elif isinstance(event, engine.UnitStarted):
@@ -321,8 +343,10 @@ def _run(words: list[str]) -> int:
         defaults = {"verify": table, "gate": {k: v for k, v in table.items() if k in GATE_KEYS}}
         result = app(words, prog_name="ilr-check", standalone_mode=False, default_map=defaults)
         return result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        print("interrupted; what was finished is kept, --resume goes on from there", file=sys.stderr)
+    except (KeyboardInterrupt, click.exceptions.Abort) as error:
+        # Click raises Abort from the interrupt, whose text says how to go on.
+        told = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        print(str(told or "") or "interrupted", file=sys.stderr)
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)

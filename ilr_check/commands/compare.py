@@ -1,11 +1,11 @@
-"""``ilr-check compare A B`` shows two optimizers side by side and says how they first differ."""
+"""``ilr-check compare A B``: two optimizers side by side, or what changed between two runs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,7 +19,9 @@ LABEL = 22
 """Characters of a fingerprint's line before its value."""
 
 
-@click.command(epilog="Example: ilr-check compare torch.optim:AdamW mypkg.optim:MyAdamW")
+@click.command(
+    epilog="Example: ilr-check compare torch.optim:AdamW mypkg.optim:MyAdamW, or ilr-check compare OLD NEW"
+)
 @click.argument("one", metavar="A")
 @click.argument("other", metavar="B")
 @click.option(
@@ -28,18 +30,26 @@ LABEL = 22
 @force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bool) -> None:
-    """Compare two optimizers: the first difference in words, and the fingerprints side by side.
+    """Compare two optimizers or two runs.
 
-    A and B are targets, package.module:Name or path/to/file.py:Name. Each runs in a process of its own. The
-    exit code is 0 where they make the same steps, and 1 where they differ.
+    Optimizers are targets, package.module:Name or path/to/file.py:Name. The first difference is told in
+    words, and the fingerprints stand side by side. Each runs in a process of its own. The exit code is 0
+    where they make the same steps, and 1 where they differ.
+
+    Runs are folders, the earlier one first. A statement changed if its verdict did, or if its number moved
+    by more than chance and a quarter of its margin. The exit code is 1 where a verdict became worse.
     """
-    from ilr_check.evidence import atomic
+    if Path(one).is_dir() and Path(other).is_dir():
+        _runs(Path(one), Path(other), json_file, force)
     from ilr_check.gate.process.request import GateRequest
     from ilr_check.gate.reference.same_steps import REFERENCE, apart
 
     for target in (one, other):
         if ":" not in target:
-            raise ValueError(f"{target!r} is no optimizer; write package.module:Name or path/to/file.py:Name")
+            raise ValueError(
+                f"{target!r} is no optimizer and no run; "
+                "write package.module:Name or path/to/file.py:Name, or name two run folders"
+            )
     demand_outputs({"--json": (json_file, None)}, force)
     ours, theirs = _measured(one), _measured(other)
     steps = apart(
@@ -56,16 +66,38 @@ def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bo
             "scenarios": scenarios,
             "fingerprints": [ours.fingerprint, theirs.fingerprint],
         }
-        data = json.dumps(found, indent=2) + "\n"
-        if json_file == STANDARD_OUTPUT:
-            click.echo(data, nl=False)
-        else:
-            atomic.write(json_file, data.encode(), force=force)
+        _write(found, json_file, force)
     if json_file != STANDARD_OUTPUT:
         click.echo(told)
         for line in side_by_side(_lines(ours.fingerprint), _lines(theirs.fingerprint)):
             click.echo(line)
     raise click.exceptions.Exit(0 if same else 1)
+
+
+def _runs(before: Path, after: Path, json_file: Path | None, force: bool) -> NoReturn:
+    """Compare two run folders, and leave with the exit code."""
+    from ilr_check.evidence import RunFolder
+    from ilr_check.reporting import changes_terminal
+    from ilr_check.reporting.changes import changes
+
+    demand_outputs({"--json": (json_file, None)}, force)
+    found = changes(RunFolder.open(before), RunFolder.open(after))
+    if json_file is not None:
+        _write(changes_terminal.as_json(found), json_file, force)
+    if json_file != STANDARD_OUTPUT:
+        for line in changes_terminal.lines(found):
+            click.echo(line)
+    raise click.exceptions.Exit(1 if found.worse else 0)
+
+
+def _write(found: dict[str, Any], json_file: Path, force: bool) -> None:
+    from ilr_check.evidence import atomic
+
+    data = json.dumps(found, indent=2) + "\n"
+    if json_file == STANDARD_OUTPUT:
+        click.echo(data, nl=False)
+    else:
+        atomic.write(json_file, data.encode(), force=force)
 
 
 def first_difference(

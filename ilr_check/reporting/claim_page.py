@@ -19,9 +19,9 @@ def page(text: ClaimText, home: str) -> str:
         "distributional": "distributional: two populations of functions",
     }
     parts = [
-        f"{text.id}: {text.title}",
+        wrapped(f"{text.id}: {text.title}"),
         wrapped(text.statement),
-        f"    {text.equation}",
+        formula(text.equation),
         "\n".join(
             (
                 entry("source", text.source),
@@ -44,6 +44,18 @@ def wrapped(words: str, width: int = WIDTH, indent: str = "") -> str:
     """Return a paragraph of at most this width; only a word that is longer alone is not broken."""
     return textwrap.fill(
         words, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def formula(equation: str) -> str:
+    """Return a formula, indented; a long one goes on after a space."""
+    return textwrap.fill(
+        equation,
+        WIDTH,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 8,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

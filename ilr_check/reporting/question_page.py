@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilr_check.questions import SYMBOLS, Question, command, is_here
-from ilr_check.reporting.claim_page import entry, wrapped
+from ilr_check.reporting.claim_page import entry, formula, wrapped
 
 
 def page(question: Question) -> str:
@@ -16,13 +16,13 @@ def page(question: Question) -> str:
     if run_it:
         entries.append(entry("run it", run_it))
     parts = (
-        f"{question.id}: {question.title}",
+        wrapped(f"{question.id}: {question.title}"),
         wrapped(question.question),
         wrapped(f"Why it is a good question: {question.why}"),
         wrapped(SYMBOLS),
         wrapped(f"Experiment: {question.experiment}"),
         "\n".join(entries),
-        f"    {question.equation}",
+        formula(question.equation),
         wrapped(f"What the theory answers: {question.answer}"),
         wrapped(f"What remains open: {question.open}"),
     )

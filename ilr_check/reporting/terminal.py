@@ -5,13 +5,15 @@ On a terminal it draws a bar and a table; anywhere else (CI logs, files) it writ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.status import Status
+from rich.table import Column, Table
 from rich.text import Text
 
 from ilr_check.evidence import Margin, Record, verdict_order
@@ -21,6 +23,8 @@ from ilr_check.reporting.escaping import one_line
 
 WIDE = 140
 """The table needs this many columns to keep each record on one line."""
+SURE_AFTER = 3.0
+"""The remaining time is shown after this many seconds; earlier it would jump."""
 STYLES = {
     "holds": "green",
     "expected_failure": "green",
@@ -49,7 +53,17 @@ class TerminalReporter:
         self.live = self.console.is_interactive and self.console.is_terminal if live is None else live
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._status: Status | None = None
         self._place = (0, 0)
+        self._finished = 0
+        self._resumed = 0
+        self._started = 0.0
+
+    def working(self, what: str) -> None:
+        """Show that something is done before the first piece of work; on a terminal only."""
+        if self.live:
+            self._status = self.console.status(Text(one_line(what)))
+            self._status.start()
 
     def unit_started(self, title: str, number: int, total: int) -> None:
         """Show that a piece of work begins; ``number`` counts from 1."""
@@ -57,29 +71,45 @@ class TerminalReporter:
         if not self.live:
             return
         if self._bar is None:
+            self.close()
+            self._finished = self._resumed = number - 1
+            self._started = time.monotonic()
             self._bar = Progress(
                 TextColumn("[{task.fields[place]}]", markup=False),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[note]}", style="dim", markup=False),
+                TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+                BarColumn(bar_width=12),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[left]}", style="dim", markup=False),
                 TimeElapsedColumn(),
                 console=self.console,
                 transient=True,
+                expand=True,
             )
-            self._bar.start()
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(one_line(title), total=1.0, place=f"{number}/{total}", note="")
+            self._task = self._bar.add_task("", total=total, completed=self._finished, place="", left="")
+        assert self._task is not None
+        self._bar.update(self._task, description=one_line(title), place=f"{number}/{total}")
+        self._bar.start()
 
-    def progress(self, fraction: float, text: str = "") -> None:
+    def progress(self, fraction: float) -> None:
         """Show how far the current piece of work is, between 0 and 1."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=min(max(fraction, 0.0), 1.0), note=one_line(text))
+            done = self._finished + min(max(fraction, 0.0), 1.0)
+            self._bar.update(self._task, completed=done, left=self._left(done))
+
+    def _left(self, done: float) -> str:
+        """Return the remaining time, as if all pieces took equally long."""
+        made, total = done - self._resumed, self._place[1]
+        seconds = time.monotonic() - self._started
+        if seconds < SURE_AFTER or made <= 0:
+            return ""
+        return f"about {numbers.duration(seconds * (total - done) / made)} left"
 
     def unit_finished(self, title: str, records: Iterable[Record], seconds: float) -> None:
         """Show that a piece of work ended with these records."""
         records = tuple(records)
         if self.live:
+            self._finished += 1
+            self.progress(0.0)
             worst = verdicts.worst(records)
             line = Text.assemble(
                 (f"{self._symbol(worst)} {verdicts.words(worst):<12}", STYLES.get(worst, "")),
@@ -118,9 +148,11 @@ class TerminalReporter:
 
     def close(self) -> None:
         """Remove the bar; this is safe at any time, also after an interrupt."""
+        if self._status is not None:
+            self._status.stop()
         if self._bar is not None:
             self._bar.stop()
-        self._bar = self._task = None
+        self._bar = self._task = self._status = None
 
     def _failure(self, record: Record) -> None:
         self.console.print()

@@ -100,7 +100,9 @@ def test_an_interrupted_run_exits_with_130_and_keeps_what_was_finished(
 ) -> None:
     code, errors, before = stopped_after_a_unit(tmp_path, signal.SIGINT)
     assert code == 130
-    assert errors.strip() == "interrupted; what was finished is kept, --resume goes on from there"
+    assert errors.strip() == (
+        "interrupted; what was finished is kept. Continue with: ilr-check verify --resume run"
+    )
     kept = verdicts(tmp_path)
     assert 1 <= before <= len(kept)
     assert kept == verdicts(uninterrupted)[: len(kept)]

@@ -18,7 +18,7 @@ def play(console: Console, live: bool | None = None, records: list[Any] | None =
     records = healthy_records() + hostile_records() if records is None else records
     reporter = TerminalReporter(console, live=live)
     reporter.unit_started("digits [red]not markup[/red]", 1, 2)
-    reporter.progress(0.5, "step 200")
+    reporter.progress(0.5)
     reporter.progress(7.0)
     reporter.unit_finished("digits [red]not markup[/red]", records[:2], 1.25)
     reporter.unit_started("generated", 2, 2)
@@ -137,6 +137,39 @@ def test_numbers_that_are_none_are_no_crash() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120, _environ={})
     nothing = record("n", "mixing-time", "error", measured=Measured(None), expected=None, detectable=None)
     assert "ERROR" in play(console, records=[nothing])
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_bar_fits_and_has_per_cent_and_the_remaining_time(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("ilr_check.reporting.terminal.time.monotonic", lambda: float(next(clock)))
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, _environ={})
+    reporter = TerminalReporter(console, live=True)
+    reporter.working("loading")
+    reporter.unit_started("a piece of work with a very long title " * 3, 3, 6)
+    reporter.progress(0.5)
+    assert reporter._bar is not None
+    shown = "".join(segment.text for segment in console.render(reporter._bar.get_renderable()))
+    reporter.close()
+    assert "[3/6]" in shown
+    assert "42%" in shown
+    # Half a piece took ten seconds, and three and a half are left; the two before it were there already.
+    assert "about 1 min 10 s left" in shown
+    assert max(map(len, shown.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [80, 60, 120])
+def test_sentences_on_a_terminal_end_their_lines_between_words(width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, _environ={})
+    words = "a long name of a quantity that nobody can read in one line of a terminal"
+    raw = record("raw", "x", "violated", form="raw", counts=False, quantity=words, expected=1.0)
+    TerminalReporter(console, live=False).finished([raw], 0)
+    assert isinstance(console.file, io.StringIO)
+    told = console.file.getvalue().split("taken literally: ")[1].split("exit code")[0]
+    assert words in " ".join(told.split())
+    assert max(map(len, told.splitlines())) <= width
 
 
 def test_closing_twice_is_harmless() -> None:
