@@ -42,7 +42,7 @@ def row(part: ClaimPart) -> Row:
         part=part,
         lane=lane,
         raw=_raw(part),
-        told=f"{record.quantity or 'measured'} {numbers.measured(record.measured)}",
+        told=f"{record.quantity or 'measured'} = {numbers.measured(record.measured)}",
         share=lead + deviation.share(reach) if lane.units is not None else "",
     )
 
@@ -51,7 +51,7 @@ def _reason(part: ClaimPart) -> str:
     found = part.deciding or (part.records[0] if part.records else None)
     if found is None:
         return "planned, not finished"
-    return found.message or f"{found.quantity or 'measured'} {numbers.measured(found.measured)}"
+    return found.message or f"{found.quantity or 'measured'} = {numbers.measured(found.measured)}"
 
 
 def _raw(part: ClaimPart) -> Raw | None:

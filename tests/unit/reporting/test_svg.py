@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import runpy
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -116,3 +118,12 @@ def test_no_numbers_break_a_drawing(arrays: list[Any], x_log: bool, y_log: bool)
         size = min(len(x), len(low), len(high))
         made.append(series(kind, x=x[:size], y=low[:size], low=low[:size], high=high[:size]))
     ElementTree.fromstring(drawn(figure(*made, x_log=x_log, y_log=y_log)))
+
+
+def test_the_figure_of_the_readme_is_that_of_the_committed_sample() -> None:
+    path = Path(__file__).parents[3] / "docs" / "images" / "recovery.py"
+    names = runpy.run_path(str(path))
+    text = names["picture"]()
+    assert text == names["TARGET"].read_text("utf-8")
+    ElementTree.fromstring(text)
+    assert "light-dark" in text
