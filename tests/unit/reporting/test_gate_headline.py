@@ -84,7 +84,8 @@ def test_every_output_says_it_before_the_laws() -> None:
     assert first == "judged 2 of 2 laws"
     assert third == f"one cause: {BIAS} (2 laws)"
     lead = f"Judged 2 of 2 laws. One cause: {BIAS} (2 laws). To act on: first-law, second-law."
-    assert lead in gate_page.render(shown)
+    page = gate_page.render(shown)
+    assert page.index("Judged 2 of 2 laws.") < page.index(f"{BIAS}</a> (2 laws)") < page.index('id="act"')
     assert lead in html.unescape(markdown.render(shown))
 
 
