@@ -149,12 +149,25 @@ def _largest(parts: Sequence[ClaimPart]) -> str:
     if not known:
         return ""
     units, record, part = max(known, key=lambda entry: entry[0])
-    value = numbers.number(record.measured.value, 3)
-    against = "" if deviation.bound_only(record) else f" where the theory says {deviation.expected(record)}"
+    place = f"{part.text.title}; {verdicts.place(record)}"
+    return f"{_told(record)}: {deviation.share(units)} ({place})."
+
+
+def _told(record: Record) -> str:
+    """Say what was measured and what was expected; a ratio "less 1" is told in per cent."""
+    value, margin = record.measured.value, record.margin
+    ratio, less, _ = record.quantity.partition(", less 1")
+    if less and record.expected == 0 and value is not None and margin.high is not None:
+        side = "above" if value > 0 else "below"
+        room = numbers.number(100 * margin.high, 2)
+        return (
+            f"{ratio} is {numbers.number(abs(100 * value), 2)} % {side} 1, the value of the theory, "
+            f"and may be {room} % off"
+        )
+    against = "" if deviation.bound_only(record) else f", where the theory says {deviation.expected(record)}"
     return (
-        f"{record.quantity or 'the measured number'} is {value}{against}, with margin "
-        f"{numbers.margin(record.margin)}: {deviation.share(units)} "
-        f"({part.text.title}; {verdicts.place(record)})."
+        f"{record.quantity or 'the measured number'} is {numbers.number(value, 3)}{against}, with margin "
+        f"{numbers.margin(margin)}"
     )
 
 

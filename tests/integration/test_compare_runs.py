@@ -54,6 +54,16 @@ def test_the_comparison_as_json(broken: Path, capsys: pytest.CaptureFixture[str]
     assert (found["worse"], found["same"], change["verdict"]) == (True, False, ["holds", "violated"])
 
 
+def test_the_report_of_a_run_against_another(broken: Path, tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    with pytest.raises(SystemExit) as left:
+        cli.main(["report", str(broken), "--against", str(RUN), "--out", str(target)])
+    assert left.value.code == 0
+    page = target.read_text("utf-8")
+    assert 'id="changes"' in page
+    assert "was holds" in page
+
+
 def test_a_run_and_an_optimizer_are_not_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(str(RUN), "torch.optim:SGD") == 2
     assert "name two run folders" in capsys.readouterr().err

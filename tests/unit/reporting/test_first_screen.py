@@ -76,9 +76,18 @@ def test_the_catalogue_is_counted_as_it_is() -> None:
 
 def test_the_largest_deviation_is_told_with_its_share_of_the_margin() -> None:
     page = page_of(law("near", 0.01), law("far", -0.03), claims=TEXTS[-1:])
-    assert "is -0.03 where the theory says 0" in page.banner.largest
+    assert page.banner.largest.startswith(
+        "effective LR / prediction is 3 % below 1, the value of the theory, and may be 5 % off: 60 % of its "
+    )
     assert "60 % of its margin" in page.banner.largest
     assert "far" in page.banner.largest
+
+
+def test_a_deviation_that_is_no_ratio_is_told_as_it_is() -> None:
+    slope = law("a", 1.02, quantity="slope of y against x", expected=1.0, margin=Margin(0.9, 1.1))
+    assert "slope of y against x is 1.02, where the theory says 1, with margin [0.9, 1.1]" in (
+        page_of(slope).banner.largest
+    )
 
 
 def test_the_paper_taken_literally_is_told_and_marked() -> None:
