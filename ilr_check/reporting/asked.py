@@ -59,7 +59,9 @@ class Answer:
         if not self.judged:
             return "not run"
         here = [witness for witness in self.witnesses if witness.here or witness.part is not None]
-        return "answered" if self.verdict is not None and len(self.judged) == len(here) else "partly"
+        open_verdicts = (None, "inconclusive", "error")
+        whole = len(self.judged) == len(here) and self.verdict not in open_verdicts
+        return "answered" if whole else "partly"
 
     @property
     def state(self) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from ilr_check.evidence import Record
 from ilr_check.reporting import deviation, numbers
 
+MISTAKES = {"false pass": "false holds", "false fail": "false violated", "power": "missed deviation"}
+"""The mistakes in the words of the report, by their names in the calibration."""
 WIDEST = 1.5
 """The axis of the calibration ends at this multiple of the promised rate."""
 
@@ -49,7 +51,10 @@ def trust(records: Sequence[Record]) -> Trust:
     stored = _stored()
     worst = stored.get("worst_inflation_by_decision", {})
     rates = [
-        (str(rule), tuple(Rate(str(what), float(share)) for what, share in shares.items()))
+        (
+            str(rule).replace("looks", "interim analyses"),
+            tuple(Rate(MISTAKES.get(what, str(what)), float(share)) for what, share in shares.items()),
+        )
         for rule, shares in (worst.items() if isinstance(worst, dict) else ())
         if isinstance(shares, dict) and all(isinstance(share, int | float) for share in shares.values())
     ]
@@ -76,9 +81,8 @@ def _detectable(decisions: Sequence[Record]) -> str:
         return ""
     middle, worst = statistics.median(found), max(found)
     return (
-        f"Half of the {len(found)} statements would have been called violated, 95 times in 100, by a "
-        f"deviation of at most {numbers.number(middle, 2)} margins, and all of them by one of "
-        f"{numbers.number(worst, 2)}."
+        f"{len(found)} of them have a known power: 95 times in 100, half of these find a deviation of "
+        f"{numbers.number(middle, 2)} margins or less, and all of them one of {numbers.number(worst, 2)}."
     )
 
 

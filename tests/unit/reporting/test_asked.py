@@ -58,6 +58,8 @@ def test_a_question_is_answered_only_when_all_its_claims_are_judged() -> None:
     assert answer("R1.a", *every).coverage == "answered"
     assert answer("R1.a", *every[1:]).coverage == "partly"
     assert answer("R1.a").coverage == "not run"
+    undecided = [record(name, name, "inconclusive") for name in claims]
+    assert answer("R1.a", *undecided).coverage == "partly"
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_calibration_figures_are_shown_where_they_exist(
     text = read(healthy).text
     assert "How the judge was judged" in text
     assert "worst inflation" in text
-    assert "false pass 0.97, power 0.5" in text
+    assert "false holds 0.97, missed deviation 0.5" in text
 
 
 def test_anchors_differ_where_names_differ() -> None:
