@@ -285,6 +285,35 @@ class WideMomentsKept(WideMoments):
             self.state[members[i]]["square"] = saved["square"].clone()
 
 
+class LrReadOnce(Consistent):
+    """The lr of the first step is kept."""
+
+    def one(self, p: Tensor, group: Group) -> None:
+        kept = self.state[p].setdefault("lr", group["lr"])
+        super().one(p, {**group, "lr": kept})
+
+
+class LrOfTheScheduler(Consistent):
+    """A group that a scheduler has touched steps with its initial lr."""
+
+    def one(self, p: Tensor, group: Group) -> None:
+        super().one(p, {**group, "lr": group.get("initial_lr", group["lr"])})
+
+
+class LrCachedByTheFirst(Consistent):
+    """Tensors after the first step with the lr of the step before."""
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        result = super().step(closure)
+        for group in self.param_groups:
+            group["last"] = group["lr"]
+        return result
+
+    def one(self, p: Tensor, group: Group) -> None:
+        first = p is group["params"][0]
+        super().one(p, group if first else {**group, "lr": group.get("last", group["lr"])})
+
+
 class OwnCopy(Consistent):
     """It steps a copy of the weights from the constructor, and overwrites what stands in the weights."""
 

@@ -39,6 +39,9 @@ KILLS: dict[str, tuple[str, str]] = {
     "OldStatesDescendOtherwise": ("old-state", "without centred"),
     "WideMoments": ("narrow-resume", "state of bfloat16 weights"),
     "DecayOverwritten": ("settings", "weight decay acts"),
+    "LrReadOnce": ("schedulers", "acts, StepLR"),
+    "LrOfTheScheduler": ("schedulers", "StepLR"),
+    "LrCachedByTheFirst": ("alone", "rates that change"),
     "OwnCopy": ("written-weights", "copy_"),
 }
 TWINS = ("Consistent", "Scaled", "OldStatesGoOn", "WideMomentsKept")
@@ -80,6 +83,10 @@ OF_THE_ZOO: dict[str, tuple[str, str]] = {
     "ForeachBufferIsTheGradient": ("gradients-kept", "gradients in place, foreach, momentum=0.3"),
     "KeyOfTheFirstGroup": ("alone", "a key of each group"),
     "SAMZeroGradientIsNan": ("zero-gradient", "zeros everywhere"),
+    "ScalarsPassedOver": ("layouts", "a scalar"),
+    "FirstBlockOnly": ("layouts", "more entries than a block"),
+    "BlocksOverlap": ("layouts", "more entries than a block"),
+    "HookLeavesGradient": ("gradients-kept", "released after backward"),
     "NamedAdamWDecaysAll": ("settings", "weight decay acts"),
 }
 
@@ -93,7 +100,9 @@ def test_a_mutation_of_the_zoo_is_found_without_a_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize("law", sorted({law for law, _ in OF_THE_ZOO.values()}))
-@pytest.mark.parametrize("name", ["ListedAdamW", "ListedSGD", "MuonWithAdamW", "HandSAM", "NamedAdamW"])
+@pytest.mark.parametrize(
+    "name", ["ListedAdamW", "ListedSGD", "MuonWithAdamW", "HandSAM", "NamedAdamW", "BackwardSGD"]
+)
 def test_its_right_twin_passes(name: str, law: str) -> None:
     factory: Any = VARIANTS[name].factory
     assert not violations(law, Subject(factory, tags=tags_of(factory, {})))

@@ -19,6 +19,10 @@ ORDER = 21
 MATRICES = ((3, 4), (3, 4), (2, 3), (5, 2))
 SHAPES = ((3, 4), (3, 4), (5,), (2, 2, 3))
 EMPTY, EMPTY_MATRIX = (0,), (0, 3)
+SCHEDULE = tuple(
+    {"lr": lr, "weight_decay": wd} for lr, wd in ((0.3, 0.1), (0.11, 0.4), (0.17, 0.0), (0.05, 0.2))
+)
+"""lr and weight decay at each step; no other step's value passes for this one's."""
 
 
 def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
@@ -46,6 +50,10 @@ def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
         mix = (wide, narrow[0], wide, narrow[-1])
         found["mixed dtypes"] = {"shapes": shapes, "dtypes": mix}
         found["mixed dtypes, the narrow first"] = {"shapes": shapes, "dtypes": mix[::-1]}
+    changing = [name for name in ("lr", "weight_decay") if subject.can_schedule(name)]
+    if changing:
+        rows = tuple({name: rates[name] for name in changing} for rates in SCHEDULE)
+        found["rates that change"] = {"shapes": shapes, "schedule": rows}
     for words, options in (
         ("an option of each group", varied_options(subject)),
         ("a key of each group", flipped_keys(subject)),

@@ -63,11 +63,11 @@ def corners(subject: Subject, circumstances: Circumstances) -> Reading:
 LAW = GateLaw(
     text=law_text(
         "textbook-step",
-        "Every step is the textbook's",
-        "From the same weights, gradient and hyper-parameters, each step gives the textbook's weights.",
-        equation="w′ = textbook(w, g, state, lr, wd, t)",
+        "Every step is that of the reference implementation",
+        "From the same weights, gradient and hyper-parameters, each step gives the weights of the reference.",
+        equation="w′ = reference(w, g, state, lr, wd, t)",
         source="the paper that the contract names; bound by running error analysis (Higham, section 3.3)",
-        meaning="The update rule is not the family's: see the near-miss that the diagnosis names.",
+        meaning="The update rule is not the family's. The diagnosis names a mutation that it follows.",
     ),
     tier="exact",
     blind_to="gradients that depend on the weights; more than seven steps; other tensor shapes and dtypes",
