@@ -13,8 +13,8 @@ import torch
 from zoo.correct import VARIANTS
 from zoo.mutants import MUTANTS
 
-from ilr_check.gate.judge import judge
-from ilr_check.gate.laws import gate_laws
+from ilr_check.gate.judge import Judge, judge
+from ilr_check.gate.laws import gate_laws, planned
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.subjects import subject_of
 from ilr_check.gate.tags import tags_of
@@ -126,6 +126,23 @@ def test_an_old_state_may_take_the_default_of_the_class_and_no_other_value() -> 
 @pytest.mark.parametrize("law", ["old-state", "grad-scaler"])
 def test_an_optimizer_that_climbs_is_judged_along_negated_gradients(law: str) -> None:
     assert not violations(law, Subject(torch.optim.SGD, args={"maximize": True}))
+
+
+RELEASED = ("SilentAtFirst", "ClippedByItsMean", "RefusesTwoRates", "Float32Factor", "TakesAnyKeyword")
+"""Each behaves as a released optimizer does, at which the gate once saw a defect."""
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_what_a_released_optimizer_does_by_design_is_no_defect(name: str) -> None:
+    laws = planned("descent,settings,alone,layouts,resume,zero-gradient,gradients-kept,schedulers")
+    found = [f for judgement in Judge(bare(name)).judge(laws) for f in judgement.findings]
+    assert [f.id for f in found if f.verdict in ("violated", "error") and f.severity == "defect"] == []
+
+
+def test_steps_that_move_nothing_tell_no_family() -> None:
+    subject, note = subject_of(planted.SilentAtFirst, contract="auto")
+    assert subject.contract is None
+    assert "its first 4 steps move nothing" in note
 
 
 def test_a_muon_that_multiplies_entries_is_found_by_general_matrices() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ilr_check.evidence.gate import Severity
 from ilr_check.gate.agreement import Gap, failed_reading, gap, gap_reading
 from ilr_check.gate.interaction import tensors_interact
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
@@ -84,7 +85,8 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
     except (SubjectError, CannotVaryError) as error:
         return Reading(group=name, verdict="skipped", message=f"it cannot be built so: {error}")
     except StepFailedError as error:
-        return failed_reading(name, error)
+        mild: Severity | None = "fragility" if _refuses_rates(subject, course) else None
+        return replace(failed_reading(name, error), severity=mild)
     worst = Gap(0.0)
     for i, trail in own.items():
         found = gap(together.of(i, course.seen(i)), trail, subject.unit)
@@ -113,6 +115,16 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
         n_steps=len(course.gradients),
         snippet=snippet,
     )
+
+
+def _refuses_rates(subject: Subject, course: Course) -> bool:
+    """Return whether groups of one lr and weight decay are stepped: then a step refuses other ones loudly."""
+    alike = (course.settings[0],) * len(course.settings)
+    try:
+        drive(subject, replace(course, settings=alike))
+    except (SubjectError, CannotVaryError, StepFailedError):
+        return False
+    return len(course.groups) > 1
 
 
 def _own(subject: Subject, course: Course, i: int) -> Subject:

@@ -113,5 +113,8 @@ LAW = GateLaw(
     blind_to="fused kernels that are given a grad_scale, which is to change the gradients",
     check=check,
     applies=_applies,
-    milder={"released": ("departure", "a training that calls zero_grad() itself is not harmed")},
+    milder={
+        "gradients, ": ("fragility", "few trainings read a gradient after its step"),
+        "released": ("departure", "a training that calls zero_grad() itself is not harmed"),
+    },
 )

@@ -27,8 +27,8 @@ WHOLES: tuple[tuple[str, int, tuple[int, ...], tuple[int, ...]], ...] = (
     ("a scalar", 1, (), (1, 1)),
     ("more entries than a block", 13, (13 * 389,), (1, 389)),
 )
-"""The number of parts, the shape of the whole and of a part. 5057 entries are no multiple of any block size,
-and more than the 4096 of a usual kernel's block; a part is smaller than that."""
+"""The number of copies, the shape of the whole and of a copy. 5057 entries are no multiple of any block size,
+and more than the 4096 of a usual kernel's block; a copy is smaller than that."""
 RARE: tuple[Severity, str] = ("fragility", "most weights and gradients are contiguous")
 EXPANDED = "an expanded gradient"
 Lay = Callable[[Tensor], Tensor]
@@ -130,15 +130,15 @@ def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]
             sentence=f"the same entries in shape {shape} step otherwise than in shape (3, 4);",
             unit=subject.unit,
         )
-    for words, split, whole, parts in WHOLES:
+    for words, split, whole, part in WHOLES:
         if subject.tags.state_bits and words != "a scalar":
             continue  # the state of so many entries is quantised, and quantised-state judges that
-        many = make_course(subject, circumstances.generator(words), [(split, *parts)], steps=STEPS)
+        one = make_course(subject, circumstances.generator(words), [part], steps=STEPS)
         yield agreement(
             words,
-            lambda many=many, whole=whole: _flat(drive(subject, _shaped(many, whole))),  # type: ignore[misc]
-            lambda many=many: _flat(_stacked(drive(subject, _parted(many)))),  # type: ignore[misc]
-            sentence=f"{words}: the entries step otherwise than as tensors of their own, shape {parts};",
+            lambda one=one, split=split, whole=whole: _flat(drive(subject, _tiled(one, split, whole))),  # type: ignore[misc]
+            lambda one=one, split=split: _repeated(drive(subject, one), split),  # type: ignore[misc]
+            sentence=f"{words}: {split} copies of a tensor of shape {part} step otherwise than one of them;",
             unit=subject.unit,
         )
     yield _vectors(subject, course)
@@ -173,15 +173,14 @@ def _shaped(course: Course, shape: tuple[int, ...]) -> Course:
     return replace(course, starts=(course.starts[0].reshape(shape),), gradients=rows)
 
 
-def _parted(course: Course) -> Course:
-    """Return the same course with the slices of its first tensor as tensors of their own."""
-    rows = tuple(tuple(_there(row[0])) for row in course.gradients)
-    starts = tuple(course.starts[0])
-    return replace(course, starts=starts, gradients=rows, groups=(tuple(range(len(starts))),))
+def _tiled(course: Course, times: int, shape: tuple[int, ...]) -> Course:
+    """Return the course of a tensor that repeats the first one; means and ratios of norms stay the same."""
+    rows = tuple((_there(row[0]).flatten().repeat(times).reshape(shape),) for row in course.gradients)
+    return replace(course, starts=(course.starts[0].flatten().repeat(times).reshape(shape),), gradients=rows)
 
 
-def _stacked(trail: Trail) -> Trail:
-    return Trail(tuple((torch.stack(row),) for row in trail.weights))
+def _repeated(trail: Trail, times: int) -> Trail:
+    return Trail(tuple((row[0].flatten().repeat(times),) for row in trail.weights))
 
 
 def _flat(trail: Trail) -> Trail:

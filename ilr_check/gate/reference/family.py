@@ -110,7 +110,8 @@ def _agreement(subject: Subject, contract: Contract) -> Agreement:
 
 def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> bool:
     try:
-        return deviation(_trajectory_of(subject, contract, setting, weight_decay), contract).ratio <= 1.0
+        trajectory = _trajectory_of(subject, contract, setting, weight_decay)
+        return trajectory.moves and deviation(trajectory, contract).ratio <= 1.0
     except Exception:  # a family's reference may not accept the hyper-parameters of another family
         return False
 
