@@ -6,7 +6,6 @@ records, never one that writes a file, and no code is imported that the caller h
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import tempfile
 from collections.abc import Collection
@@ -17,6 +16,7 @@ import msgspec
 
 from ilr_check.commands.gate import gate
 from ilr_check.evidence.gate import Finding, decode_report
+from ilr_check.spelling import did_you_mean
 
 COMMAND = ("ilr-check", "gate")
 TAKEN = (
@@ -55,9 +55,10 @@ def gate_finding(target: str) -> Finding | None:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{name} is no report of the gate ({error}); make one with --json FILE") from error
     if wanted not in findings:
-        close = difflib.get_close_matches(wanted, findings, n=3, cutoff=0.3) or list(findings)[:3]
-        words = ", ".join(map(repr, close))
-        raise ValueError(f"{name} has no finding {wanted!r}; it has {len(findings)}, such as {words}")
+        laws = dict.fromkeys(finding.claim for finding in findings.values())
+        hint = did_you_mean(wanted, findings) or did_you_mean(wanted.partition(":")[0], laws)
+        words = ", ".join(map(repr, list(findings)[:3]))
+        raise ValueError(f"{name} has no finding {wanted!r}; {hint}it has {len(findings)}, such as {words}")
     if not _words(findings[wanted]):
         raise ValueError(f"{wanted} is about the whole judgement and has no command of its own")
     return findings[wanted]

@@ -12,8 +12,8 @@ from ilr_check.gate.stimuli.courses import Course, StepFailedError, drive, make_
 from ilr_check.gate.subject import Subject, SubjectError
 
 SHAPE = (3, 4)
-FACTOR = 1.5
-"""One gradient changes by this factor, which is far beyond rounding."""
+FACTOR = 1000.0
+"""One gradient grows by this factor, so that clipping and maxima over rows, columns or tensors act."""
 Reach = Literal["entry", "row", "column", "tensor"]
 
 

@@ -285,6 +285,90 @@ class WideMomentsKept(WideMoments):
             self.state[members[i]]["square"] = saved["square"].clone()
 
 
+class SilentAtFirst(Consistent):
+    """It collects moments for five steps before it moves, as schedule-free RAdam does."""
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        kept = p.clone()
+        super().move(p, g, group, count)
+        if count <= 5:
+            p.copy_(kept)
+
+
+class ClippedByItsMean(Consistent):
+    """A step is divided by its root mean square where that exceeds 1; so entries interact, but not always."""
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        size = g.square().mean().sqrt() if g.numel() else torch.ones((), dtype=g.dtype)
+        super().move(p, g / size.clamp(min=1.0), group, count)
+
+
+class RefusesTwoRates(Consistent):
+    """One lr for all groups, said by an exception, as Prodigy has it."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        if len({float(group["lr"]) for group in self.param_groups}) > 1:
+            raise RuntimeError("different lr values in different groups are not supported")
+        return super().step(closure)
+
+
+class Float32Factor(Consistent):
+    """A factor in its state is float32, whatever the weights are."""
+
+    def start(self, p: Tensor) -> None:
+        if not self.state[p]:
+            super().start(p)
+            self.state[p]["factor"] = torch.ones((), dtype=torch.float32)
+
+    def one(self, p: Tensor, group: Group) -> None:
+        self.start(p)
+        self.state[p]["factor"].mul_(0.999)
+        super().one(p, {**group, "lr": float(group["lr"]) * float(self.state[p]["factor"])})
+
+
+class TakesAnyKeyword(Consistent):
+    """It has no weight decay, takes the keyword and drops it."""
+
+    def __init__(self, params: Any, lr: float = 1e-2, **dropped: Any):
+        super().__init__(params, lr)
+        for group in self.param_groups:
+            self.defaults.pop("weight_decay", None)
+            group.pop("weight_decay", None)
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        super().move(p, g, {**group, "weight_decay": 0.0}, count)
+
+
+class LrReadOnce(Consistent):
+    """The lr of the first step is kept."""
+
+    def one(self, p: Tensor, group: Group) -> None:
+        kept = self.state[p].setdefault("lr", group["lr"])
+        super().one(p, {**group, "lr": kept})
+
+
+class LrOfTheScheduler(Consistent):
+    """A group that a scheduler has touched steps with its initial lr."""
+
+    def one(self, p: Tensor, group: Group) -> None:
+        super().one(p, {**group, "lr": group.get("initial_lr", group["lr"])})
+
+
+class LrCachedByTheFirst(Consistent):
+    """Tensors after the first step with the lr of the step before."""
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        result = super().step(closure)
+        for group in self.param_groups:
+            group["last"] = group["lr"]
+        return result
+
+    def one(self, p: Tensor, group: Group) -> None:
+        first = p is group["params"][0]
+        super().one(p, group if first else {**group, "lr": group.get("last", group["lr"])})
+
+
 class OwnCopy(Consistent):
     """It steps a copy of the weights from the constructor, and overwrites what stands in the weights."""
 

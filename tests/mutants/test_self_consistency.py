@@ -13,8 +13,8 @@ import torch
 from zoo.correct import VARIANTS
 from zoo.mutants import MUTANTS
 
-from ilr_check.gate.judge import judge
-from ilr_check.gate.laws import gate_laws
+from ilr_check.gate.judge import Judge, judge
+from ilr_check.gate.laws import gate_laws, planned
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.subjects import subject_of
 from ilr_check.gate.tags import tags_of
@@ -39,6 +39,9 @@ KILLS: dict[str, tuple[str, str]] = {
     "OldStatesDescendOtherwise": ("old-state", "without centred"),
     "WideMoments": ("narrow-resume", "state of bfloat16 weights"),
     "DecayOverwritten": ("settings", "weight decay acts"),
+    "LrReadOnce": ("schedulers", "acts, StepLR"),
+    "LrOfTheScheduler": ("schedulers", "StepLR"),
+    "LrCachedByTheFirst": ("alone", "rates that change"),
     "OwnCopy": ("written-weights", "copy_"),
 }
 TWINS = ("Consistent", "Scaled", "OldStatesGoOn", "WideMomentsKept")
@@ -80,6 +83,10 @@ OF_THE_ZOO: dict[str, tuple[str, str]] = {
     "ForeachBufferIsTheGradient": ("gradients-kept", "gradients in place, foreach, momentum=0.3"),
     "KeyOfTheFirstGroup": ("alone", "a key of each group"),
     "SAMZeroGradientIsNan": ("zero-gradient", "zeros everywhere"),
+    "ScalarsPassedOver": ("layouts", "a scalar"),
+    "FirstBlockOnly": ("layouts", "more entries than a block"),
+    "BlocksOverlap": ("layouts", "more entries than a block"),
+    "HookLeavesGradient": ("gradients-kept", "released after backward"),
     "NamedAdamWDecaysAll": ("settings", "weight decay acts"),
 }
 
@@ -93,7 +100,9 @@ def test_a_mutation_of_the_zoo_is_found_without_a_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize("law", sorted({law for law, _ in OF_THE_ZOO.values()}))
-@pytest.mark.parametrize("name", ["ListedAdamW", "ListedSGD", "MuonWithAdamW", "HandSAM", "NamedAdamW"])
+@pytest.mark.parametrize(
+    "name", ["ListedAdamW", "ListedSGD", "MuonWithAdamW", "HandSAM", "NamedAdamW", "BackwardSGD"]
+)
 def test_its_right_twin_passes(name: str, law: str) -> None:
     factory: Any = VARIANTS[name].factory
     assert not violations(law, Subject(factory, tags=tags_of(factory, {})))
@@ -117,6 +126,23 @@ def test_an_old_state_may_take_the_default_of_the_class_and_no_other_value() -> 
 @pytest.mark.parametrize("law", ["old-state", "grad-scaler"])
 def test_an_optimizer_that_climbs_is_judged_along_negated_gradients(law: str) -> None:
     assert not violations(law, Subject(torch.optim.SGD, args={"maximize": True}))
+
+
+RELEASED = ("SilentAtFirst", "ClippedByItsMean", "RefusesTwoRates", "Float32Factor", "TakesAnyKeyword")
+"""Each behaves as a released optimizer does, at which the gate once saw a defect."""
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_what_a_released_optimizer_does_by_design_is_no_defect(name: str) -> None:
+    laws = planned("descent,settings,alone,layouts,resume,zero-gradient,gradients-kept,schedulers")
+    found = [f for judgement in Judge(bare(name)).judge(laws) for f in judgement.findings]
+    assert [f.id for f in found if f.verdict in ("violated", "error") and f.severity == "defect"] == []
+
+
+def test_steps_that_move_nothing_tell_no_family() -> None:
+    subject, note = subject_of(planted.SilentAtFirst, contract="auto")
+    assert subject.contract is None
+    assert "its first 4 steps move nothing" in note
 
 
 def test_a_muon_that_multiplies_entries_is_found_by_general_matrices() -> None:

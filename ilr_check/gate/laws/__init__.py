@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from ilr_check.gate.expected_failures import MERGED
 from ilr_check.gate.law import GateLaw, Tier
 from ilr_check.plugins import Registry
 from ilr_check.spelling import did_you_mean
@@ -63,8 +64,8 @@ def planned(words: str = "all", profile: str = "quick") -> tuple[GateLaw, ...]:
     affordable = ("exact",) if profile == "quick" else TIERS
     chosen: set[str] = set()
     for word in (part.strip() for part in words.split(",")):
-        if word in every:
-            chosen.add(word)
+        if MERGED.get(word, word) in every:
+            chosen.add(MERGED.get(word, word))
         elif word == "all":
             chosen |= {law.id for law in every.values() if law.tier in affordable}
         elif word in TIERS:

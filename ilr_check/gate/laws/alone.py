@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ilr_check.evidence.gate import Severity
 from ilr_check.gate.agreement import Gap, failed_reading, gap, gap_reading
 from ilr_check.gate.interaction import tensors_interact
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
@@ -19,6 +20,10 @@ ORDER = 21
 MATRICES = ((3, 4), (3, 4), (2, 3), (5, 2))
 SHAPES = ((3, 4), (3, 4), (5,), (2, 2, 3))
 EMPTY, EMPTY_MATRIX = (0,), (0, 3)
+SCHEDULE = tuple(
+    {"lr": lr, "weight_decay": wd} for lr, wd in ((0.3, 0.1), (0.11, 0.4), (0.17, 0.0), (0.05, 0.2))
+)
+"""lr and weight decay at each step; no other step's value passes for this one's."""
 
 
 def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
@@ -46,6 +51,10 @@ def cases(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
         mix = (wide, narrow[0], wide, narrow[-1])
         found["mixed dtypes"] = {"shapes": shapes, "dtypes": mix}
         found["mixed dtypes, the narrow first"] = {"shapes": shapes, "dtypes": mix[::-1]}
+    changing = [name for name in ("lr", "weight_decay") if subject.can_schedule(name)]
+    if changing:
+        rows = tuple({name: rates[name] for name in changing} for rates in SCHEDULE)
+        found["rates that change"] = {"shapes": shapes, "schedule": rows}
     for words, options in (
         ("an option of each group", varied_options(subject)),
         ("a key of each group", flipped_keys(subject)),
@@ -76,7 +85,8 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
     except (SubjectError, CannotVaryError) as error:
         return Reading(group=name, verdict="skipped", message=f"it cannot be built so: {error}")
     except StepFailedError as error:
-        return failed_reading(name, error)
+        mild: Severity | None = "fragility" if _refuses_rates(subject, course) else None
+        return replace(failed_reading(name, error), severity=mild)
     worst = Gap(0.0)
     for i, trail in own.items():
         found = gap(together.of(i, course.seen(i)), trail, subject.unit)
@@ -105,6 +115,16 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
         n_steps=len(course.gradients),
         snippet=snippet,
     )
+
+
+def _refuses_rates(subject: Subject, course: Course) -> bool:
+    """Return whether groups of one lr and weight decay are stepped: then a step refuses other ones loudly."""
+    alike = (course.settings[0],) * len(course.settings)
+    try:
+        drive(subject, replace(course, settings=alike))
+    except (SubjectError, CannotVaryError, StepFailedError):
+        return False
+    return len(course.groups) > 1
 
 
 def _own(subject: Subject, course: Course, i: int) -> Subject:

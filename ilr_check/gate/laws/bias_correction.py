@@ -49,7 +49,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         message=f"step {LATE} moves an entry by {found.measured!r}, expected {found.expected!r}",
         diagnosis=""
         if found.ratio <= 1.0
-        else f"at step {LATE} the step is {share:.6g} times the textbook's under a constant gradient",
+        else f"at step {LATE} the step is {share:.6g} times that of the reference under a constant gradient",
     )
 
 
@@ -57,7 +57,7 @@ LAW = GateLaw(
     text=law_text(
         "bias-correction",
         "The first steps are corrected, the late ones need it no more",
-        "Under a constant gradient steps 1, 2, 3 and 10 000 are the textbook's.",
+        "Under a constant gradient steps 1, 2, 3 and 10 000 are those of the reference implementation.",
         equation="m / (1 − β₁ᵗ), v / (1 − β₂ᵗ)",
         source="Kingma, Ba 2015, section 3",
         meaning="The step count is off, not kept, or kept in too small a type; or a correction is missing.",

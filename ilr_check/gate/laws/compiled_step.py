@@ -51,8 +51,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 LAW = GateLaw(
     text=law_text(
         "compiled-step",
-        "The compiled step is the textbook's",
-        "torch.compile(optimizer.step) gives the textbook's steps.",
+        "The compiled step is that of the reference implementation",
+        "torch.compile(optimizer.step) gives the steps of the reference implementation.",
         equation="compile(step) = step",
         source="torch's own compiled optimizers",
         meaning="A Python number of the step is baked into the graph, or a branch is.",

@@ -91,7 +91,7 @@ LAW = GateLaw(
         "With minus without decay is the decay",
         "From the same state and gradient, a step with decay differs from one without by the decay alone.",
         equation="w′(wd) − w′(0) = −lr·wd·w",
-        source="peft#3296; independent of any textbook step",
+        source="peft#3296; independent of any reference implementation",
         meaning="Decay goes through the gradient or its moments, or has another size.",
         rivals=("decay after the step", "decay in the gradient"),
     ),

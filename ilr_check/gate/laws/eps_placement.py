@@ -53,7 +53,7 @@ LAW = GateLaw(
     text=law_text(
         "eps-placement",
         "eps stands where the family has it",
-        "For gradients from eps/100 to 100 eps the steps are the textbook's.",
+        "For gradients from eps/100 to 100 eps the steps are those of the reference implementation.",
         equation="m̂ / (√v̂ + ε)",
         source="theory 4.1: the place of eps decides its exponent",
         meaning="eps is inside of the root, before the bias correction, a floor, hidden or ignored.",

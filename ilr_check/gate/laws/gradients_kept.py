@@ -19,6 +19,9 @@ STEPS = 4
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Compare gradients and storage before and after; overwrite gradients between steps."""
     every = paths(subject, circumstances, steps=STEPS)
+    if subject.tags.steps_in_backward:
+        yield _released(next(iter(every.values())))
+        return
     for words, path in every.items():
         yield from _one(words, path)
     for name, switch in usable(subject).items():
@@ -74,9 +77,22 @@ def _refilled(words: str, path: Path) -> Reading:
     )
 
 
+def _released(path: Path) -> Reading:
+    """Judge whether a step in backward releases its gradient, to which the next backward would add."""
+    trial = path.begin()
+    trial.step(path.gradients[0])
+    left = [p.grad for p in trial.parameters if p.grad is not None and bool(p.grad.any())]
+    return fact_reading(
+        not left,
+        group="released after backward",
+        message=f"{len(left)} of {len(trial.parameters)} gradients are left after a step in backward",
+        diagnosis="a step in backward leaves its gradient, so the next backward adds to it; call zero_grad() "
+        "before each backward, or release p.grad in the hook",
+        n_steps=1,
+    )
+
+
 def _applies(subject: Subject) -> str:
-    if subject.tags.steps_in_backward:
-        return "it steps while backward runs, and then the gradients have served their purpose"
     return (
         "its closure computes the gradients, so that they are its own to clear"
         if subject.needs_closure
@@ -97,4 +113,8 @@ LAW = GateLaw(
     blind_to="fused kernels that are given a grad_scale, which is to change the gradients",
     check=check,
     applies=_applies,
+    milder={
+        "gradients, ": ("fragility", "few trainings read a gradient after its step"),
+        "released": ("departure", "a training that calls zero_grad() itself is not harmed"),
+    },
 )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ilr_check.evidence.gate import Severity
 from ilr_check.gate.agreement import agreement, failed_reading, gap, gap_reading
 from ilr_check.gate.interaction import interaction_of
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
@@ -22,6 +23,13 @@ STEPS = 3
 SHAPE, DEEP = (5, 3), (2, 3, 2, 2)
 SHAPES: tuple[tuple[int, ...], ...] = ((12, 1), (1, 12), (4, 3), (2, 3, 2))
 """These shapes have twelve entries and are compared with a matrix of 3 x 4."""
+WHOLES: tuple[tuple[str, int, tuple[int, ...], tuple[int, ...]], ...] = (
+    ("a scalar", 1, (), (1, 1)),
+    ("more entries than a block", 13, (13 * 389,), (1, 389)),
+)
+"""The number of copies, the shape of the whole and of a copy. 5057 entries are no multiple of any block size,
+and more than the 4096 of a usual kernel's block; a copy is smaller than that."""
+RARE: tuple[Severity, str] = ("fragility", "most weights and gradients are contiguous")
 EXPANDED = "an expanded gradient"
 Lay = Callable[[Tensor], Tensor]
 
@@ -122,6 +130,17 @@ def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]
             sentence=f"the same entries in shape {shape} step otherwise than in shape (3, 4);",
             unit=subject.unit,
         )
+    for words, split, whole, part in WHOLES:
+        if subject.tags.state_bits and words != "a scalar":
+            continue  # the state of so many entries is quantised, and quantised-state judges that
+        one = make_course(subject, circumstances.generator(words), [part], steps=STEPS)
+        yield agreement(
+            words,
+            lambda one=one, split=split, whole=whole: _flat(drive(subject, _tiled(one, split, whole))),  # type: ignore[misc]
+            lambda one=one, split=split: _repeated(drive(subject, one), split),  # type: ignore[misc]
+            sentence=f"{words}: {split} copies of a tensor of shape {part} step otherwise than one of them;",
+            unit=subject.unit,
+        )
     yield _vectors(subject, course)
 
 
@@ -154,6 +173,16 @@ def _shaped(course: Course, shape: tuple[int, ...]) -> Course:
     return replace(course, starts=(course.starts[0].reshape(shape),), gradients=rows)
 
 
+def _tiled(course: Course, times: int, shape: tuple[int, ...]) -> Course:
+    """Return the course of a tensor that repeats the first one; means and ratios of norms stay the same."""
+    rows = tuple((_there(row[0]).flatten().repeat(times).reshape(shape),) for row in course.gradients)
+    return replace(course, starts=(course.starts[0].flatten().repeat(times).reshape(shape),), gradients=rows)
+
+
+def _repeated(trail: Trail, times: int) -> Trail:
+    return Trail(tuple((row[0].flatten().repeat(times),) for row in trail.weights))
+
+
 def _flat(trail: Trail) -> Trail:
     return Trail(tuple(tuple(w.flatten() for w in row) for row in trail.weights))
 
@@ -177,5 +206,9 @@ LAW = GateLaw(
     tier="exact",
     blind_to="tensors large enough for several threads",
     check=check,
-    milder={"": ("fragility", "most weights and gradients are contiguous")},
+    milder={
+        **dict.fromkeys((case for case in LAYOUTS if case != MATCHING), RARE),
+        EXPANDED: RARE,
+        "vectors": ("fragility", "an optimizer may treat vectors, such as biases, in a way of their own"),
+    },
 )

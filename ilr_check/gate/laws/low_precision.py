@@ -110,9 +110,9 @@ def _quiet(subject: Subject, dtype: str) -> Iterable[Reading]:
 LAW = GateLaw(
     text=law_text(
         "low-precision",
-        "Narrow weights get the textbook's step as far as they can show it",
-        "In float32, bfloat16 and float16 weights each step is the textbook's within their rounding.",
-        equation="w′ = fl(textbook(w, g, …))",
+        "Narrow weights get the step of the reference implementation, as far as they can show it",
+        "In float32, bfloat16 and float16 weights each step is that of the reference within rounding.",
+        equation="w′ = fl(reference(w, g, …))",
         source="OneTrainer#996: lr*wd below the resolution of bfloat16 weights decays nothing",
         meaning="Hyper-parameters, factors or moments are rounded to a narrower type than they need be.",
         rivals=("1 − lr*wd rounded to the weights' dtype",),

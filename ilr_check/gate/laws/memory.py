@@ -56,7 +56,7 @@ LAW = GateLaw(
     text=law_text(
         "memory",
         "One gradient is remembered as the family does",
-        "After a single gradient the following steps are the textbook's, under a changing lr too.",
+        "After a single gradient the following steps are those of the reference, also under a changing lr.",
         equation="u_t = h_t g, the family's kernel",
         source="theory 4.3: the kernel decides the equilibrium; P11: what an lr drop does to the buffer",
         meaning="The momentum starts, averages or fades otherwise, or lr stands inside of the buffer.",

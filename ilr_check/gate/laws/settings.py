@@ -11,7 +11,8 @@ from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advan
 from ilr_check.gate.subject import Subject
 
 ORDER = 10
-STEPS = 4
+STEPS = 8
+"""More than the five steps in which schedule-free RAdam moves nothing."""
 SHAPES = ((3, 4), (2, 3))
 VALUES = {"lr": (0.1, 0.025), "weight_decay": (0.3, 0.05)}
 """Each hyper-parameter has the value to set and an alternative."""
@@ -35,12 +36,16 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         except StepFailedError as error:
             yield failed_reading(words, error)
             continue
+        # A constructor that takes any keyword promises nothing about one that no group keeps.
+        dropped = subject.taken is None and subject.group_key(name) is None
         yield fact_reading(
             apart.ratio > 1.0,
             group=f"{words} acts",
             message=f"{words} of {value:g} and of {other:g} give other steps",
-            diagnosis=f"{words} has no effect: {value:g} and {other:g} give the same steps",
+            diagnosis=f"{words} has no effect: {value:g} and {other:g} give the same steps"
+            + ("; the constructor takes any keyword and drops this one" if dropped else ""),
             n_steps=STEPS,
+            severity="fragility" if dropped else None,
         )
         if subject.can_schedule(name):
             yield agreement(

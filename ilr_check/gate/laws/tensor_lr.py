@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ STEPS = 3
 SHAPES = ((3, 4), (3, 4))
 LR = 0.25
 """A power of two: a tensor of float32 holds it exactly."""
+RATES = (0.25, 0.0625, 0.5)
 FACTORS = (0.5, 0.125)
 """Two schedules set these values in two groups."""
 
@@ -39,9 +41,13 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     one = make_course(subject, circumstances.generator("one"), SHAPES, steps=STEPS)
     settings = tuple({k: v for k, v in one.settings[0].items() if k != "lr"} for _ in SHAPES)
     shared = Course(one.starts, one.gradients, ((0,), (1,)), settings, (0, 0), one.hyper)
+    changing = replace(one, schedule=tuple({"lr": rate} for rate in RATES))
+    every = {"one group": one, "one tensor for two groups": shared}
+    if subject.can_schedule("lr"):
+        every["a tensor that changes"] = changing
     # A step that multiplies in float32, because its lr is a float32 tensor, counts as the same step.
     unit = max(subject.unit, UNIT["float32"])
-    for words, course in (("one group", one), ("one tensor for two groups", shared)):
+    for words, course in every.items():
         yield agreement(
             words,
             lambda course=course: drive(subject, _bare(course), lr=torch.tensor(LR)),  # type: ignore[misc]
@@ -62,7 +68,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 def _bare(course: Course) -> Course:
     """Return the same course with no lr in its groups, so that the constructor's value holds."""
     settings = tuple({k: v for k, v in s.items() if k != "lr"} for s in course.settings)
-    return Course(course.starts, course.gradients, course.groups, settings, course.joins, course.hyper)
+    return replace(course, settings=settings)
 
 
 def _scheduled(subject: Subject, course: Course, lr: Any) -> Trail:

@@ -68,8 +68,8 @@ LAW = GateLaw(
     text=law_text(
         "tensor-shapes",
         "Any shape, any number",
-        "Scalars, empty, odd, deep and transposed tensors, and a hundred at once, get the textbook's step.",
-        equation="w′ = textbook(w, g, …)",
+        "Scalars, empty, odd, deep and transposed tensors, and a hundred at once, step as the reference.",
+        equation="w′ = reference(w, g, …)",
         source="torch.testing's optim_db asks for no failure on them; here the values count",
         meaning="Indexing, views or a kernel's tail go wrong for this shape.",
     ),

@@ -16,11 +16,12 @@ ORDER = 20
 STEPS = 7
 LRS = (0.3, 0.3, 0.11, 0.017, 0.17, 0.05, 0.6)
 """The lr goes up and down without equal ratios, so that no other step's lr can pass for this one's."""
+PAUSED = (0.0, 0.2, 0.3, 0.0, 0.1)
 WEIGHT_DECAYS = (0.2, 0.2, 0.2, 0.07, 0.07, 0.31, 0.0)
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
-    """Judge each setting of the contract, and extreme sizes."""
+    """Judge each setting of the contract, extreme sizes, and steps at lr = 0."""
     contract = subject.contract
     assert contract is not None
     for number, setting in enumerate(subject.settings):
@@ -37,6 +38,23 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     for words, reason in subject.refused.items():
         yield Reading(group=words, verdict="skipped", message=f"the target refuses this setting: {reason}")
     yield corners(subject, circumstances)
+    yield pauses(subject, circumstances)
+
+
+def pauses(subject: Subject, circumstances: Circumstances) -> Reading:
+    """Judge lr = 0 at the first step, as warm-ups have it, and later; the state goes on meanwhile."""
+    contract = subject.contract
+    assert contract is not None
+    rng = circumstances.generator("pauses")
+    shape = (4, 3)
+    starts = [rng.normal(size=shape)]
+    schedule = [{"lr": lr} for lr in PAUSED]
+    hyper: dict[str, Any] = {"lr": LRS[0]}
+    if subject.can_vary("weight_decay"):
+        hyper["weight_decay"] = WEIGHT_DECAYS[0]
+    gradients = probing_gradients(contract, rng, [shape], len(PAUSED))
+    trajectory = record_trajectory(subject, starts, gradients, schedule=schedule, **hyper)
+    return compared(subject, trajectory, hyper, group="lr = 0 at times", prefix="with lr = 0 at times, ")
 
 
 def corners(subject: Subject, circumstances: Circumstances) -> Reading:
@@ -63,11 +81,11 @@ def corners(subject: Subject, circumstances: Circumstances) -> Reading:
 LAW = GateLaw(
     text=law_text(
         "textbook-step",
-        "Every step is the textbook's",
-        "From the same weights, gradient and hyper-parameters, each step gives the textbook's weights.",
-        equation="w′ = textbook(w, g, state, lr, wd, t)",
+        "Every step is that of the reference implementation",
+        "From the same weights, gradient and hyper-parameters, each step gives the weights of the reference.",
+        equation="w′ = reference(w, g, state, lr, wd, t)",
         source="the paper that the contract names; bound by running error analysis (Higham, section 3.3)",
-        meaning="The update rule is not the family's: see the near-miss that the diagnosis names.",
+        meaning="The update rule is not the family's. The diagnosis names a mutation that it follows.",
     ),
     tier="exact",
     blind_to="gradients that depend on the weights; more than seven steps; other tensor shapes and dtypes",

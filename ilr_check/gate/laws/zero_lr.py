@@ -47,7 +47,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         yield fact_reading(
             all(bool(w.isfinite().all()) for w in trial.values()),
             group=f"finite, {words}",
-            message=f"{STEPS} steps, of which {len(zeros)} at lr = 0",
+            message=f"{STEPS} steps, {len(zeros)} of them at lr = 0",
             diagnosis=f"an lr of zero {words} leaves weights that are not finite: something is divided by lr",
             n_steps=STEPS,
         )

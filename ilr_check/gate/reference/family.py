@@ -56,7 +56,7 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     if named is not None:
         if found[named.name].plain:
             return named, f"its name and the steps without weight decay say {named.name}; decay does not"
-        return named, f"only its name says {named.name}: no measured step agrees with a known textbook"
+        return named, f"only its name says {named.name}: no measured step agrees with a reference"
     if best.plain:
         chosen, why = _with_wrong_decay(subject, equal)
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
@@ -91,7 +91,7 @@ def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]
         trajectory = _trajectory_of(trying, contract, {}, WEIGHT_DECAY)
         mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
         if mutation is not None:
-            return name, f", of which a known defect is what was measured ({mutation.sentence})"
+            return name, f", with a known defect that explains every measured step ({mutation.sentence})"
     return equal[0], ""
 
 
@@ -110,7 +110,8 @@ def _agreement(subject: Subject, contract: Contract) -> Agreement:
 
 def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> bool:
     try:
-        return deviation(_trajectory_of(subject, contract, setting, weight_decay), contract).ratio <= 1.0
+        trajectory = _trajectory_of(subject, contract, setting, weight_decay)
+        return trajectory.moves and deviation(trajectory, contract).ratio <= 1.0
     except Exception:  # a family's reference may not accept the hyper-parameters of another family
         return False
 

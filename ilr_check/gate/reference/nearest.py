@@ -23,6 +23,8 @@ from ilr_check.optim.contracts.running import Array, plain
 LRS = (0.3, 0.11, 0.17, 0.05)
 SAME = 1e-9
 """A share of a step below which two entries count as equal: far above rounding, far below any defect."""
+TELLING = 1e-3
+"""The widest bound, as a share of a step, under which an agreement says something."""
 UNKNOWN = "no known family agrees with the measured steps"
 
 
@@ -42,20 +44,29 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
     The steps are taken without weight decay.
     """
     found: dict[str, Nearness] = {}
+    explained: dict[str, Mutation] = {}
     for contract in contracts().values():
         try:
-            found[contract.name] = nearness(_recorded(subject, contract, None), contract)
-        except Exception:  # the user's own constructor or step: whatever it raises, it is not this family's
+            trajectory = _recorded(subject, contract, None)
+            near = nearness(trajectory, contract)
+            deviation(_recorded(subject, contract, contract), contract)
+        except Exception:  # whatever the target or a reference raises here, it is not this family's
             continue
+        if not trajectory.moves:
+            told = f"its first {len(LRS)} steps move nothing, so they tell no family"
+            return None, f"{told}; judged by the laws that need no contract, --contract NAME names one"
+        found[contract.name] = near
     if not found:
         return None, f"{UNKNOWN}; judged by the laws that need no contract, --contract NAME names one"
     ranked = sorted(found, key=lambda name: found[name], reverse=True)
-    explained = {}
     for name in ranked:
         contract = contracts()[name]
         trajectory = _recorded(subject, contract, contract)
-        mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
-        if mutation is not None:
+        try:
+            mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
+        except Exception:  # a mutation of the reference may not accept the target's hyper-parameters
+            continue
+        if mutation is not None and _tells(trajectory, contract, mutation):
             explained[name] = mutation
             if _decays_so_too(subject, contract, mutation):
                 break
@@ -92,6 +103,11 @@ def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:
             whole += float(np.sum(meant**2))
     share = float(np.sqrt(apart / whole)) if whole > 0 else np.inf
     return Nearness(float(np.mean(equal)) if equal else 0.0, -share if np.isfinite(share) else -np.inf)
+
+
+def _tells(trajectory: Trajectory, contract: Contract, mutation: Mutation) -> bool:
+    """Return whether the bound is narrow: a variance that cancels has a bound that fits any steps."""
+    return deviation(trajectory, contract, mutation).widest <= TELLING
 
 
 def _decays_so_too(subject: Subject, contract: Contract, mutation: Mutation) -> bool:

@@ -7,7 +7,7 @@ every step. So no chaos enters the comparison, and only the optimizer's state ru
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -54,6 +54,15 @@ class Trajectory:
         """Return the dtypes, each named once."""
         return ", ".join(dict.fromkeys(self.dtypes))
 
+    @property
+    def moves(self) -> bool:
+        """Return whether any weight changes; steps of zero agree with many families and tell nothing."""
+        return any(
+            bool(np.any(after != before))
+            for step in self.steps
+            for before, after in zip(step.before, step.after, strict=True)
+        )
+
     def only(self, i: int) -> Trajectory:
         """Return the same trajectory as tensor i alone saw it."""
         steps = [Step(s.hyper, [s.gradients[i]], [s.before[i]], [s.after[i]]) for s in self.steps]
@@ -76,6 +85,8 @@ class Deviation:
     measured: float = 0.0
     expected: float = 0.0
     bound: float = 0.0
+    widest: float = 0.0
+    """The largest bound of the steps so far, as a share of the largest step; an infinite one fits all."""
 
 
 def record_trajectory(
@@ -133,6 +144,7 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
         mutation=mutation,
     )
     worst = Deviation(0.0)
+    widest = 0.0
     for t, step in enumerate(trajectory.steps):
         coming = trajectory.steps[t + 1].hyper.get("lr") if t + 1 < len(trajectory.steps) else None
         kept = {key: value for key, value in step.hyper.items() if key not in mutation.hyper}
@@ -145,6 +157,8 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
                 target, bound = step.before[i], np.zeros_like(step.before[i])
             ratios = _ratios(after - target, bound)
             entry = int(np.argmax(ratios))
+            moved = float(np.max(np.abs(target - step.before[i])))
+            widest = max(widest, float(np.max(bound)) / moved if moved > 0 else 0.0)
             if float(ratios.flat[entry]) > worst.ratio:
                 worst = Deviation(
                     float(ratios.flat[entry]),
@@ -157,7 +171,7 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
                 )
         if worst.ratio > 1.0:
             break
-    return worst
+    return replace(worst, widest=widest)
 
 
 def last_step_deviation(

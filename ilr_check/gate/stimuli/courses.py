@@ -50,6 +50,8 @@ class Course:
     """These arguments go to the constructor."""
     options: tuple[Mapping[str, Any], ...] = ()
     """Further options of each group, by the target's own names; empty where no group has any."""
+    schedule: tuple[Mapping[str, float], ...] = ()
+    """Settings that are written into all groups before each step; empty where nothing changes."""
 
     def seen(self, i: int) -> tuple[int, ...]:
         """Return the steps at which tensor ``i`` has joined and has a gradient."""
@@ -61,7 +63,8 @@ class Course:
         k = next(k for k, members in enumerate(self.groups) if i in members)
         rows = tuple((self.gradients[t][i],) for t in self.seen(i))
         hyper = {**self.hyper, **self.settings[k]}
-        return Course((self.starts[i],), rows, ((0,),), (self.settings[k],), (0,), hyper)
+        schedule = tuple(self.schedule[t] for t in self.seen(i)) if self.schedule else ()
+        return Course((self.starts[i],), rows, ((0,),), (self.settings[k],), (0,), hyper, schedule=schedule)
 
     def without(self, *tensors: int) -> Course:
         """Return the same course without these tensors; a group that loses all of its tensors stays."""
@@ -99,6 +102,7 @@ def make_course(
     decay: bool = True,
     hyper: Mapping[str, Any] | None = None,
     options: Sequence[Mapping[str, Any]] = (),
+    schedule: Sequence[Mapping[str, float]] = (),
 ) -> Course:
     """Return a course with gradients over four decades.
 
@@ -133,6 +137,7 @@ def make_course(
         joins=tuple(joins or [0] * len(members)),
         hyper={**settings[0], **(hyper or {})},
         options=tuple(options),
+        schedule=tuple(schedule),
     )
 
 
@@ -190,6 +195,8 @@ def advance(trial: Trial, course: Course, t: int) -> None:
                 group |= _options(subject, course.settings[k])
                 (late,) = arranged([group], subject.tags, named=subject.takes_names)
                 trial.optimizer.add_param_group(late)
+        if course.schedule:
+            trial.set(**course.schedule[t])
         there = {i for k in joined for i in course.groups[k]}
         trial.step([g if i in there else None for i, g in enumerate(course.gradients[t])])
     except Exception as error:

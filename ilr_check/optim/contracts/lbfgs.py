@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from ilr_check.optim.contracts.contract import NO_DECAY, Contract, Hyper, Name, Number, State
 
-FLAT = "all tensors are one vector to it: its step has no textbook that goes by one tensor"
+FLAT = "all tensors are one vector to it, so no reference implementation can step one tensor by itself"
 
 STEPWISE = (
     "memory",
     "textbook-step",
-    "implementations",
     "mixed-dtypes",
     "tensor-shapes",
-    "schedulers",
     "low-precision",
     "bias-correction",
     "compiled-step",
@@ -39,7 +37,6 @@ LBFGS = Contract(
         "missing-gradient": "all tensors are one vector to it, in which a missing gradient counts as zero",
         "closure": "its search calls the closure several times a step",
         "gradients-kept": "the law steps without a closure, which the family needs",
-        "group-settings": "it takes one parameter group only",
         **dict.fromkeys(STEPWISE, FLAT),
     },
     closure=True,

@@ -48,7 +48,7 @@ SPARSE_ADAM = Contract(
             sentence="bias correction is off by one step: step t is corrected as if it were t+1", shift=1
         ),
     ),
-    exceptions=dict.fromkeys(("closure", "gradients-kept", "group-settings"), DENSE),
+    exceptions=dict.fromkeys(("closure", "gradients-kept"), DENSE),
     sparse=True,
 )
 CONTRACTS = (SPARSE_ADAM,)

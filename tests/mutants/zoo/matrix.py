@@ -24,14 +24,14 @@ DATA, PAGE = DOCS / "kill-matrix.json", DOCS / "kill-matrix.md"
 KEPT = {
     "descent": "needs no contract: the first thing that is asked of an unknown optimizer",
     "decay-zero-gradient": "the shortest reproduction of a wrong decay: one step without a gradient",
-    "decay-coupling": "needs no textbook step: it fits the powers of lr and wd, and so names any strength",
+    "decay-coupling": "needs no reference: it fits the powers of lr and wd, and so names any strength",
     "decay-schedule": "tells the lr of the decay from the lr of the step, which constant rates cannot",
     "decay-orthogonal": "reads decay as the radial part of a step that has a gradient",
-    "decay-difference": "needs no textbook step: the step with decay against the step without",
-    "gradient-degree": "needs no textbook step: one exponent, for optimizers whose update is not known",
+    "decay-difference": "needs no reference implementation: the step with decay against the step without",
+    "gradient-degree": "needs no reference: one exponent, for optimizers whose update is not known",
     "memory": "one gradient and then none: names the form of the momentum by itself",
     "eps-placement": "gradients around eps: names its place by itself",
-    "scaling-symmetry": "bitwise, and needs no textbook step: finds constants of fixed size",
+    "scaling-symmetry": "bitwise, and needs no reference implementation: finds constants of fixed size",
     "copies": "deepcopy and pickle, which users call; what breaks them often breaks resuming too",
     "schedulers": "the schedulers of torch.optim, as users run them",
     "low-precision": "wide bounds, so that float64 sees what it sees; here for decay that is rounded away",
@@ -39,6 +39,7 @@ KEPT = {
 }
 """Laws that kill nothing alone, and why they are kept."""
 SURVIVORS = {
+    "OldStateRaises": "no class says which options older states lack, and one that raises refuses them",
     "AdamWDecayRoundedAway": "one more rounding to 16 bits, which the bound for 16-bit weights allows for",
 }
 """Mutants that no law of this tier kills, and why."""

@@ -201,6 +201,28 @@ def adafactor_is_not_a_number_at_zero() -> float:
     return float(p.detach().isnan().any())
 
 
+def lbfgs_remembers_its_lr_tensor() -> float:
+    """The length of the last step is kept as the lr tensor itself, so a schedule changes the past."""
+    ends = []
+    for lr in (0.25, torch.tensor(0.25, dtype=torch.float64)):
+        p = _parameter(3)
+        optimizer = torch.optim.LBFGS([p], lr=lr, max_iter=1)
+        for rate in (0.25, 0.25, 0.5, 0.5):
+            if isinstance(lr, Tensor):
+                lr.fill_(rate)  # as torch's schedulers do
+            optimizer.param_groups[0]["lr"] = lr if isinstance(lr, Tensor) else rate
+
+            def closure(p: nn.Parameter = p, optimizer: Any = optimizer) -> Tensor:
+                optimizer.zero_grad()
+                loss = (p**4).sum()
+                loss.backward()
+                return loss
+
+            optimizer.step(closure)
+        ends.append(p)
+    return _apart(*ends)
+
+
 def muon_normalises_its_buffer() -> float:
     """Without Nesterov and with bfloat16 weights the momentum buffer itself is divided by its norm."""
     p = _parameter(3, 4, dtype=torch.bfloat16)
@@ -250,7 +272,7 @@ TROPHIES = (
     Trophy(
         "Adagrad ignores a group's initial_accumulator_value",
         ("Adagrad",),
-        ("group-settings", "alone"),
+        ("alone",),
         "the constructor fills the sums with its own value",
         adagrad_ignores_group,
     ),
@@ -321,9 +343,16 @@ TROPHIES = (
         args={"eps": (1e-30, 1e-2)},
     ),
     Trophy(
+        "LBFGS remembers its lr tensor as the length of its last step",
+        ("LBFGS",),
+        ("tensor-lr",),
+        "state['t'] is the tensor, so that a schedule changes what the next pair of vectors is made of",
+        lbfgs_remembers_its_lr_tensor,
+    ),
+    Trophy(
         "Muon(nesterov=False) normalises its buffer in bfloat16 weights",
         ("Muon",),
-        ("low-precision", "mixed-dtypes", "implementations"),
+        ("low-precision", "mixed-dtypes"),
         "its iteration divides the buffer in place, because .bfloat16() of a bfloat16 tensor is no copy",
         muon_normalises_its_buffer,
         args={"nesterov": False},

@@ -13,6 +13,8 @@ import ilr_check
 from ilr_check.commands.gate import gate
 from ilr_check.commands.gate_options import options_from
 from ilr_check.gate.conclusion import command_of
+from ilr_check.gate.expected_failures import read_expected
+from ilr_check.gate.laws import planned
 from ilr_check.gate.option_words import WORDS, flag_of
 from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.request import GateRequest
@@ -57,6 +59,13 @@ def test_a_value_out_of_range_is_refused(given: dict[str, object], words: str) -
 
 def test_claims_is_the_former_name_of_laws() -> None:
     assert GateOptions.of({"claims": "exact"}) == GateOptions(laws="exact")
+
+
+def test_a_merged_law_is_judged_by_its_former_name() -> None:
+    assert [law.id for law in planned("group-settings,implementations")] == ["alone", "switches"]
+    assert read_expected({"group-settings": "why"}) == read_expected({"alone": "why"})
+    with pytest.raises(ValueError, match="group-settings is part of the law 'alone' now, and its cases"):
+        read_expected({"group-settings:second group": "why"})
 
 
 def test_the_command_that_judges_again_gives_the_same_options() -> None:

@@ -123,7 +123,8 @@ def test_a_named_target_is_judged_again(recorded: str, capsys: pytest.CaptureFix
 
 
 def test_a_finding_that_is_not_there_is_an_error_with_what_is(recorded: str) -> None:
-    with pytest.raises(ValueError, match=r"no finding 'descend'; it has .* such as 'descent:"):
+    told = r"no finding 'descend'; did you mean 'descent'\? it has .* such as 'descent:"
+    with pytest.raises(ValueError, match=told):
         gate_finding("gate.json#descend")
 
 

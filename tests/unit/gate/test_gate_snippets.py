@@ -65,7 +65,7 @@ class SlightlyMore(torch.optim.SGD):
                     p.grad = p.grad * (1 + 3e-5)
         return super().step(closure)
 """
-LAWS = "textbook-step,decay-coupling,group-settings,mixed-dtypes,low-precision,tensor-shapes,memory"
+LAWS = "textbook-step,decay-coupling,alone,mixed-dtypes,low-precision,tensor-shapes,memory"
 
 
 def printed_by(snippet: str) -> float:
@@ -102,10 +102,8 @@ def test_each_prints_the_number_of_its_finding(tmp_path: Path, name: str, contra
         (measured,) = re.findall(r"measured ([^ ,]+), expected", finding.message)
         assert printed_by(finding.snippet) == float(measured), finding.id
     if name == "FirstGroupsRate":
-        assert {f.claim for f in result.violated} == {"group-settings"}
-        assert not kinds  # it takes two groups, which the lines do not have
-    else:
-        assert kinds
+        assert {f.claim for f in result.violated} == {"alone"}
+    assert kinds
     if name == "SlightlyMore":
         assert any("relative difference of 3e-05" in f.diagnosis for f in result.violated)
 

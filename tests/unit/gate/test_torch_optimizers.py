@@ -16,7 +16,7 @@ STRIDES = "its fused kernel runs over memory: a gradient in another order than i
 EMPTY = "it divides by the number of entries, which is 0 for an empty tensor"
 NARROWED = "load_state_dict rounds its float32 factors to the dtype of narrow weights"
 KNOWN = {
-    ("Adagrad", "group-settings"): "a group's own initial_accumulator_value gives way to the constructor's",
+    ("Adagrad", "alone"): "a group's own initial_accumulator_value gives way to the constructor's",
     ("LBFGS", "copies"): "deepcopy and pickle drop _params, without which its step fails",
     ("Adafactor", "mixed-dtypes"): "its foreach path takes the first dtype group's eps1 for all",
     ("Adafactor", "tensor-shapes"): EMPTY,
@@ -31,6 +31,7 @@ KNOWN = {
 TENSOR_LR = {name for name in vars(torch.optim) if name not in ("LBFGS", "Rprop")}
 """Optimizers that share a tensor between groups and step with it after the first step."""
 KNOWN |= {(name, "tensor-lr"): SHARED for name in TENSOR_LR}
+KNOWN["LBFGS", "tensor-lr"] = "the length of its last step is the lr tensor itself"
 CLASSES = sorted(
     name
     for name, kind in vars(torch.optim).items()
