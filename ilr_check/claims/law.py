@@ -16,6 +16,7 @@ import numpy as np
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
 from ilr_check.claims.lab import Lab
+from ilr_check.claims.mistakes import Mistake, with_near_rival
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
 from ilr_check.evidence.records import Agreement, Form, Premise
 from ilr_check.nets import NetSpec, net_groups
@@ -140,6 +141,8 @@ class StatisticalLaw(Generic[Spec, Trained]):
     """Its name and, where it is empty, its title are filled in by the law."""
     rival_values: Callable[[Spec, Part, Design], Mapping[str, float]] = _farthest_of
     """(spec, part, design) -> one number for each rival that is a curve; by default where it is farthest."""
+    mistakes: Callable[[Spec, Part], Sequence[Mistake]] = lambda spec, part: ()
+    """(spec, part) -> kinds of mistakes, of which the first that lies near the margin becomes a rival."""
     premises: Callable[[Examined[Spec, Trained]], Sequence[Premise]] = _no_premises
     findings: Callable[[Examined[Spec, Trained], Finding], Iterable[Finding]] = _main_alone
     """The findings of a part in order, the main one among them."""
@@ -195,7 +198,11 @@ class StatisticalLaw(Generic[Spec, Trained]):
 
     def planned_design(self, spec: Spec, part: Part, context: Context) -> Design:
         """Return the design of a part with its error rates in this run."""
-        return _planned(self.design(spec, part, context.alpha(self._decision(spec, part))), context)
+        return _planned(self.designed(spec, part, context.alpha(self._decision(spec, part))), context)
+
+    def designed(self, spec: Spec, part: Part, alpha: float) -> Design:
+        """Return the design of a part, a near rival among its rivals."""
+        return with_near_rival(self.design(spec, part, alpha), self.mistakes(spec, part))
 
     def _decision(self, spec: Spec, part: Part) -> str:
         return f"{self.text.id}/{spec.title}/{part.name}"
@@ -206,18 +213,22 @@ class StatisticalLaw(Generic[Spec, Trained]):
         title = figure.title or f"{seen.spec.title}, {seen.part.figure}"
         return msgspec.structs.replace(figure, name=name, title=title)
 
+    def _rival_values(self, seen: Examined[Spec, Trained]) -> dict[str, float]:
+        about = seen.spec, seen.part, seen.design
+        return {**_farthest_of(*about), **self.rival_values(*about)}
+
     def _found(self, seen: Examined[Spec, Trained]) -> Iterable[Finding]:
         form = self.form if isinstance(self.form, str) else self.form(seen.spec, seen.part)
         if not seen.n:
             nothing = {**seen.about(), "figure": ""}
-            values = self.rival_values(seen.spec, seen.part, seen.design)
+            values = self._rival_values(seen)
             return (finding_of(seen.examination, form=form, n_steps=0, rival_values=values, **nothing),)
         main = finding_of(
             seen.examination,
             form=form,
             n_steps=self.steps(seen.spec, seen.part),
             message=self.message(seen),
-            rival_values=self.rival_values(seen.spec, seen.part, seen.design),
+            rival_values=self._rival_values(seen),
             premises=tuple(self.premises(seen)),
             **seen.about(),
         )

@@ -12,6 +12,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.meetings import TIMES, Meeting, Meetings, relaxation_time
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, rivals_at
+from ilr_check.claims.mistakes import mistake
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.evidence import ClaimText, Figure
@@ -202,6 +203,9 @@ LAW = StatisticalLaw(
     trained=Meetings,
     parts=lambda meeting: (SLOPE, CLOSING),
     design=design,
+    mistakes=lambda meeting, part: (
+        mistake("{} of the distance stays", lambda size: (size,) * len(meeting.inverses)),
+    ),
     sample=sample,
     steps=lambda meeting, part: max(c.steps for c in meeting.courses(max(meeting.inverses))),
     form="prediction",

@@ -18,6 +18,7 @@ from ilr_check.claims.function_space.trainings.spike_designs import (
     NOISE,
     SLOPE,
     design,
+    mistakes,
     parts,
 )
 from ilr_check.claims.function_space.trainings.spike_figures import path_figure, period_figure
@@ -197,6 +198,7 @@ LAW = StatisticalLaw(
     trained=SpikeRuns,
     parts=parts,
     design=design,
+    mistakes=mistakes,
     sample=sample,
     steps=lambda descent, part: steps_of_all(descent),
     form="prediction",

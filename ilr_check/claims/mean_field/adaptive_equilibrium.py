@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
+from ilr_check.claims.mistakes import too_much_decay
 from ilr_check.claims.settings.subjects import NOISE, ONE_LAYER, controls
 from ilr_check.evidence import ClaimText
 from ilr_check.nets.build import parameter_shapes
@@ -105,22 +106,24 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
         else 0.0
         for x in experiment.levels
     ]
-    halved = [_with_decay(level, 0.5) for level in experiment.levels]
+    return {TEXT.rivals[0]: uncorrelated + zeros, TEXT.rivals[1]: with_decay(experiment, 0.5)}
+
+
+def with_decay(experiment: Equilibrium, factor: float) -> list[float]:
+    """Return the deviations of norms, then of rotations, if weight decay acted ``factor`` times as much."""
+    count = coordinates(experiment.net)
     norms, rotations = [], []
-    for level, other in zip(experiment.levels, halved, strict=True):
+    for level in experiment.levels:
+        other = msgspec.structs.replace(level, weight_decay=factor * level.weight_decay)
         (norm2, cosine), (wrong2, wrong) = equilibrium(level, count), equilibrium(other, count)
         norms.append(0.5 * math.log(wrong2 / norm2))
         rotations.append(0.5 * (math.log(wrong) / math.log(cosine) - 1.0))
-    return {TEXT.rivals[0]: uncorrelated + zeros, TEXT.rivals[1]: norms + rotations}
+    return norms + rotations
 
 
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
     """Return the fluctuation of v, of order 1 - beta2, which the closed forms leave out."""
     return 0.02, "fluctuation of v (1 - beta2)"
-
-
-def _with_decay(level: Level, factor: float) -> Level:
-    return msgspec.structs.replace(level, weight_decay=factor * level.weight_decay)
 
 
 def coordinates(net: NetSpec) -> int:
@@ -135,6 +138,7 @@ LAW = LevelQuestion(
     deviations=deviations,
     points=lambda experiment: tuple(float(i) for i in range(1, 2 * len(experiment.levels) + 1)),
     rivals=rivals,
+    mistakes=lambda spec: (too_much_decay(lambda factor: with_decay(spec, factor)),),
     corrections=corrections,
     tolerance=0.03,
     estimand="norm and rotation / closed form, less 1, for every optimizer",

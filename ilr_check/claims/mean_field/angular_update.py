@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
+from ilr_check.claims.mistakes import too_much_decay
 from ilr_check.claims.settings.subjects import BESIDE, subjects
 from ilr_check.evidence import ClaimText
 
@@ -92,16 +93,18 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     """Return half of the relative deviation of 1 - cos, level by level."""
-
-    def half(level: Level, other: float) -> float:
-        return 0.5 * (math.log1p(-other) / math.log(level.cosine) - 1.0)
-
     return {
-        "sqrt(lambda_e)": [half(level, 0.5 * (1.0 - level.cosine)) for level in experiment.levels],
+        "sqrt(lambda_e)": [_half(level, 0.5 * (1.0 - level.cosine)) for level in experiment.levels],
         "(1 - mu) for (1 + mu)": [
-            half(level, level.lr * level.weight_decay / (1.0 - level.momentum)) for level in experiment.levels
+            _half(level, level.lr * level.weight_decay / (1.0 - level.momentum))
+            for level in experiment.levels
         ],
     }
+
+
+def _half(level: Level, other: float) -> float:
+    """Return half of the relative deviation of log cos if 1 - cos were ``other``."""
+    return 0.5 * (math.log1p(-other) / math.log(level.cosine) - 1.0)
 
 
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
@@ -134,6 +137,9 @@ LAW = LevelQuestion(
     deviations=deviations,
     points=lambda experiment: tuple(float(np.arccos(level.cosine)) for level in experiment.levels),
     rivals=rivals,
+    mistakes=lambda spec: (
+        too_much_decay(lambda factor: [_half(x, factor * (1.0 - x.cosine)) for x in spec.levels]),
+    ),
     corrections=corrections,
     tolerance=0.03,
     estimand="rotation per step / theory, less 1, at every level",

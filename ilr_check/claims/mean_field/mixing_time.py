@@ -11,6 +11,7 @@ from ilr_check.claims.claim import Finding, Profile
 from ilr_check.claims.figures import interval, line, points
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, invariant_groups
 from ilr_check.claims.mean_field.trainings.sweep import Kind, Sweep, SweepRuns
+from ilr_check.claims.mistakes import Mistake, too_much_decay, wrong_exponent
 from ilr_check.claims.settings.subjects import BESIDE, DIGITS, generated
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured
 from ilr_check.stats import (
@@ -126,6 +127,13 @@ def rate_design(sweep: Sweep, alpha: float) -> CurveEquivalence:
         false_fail=alpha,
         sd=sweep.planned_sd,
     )
+
+
+def mistakes(sweep: Sweep, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistakes near the margins of slope and rate."""
+    if part.what == "slope":
+        return (wrong_exponent(1.0),)
+    return (too_much_decay(lambda factor: (math.log(factor),) * len(sweep.levels)),) if part.tensors else ()
 
 
 def loss_design(sweep: Sweep, alpha: float) -> ContrastEquivalence:
@@ -312,6 +320,7 @@ LAW = StatisticalLaw(
     parts=parts,
     form=lambda sweep, part: "transfer" if part.tensors else "prediction",
     design=design,
+    mistakes=mistakes,
     sample=sample,
     steps=_steps,
     message=_message,

@@ -15,6 +15,7 @@ from ilr_check.claims.mean_field.trainings.noise_references import (
     run_steps,
 )
 from ilr_check.claims.mean_field.trainings.transfer import predicted_from
+from ilr_check.claims.mistakes import wrong_exponent
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.stats import MeanEquivalence, Rival
@@ -151,6 +152,7 @@ LAW = StatisticalLaw(
     run_steps=run_steps,
     trained=TransferRuns,
     design=design,
+    mistakes=lambda growth, part: (wrong_exponent(-0.5),),
     sample=exponents,
     steps=lambda growth, part: growth.steps,
     figure=_figure,

@@ -19,6 +19,7 @@ from ilr_check.claims.mean_field.trainings.limits import (
     limit_design,
     local_exponents,
 )
+from ilr_check.claims.mistakes import Mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.evidence.records import Form
 from ilr_check.stats import CurveEquivalence, Design, Rival
@@ -50,6 +51,8 @@ class LevelQuestion:
     estimand: str
     x_label: str
     caption: str
+    mistakes: Callable[[Equilibrium], Sequence[Mistake]] = lambda spec: (decayed_norm(len(spec.levels)),)
+    """Kinds of mistakes at all points, for the near rival; by default for deviations of the norm."""
     populations: int = 2
     form: Form = "transfer"
     premise: Callable[[EquilibriumRuns, tuple[str, ...], int], str] | None = None
@@ -67,6 +70,7 @@ class LevelQuestion:
             trained=EquilibriumRuns,
             parts=self._parts,
             design=self._design,
+            mistakes=lambda spec, part: (decayed_norm(),) if part.what == LIMIT else self.mistakes(spec),
             sample=self._sample,
             steps=lambda spec, part: spec.steps_of_all(),
             form=lambda spec, part: "transfer" if part.what == LIMIT else self.form,
@@ -174,6 +178,19 @@ def norm_deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> 
 def norm_rival(gain: float, rival_gain: float) -> float:
     """Return the r^4 / G^2 of a rival on the scale of ``norm_deviations``."""
     return 0.5 * (1.0 - rival_gain / gain)
+
+
+def decayed_norm(points: int = 0) -> Mistake:
+    """Return the mistake of too much decay, on the scale of ``norm_deviations``: r^4 falls by its factor.
+
+    It is one number where there are no ``points``.
+    """
+
+    def effect(factor: float) -> float | tuple[float, ...]:
+        gap = norm_rival(1.0, 1.0 / factor)
+        return (gap,) * points if points else gap
+
+    return too_much_decay(effect)
 
 
 def finite_lambda(experiment: Equilibrium) -> tuple[float, str]:
