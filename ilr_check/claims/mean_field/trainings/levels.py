@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Finding, Profile
 from ilr_check.claims.figures import band, interval, line, points
-from ilr_check.claims.law import Examined, Part, StatisticalLaw, invariant_groups
+from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw, invariant_groups
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns
 from ilr_check.claims.mean_field.trainings.limits import (
     approaches_zero,
@@ -53,6 +53,7 @@ class LevelQuestion:
     caption: str
     mistakes: Callable[[Equilibrium], Sequence[Mistake]] = lambda spec: (decayed_norm(len(spec.levels)),)
     """Kinds of mistakes at all points, for the near rival; by default for deviations of the norm."""
+    departures: Sequence[Departure[Equilibrium]] = ()
     populations: int = 2
     form: Form = "transfer"
     premise: Callable[[EquilibriumRuns, tuple[str, ...], int], str] | None = None
@@ -71,6 +72,7 @@ class LevelQuestion:
             parts=self._parts,
             design=self._design,
             mistakes=lambda spec, part: (decayed_norm(),) if part.what == LIMIT else self.mistakes(spec),
+            departures=self.departures,
             sample=self._sample,
             steps=lambda spec, part: spec.steps_of_all(),
             form=lambda spec, part: "transfer" if part.what == LIMIT else self.form,
