@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -10,16 +12,21 @@ import pytest
 from numpy.typing import NDArray
 
 from ilr_check.claims import statistical_laws
+from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space.function_mixing_time import SLOPE_MARGIN
 from ilr_check.claims.function_space.trainings.meetings import TIMES, TYPICAL, Meeting, relaxation_time
+from ilr_check.claims.lab import Lab
+from ilr_check.claims.mean_field import equilibrium_effective_lr
 from ilr_check.claims.mean_field.no_decay_growth import Growth
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
+from ilr_check.claims.mean_field.trainings.sweep import Sweep, SweepRuns
 from ilr_check.claims.mean_field.trainings.transfer import relaxation_rates
 from ilr_check.claims.settings.subjects import DIGITS
 from ilr_check.stats import RelaxationRate, hill
 from ilr_check.theory.relaxation import gamma_path, memory_rate
 
 Array = NDArray[np.float64]
+CONTEXT = Context(seed=0, profile="quick")
 INVERSES = np.array(Meeting.__struct_defaults__[0], dtype=float)
 """1/lambda_e of the levels of function-mixing-time."""
 
@@ -146,6 +153,60 @@ def test_deviations_at_equilibrium_are_those_of_the_closed_forms(name: str, deca
         expected = np.zeros(found.shape[1]) if name == "norm-offset" else np.array(kind.expected(decay - 1.0))
         # The closed forms of the rivals are of first order in lr * wd.
         assert np.abs(found - expected).max() <= (1e-3 if decay == 1.0 else 0.02 * abs(decay - 1.0))
+
+
+class Meets(SweepRuns):
+    """Populations whose LRs agree within 10 % after a time proportional to (1/lambda_e)^slope."""
+
+    def __init__(self, slope: float, reach: float = 1.0) -> None:
+        super().__init__(Sweep(levels=(2e-3, 4e-3, 8e-3, 1.6e-2), **DIGITS._asdict()), Lab(CONTEXT, 1))
+        self.slope, self.reach = slope, reach
+
+    def norm2(self, kind: str, level: float, tensors: tuple[str, ...], n: int) -> Array:
+        steps = np.arange(self.sweep.steps(level), dtype=float)[:, None]
+        meets = self.reach * 100.0 * (8e-3 / level) ** self.slope
+        jitter = 1e-3 * np.random.default_rng(int(1e6 * level)).standard_normal(n)
+        gap = math.log(1.1) * np.exp(math.log(10.0) * (1.0 - steps / meets)) * np.exp(jitter)
+        return self.sweep.lr_of(kind) * np.exp(-gap if kind == "fast" else 0.0 * gap)
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.5, 1.5])
+def test_the_slope_of_the_times_until_two_lrs_agree(slope: float) -> None:
+    found = Meets(slope).meeting_slopes((), 48)
+    assert found is not None
+    assert found.mean() == pytest.approx(slope, abs=5e-3)
+    assert found.std() < 0.1
+
+
+def test_lrs_that_do_not_agree_in_time_give_no_slope() -> None:
+    assert Meets(1.0, reach=100.0).meeting_slopes((), 48) is None
+
+
+class Scaled(NoiseFree):
+    """At equilibrium, with a squared noise proportional to lambda_e^power, and runs that differ a little."""
+
+    def window(self, role: str, level: Level, tensors: tuple[str, ...], n: int) -> SimpleNamespace:
+        noise = (100.0 * level.intrinsic_lr) ** self._decay
+        jitter = 0.01 * np.random.default_rng(int(1e6 * level.intrinsic_lr)).standard_normal(n)
+        log_norm = 0.25 * np.log(level.gain * noise) + jitter
+        return SimpleNamespace(unit_grad2=np.full(n, noise), log_norm=log_norm)
+
+
+@pytest.mark.parametrize(("power", "verdict"), [(0.0, "holds"), (0.4, "violated")])
+def test_the_raw_square_root_of_lambda_e_is_judged_by_itself(power: float, verdict: str) -> None:
+    """If the noise changes with lambda_e, the paper's wording is violated, and the change explains it."""
+    (law,) = statistical_laws()["equilibrium-effective-lr"]
+    spec = law.experiments("quick", 0)[0]
+    seen: Any = SimpleNamespace(
+        spec=spec, runs=Scaled(spec, power), n=64, tensors=("w",), about=lambda: {"group": "w", "subject": {}}
+    )
+    finding = equilibrium_effective_lr.raw(seen, cast(Any, SimpleNamespace(n_steps=1)))
+    assert (finding.form, finding.counts, finding.verdict) == ("raw", False, verdict)
+    assert finding.expected == pytest.approx(2.0)
+    ratio = 2.0 * 4.0 ** (-power / 2.0)
+    assert finding.measured.value == pytest.approx(ratio, rel=0.01)
+    assert f"the ratio would be {ratio:.4g}" in finding.message
+    assert "weight decay" in finding.rivals[-1].name
 
 
 def levels_of(name: str) -> list[tuple[str, float]]:

@@ -21,7 +21,7 @@ from ilr_check.claims.mean_field.trainings.limits import (
 )
 from ilr_check.claims.mistakes import Mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure
-from ilr_check.evidence.records import Form
+from ilr_check.evidence.records import Form, Premise
 from ilr_check.stats import CurveEquivalence, Design, Rival
 
 Array = NDArray[np.float64]
@@ -56,8 +56,12 @@ class LevelQuestion:
     departures: Sequence[Departure[Equilibrium]] = ()
     populations: int = 2
     form: Form = "transfer"
-    premise: Callable[[EquilibriumRuns, tuple[str, ...], int], str] | None = None
-    """Words on how well the presuppositions of the law are met, for a reader who finds a deviation."""
+    words: Callable[[EquilibriumRuns, tuple[str, ...], int], str] | None = None
+    """Words for the record, beside the settings of the levels."""
+    premises: Callable[[EquilibriumRuns, tuple[str, ...], int], tuple[Premise, ...]] | None = None
+    """What the law presupposes of the judged runs, except in the limit lambda_e = 0."""
+    raw: Callable[[Examined[Equilibrium, EquilibriumRuns], Finding], Finding] | None = None
+    """The paper's wording about the same runs, with a verdict of its own."""
     limit_rivals: Mapping[str, float] | None = None
     """What rivals expect at lambda_e = 0, for a law that is judged there too if its levels reach so far."""
 
@@ -78,6 +82,7 @@ class LevelQuestion:
             form=lambda spec, part: "transfer" if part.what == LIMIT else self.form,
             message=self._message,
             figure=self._figure,
+            premises=self._premises,
             findings=self._findings,
         )
 
@@ -116,12 +121,17 @@ class LevelQuestion:
     def _message(self, seen: Examined[Equilibrium, EquilibriumRuns]) -> str:
         if seen.part.what == LIMIT:
             return f"levels of lambda_e: {', '.join(f'{x.intrinsic_lr:.2g}' for x in seen.spec.levels)}"
-        words = ["; ".join(level.words() for level in seen.spec.levels)]
-        return ". ".join(words + ([self.premise(seen.runs, seen.tensors, seen.n)] if self.premise else []))
+        told = ["; ".join(level.words() for level in seen.spec.levels)]
+        return ". ".join(told + ([self.words(seen.runs, seen.tensors, seen.n)] if self.words else []))
+
+    def _premises(self, seen: Examined[Equilibrium, EquilibriumRuns]) -> tuple[Premise, ...]:
+        if self.premises is None or seen.part.what == LIMIT:
+            return ()
+        return self.premises(seen.runs, seen.tensors, seen.n)
 
     def _findings(self, seen: Examined[Equilibrium, EquilibriumRuns], main: Finding) -> tuple[Finding, ...]:
         if seen.part.what != LIMIT:
-            return (main,)
+            return (main,) if self.raw is None else (main, self.raw(seen, main))
         about = {**seen.about(), "n_steps": main.n_steps}
         return (main, local_exponents(seen.runs, seen.tensors, seen.n, **about))
 

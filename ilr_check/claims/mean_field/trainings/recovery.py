@@ -15,7 +15,7 @@ from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.identities import immediate_drop, longest_sum, norm_identity
 from ilr_check.claims.mean_field.trainings.lr_drop import Drop, DropReadings
 from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns, run_steps
-from ilr_check.claims.mean_field.trainings.raw import judge_raw
+from ilr_check.claims.mean_field.trainings.raw import judge_raw_ratio
 from ilr_check.claims.mistakes import too_much_decay
 from ilr_check.evidence import ClaimText, Figure, Margin
 from ilr_check.evidence.records import Premise
@@ -137,7 +137,7 @@ class Recovery:
     def _raw(self, seen: Seen) -> Finding:
         """Judge the paper's wording: where the effective LR ends, relative to its value before."""
         drop, readings = seen.spec, _readings(seen)
-        return judge_raw(
+        return judge_raw_ratio(
             readings.log_end(seen.n) - readings.log_before(seen.n),
             theory=drop.intrinsic_factor**-0.5,
             margin=TOLERANCE + 2.0 * _largest_intrinsic_lr(drop),
