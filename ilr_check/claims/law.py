@@ -166,6 +166,8 @@ class StatisticalLaw(Generic[Spec, Trained]):
     departures: Sequence[Departure[Spec]] = ()
     """Subjects on which the claim is known to fail; none of them is among ``experiments``."""
     premises: Callable[[Examined[Spec, Trained]], Sequence[Premise]] = _no_premises
+    presupposes: str = ""
+    """What ``premises`` measure, as a sentence."""
     findings: Callable[[Examined[Spec, Trained], Finding], Iterable[Finding]] = _main_alone
     """The findings of a part in order, the main one among them."""
     closing: Callable[[Spec, Trained, dict[str, Any], int], Judged] = lambda spec, runs, subject, n: Judged(

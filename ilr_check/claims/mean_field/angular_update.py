@@ -170,5 +170,6 @@ LAW = LevelQuestion(
     populations=1,
     words=words,
     premises=premises,
+    presupposes=f"the norm stands still: over the window the mean of its log moves by {NORM_CHANGE:g} at most.",
 ).law()
 CLAIM = LAW.claim()

@@ -241,6 +241,7 @@ LAW = StatisticalLaw(
     message=_message,
     figure=_figure,
     premises=_premises,
+    presupposes="the net's own squared gradient is small beside the added noise.",
     findings=_findings,
 )
 CLAIM = LAW.claim()

@@ -60,6 +60,7 @@ class LevelQuestion:
     """Words for the record, beside the settings of the levels."""
     premises: Callable[[EquilibriumRuns, tuple[str, ...], int], tuple[Premise, ...]] | None = None
     """What the law presupposes of the judged runs, except in the limit lambda_e = 0."""
+    presupposes: str = ""
     raw: Callable[[Examined[Equilibrium, EquilibriumRuns], Finding], Finding] | None = None
     """The paper's wording about the same runs, with a verdict of its own."""
     limit_rivals: Mapping[str, float] | None = None
@@ -83,6 +84,7 @@ class LevelQuestion:
             message=self._message,
             figure=self._figure,
             premises=self._premises,
+            presupposes=self.presupposes,
             findings=self._findings,
         )
 

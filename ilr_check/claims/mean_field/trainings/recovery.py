@@ -67,6 +67,10 @@ class Recovery:
             mistakes=lambda drop, part: (too_much_decay(lambda factor: _decayed(drop, factor)),),
             rival_values=lambda drop, part, design: self._at_the_end(drop),
             premises=_premises,
+            presupposes=(
+                f"in the control, the noise of a training keeps its trace: the logarithm of its change is at "
+                f"most {CONSTANT_NOISE:g}."
+            ),
             findings=self._findings,
         )
 
