@@ -170,6 +170,6 @@ LAW = LevelQuestion(
     populations=1,
     words=words,
     premises=premises,
-    presupposes=f"the norm stands still: over the window the mean of its log moves by {NORM_CHANGE:g} at most.",
+    presupposes=f"the norm stands still: its mean log moves by {NORM_CHANGE:g} at most over the window.",
 ).law()
 CLAIM = LAW.claim()
