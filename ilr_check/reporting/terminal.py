@@ -134,7 +134,8 @@ class TerminalReporter:
                 self._failure(record)
         departures = [record for record in found if verdicts.is_departure(record)]
         counted = verdicts.tally(r.verdict for r in found if r.counts and r not in departures)
-        counted |= {"known departure": len(departures)} if departures else {}
+        if departures:
+            counted["known departure" + "s" * (len(departures) > 1)] = len(departures)
         summary = ", ".join(f"{count} {verdicts.words(word)}" for word, count in counted.items())
         unjudged = sum(not record.counts for record in found)
         aside = f"; {unjudged} reported, not judged" if unjudged else ""
