@@ -39,7 +39,8 @@ TEXT = ClaimText(
     meaning="A norm breaks scale invariance, on which the law rests, or the decay is wrong.",
     blind=(
         "how well the nets classify: theory says nothing about a gap between two norms, nor about whether "
-        "noise closes it; and a gradient that is wrong in the noise-reference runs too."
+        "noise closes it; a gradient that is wrong in the noise-reference runs too; and departures inside "
+        "the margin: a gradient with 1 % of its length along the weights holds, with 0.053 of 0.072."
     ),
 )
 
