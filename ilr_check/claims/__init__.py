@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from ilr_check.claims import exact, function_space, mean_field
 from ilr_check.claims.claim import Claim
 from ilr_check.claims.exact_law import ExactLaw
+from ilr_check.claims.law import StatisticalLaw
 from ilr_check.evidence import ClaimText
 from ilr_check.plugins import Registry
 from ilr_check.spelling import did_you_mean
@@ -68,6 +69,14 @@ def laws() -> dict[str, ExactLaw[Any]]:
     declared = [*_attributes("LAW"), *REGISTERED.registered().values()]
     found = {law.text.id: law for law in declared if isinstance(law, ExactLaw)}
     return {name: found[name] for name in catalogue() if name in found}
+
+
+def statistical_laws() -> dict[str, tuple[StatisticalLaw[Any, Any], ...]]:
+    """Return the declarations of every statistical claim, by id; a claim may have several."""
+    declared = [*_attributes("LAW"), *REGISTERED.registered().values()]
+    found = {law.text.id: getattr(law, "laws", (law,)) for law in declared if law is not None}
+    own = {name: tuple(x for x in parts if isinstance(x, StatisticalLaw)) for name, parts in found.items()}
+    return {name: own[name] for name in catalogue() if own.get(name)}
 
 
 def home(claim: str) -> str:

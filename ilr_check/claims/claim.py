@@ -96,6 +96,10 @@ class Finding:
     figure: str = ""
     agreement: Agreement = ""
     premises: tuple[Premise, ...] = ()
+    departure: str = ""
+    """Why this subject is known to depart from the claim; empty where it is not."""
+    expected_verdict: VerdictWord | Literal[""] = ""
+    """The verdict that a known departure has; empty where there is none."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ import msgspec
 import numpy as np
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
+from ilr_check.claims.findings import as_departure, finding_of
 from ilr_check.claims.lab import Lab
-from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome
-from ilr_check.evidence.records import Agreement, Form, Premise
+from ilr_check.claims.mistakes import Mistake, with_near_rival
+from ilr_check.evidence import ClaimText, Figure
+from ilr_check.evidence.records import Form, Premise, VerdictWord
 from ilr_check.nets import NetSpec, net_groups
 from ilr_check.stats import Decision, Design, Examination, Rival, examine
 
@@ -56,6 +58,25 @@ class Part:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.group)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure(Generic[Spec]):
+    """A subject that is known to depart from its claim. It stays in the claim and is judged in every run.
+
+    ``expected`` gives the verdict of parts by name, ``""`` that of all parts that are not named. A part
+    without one is expected to hold. The verdict is settled by pilot runs with other seeds, and ``reason``
+    says why the theory does not apply.
+    """
+
+    spec: Spec
+    expected: Mapping[str, VerdictWord]
+    reason: str
+    profiles: tuple[Profile, ...] = ("quick", "standard")
+
+    def verdict_of(self, part: Part) -> VerdictWord:
+        """Return the expected verdict of a part."""
+        return self.expected.get(part.name, self.expected.get("", "holds"))
 
 
 @dataclass(frozen=True)
@@ -140,7 +161,13 @@ class StatisticalLaw(Generic[Spec, Trained]):
     """Its name and, where it is empty, its title are filled in by the law."""
     rival_values: Callable[[Spec, Part, Design], Mapping[str, float]] = _farthest_of
     """(spec, part, design) -> one number for each rival that is a curve; by default where it is farthest."""
+    mistakes: Callable[[Spec, Part], Sequence[Mistake]] = lambda spec, part: ()
+    """(spec, part) -> kinds of mistakes, of which the first that lies near the margin becomes a rival."""
+    departures: Sequence[Departure[Spec]] = ()
+    """Subjects on which the claim is known to fail; none of them is among ``experiments``."""
     premises: Callable[[Examined[Spec, Trained]], Sequence[Premise]] = _no_premises
+    presupposes: str = ""
+    """What ``premises`` measure, as a sentence."""
     findings: Callable[[Examined[Spec, Trained], Finding], Iterable[Finding]] = _main_alone
     """The findings of a part in order, the main one among them."""
     closing: Callable[[Spec, Trained, dict[str, Any], int], Judged] = lambda spec, runs, subject, n: Judged(
@@ -157,7 +184,8 @@ class StatisticalLaw(Generic[Spec, Trained]):
         return Claim(text=self.text, plan=self.plan, judge=self.judge)
 
     def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
-        """Return one unit for each experiment, with one decision for each part."""
+        """Return one unit for each experiment and known departure, with one decision for each part."""
+        known = [departure.spec for departure in self.departures if profile in departure.profiles]
         return tuple(
             Unit(
                 claim=self.text.id,
@@ -166,7 +194,7 @@ class StatisticalLaw(Generic[Spec, Trained]):
                 decisions=tuple(self._decision(spec, part) for part in self.parts(spec)),
                 workload=self.workload(spec) if profile == "paper" else None,
             )
-            for spec in self.experiments(profile, seed)
+            for spec in (*self.experiments(profile, seed), *known)
         )
 
     def judge(self, subject: dict[str, Any], context: Context) -> Judged:
@@ -195,7 +223,11 @@ class StatisticalLaw(Generic[Spec, Trained]):
 
     def planned_design(self, spec: Spec, part: Part, context: Context) -> Design:
         """Return the design of a part with its error rates in this run."""
-        return _planned(self.design(spec, part, context.alpha(self._decision(spec, part))), context)
+        return _planned(self.designed(spec, part, context.alpha(self._decision(spec, part))), context)
+
+    def designed(self, spec: Spec, part: Part, alpha: float) -> Design:
+        """Return the design of a part, a near rival among its rivals."""
+        return with_near_rival(self.design(spec, part, alpha), self.mistakes(spec, part))
 
     def _decision(self, spec: Spec, part: Part) -> str:
         return f"{self.text.id}/{spec.title}/{part.name}"
@@ -206,21 +238,28 @@ class StatisticalLaw(Generic[Spec, Trained]):
         title = figure.title or f"{seen.spec.title}, {seen.part.figure}"
         return msgspec.structs.replace(figure, name=name, title=title)
 
+    def _rival_values(self, seen: Examined[Spec, Trained]) -> dict[str, float]:
+        about = seen.spec, seen.part, seen.design
+        return {**_farthest_of(*about), **self.rival_values(*about)}
+
     def _found(self, seen: Examined[Spec, Trained]) -> Iterable[Finding]:
         form = self.form if isinstance(self.form, str) else self.form(seen.spec, seen.part)
         if not seen.n:
             nothing = {**seen.about(), "figure": ""}
-            values = self.rival_values(seen.spec, seen.part, seen.design)
+            values = self._rival_values(seen)
             return (finding_of(seen.examination, form=form, n_steps=0, rival_values=values, **nothing),)
         main = finding_of(
             seen.examination,
             form=form,
             n_steps=self.steps(seen.spec, seen.part),
             message=self.message(seen),
-            rival_values=self.rival_values(seen.spec, seen.part, seen.design),
+            rival_values=self._rival_values(seen),
             premises=tuple(self.premises(seen)),
             **seen.about(),
         )
+        departure = next((known for known in self.departures if known.spec == seen.spec), None)
+        if departure is not None and departure.verdict_of(seen.part) != "holds":
+            main = as_departure(main, departure.verdict_of(seen.part), departure.reason)
         if seen.part.inequality:
             main = replace(main, expected=None, agreement="inequality" if main.verdict == "holds" else "")
         return self.findings(seen, main)
@@ -285,105 +324,3 @@ def _planned(design: Design, context: Context) -> Design:
     if any(f.name == "seed" for f in fields(design)):
         planned["seed"] = context.seed % PERMUTATION_SEEDS
     return replace(design, **planned)
-
-
-def finding_of(
-    examination: Examination,
-    *,
-    form: Form,
-    group: str,
-    subject: dict[str, Any],
-    n_steps: int,
-    figure: str,
-    message: str = "",
-    rival_values: Mapping[str, float] | None = None,
-    premises: tuple[Premise, ...] = (),
-) -> Finding:
-    """Return the finding in which a sequential examination ends.
-
-    ``rival_values`` gives a rival that is a curve one number to be drawn beside the measured one. Where a
-    premise fails, ``holds`` and ``violated`` both become ``inconclusive``: the law does not apply.
-    """
-    d = examination.decision
-    looks = (
-        f"{examination.runs_used} runs a population in {examination.looks_used} look(s); "
-        f"one look with the same promise would need {examination.fixed_runs}"
-    )
-    failed = [premise for premise in premises if not premise.met]
-    agreement = agreement_of(d) if d.verdict == "holds" and not failed else ""
-    words = (
-        *map(_unmet, failed),
-        _deviation(d, agreement),
-        message,
-        f"margin: {d.margin_reason}",
-        *d.notes,
-        looks,
-    )
-    return Finding(
-        form=form,
-        group=group,
-        subject=subject,
-        verdict="inconclusive" if failed and d.verdict in ("holds", "violated") else d.verdict,
-        quantity=d.estimand,
-        measured=Measured(value=d.estimate, low=d.low, high=d.high),
-        expected=d.expected,
-        margin=Margin(low=d.margin_low, high=d.margin_high),
-        message="; ".join(word for word in words if word),
-        detectable=d.detectable,
-        false_fail=d.false_fail,
-        false_pass=d.false_pass,
-        rivals=tuple(
-            RivalOutcome(
-                name=r.name, expected=(rival_values or {}).get(r.name, r.expected), excluded=r.excluded
-            )
-            for r in d.rivals
-        ),
-        n_runs=d.n_runs,
-        n_steps=n_steps,
-        dtype="float32",
-        figure=figure,
-        agreement=agreement,
-        premises=premises,
-    )
-
-
-def reported(*, message: str, **about: Any) -> Finding:
-    """Return a finding that is reported and not judged; ``about`` are the other fields of ``Finding``."""
-    defaults: dict[str, Any] = {"expected": None, "margin": Margin(), "dtype": "float32"}
-    return Finding(
-        form="raw",
-        verdict="skipped",
-        counts=False,
-        message=f"reported, not judged: {message}",
-        **{**defaults, **about},
-    )
-
-
-def agreement_of(decision: Decision) -> Agreement:
-    """Return whether the interval of a ``holds`` contains the theory's value, at every point."""
-    if decision.margin_low is None or decision.margin_high is None:
-        return "inequality"
-    band = decision.band
-    if band is not None:
-        inside = all(low <= 0.0 <= high for low, high in zip(band.low, band.high, strict=True))
-    elif None in (decision.expected, decision.low, decision.high):
-        return ""
-    else:
-        inside = decision.low <= decision.expected <= decision.high
-    return "agrees" if inside else "deviates within the margin"
-
-
-def _deviation(decision: Decision, agreement: Agreement) -> str:
-    if agreement != "deviates within the margin":
-        return ""
-    return (
-        f"holds within the margin; a deviation of {decision.estimate - decision.expected:+.3g} was detected"
-    )
-
-
-def _unmet(premise: Premise) -> str:
-    low, high = premise.margin.low, premise.margin.high
-    return (
-        f"the premise {premise.name!r} is not met: measured {premise.measured:.4g}, "
-        f"allowed [{'-inf' if low is None else f'{low:.4g}'}, {'inf' if high is None else f'{high:.4g}'}]"
-    )

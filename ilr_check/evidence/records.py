@@ -96,6 +96,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fa
     agreement: Agreement = ""
     """Whether the interval contains the expected value; ``inequality`` where only one side is bounded."""
     premises: tuple[Premise, ...] = ()
+    departure: str = ""
+    """Why this subject is known to depart from the claim; empty where it is not."""
+    expected_verdict: VerdictWord | Literal[""] = ""
+    """The verdict that a known departure has. With it the verdict is ``expected_failure``."""
 
 
 def encode(record: Record) -> bytes:

@@ -208,7 +208,8 @@ def _sentence(
     unfinished: Sequence[PlannedUnit],
     verdict: str,
 ) -> str:
-    judged = [r for r in records if r.counts and r.verdict != "skipped"]
+    known = sum(map(verdicts.is_departure, records))
+    judged = [r for r in records if r.counts and r.verdict != "skipped" and not verdicts.is_departure(r)]
     agreeing = sum(r.verdict in ("holds", "expected_failure") for r in judged)
     concerned = [part.text.title for part in parts if part.verdict == verdict]
     ran = len(_judged(parts))
@@ -222,6 +223,8 @@ def _sentence(
     else:
         start = "No claim was judged"
     text = f"{start}. {agreeing} of {len(judged)} judged statements came out as the theory says."
+    if known:
+        text += f" {known} known departure{'s' * (known > 1)} from the theory came out as expected."
     if unfinished:
         pieces = "piece" if len(unfinished) == 1 else "pieces"
         text += f" {len(unfinished)} planned {pieces} of work did not finish."

@@ -132,13 +132,18 @@ class TerminalReporter:
         for record in sorted(found, key=lambda r: verdict_order.rank(r.verdict)):
             if record.verdict in verdict_order.FAILED and record.counts:
                 self._failure(record)
-        counted = verdicts.tally(record.verdict for record in found if record.counts)
+        departures = [record for record in found if verdicts.is_departure(record)]
+        counted = verdicts.tally(r.verdict for r in found if r.counts and r not in departures)
+        if departures:
+            counted["known departure" + "s" * (len(departures) > 1)] = len(departures)
         summary = ", ".join(f"{count} {verdicts.words(word)}" for word, count in counted.items())
         unjudged = sum(not record.counts for record in found)
         aside = f"; {unjudged} reported, not judged" if unjudged else ""
         self._line(f"verdicts: {summary or 'none'}{aside}")
         if raw := literal.raw_statements(found)[0]:
             self._prose(f"taken literally: {raw}")
+        if known := verdicts.known_departures(found):
+            self._prose(known)
         if grades := verdicts.grades(found):
             self._prose(f"of those that hold: {grades}")
         meaning = verdicts.EXIT_MEANINGS.get(exit_code, "unknown")
@@ -211,7 +216,7 @@ def verdict_table(
             name = f"{claim}\n  {kind}, {group}" if claim else f"  {kind}, {group}"
             lead = "\n" if claim else ""
             cells = [name, lead + result.replace(" ", "\n", 1), f"{lead}{expected}\n{limits}"]
-        word = f"{mark(record.verdict)} {verdicts.words(record.verdict)}" if record.counts else "  not judged"
+        word = f"{mark(record.verdict)} {verdicts.word_of(record)}" if record.counts else "  not judged"
         style = STYLES.get(record.verdict, "") if record.counts else "dim"
         below = "" if wide or not claim else "\n"
         table.add_row(*map(Text, cells), Text(below + word, style=style))
@@ -233,6 +238,7 @@ def _by_claim(records: Sequence[Record]) -> list[Record]:
 def record_line(record: Record) -> str:
     """Return one line for ``grep``, with the same words in the same order in every version."""
     judged = "" if record.counts else " judged=no"
+    judged += " departure=known" if record.departure else ""
     return one_line(
         f"{record.verdict} {record.claim} form={record.form} group={verdicts.place(record)} "
         f"measured={numbers.measured(record.measured)} expected={numbers.number(record.expected)} "

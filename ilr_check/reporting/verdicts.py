@@ -52,6 +52,16 @@ def words(verdict: str) -> str:
     return verdict.replace("_", " ")
 
 
+def word_of(record: Record) -> str:
+    """Return the verdict of a record as prose; ``known departure`` where the claim expects that it fails."""
+    return "known departure" if is_departure(record) else words(record.verdict)
+
+
+def is_departure(record: Record) -> bool:
+    """Return whether a record is about a known departure of the theory and came out as expected."""
+    return bool(record.departure) and record.verdict == "expected_failure"
+
+
 def place(record: Record) -> str:
     """Return which subject, and which group of it, a record is about."""
     title = record.subject.get("title")
@@ -59,8 +69,13 @@ def place(record: Record) -> str:
 
 
 def worst(records: Iterable[Record]) -> str:
-    """Return the verdict of a claim: the worst of those that count, and ``not run`` where there is none."""
-    return verdict_order.worst(record.verdict for record in records if record.counts)
+    """Return the verdict of a claim: the worst of those that count, and ``not run`` where there is none.
+
+    A known departure that came out as expected does not decide, unless there is nothing else.
+    """
+    counted = [record for record in records if record.counts]
+    others = [record for record in counted if not is_departure(record)]
+    return verdict_order.worst(record.verdict for record in others or counted)
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:
@@ -89,3 +104,12 @@ def grades(records: Iterable[Record]) -> str:
     told = ", ".join(f"{count} {words}" for words, count in counted.items() if count)
     at_most = sum(record.false_pass for record in held)
     return f"{told}; if every theory were wrong, at most {at_most:.2g} of them would be false on average"
+
+
+def known_departures(records: Iterable[Record]) -> str:
+    """Report what is known to depart from its claim and came out so; empty where nothing was judged."""
+    found = [record for record in records if is_departure(record)]
+    if not found:
+        return ""
+    places = "; ".join(f"{record.claim} ({place(record)}): {record.departure}" for record in found)
+    return f"Known departures from the theory, which came out as expected: {len(found)}. {places}."

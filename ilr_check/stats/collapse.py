@@ -86,6 +86,11 @@ class CollapseOnOne(Design):
             what="cell",
         )
 
+    def margins_away(self, rival: Rival) -> float:
+        """Return the distance of ``rival`` in margins, in the cell where it is largest."""
+        gaps = self._deviation(rival)
+        return float(np.max(np.maximum(gaps / self.margin[1], gaps / self.margin[0])))
+
     def standard_error(self, sd: float, runs: int) -> float:
         """Return the largest standard error of a deviation with equal ``sd`` in all cells."""
         return sd * float(np.sqrt(np.max(np.sum(self.residual_contrasts() ** 2, axis=1)) / runs))

@@ -108,6 +108,12 @@ class CurveEquivalence(Design):
         """Return the largest deviation of ``rival`` from theory over the points."""
         return float(np.max(np.abs(self._shape(np.asarray(rival.expected, float)))))
 
+    def margins_away(self, rival: Rival) -> float:
+        """Return the distance of ``rival`` in margins, at the point where it is largest."""
+        curve = self._shape(np.asarray(rival.expected, float))
+        bottom, top = self.bounds()
+        return float(np.max(np.maximum(curve / top, curve / bottom)))
+
     def excludes(self, rival: Rival, reading: Reading) -> bool:
         """Return whether ``rival`` leaves the band somewhere."""
         return outside_band(self._shape(np.asarray(rival.expected, float)), reading.band)

@@ -33,6 +33,10 @@ def fewest_runs(enough: Callable[[int], bool], start: int, *, what: str) -> int:
     return max(high, start)
 
 
+NEAR = 2.0 * (1.0 + 1e-9)
+"""A rival is near up to two margins; the rest is for rounding, as in (1 - 0.5) / 0.25."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a design promises before there are any data. ``Design`` adds how the data are judged.
@@ -94,6 +98,16 @@ class Plan:
     def rival_distance(self, rival: Rival) -> float:
         """Return the distance of ``rival`` from theory, at the point where it is largest."""
         return float(np.max(np.abs(np.asarray(rival.expected) - self.theory)))
+
+    def margins_away(self, rival: Rival) -> float:
+        """Return the distance of ``rival`` from theory, in units of the margin on its side."""
+        gap = float(np.asarray(rival.expected)) - self.theory
+        low, high = self.margin
+        return max(gap / (high - self.theory), gap / (low - self.theory))
+
+    def is_near(self, rival: Rival) -> bool:
+        """Return whether ``rival`` lies between one and two margins from theory."""
+        return 1.0 < self.margins_away(rival) <= NEAR
 
     def rates(self, look: int) -> Rates:
         """Return the error rates allotted to interim analysis number ``look``, counted from 0."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array, Bools
@@ -79,29 +80,43 @@ class RelaxationRate(Design):
         )
 
     def fit(self, curves: Array, start: Array, steps: int) -> Array:
-        """Return log(rate/theory) by least squares for curves [..., n_times].
+        """Return log(rate/theory) by least squares for curves [..., n_times]."""
+        return fitted_rate(curves, self.times, self.rate, level=self.level, start=start, steps=steps)
 
-        It uses variable projection (Kaufman 1975): level and amplitude are linear and solved for at each
-        step, so the Gauss-Newton iteration acts on the log-rate alone.
-        """
-        times = np.asarray(self.times)
-        y = curves - (curves.mean(axis=-1, keepdims=True) if self.level is None else self.level)
-        log_rate = np.array(start, float)
-        for _ in range(steps):
-            rate = self.rate * np.exp(log_rate)
-            decay = np.exp(-rate[..., None] * times)
-            slope = -rate[..., None] * times * decay
-            if self.level is None:
-                decay = decay - decay.mean(axis=-1, keepdims=True)
-                slope = slope - slope.mean(axis=-1, keepdims=True)
-            size = _dot(decay, decay)
-            amplitude = _dot(decay, y) / size
-            along = slope - (_dot(slope, decay) / size)[..., None] * decay
-            residual = y - amplitude[..., None] * decay
-            with np.errstate(divide="ignore", invalid="ignore"):
-                step = _dot(residual, along) / (amplitude * _dot(along, along))
-            log_rate = np.clip(log_rate + np.clip(np.nan_to_num(step), -0.5, 0.5), -FURTHEST, FURTHEST)
-        return log_rate
+
+def fitted_rate(
+    curves: Array,
+    times: npt.ArrayLike,
+    rate: float,
+    *,
+    level: float | None,
+    start: npt.ArrayLike = 0.0,
+    steps: int = STEPS,
+) -> Array:
+    """Return log(fitted rate / ``rate``) of level + amplitude exp(-rate t) for curves [..., n_times].
+
+    It uses variable projection (Kaufman 1975): level and amplitude are linear and solved for at each step, so
+    the Gauss-Newton iteration acts on the log-rate alone. The level is free if it is ``None``. ``start`` is
+    where the iteration begins; the result stays within a factor e^3 of ``rate``.
+    """
+    at = np.asarray(times, float)
+    y = curves - (curves.mean(axis=-1, keepdims=True) if level is None else level)
+    log_rate = np.broadcast_to(np.asarray(start, float), curves.shape[:-1]).copy()
+    for _ in range(steps):
+        now = rate * np.exp(log_rate)
+        decay = np.exp(-now[..., None] * at)
+        slope = -now[..., None] * at * decay
+        if level is None:
+            decay = decay - decay.mean(axis=-1, keepdims=True)
+            slope = slope - slope.mean(axis=-1, keepdims=True)
+        size = _dot(decay, decay)
+        amplitude = _dot(decay, y) / size
+        along = slope - (_dot(slope, decay) / size)[..., None] * decay
+        residual = y - amplitude[..., None] * decay
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = _dot(residual, along) / (amplitude * _dot(along, along))
+        log_rate = np.clip(log_rate + np.clip(np.nan_to_num(step), -0.5, 0.5), -FURTHEST, FURTHEST)
+    return log_rate
 
 
 def _dot(a: Array, b: Array) -> Array:

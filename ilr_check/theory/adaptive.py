@@ -52,6 +52,32 @@ def lion_correlations(beta1: float, beta2: float) -> Array:
     return np.asarray(2.0 / np.pi * np.arcsin(correlations(average)))
 
 
+def normalised_autocovariances(kernel: Array, beta2: float) -> Array:
+    """Return E u_t u_{t+k}, k = 0, 1, ..., of u = m / sqrt(v) for white normal noise of variance 1.
+
+    m is the noise filtered with h = ``kernel``, and v = sum_k q_k g_{t-k}^2 with q_k = (1 - beta2) beta2^k.
+    With v = 1 + d and u = m (1 - d/2 + 3 d^2/8), to first order in 1 - beta2,
+
+        E u_t u_{t+k} = c_k [1 + V (3 + beta2^k)/4] - (1 + beta2^k) sum_i h_i h_{i+k} q_i,
+
+    where c_k = sum_i h_i h_{i+k} and V = E d^2 = 2 (1 - beta2)/(1 + beta2). The last term is the correlation
+    of m and v, which see the same gradients: a large one lengthens m and is divided by a larger v.
+    """
+    times = np.arange(len(kernel), dtype=np.float64)
+    forgotten = beta2**times
+    plain = _products(kernel, kernel)
+    shared = _products(kernel * (1.0 - beta2) * forgotten, kernel)
+    variance = 2.0 * (1.0 - beta2) / (1.0 + beta2)
+    return plain * (1.0 + variance * (3.0 + forgotten) / 4.0) - (1.0 + forgotten) * shared
+
+
+def _products(first: Array, second: Array) -> Array:
+    """Return sum_i first_i second_{i+k} for k = 0, 1, ..."""
+    size = len(first)
+    spectrum = np.conj(np.fft.rfft(first, 2 * size)) * np.fft.rfft(second, 2 * size)
+    return np.asarray(np.fft.irfft(spectrum)[:size])
+
+
 def decoupled(eta: float, lam: float, size2: float, rho: Array) -> tuple[float, float]:
     """Return (E r^2, cosine of the rotation) for w' = a w - eta u with E||u||^2 = ``size2``.
 
@@ -64,16 +90,23 @@ def decoupled(eta: float, lam: float, size2: float, rho: Array) -> tuple[float, 
     return norm2, a + (1.0 - a * a) * (lagged / a) / (1.0 + 2.0 * lagged)
 
 
-def adamw(eta: float, lam: float, coordinates: int, beta1: float) -> tuple[float, float]:
-    """Return (E r^2, cos) of AdamW: E r^2 is about eta C / (2 lam), and cos = (a + beta1) / (1 + a beta1)."""
-    kernel = moving_average(beta1)
-    return decoupled(eta, lam, coordinates * float((kernel**2).sum()), correlations(kernel))
+def adamw(eta: float, lam: float, coordinates: int, beta1: float, beta2: float = 1.0) -> tuple[float, float]:
+    """Return (E r^2, cos) of AdamW: E r^2 is about eta C / (2 lam), and cos = (a + beta1) / (1 + a beta1).
+
+    With ``beta2`` below 1 the fluctuation of v is in both numbers: at beta1 = 0.9 and beta2 = 0.98 the
+    squared norm is 1.45 % smaller. This term vanishes with 1 - beta2; it does not depend on eta lam.
+    """
+    return _normalised(eta, lam, coordinates, moving_average(beta1), beta2)
 
 
-def nadamw(eta: float, lam: float, coordinates: int, beta1: float) -> tuple[float, float]:
-    """Return (E r^2, cos) of NAdam with decoupled decay and momentum_decay = 0."""
-    kernel = nadam_average(beta1, 0.5 * beta1)
-    return decoupled(eta, lam, coordinates * float((kernel**2).sum()), correlations(kernel))
+def nadamw(eta: float, lam: float, coordinates: int, beta1: float, beta2: float = 1.0) -> tuple[float, float]:
+    """Return (E r^2, cos) of NAdam with decoupled decay and momentum_decay = 0; ``beta2`` as in ``adamw``."""
+    return _normalised(eta, lam, coordinates, nadam_average(beta1, 0.5 * beta1), beta2)
+
+
+def _normalised(eta: float, lam: float, coordinates: int, kernel: Array, beta2: float) -> tuple[float, float]:
+    covariances = normalised_autocovariances(kernel, beta2)
+    return decoupled(eta, lam, coordinates * float(covariances[0]), covariances[1:] / covariances[0])
 
 
 def lion(eta: float, lam: float, coordinates: int, beta1: float, beta2: float) -> tuple[float, float]:

@@ -61,13 +61,13 @@ def in_world(rule: UpdateRule | None) -> Context:
 def growth(rule: UpdateRule | None) -> tuple[str, list[str]]:
     context = in_world(rule)
     (finding,) = no_decay_growth.CLAIM.judge(msgspec.to_builtins(GROWTH), context).findings
-    return finding.verdict, [rival.name for rival in finding.rivals if rival.excluded]
+    return finding.verdict, [rival.name for rival in finding.rivals if not rival.excluded]
 
 
 def way_back(rule: UpdateRule | None) -> tuple[str, list[str]]:
     context = in_world(rule)
     (finding,) = relaxation_rate.CLAIM.judge(msgspec.to_builtins(RETURN), context).findings
-    return finding.verdict, [rival.name for rival in finding.rivals if rival.excluded]
+    return finding.verdict, [rival.name for rival in finding.rivals if not rival.excluded]
 
 
 @pytest.mark.parametrize("rule", [hidden_decay, fixed_length, projected])
@@ -77,7 +77,7 @@ def test_growth_that_is_not_sgds_is_refuted(rule: UpdateRule) -> None:
 
 @pytest.mark.parametrize("rule", [None, decay_written_first, decay_twice])
 def test_growth_without_decay_does_not_ask_how_decay_is_written(rule: UpdateRule | None) -> None:
-    assert growth(rule) == ("holds", list(no_decay_growth.TEXT.rivals))
+    assert growth(rule) == ("holds", [])
 
 
 @pytest.mark.parametrize("rule", [decay_halved, decay_twice])
@@ -87,4 +87,4 @@ def test_another_rate_is_refuted(rule: UpdateRule) -> None:
 
 @pytest.mark.parametrize("rule", [None, decay_written_first])
 def test_the_right_rate_passes(rule: UpdateRule | None) -> None:
-    assert way_back(rule) == ("holds", list(relaxation_rate.TEXT.rivals))
+    assert way_back(rule) == ("holds", [])

@@ -109,9 +109,12 @@ def judged(law: str, world: World | None = None) -> Finding:
         data=DigitsSpec(label_noise=0.5),
         levels=levels,
         looks=(64,),
-        planned_sd=0.05,
+        planned_sd=0.02 if law == "angular-update" else 0.05,
+        burn_in=3.0,
+        window=8.0 if law == "angular-update" else 4.0,
     )
-    (finding,) = claim.judge(msgspec.to_builtins(experiment), replace(CONTEXT, world=world)).findings
+    found = claim.judge(msgspec.to_builtins(experiment), replace(CONTEXT, world=world)).findings
+    (finding,) = (finding for finding in found if finding.counts)
     assert isinstance(finding, Finding)
     return finding
 
@@ -123,7 +126,6 @@ def judged(law: str, world: World | None = None) -> Finding:
         ("equilibrium-effective-lr", "sgd", decay_twice),
         ("angular-update", "sgd", decay_halved),
         ("angular-update", "sgd", decay_twice),
-        ("angular-update", "heavy-ball", averaging),
         ("angular-update", "heavy-ball", decay_outside),
         ("angular-update", "heavy-ball", nesterov),
         ("norm-offset", "sgd", decay_keeps_the_first_lr),
@@ -133,6 +135,13 @@ def judged(law: str, world: World | None = None) -> Finding:
 )
 def test_a_planted_defect_is_refuted(law: str, form: str, rule: UpdateRule) -> None:
     assert judged(law, stepping_by(rule, replaces=(form,))).verdict == "violated"
+
+
+def test_a_norm_that_still_moves_leaves_the_rotation_open() -> None:
+    """With a buffer that averages, the norm forgets ten times slower and is not at equilibrium yet."""
+    finding = judged("angular-update", stepping_by(averaging, replaces=("heavy-ball",)))
+    assert finding.verdict == "inconclusive"
+    assert [premise.met for premise in finding.premises] == [False]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +185,8 @@ def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms(rule: UpdateRule)
 def test_a_right_trainer_passes_and_excludes_every_rival(law: str) -> None:
     finding = judged(law, stepping_by(decay_written_first, replaces=("sgd",)))
     assert finding.verdict == "holds"
-    assert [rival.name for rival in finding.rivals if rival.excluded] == list(LEVELS[law][0].text.rivals)
+    assert [rival.name for rival in finding.rivals if not rival.excluded] == []
+    assert set(LEVELS[law][0].text.rivals) < {rival.name for rival in finding.rivals}
 
 
 @pytest.mark.parametrize(

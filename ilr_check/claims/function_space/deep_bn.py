@@ -15,6 +15,7 @@ from ilr_check.claims.figures import band, line, points
 from ilr_check.claims.function_space.trainings.deep import DeepNet, DeepTrace, train
 from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name, rivals_at
+from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.seeds import derive
 from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence
@@ -262,6 +263,25 @@ def design(deep: Deep, part: Part, alpha: float) -> Design:
     )
 
 
+def mistakes(deep: Deep, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistake near the margin of each part.
+
+    A growth of log(3/2) = 0.405, for log(pi/(pi-1)) = 0.383, lies inside the margin of finite width and
+    batch, so this claim cannot tell the two apart.
+    """
+    growth = math.log(gradient_growth())
+    if part is GROWTH:
+        return (mistake("a growth that is {} too large", lambda size: (1.0 + size) * growth),)
+    if part is TAMED:
+        return (mistake("{} of the growth is left", lambda size: size * growth),)
+    per_step = math.log1p(-deep.intrinsic_lr)
+    return (
+        too_much_decay(
+            lambda factor: (0.5 * (math.log1p(-factor * deep.intrinsic_lr) / per_step - 1.0),) * POINTS
+        ),
+    )
+
+
 def rotation_margin(deep: Deep) -> float:
     """Return the tolerance and the change of the norm over the window."""
     return ROTATION_TOLERANCE + 0.5 * NORM_CHANGE / deep.window
@@ -327,6 +347,7 @@ LAW = StatisticalLaw(
     trained=DeepRuns,
     parts=parts,
     design=design,
+    mistakes=mistakes,
     sample=DeepRuns.read,
     steps=lambda deep, part: deep.steps,
     form="prediction",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.meetings import TIMES, Meeting, Meetings, relaxation_time
-from ilr_check.claims.law import Examined, Part, StatisticalLaw, rivals_at
-from ilr_check.claims.settings.nets import REFERENCE
+from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw, rivals_at
+from ilr_check.claims.mistakes import mistake
+from ilr_check.claims.settings.nets import LAYER_NORM_MLP, REFERENCE, TEACHER
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.evidence import ClaimText, Figure
+from ilr_check.nets.specs import NormSpec
 from ilr_check.stats import CurveEquivalence, Design, SlopeEquivalence
 
 Array = NDArray[np.float64]
@@ -29,7 +32,7 @@ TEXT = ClaimText(
         "levels start at equal gamma_0/gamma*, where gamma = norm^4/lr^2 and gamma* is its value at "
         "equilibrium."
     ),
-    equation="T_f = Σₜ D(t) / D(t₁) ∝ 1/λₑ,  D the distance between the distributions of predictions",
+    equation="D(t) ≈ D(t₁) e^(−(t − t₁)/T),  T ∝ 1/λₑ,  D the distance between two populations",
     source=(
         "Li, Lyu, Arora 2020, fast equilibrium conjecture; proved near a manifold of minimisers by Li, Wang, "
         "Yu 2022; asked by reviewer 1"
@@ -45,9 +48,11 @@ TEXT = ClaimText(
     ),
     blind=(
         "the constant in front of 1/lambda_e, for which theory gives no value; the first 1/16 of "
-        "1/lambda_e, in which learning catches up; slow memories of less than a tenth of the distance; and "
-        "a cold history, whose underfitted weights must learn first. After a hot start noise restores the "
-        "norm, so a wrong decay hardly changes the slope: it shows in the distance that is left."
+        "1/lambda_e, in which learning catches up; and slow memories of less than a tenth of the distance. "
+        "Two known departures are judged in every run: a net with LayerNorm, and a cold start, whose "
+        "underfitted weights must learn first. On both a part of the distance stays. After a hot start "
+        "noise restores the norm, so a wrong decay hardly changes the slope: it shows in the distance that "
+        "is left."
     ),
 )
 
@@ -80,6 +85,39 @@ def experiments(profile: Profile, seed: int) -> tuple[Meeting, ...]:
             net=REFERENCE,
             data=SplitDigitsSpec(label_noise=0.5),
             looks=(224, 448) if profile == "quick" else (320, 640),
+        ),
+    )
+
+
+def departures() -> tuple[Departure[Meeting], ...]:
+    """Return the two trainings in which a part of the distance stays; pilots had seed 4242 and 224 runs."""
+    small = msgspec.structs.replace(LAYER_NORM_MLP, norm=NormSpec(kind="batch"))
+    return (
+        Departure(
+            spec=Meeting(
+                title="LayerNorm net, teacher and student", net=LAYER_NORM_MLP, data=TEACHER, looks=(448,)
+            ),
+            expected={CLOSING.name: "violated"},
+            reason=(
+                "after a hot phase a LayerNorm net has many units that are never active, and 0.12 to 0.17 of "
+                "the distance is left at every level; no test has shown that these units are the cause"
+            ),
+        ),
+        Departure(
+            spec=Meeting(
+                title="a cold start on a small net, teacher and student",
+                net=small,
+                data=TEACHER,
+                inverses=(32, 64, 128, 256),
+                hot=1.0 / 64.0,
+                planned=(0.6, 0.17),
+                looks=(224,),
+            ),
+            expected={CLOSING.name: "violated"},
+            reason=(
+                "a small weight decay leaves a large norm and a small effective LR, so the net is "
+                "underfitted and must learn first; 0.10 to 0.17 of the distance is left"
+            ),
         ),
     )
 
@@ -153,7 +191,7 @@ def _times_figure(seen: Seen) -> Figure:
         name="",
         title=f"{seen.spec.title}: time to forget, as functions",
         x_label="1 / lambda_e",
-        y_label="integrated relaxation time, steps",
+        y_label="time to forget, steps",
         x_log=True,
         y_log=True,
         series=(
@@ -168,8 +206,8 @@ def _times_figure(seen: Seen) -> Figure:
             *(line(f"rival: slope {name}", "rival", x, power(slope)) for name, slope in SLOPES),
         ),
         caption=(
-            "The sum of the distances between the two populations along the last phase, over the first of "
-            "them that counts. Only the slope is predicted; the lines go through the middle of the measured "
+            "The time in which the distance between the two populations falls by a factor e, fitted along "
+            "the last phase. Only the slope is predicted; the lines go through the middle of the measured "
             "points. Every level starts at the same multiple of its equilibrium, so no logarithm bends it."
         ),
     )
@@ -202,6 +240,10 @@ LAW = StatisticalLaw(
     trained=Meetings,
     parts=lambda meeting: (SLOPE, CLOSING),
     design=design,
+    departures=departures(),
+    mistakes=lambda meeting, part: (
+        mistake("{} of the distance stays", lambda size: (size,) * len(meeting.inverses)),
+    ),
     sample=sample,
     steps=lambda meeting, part: max(c.steps for c in meeting.courses(max(meeting.inverses))),
     form="prediction",

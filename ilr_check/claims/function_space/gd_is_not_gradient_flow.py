@@ -13,6 +13,7 @@ from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import band, line, points
 from ilr_check.claims.function_space.trainings.descent import EDGE_EVERY, Descent, Descents
 from ilr_check.claims.law import Part, StatisticalLaw, file_name, rivals_at
+from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.specs import MLPSpec
@@ -115,6 +116,15 @@ def design(descent: Descent, part: Part, alpha: float) -> MeanEquivalence:
     )
 
 
+def mistakes(descent: Descent, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistake near the margin of each part."""
+    if part is CROSSING:
+        return (too_much_decay(lambda factor: -math.log(factor)),)
+    if part is WITH:
+        return (too_much_decay(float),)
+    return (mistake("a hidden decay, {} of that of the other arm", float),)
+
+
 def sample(runs: Descents, part: Part, n: int) -> Array:
     """Return what a part judges, [n]."""
     read = runs.take(n)
@@ -157,6 +167,7 @@ LAW = StatisticalLaw(
     trained=Descents,
     parts=lambda descent: (WITH, WITHOUT, CROSSING),
     design=design,
+    mistakes=mistakes,
     sample=sample,
     steps=lambda descent, part: descent.settle + 2 * descent.steps,
     form="prediction",

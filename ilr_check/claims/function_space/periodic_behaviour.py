@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Finding, Judged, Profile
+from ilr_check.claims.findings import reported
 from ilr_check.claims.function_space.trainings.loss_spikes import LateDescent, SpikeCell, SpikeRuns
 from ilr_check.claims.function_space.trainings.spike_designs import (
     EDGE,
@@ -18,10 +19,11 @@ from ilr_check.claims.function_space.trainings.spike_designs import (
     NOISE,
     SLOPE,
     design,
+    mistakes,
     parts,
 )
 from ilr_check.claims.function_space.trainings.spike_figures import path_figure, period_figure
-from ilr_check.claims.law import Part, StatisticalLaw, file_name, reported
+from ilr_check.claims.law import Part, StatisticalLaw, file_name
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText, Measured
 from ilr_check.nets.specs import MLPSpec, NormSpec
@@ -197,6 +199,7 @@ LAW = StatisticalLaw(
     trained=SpikeRuns,
     parts=parts,
     design=design,
+    mistakes=mistakes,
     sample=sample,
     steps=lambda descent, part: steps_of_all(descent),
     form="prediction",

@@ -12,6 +12,7 @@ from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.function_space.trainings.decays import DecayCell, DecayRuns, Decays
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name, rivals_at
+from ilr_check.claims.mistakes import Mistake, mistake
 from ilr_check.claims.settings.nets import REFERENCE
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.evidence import ClaimText, Figure, Series
@@ -164,6 +165,23 @@ def design(decays: Decays, part: Part, alpha: float) -> Design:
     )
 
 
+def mistakes(decays: Decays, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistake near the margin of each part."""
+    free = np.array([_closed_form(decays, cell) for cell in decays.cells])
+
+    def faster(size: float) -> Array:
+        turned = [_closed_form(decays, cell, rate=1.0 + size) for cell in decays.cells]
+        return np.asarray(np.array(turned) - free)
+
+    if part is ROTATION:
+        return (mistake("the norm relaxes {} too fast", lambda size: tuple(faster(size))),)
+    if part is DIRECTION:
+        kept = np.exp(-free)
+        return (mistake("a rotation that is {} too large", lambda size: tuple(kept ** (1 + size) - kept)),)
+    points = len(_mixed(decays))
+    return (mistake("{} of the inits remembered", lambda size: (size,) * points),)
+
+
 def _closed_form(decays: Decays, cell: DecayCell, rate: float = 1.0, noise: float | None = None) -> float:
     """Return Q_T at constant noise; ``rate`` multiplies the relaxation rate and not the equilibrium."""
     level = cell.intrinsic_lr
@@ -256,6 +274,7 @@ LAW = StatisticalLaw(
     trained=DecayRuns,
     parts=parts,
     design=design,
+    mistakes=mistakes,
     sample=sample,
     steps=lambda decays, part: max(cell.steps for cell in decays.cells),
     form=lambda decays, part: "transfer" if part is ROTATION else "prediction",

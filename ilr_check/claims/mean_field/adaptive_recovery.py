@@ -19,6 +19,7 @@ from ilr_check.claims.law import Examined, Part, StatisticalLaw, judged_groups
 from ilr_check.claims.mean_field.adaptive_equilibrium import coordinates, equilibrium
 from ilr_check.claims.mean_field.trainings.equilibrium import Level
 from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns, run_steps
+from ilr_check.claims.mistakes import wrong_exponent
 from ilr_check.claims.settings.subjects import FILTERS, NOISE, ONE_LAYER
 from ilr_check.data import DataSpec, DigitsSpec, TangentNoise
 from ilr_check.evidence import ClaimText, Figure
@@ -110,8 +111,12 @@ class AdaptiveDrop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def ending_at(self, power: float) -> Array:
         """Return a curve that leaves 1/k as the curve of the theory does, and ends at k^power."""
         theory, bottom = self.log_curve(), -math.log(self.factor)
-        own = -2.0 / 3.0 if self.level.rule == "adam" else -0.5
-        return np.asarray(bottom + (theory - bottom) * (power + 1.0) / (own + 1.0))
+        return np.asarray(bottom + (theory - bottom) * (power + 1.0) / (self.power + 1.0))
+
+    @property
+    def power(self) -> float:
+        """The power of k at which the relative update ends in theory."""
+        return -2.0 / 3.0 if self.level.rule == "adam" else -0.5
 
 
 def experiments(profile: Profile, seed: int) -> list[AdaptiveDrop]:
@@ -222,6 +227,9 @@ LAW = StatisticalLaw(
     parts=the_layer,
     form="prediction",
     design=design,
+    mistakes=lambda drop, part: (
+        wrong_exponent(drop.power, lambda power: (drop.ending_at(power) - drop.log_curve()).tolist()),
+    ),
     sample=deviations,
     steps=lambda drop, part: drop.steps,
     rival_values=_at_the_end,

@@ -20,6 +20,7 @@ from ilr_check.claims.mean_field.trainings.tail_designs import (
 )
 from ilr_check.claims.mean_field.trainings.tail_recursion import predicted
 from ilr_check.claims.mean_field.trainings.tailed import Tailed, TailedRuns
+from ilr_check.claims.mistakes import Mistake, too_much_decay, wrong_exponent
 from ilr_check.claims.settings.nets import NARROW
 from ilr_check.data import DigitsSpec, HeavyTailedNoise, TeacherStudentSpec
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, Series
@@ -116,6 +117,14 @@ def parts(tailed: Tailed) -> tuple[Part, ...]:
         for part in groups
         for what in DESIGNS
     )
+
+
+def mistakes(tailed: Tailed, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistake near the margin of each part."""
+    power = effective_lr_exponent(tailed.noise.tail)
+    if part.what != "level and rotation":
+        return (wrong_exponent(power),)
+    return (too_much_decay(lambda factor: (factor**power - 1.0, factor - 1.0)),)
 
 
 def _premises(seen: Seen) -> tuple[Premise, ...]:
@@ -226,11 +235,13 @@ LAW = StatisticalLaw(
     parts=parts,
     form="prediction",
     design=lambda tailed, part, alpha: DESIGNS[part.what](tailed, alpha),
+    mistakes=mistakes,
     sample=lambda runs, part, n: SAMPLES[part.what](runs, part.tensors, n),
     steps=lambda tailed, part: tailed.steps_of_all(),
     message=_message,
     figure=_figure,
     premises=_premises,
+    presupposes="the net's own squared gradient is small beside the added noise.",
     findings=_findings,
 )
 CLAIM = LAW.claim()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
+from ilr_check.claims.mistakes import mistake
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText
 
@@ -107,6 +108,15 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     return {TEXT.rivals[0]: gaps}
 
 
+def wrong_power(experiment: Equilibrium, size: float) -> list[float]:
+    """Return the log ratios of the angles of all pairs if lr entered the product in too large a power.
+
+    The angle is the product to the power 1/2, or 1/3 where weight decay passes through the gradient.
+    """
+    powers = [2.0 / 3.0 if first.rule in COUPLED else 0.5 for first, _ in _pairs(experiment)]
+    return [size * power * math.log(RATIO) for power in powers]
+
+
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
     """Return the fluctuation of v, of order 1 - beta2, which does not scale with the weights."""
     return 0.02, "fluctuation of v (1 - beta2)"
@@ -122,6 +132,9 @@ LAW = LevelQuestion(
     deviations=deviations,
     points=lambda experiment: tuple(float(i) for i in range(1, len(experiment.levels) // 2 + 1)),
     rivals=rivals,
+    mistakes=lambda spec: (
+        mistake("lr in a power that is {} too large", lambda size: wrong_power(spec, size)),
+    ),
     corrections=corrections,
     tolerance=0.03,
     estimand="log(rotation at twice the LR and an equal intrinsic parameter / rotation)",

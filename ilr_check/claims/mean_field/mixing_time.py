@@ -9,10 +9,13 @@ import numpy as np
 
 from ilr_check.claims.claim import Finding, Profile
 from ilr_check.claims.figures import interval, line, points
+from ilr_check.claims.findings import reported
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, invariant_groups
+from ilr_check.claims.mean_field.trainings.raw import judge_raw
 from ilr_check.claims.mean_field.trainings.sweep import Kind, Sweep, SweepRuns
+from ilr_check.claims.mistakes import Mistake, too_much_decay, wrong_exponent
 from ilr_check.claims.settings.subjects import BESIDE, DIGITS, generated
-from ilr_check.evidence import ClaimText, Figure, Margin, Measured
+from ilr_check.evidence import ClaimText, Figure, Measured
 from ilr_check.stats import (
     ContrastEquivalence,
     CurveEquivalence,
@@ -31,8 +34,9 @@ TEXT = ClaimText(
     statement=(
         "Given the gradient noise of other runs, gamma = ||w||^4 / lr^2 forgets its start at the rate "
         "4 * lambda_e per step, where lambda_e = lr * weight_decay is the intrinsic learning rate. The "
-        "relaxation time is therefore proportional to 1/lambda_e. Populations that share lambda_e and differ "
-        "in lr end with the same loss and the same predictions."
+        "relaxation time is therefore proportional to 1/lambda_e. The time until two LRs agree, which the "
+        "paper's first reviewer asked for, has a row and a verdict of its own. Populations that share "
+        "lambda_e and differ in lr end with the same loss and the same predictions."
     ),
     equation="γ′ = −4λₑγ + 2G²,  T ∝ 1/λₑ",
     source="Li, Lyu, Arora 2020, Theorem 5.1 and fast equilibrium conjecture; asked by reviewer 1",
@@ -128,6 +132,13 @@ def rate_design(sweep: Sweep, alpha: float) -> CurveEquivalence:
     )
 
 
+def mistakes(sweep: Sweep, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistakes near the margins of slope and rate."""
+    if part.what == "slope":
+        return (wrong_exponent(1.0),)
+    return (too_much_decay(lambda factor: (math.log(factor),) * len(sweep.levels)),) if part.tensors else ()
+
+
 def loss_design(sweep: Sweep, alpha: float) -> ContrastEquivalence:
     """Return the design for equal loss at equal lambda_e, measured by the effect of the control."""
     return ContrastEquivalence(
@@ -203,32 +214,37 @@ def _findings(seen: Seen, main: Finding) -> tuple[Finding, ...]:
 
 
 def _raw(seen: Seen, main: Finding) -> Finding:
-    """Return the slope of the plot for which the paper's first reviewer asked."""
-    sweep = seen.spec
-    meeting = seen.runs.meeting_times(seen.tensors, sweep.looks[0])
-    good = np.isfinite(meeting.measured) & (meeting.measured > 0)
-    x, y = -np.log(np.array(sweep.levels)[good]), np.log(meeting.measured[good])
+    """Judge the slope of the plot for which the paper's first reviewer asked."""
+    sweep, n = seen.spec, seen.n
+    meeting, slopes = seen.runs.meeting_times(seen.tensors, n), seen.runs.meeting_slopes(seen.tensors, n)
+    about = {**seen.about(), "n_steps": main.n_steps}
+    quantity = "slope of log(time until two LRs agree within 10 %) against log(1/lambda_e)"
 
     def scaled(times: Any) -> str:
         return ", ".join(f"{t * level:.2f}" for t, level in zip(times, sweep.levels, strict=True))
 
-    return Finding(
-        form="raw",
-        verdict="skipped",
-        quantity="slope of log(time until two LRs agree within 10 %) against log(1/lambda_e)",
-        measured=Measured(value=float(np.polyfit(x, y, 1)[0]) if good.sum() >= 3 else None),
-        expected=1.0,
-        margin=Margin(),
-        n_runs=sweep.looks[0],
-        dtype="float32",
-        counts=False,
-        message=(
-            "reported and not judged, because the first passage of a mean curve has no interval over runs; "
-            f"times x lambda_e at the levels: {scaled(meeting.measured)}; predicted from the noise of other "
-            f"runs: {scaled(meeting.predicted)}; for constant noise: {scaled(meeting.constant_noise)}"
-        ),
-        n_steps=main.n_steps,
-        **seen.about(),
+    told = (
+        f"times x lambda_e at the levels: {scaled(meeting.measured)}; predicted from the noise of other "
+        f"runs: {scaled(meeting.predicted)}; for constant noise: {scaled(meeting.constant_noise)}"
+    )
+    if slopes is None:
+        return reported(
+            message=f"at some level the two LRs do not agree within the training; {told}",
+            quantity=quantity,
+            measured=Measured(value=None),
+            n_runs=n,
+            **about,
+        )
+    return judge_raw(
+        slopes,
+        theory=1.0,
+        margin=TOLERANCE,
+        quantity=quantity,
+        because="the time also depends on how the noise changes along the training",
+        explanation=told,
+        rivals=SLOPE_RIVALS,
+        near=wrong_exponent(1.0),
+        **about,
     )
 
 
@@ -312,6 +328,7 @@ LAW = StatisticalLaw(
     parts=parts,
     form=lambda sweep, part: "transfer" if part.tensors else "prediction",
     design=design,
+    mistakes=mistakes,
     sample=sample,
     steps=_steps,
     message=_message,

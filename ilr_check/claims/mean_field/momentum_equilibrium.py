@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ilr_check.claims.claim import Profile
+from ilr_check.claims.law import Departure
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.claims.mean_field.trainings.levels import (
     LevelQuestion,
@@ -14,7 +15,7 @@ from ilr_check.claims.mean_field.trainings.levels import (
     norm_rival,
 )
 from ilr_check.claims.settings.nets import NARROW
-from ilr_check.claims.settings.subjects import controls, subjects
+from ilr_check.claims.settings.subjects import BESIDE, controls, subjects
 from ilr_check.evidence import ClaimText
 from ilr_check.theory.momentum import heavy_ball_gain
 
@@ -74,6 +75,23 @@ def experiments(profile: Profile, seed: int) -> list[Equilibrium]:
     return dominated + [Equilibrium(levels=HEAVY_BALL, **s._asdict()) for s in trained]
 
 
+NESTEROV = Departure(
+    spec=Equilibrium(
+        levels=tuple(Level(lr=0.05, weight_decay=wd, rule="nesterov", momentum=0.9) for wd in (0.008, 0.016)),
+        planned_sd=0.06,
+        looks=(96,),
+        **BESIDE["BatchNorm CNN"]._replace(title="Nesterov momentum, BatchNorm CNN on digits")._asdict(),
+    ),
+    expected={"": "violated"},
+    reason=(
+        "a gradient correlates with the step before it, which raises the effective LR by 8 to 9 % on this "
+        "small net, twice as much as with heavy ball"
+    ),
+    profiles=("standard",),
+)
+"""In ``standard`` only, because it takes two minutes. The pilot had seed 4242 and 64 runs."""
+
+
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     """Return the norm of plain SGD at the same lr and weight decay."""
     return {
@@ -103,6 +121,7 @@ LAW = LevelQuestion(
     points=lambda experiment: tuple(float(i) for i in range(1, len(experiment.levels) + 1)),
     rivals=rivals,
     corrections=corrections,
+    departures=(NESTEROV,),
     tolerance=0.01,
     estimand="effective LR / prediction from other runs' G, less 1, at every level",
     x_label="setting",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
+from ilr_check.claims.mistakes import Mistake, too_much_decay
 from ilr_check.claims.settings.subjects import NOISE
 from ilr_check.data import DigitsSpec
 from ilr_check.evidence import ClaimText
@@ -171,6 +172,14 @@ def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     return {name: norms[name] + turns[name] for name in TEXT.rivals}
 
 
+def decayed(experiment: Equilibrium) -> Mistake:
+    """Return too much decay: norm^2 falls by its factor and 1 - cos grows by it, to first order in lr wd."""
+    count = len(experiment.levels)
+    return too_much_decay(
+        lambda factor: [0.5 * (1.0 / factor - 1.0)] * count + [0.5 * (factor - 1.0)] * count
+    )
+
+
 def corrections(experiment: Equilibrium) -> tuple[float, str]:
     """Return 2 lr wd of the largest level: the noise is tangent to the weights of its own step only."""
     return 2.0 * max(level.intrinsic_lr for level in experiment.levels), "noise tangent once (2 lr wd)"
@@ -193,6 +202,7 @@ LAW = LevelQuestion(
     deviations=deviations,
     points=lambda experiment: tuple(float(i) for i in range(1, 2 * len(experiment.levels) + 1)),
     rivals=rivals,
+    mistakes=lambda spec: (decayed(spec),),
     corrections=corrections,
     tolerance=0.03,
     estimand="half of norm^2 and of 1 - cos / prediction from white noise, less 1, at every level",

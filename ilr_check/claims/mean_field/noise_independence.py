@@ -16,6 +16,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
+from ilr_check.claims.mistakes import mistake
 from ilr_check.data import DataSpec, DigitsSpec
 from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
@@ -183,6 +184,11 @@ def design(sampling: Sampling, part: Part, alpha: float) -> MeanEquivalence:
     )
 
 
+def _mixed(sampling: Sampling, share: float) -> float:
+    """Return the correlation if this share of the pairs of neighbours is drawn in the other way."""
+    return (1.0 - share) * sampling.expected + share * (sampling.shuffled - sampling.expected)
+
+
 def _figure(seen: Examined[Sampling, NoiseRuns]) -> Figure:
     sampling, lags = seen.spec, seen.runs.correlations(seen.n)
     x = np.arange(1.0, sampling.batches)
@@ -214,6 +220,9 @@ LAW = StatisticalLaw(
     parts=lambda sampling: (Part(sampling.title, figure="by distance"),),
     form="prediction",
     design=design,
+    mistakes=lambda sampling, part: (
+        mistake("{} of the steps are drawn in the other way", lambda share: _mixed(sampling, share)),
+    ),
     sample=lambda runs, part, n: runs.correlations(n)[:, 0],
     steps=lambda sampling, part: sampling.epochs * sampling.batches,
     figure=_figure,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.mean_field.trainings.levels import LevelQuestion, finite_lambda
+from ilr_check.claims.mistakes import wrong_exponent
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText
 
@@ -32,7 +33,8 @@ TEXT = ClaimText(
         "decay or the gradient step has another power of lr than 1."
     ),
     blind=(
-        "a decay or a gradient that is off by a constant factor, which cancels in the ratio of the norms."
+        "a decay or a gradient that is off by a constant factor, and a part of the gradient along the "
+        "weights, which cancel in the ratio of the norms."
     ),
 )
 
@@ -62,11 +64,12 @@ def deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> NDArr
 
 def rivals(experiment: Equilibrium) -> Mapping[str, Sequence[float]]:
     """Return another power of the ratio of the learning rates than 1/2."""
+    return {name: _of_power(experiment, power) for name, power in (("1/4", 0.25), ("1", 1.0))}
+
+
+def _of_power(experiment: Equilibrium, power: float) -> list[float]:
     first, *others = experiment.levels
-    return {
-        name: [(power - 0.5) * float(np.log(level.lr / first.lr)) for level in others]
-        for name, power in (("1/4", 0.25), ("1", 1.0))
-    }
+    return [(power - 0.5) * float(np.log(level.lr / first.lr)) for level in others]
 
 
 LAW = LevelQuestion(
@@ -75,6 +78,7 @@ LAW = LevelQuestion(
     deviations=deviations,
     points=lambda experiment: tuple(level.lr / experiment.levels[0].lr for level in experiment.levels[1:]),
     rivals=rivals,
+    mistakes=lambda spec: (wrong_exponent(0.5, lambda power: _of_power(spec, power)),),
     corrections=finite_lambda,
     tolerance=0.03,
     estimand="log(ratio of the norms) less half the log of the ratio of the LRs",

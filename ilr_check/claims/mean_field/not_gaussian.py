@@ -16,6 +16,7 @@ from ilr_check.claims.figures import against_theory
 from ilr_check.claims.lab import Lab, Population, Role
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.probes import Probes, ProbeWatch, at_unit_norm
+from ilr_check.claims.mistakes import mistake
 from ilr_check.data import BatchNoise, DataSpec, SplitDigitsSpec, TeacherStudentSpec
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.specs import MLPSpec, NetSpec, NormSpec
@@ -248,6 +249,9 @@ LAW = StatisticalLaw(
     run_steps=lambda shapes: 2 * shapes.looks[0] * shapes.steps,
     trained=ShapeRuns,
     design=design,
+    mistakes=lambda shapes, part: (
+        mistake("trace of the other noises {} too large", lambda size: tuple(size * x for x in DOUBLED)),
+    ),
     sample=deviations,
     steps=lambda shapes, part: len(KINDS) * shapes.steps,
     message=_message,

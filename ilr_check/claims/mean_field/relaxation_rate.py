@@ -19,6 +19,7 @@ from ilr_check.claims.mean_field.trainings.noise_references import (
     run_steps,
 )
 from ilr_check.claims.mean_field.trainings.transfer import relaxation_rates
+from ilr_check.claims.mistakes import too_much_decay
 from ilr_check.claims.settings.subjects import subjects
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.stats import CurveEquivalence, Rival
@@ -181,6 +182,7 @@ LAW = StatisticalLaw(
     run_steps=lambda base: len(MULTIPLES) * run_steps(base),
     trained=trained,
     design=design,
+    mistakes=lambda base, part: (too_much_decay(lambda factor: (math.log(factor),) * len(MULTIPLES)),),
     sample=rates,
     steps=lambda base, part: len(MULTIPLES) * base.steps,
     figure=_figure,

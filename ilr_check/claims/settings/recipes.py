@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.claims import law
+from ilr_check.claims import findings, law
 from ilr_check.claims.claim import Context, Finding, Judged, Profile, Unit
 from ilr_check.claims.figures import line, points
 from ilr_check.evidence import Figure, Measured, Series
@@ -129,7 +129,7 @@ class RecipeReport:
 def reported(subject: dict[str, Any], figure: str) -> Finding:
     """Return the table as a finding: closed forms, nothing measured and nothing judged."""
     usual = RECIPES[1]
-    return law.reported(
+    return findings.reported(
         group="usual recipes",
         subject=subject,
         quantity=f"progress of the norm in the phase after the first drop: {usual.name}",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ilr_check.claims.claim import Context
 from ilr_check.claims.mean_field import angular_update
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns, Level
 from ilr_check.claims.settings.nets import NARROW
@@ -48,7 +51,32 @@ def test_a_drift_makes_of_the_angle_what_the_reader_is_told(momentum: float) -> 
     window = SimpleNamespace(growth=norms[-1] - norms[start], log_cosine=cosines[start:].mean(axis=0))
     runs = cast(EquilibriumRuns, cast(Any, SimpleNamespace(experiment=experiment, window=lambda *_: window)))
     measured = angular_update.deviations(runs, (), RUNS).mean()
-    told = re.search(r"which makes ([+-][\d.]+) of the deviation", angular_update.premise(runs, (), RUNS))
+    told = re.search(r"which makes ([+-][\d.]+) of the deviation", angular_update.words(runs, (), RUNS))
     assert told is not None
     assert measured > 0.02
     assert float(told[1]) == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize(("growth", "met"), [(0.04, True), (-0.04, True), (0.06, False), (-0.06, False)])
+def test_a_norm_that_does_not_stand_still_leaves_the_verdict_open(growth: float, met: bool) -> None:
+    """Its margin is fixed, and an angle within its own margin does not help."""
+    levels = (
+        Level(lr=0.5, weight_decay=0.032),
+        Level(lr=0.05, weight_decay=0.032, rule="heavy-ball", momentum=0.9),
+    )
+    experiment = Equilibrium(
+        title="walk", net=NARROW, data=DigitsSpec(), levels=levels, looks=(64,), planned_sd=0.02, window=8.0
+    )
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(64)
+
+    def window(role: str, level: Level, tensors: tuple[str, ...], n: int) -> SimpleNamespace:
+        moves = growth if level is levels[1] else 0.0
+        return SimpleNamespace(growth=moves + noise, log_cosine=np.log(level.cosine) * (1.0 + noise))
+
+    runs = SimpleNamespace(experiment=experiment, window=window)
+    law = replace(angular_update.LAW, trained=lambda spec, lab: runs, figure=None)
+    for finding in law.judge(msgspec.to_builtins(experiment), Context(seed=0, profile="quick")).findings:
+        (premise,) = finding.premises
+        assert (premise.met, premise.margin.high) == (met, 0.05)
+        assert finding.verdict == ("holds" if met else "inconclusive")
+        assert ("not met" in finding.message) == (not met)

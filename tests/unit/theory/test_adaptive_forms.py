@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,11 +47,11 @@ def simulated(make: Callable[[list[Any]], Any], steps: int, start: float) -> tup
 ETA, LAM, B1, B2 = 0.01, 0.2, 0.9, 0.98
 CASES: dict[str, tuple[tuple[float, float], Callable[[list[Any]], Any]]] = {
     "AdamW": (
-        adamw(ETA, LAM, DIM, B1),
+        adamw(ETA, LAM, DIM, B1, B2),
         lambda p: torch.optim.AdamW(p, lr=ETA, weight_decay=LAM, betas=(B1, B2)),
     ),
     "NAdam, decoupled": (
-        nadamw(ETA, LAM, DIM, B1),
+        nadamw(ETA, LAM, DIM, B1, B2),
         lambda p: torch.optim.NAdam(
             p, lr=ETA, weight_decay=LAM, betas=(B1, B2), momentum_decay=0.0, decoupled_weight_decay=True
         ),
@@ -74,8 +75,10 @@ CASES: dict[str, tuple[tuple[float, float], Callable[[list[Any]], Any]]] = {
 def test_the_norm_and_the_rotation(name: str) -> None:
     (norm2, cosine), make = CASES[name]
     measured, turned = simulated(make, 4000, norm2**0.5)
-    # O(1 - beta2) = 2 % from the fluctuation of v, and eta lam / (1 - beta2) = 10 % of that again.
-    assert measured == pytest.approx(norm2, rel=0.03)
+    # For Adam and RMSprop with L2 the fluctuation of v, of order 1 - beta2 = 2 %, is not in the closed form.
+    # The walks leave an error of 1 % (64 of 128 coordinates, over four times in which they forget).
+    tolerance = 0.03 if "L2" in name else 0.015
+    assert measured == pytest.approx(norm2, rel=tolerance)
     assert 1 - turned == pytest.approx(1 - cosine, rel=0.03)
 
 
@@ -113,3 +116,39 @@ def test_drops_start_at_one_over_k_and_end_at_their_powers(k: float) -> None:
     coupled = adam_l2_drop(k, 1e-2, 1e-2, DIM, G, 100_000)
     assert coupled[0] == pytest.approx(1 / k)
     assert coupled[-1] == pytest.approx(k ** (-2 / 3), rel=1e-3)
+
+
+def norms_with_and_without_v(decay: float, beta1: float, beta2: float) -> float:
+    """Return E r^2 of AdamW over that with v = 1, less 1, both from the same normal noise."""
+    rng = np.random.default_rng(0)
+    coordinates, a = 20_000, 1.0 - decay
+    w = np.sqrt(0.5 / decay) * rng.standard_normal((1, coordinates)).repeat(2, axis=0)
+    m, v = np.zeros(coordinates), np.zeros(coordinates)
+    forgets_its_start, window = round(2.0 / decay), round(4.0 / decay)
+    sums = np.zeros(2)
+    for t in range(-500, forgets_its_start + window):
+        g = rng.standard_normal(coordinates)
+        m, v = beta1 * m + (1.0 - beta1) * g, beta2 * v + (1.0 - beta2) * g * g
+        if t >= 0:
+            w = a * w - np.stack([m / np.sqrt(v), m])
+        if t >= forgets_its_start:
+            sums += (w * w).sum(axis=1)
+    return float(sums[0] / sums[1] - 1.0)
+
+
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.98), (0.9, 0.95), (0.0, 0.98), (0.5, 0.98)])
+def test_the_fluctuation_of_v_is_in_the_closed_form(beta1: float, beta2: float) -> None:
+    """What was 2 % of a margin is derived: what is left is of order (1 - beta2)^2."""
+    decay = 0.03
+    measured = norms_with_and_without_v(decay, beta1, beta2)
+    predicted = adamw(1.0, decay, 1, beta1, beta2)[0] / adamw(1.0, decay, 1, beta1)[0] - 1.0
+    assert predicted < -0.013
+    assert measured == pytest.approx(predicted, abs=2.5 * (1.0 - beta2) ** 2 + 0.002)
+
+
+@pytest.mark.parametrize("decay", [1e-4, 2e-3, 3e-2])
+def test_that_term_vanishes_with_one_minus_beta2_and_not_with_the_decay(decay: float) -> None:
+    terms = [adamw(1.0, decay, 1, 0.9, b)[0] / adamw(1.0, decay, 1, 0.9)[0] - 1.0 for b in (0.98, 0.999, 1.0)]
+    assert terms[0] == pytest.approx(-0.0145, abs=0.0005)
+    assert terms[1] == pytest.approx(-0.0010, abs=0.0002)
+    assert terms[2] == 0.0

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Finding, Judged
 from ilr_check.claims.figures import interval, line, points
+from ilr_check.claims.findings import reported
 from ilr_check.claims.function_space.trainings.early_drops import DISTANCE, LATE_SHARE, Early, EarlyRuns
-from ilr_check.claims.law import file_name, reported
+from ilr_check.claims.law import file_name
 from ilr_check.evidence import Figure, Measured, Series
 from ilr_check.stats import estimate
 

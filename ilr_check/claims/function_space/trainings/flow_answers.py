@@ -8,9 +8,9 @@ import numpy as np
 
 from ilr_check.claims.claim import Finding
 from ilr_check.claims.figures import interval, line, points
+from ilr_check.claims.findings import reported
 from ilr_check.claims.function_space.trainings.flow_sweep import REPORTED, RIGHT_AFTER, SEEN, FlowRuns, Metric
 from ilr_check.claims.function_space.trainings.flowing import FLOW_STEPS, LR
-from ilr_check.claims.law import reported
 from ilr_check.evidence import Figure, Measured, Series
 from ilr_check.stats import Estimate, estimate
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ilr_check.claims.function_space.trainings.loss_spikes import MARK, LateDescent
 from ilr_check.claims.law import Part, rivals_at
+from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
 from ilr_check.stats import MeanEquivalence, SlopeEquivalence
 from ilr_check.stats.design import Design
 from ilr_check.theory.descent import edge_at_spike
@@ -75,6 +76,18 @@ def design(descent: LateDescent, part: Part, alpha: float) -> Design:
         UNDO: _undo,
     }
     return makers[part](descent, alpha)
+
+
+def mistakes(descent: LateDescent, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistake near the margin of a part, where no rival of its design is near."""
+    periodic = descent.regime == "periodic"
+    kinds: dict[Part, Mistake] = {
+        GROWTH: too_much_decay(float) if periodic else mistake("{} of the free growth is left", float),
+        EDGE: mistake("an edge that is {} too high", lambda size: math.log1p(size)),
+        NOISE: mistake("a period that is {} longer under stronger noise", lambda size: math.log1p(size)),
+        UNDO: mistake("a curvature that is {} too large", lambda size: 1.0 + size),
+    }
+    return (kinds[part],) if part in kinds else ()
 
 
 def _growth(descent: LateDescent, alpha: float) -> Design:

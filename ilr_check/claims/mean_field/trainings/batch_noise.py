@@ -14,6 +14,7 @@ from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.probes import Probes
+from ilr_check.claims.mistakes import wrong_exponent
 from ilr_check.data import DataSpec
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.build import initial_parameters
@@ -153,6 +154,7 @@ def trace_law(
         trained=TraceRuns,
         form="prediction",
         design=design,
+        mistakes=lambda traces, part: (wrong_exponent(-1.0, of="of B"),),
         sample=slopes,
         steps=lambda traces, part: traces.pairs,
         figure=_figure,

@@ -22,6 +22,7 @@ from ilr_check.claims.mean_field.trainings.noise_references import (
     TransferRuns,
     run_steps,
 )
+from ilr_check.claims.mistakes import Mistake, too_much_decay
 from ilr_check.claims.settings.full_size import is_full_size
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.stats import CurveEquivalence, Rival
@@ -149,6 +150,7 @@ class CourseQuestion:
             figure=self._figure,
             findings=_with_identity,
             workload=ScheduledTraining.workload,
+            mistakes=lambda course, part: (_decayed(course),),
         )
 
     def _trained(self, course: ScheduledTraining, lab: Lab) -> TransferRuns[ScheduledTraining]:
@@ -164,9 +166,7 @@ class CourseQuestion:
             margin=(-TOLERANCE - corrections, TOLERANCE + corrections),
             margin_reason=f"finite lambda_e {corrections:.3f} (2 lambda_e) + tolerance {TOLERANCE}",
             rivals=tuple(
-                # On the scale (1 - r^4 / predicted r^4) / 2.
-                Rival(name=name, expected=tuple((0.5 * (1.0 - np.exp(-2.0 * gap))).tolist()))
-                for name, gap in self._gaps(course).items()
+                Rival(name=name, expected=_of_gamma(gap)) for name, gap in self._gaps(course).items()
             ),
             looks=course.looks,
             false_fail=alpha,
@@ -198,6 +198,15 @@ class CourseQuestion:
             ),
             caption=f"{self.caption} The points must stay in the margin; each rival leaves it.",
         )
+
+
+def _of_gamma(gap: Array) -> tuple[float, ...]:
+    """Return gaps of log effective LR on the scale (1 - r^4 / predicted r^4) / 2."""
+    return tuple((0.5 * (1.0 - np.exp(-2.0 * gap))).tolist())
+
+
+def _decayed(course: ScheduledTraining) -> Mistake:
+    return too_much_decay(lambda factor: _of_gamma(course.log_ideal(factor) - course.log_ideal()))
 
 
 def _with_identity(

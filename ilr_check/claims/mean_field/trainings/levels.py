@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Finding, Profile
 from ilr_check.claims.figures import band, interval, line, points
-from ilr_check.claims.law import Examined, Part, StatisticalLaw, invariant_groups
+from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw, invariant_groups
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, EquilibriumRuns
 from ilr_check.claims.mean_field.trainings.limits import (
     approaches_zero,
@@ -19,8 +19,9 @@ from ilr_check.claims.mean_field.trainings.limits import (
     limit_design,
     local_exponents,
 )
+from ilr_check.claims.mistakes import Mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure
-from ilr_check.evidence.records import Form
+from ilr_check.evidence.records import Form, Premise
 from ilr_check.stats import CurveEquivalence, Design, Rival
 
 Array = NDArray[np.float64]
@@ -50,10 +51,18 @@ class LevelQuestion:
     estimand: str
     x_label: str
     caption: str
+    mistakes: Callable[[Equilibrium], Sequence[Mistake]] = lambda spec: (decayed_norm(len(spec.levels)),)
+    """Kinds of mistakes at all points, for the near rival; by default for deviations of the norm."""
+    departures: Sequence[Departure[Equilibrium]] = ()
     populations: int = 2
     form: Form = "transfer"
-    premise: Callable[[EquilibriumRuns, tuple[str, ...], int], str] | None = None
-    """Words on how well the presuppositions of the law are met, for a reader who finds a deviation."""
+    words: Callable[[EquilibriumRuns, tuple[str, ...], int], str] | None = None
+    """Words for the record, beside the settings of the levels."""
+    premises: Callable[[EquilibriumRuns, tuple[str, ...], int], tuple[Premise, ...]] | None = None
+    """What the law presupposes of the judged runs, except in the limit lambda_e = 0."""
+    presupposes: str = ""
+    raw: Callable[[Examined[Equilibrium, EquilibriumRuns], Finding], Finding] | None = None
+    """The paper's wording about the same runs, with a verdict of its own."""
     limit_rivals: Mapping[str, float] | None = None
     """What rivals expect at lambda_e = 0, for a law that is judged there too if its levels reach so far."""
 
@@ -67,11 +76,15 @@ class LevelQuestion:
             trained=EquilibriumRuns,
             parts=self._parts,
             design=self._design,
+            mistakes=lambda spec, part: (decayed_norm(),) if part.what == LIMIT else self.mistakes(spec),
+            departures=self.departures,
             sample=self._sample,
             steps=lambda spec, part: spec.steps_of_all(),
             form=lambda spec, part: "transfer" if part.what == LIMIT else self.form,
             message=self._message,
             figure=self._figure,
+            premises=self._premises,
+            presupposes=self.presupposes,
             findings=self._findings,
         )
 
@@ -110,12 +123,17 @@ class LevelQuestion:
     def _message(self, seen: Examined[Equilibrium, EquilibriumRuns]) -> str:
         if seen.part.what == LIMIT:
             return f"levels of lambda_e: {', '.join(f'{x.intrinsic_lr:.2g}' for x in seen.spec.levels)}"
-        words = ["; ".join(level.words() for level in seen.spec.levels)]
-        return ". ".join(words + ([self.premise(seen.runs, seen.tensors, seen.n)] if self.premise else []))
+        told = ["; ".join(level.words() for level in seen.spec.levels)]
+        return ". ".join(told + ([self.words(seen.runs, seen.tensors, seen.n)] if self.words else []))
+
+    def _premises(self, seen: Examined[Equilibrium, EquilibriumRuns]) -> tuple[Premise, ...]:
+        if self.premises is None or seen.part.what == LIMIT:
+            return ()
+        return self.premises(seen.runs, seen.tensors, seen.n)
 
     def _findings(self, seen: Examined[Equilibrium, EquilibriumRuns], main: Finding) -> tuple[Finding, ...]:
         if seen.part.what != LIMIT:
-            return (main,)
+            return (main,) if self.raw is None else (main, self.raw(seen, main))
         about = {**seen.about(), "n_steps": main.n_steps}
         return (main, local_exponents(seen.runs, seen.tensors, seen.n, **about))
 
@@ -174,6 +192,19 @@ def norm_deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> 
 def norm_rival(gain: float, rival_gain: float) -> float:
     """Return the r^4 / G^2 of a rival on the scale of ``norm_deviations``."""
     return 0.5 * (1.0 - rival_gain / gain)
+
+
+def decayed_norm(points: int = 0) -> Mistake:
+    """Return the mistake of too much decay, on the scale of ``norm_deviations``: r^4 falls by its factor.
+
+    It is one number where there are no ``points``.
+    """
+
+    def effect(factor: float) -> float | tuple[float, ...]:
+        gap = norm_rival(1.0, 1.0 / factor)
+        return (gap,) * points if points else gap
+
+    return too_much_decay(effect)
 
 
 def finite_lambda(experiment: Equilibrium) -> tuple[float, str]:

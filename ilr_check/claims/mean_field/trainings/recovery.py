@@ -15,7 +15,8 @@ from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.identities import immediate_drop, longest_sum, norm_identity
 from ilr_check.claims.mean_field.trainings.lr_drop import Drop, DropReadings
 from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns, run_steps
-from ilr_check.claims.mean_field.trainings.raw import judge_raw
+from ilr_check.claims.mean_field.trainings.raw import judge_raw_ratio
+from ilr_check.claims.mistakes import too_much_decay
 from ilr_check.evidence import ClaimText, Figure, Margin
 from ilr_check.evidence.records import Premise
 from ilr_check.stats import CurveEquivalence, Rival
@@ -63,8 +64,13 @@ class Recovery:
             form=lambda drop, part: "prediction" if drop.noise else "transfer",
             message=lambda seen: _words(_readings(seen), seen.n),
             figure=self._figure,
+            mistakes=lambda drop, part: (too_much_decay(lambda factor: _decayed(drop, factor)),),
             rival_values=lambda drop, part, design: self._at_the_end(drop),
             premises=_premises,
+            presupposes=(
+                f"in the control, the noise of a training keeps its trace: the logarithm of its change is at "
+                f"most {CONSTANT_NOISE:g}."
+            ),
             findings=self._findings,
         )
 
@@ -119,7 +125,7 @@ class Recovery:
         def ending_at(end: float) -> tuple[float, ...]:
             curve = -0.5 * np.log(end**-2 + (drop.factor**2 - end**-2) * forget)
             gap = np.where(t >= 0, curve - theory, 0.0)
-            return tuple((0.5 * (1.0 - np.exp(-2.0 * gap)) if of_gamma else gap).tolist())
+            return _scaled(gap, of_gamma=of_gamma)
 
         return tuple(
             Rival(name=name, expected=ending_at(end))
@@ -135,7 +141,7 @@ class Recovery:
     def _raw(self, seen: Seen) -> Finding:
         """Judge the paper's wording: where the effective LR ends, relative to its value before."""
         drop, readings = seen.spec, _readings(seen)
-        return judge_raw(
+        return judge_raw_ratio(
             readings.log_end(seen.n) - readings.log_before(seen.n),
             theory=drop.intrinsic_factor**-0.5,
             margin=TOLERANCE + 2.0 * _largest_intrinsic_lr(drop),
@@ -214,6 +220,27 @@ def _premises(seen: Seen) -> tuple[Premise, ...]:
             met=abs(change) <= CONSTANT_NOISE,
         ),
     )
+
+
+def _decayed(drop: Drop, factor: float) -> tuple[float, ...]:
+    """Return the gap to theory, at the judged steps, under a decay too strong by ``factor`` after the change.
+
+    Then gamma forgets as many times faster and ends as many times lower, both for constant noise.
+    """
+    t = _judged_times(drop)
+    since = np.maximum(t, 0)
+
+    def log_curve(stronger: float) -> Array:
+        rate, end = stronger * drop.intrinsic_lr / drop.intrinsic_factor, drop.intrinsic_factor / stronger
+        return np.asarray(-0.5 * np.log(end + (drop.factor**2 - end) * np.exp(-4.0 * rate * since)))
+
+    gap = np.where(t >= 0, log_curve(factor) - log_curve(1.0), 0.0)
+    return _scaled(gap, of_gamma=not drop.noise)
+
+
+def _scaled(gap: Array, *, of_gamma: bool) -> tuple[float, ...]:
+    """Return a gap of log effective LR, or on the scale (1 - gamma / predicted gamma) / 2."""
+    return tuple((0.5 * (1.0 - np.exp(-2.0 * gap)) if of_gamma else gap).tolist())
 
 
 def _largest_intrinsic_lr(drop: Drop) -> float:

@@ -16,6 +16,7 @@ from ilr_check.claims.figures import against_theory
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, judged_groups
 from ilr_check.claims.mean_field.trainings.batch_noise import POWERS
 from ilr_check.claims.mean_field.trainings.grid import Grid, GridCell, GridRuns
+from ilr_check.claims.mistakes import Mistake, mistake, wrong_exponent
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.batches import batch_trace, scaled_fourth_power
@@ -87,21 +88,30 @@ def noise_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
     """Return the design for r^4 at every batch size."""
     finite = 0.5 * SPREAD * max(cell.intrinsic_lr for cell in ladder.cells)
     room = TOLERANCE + finite
-    # At probe_size, where the trace was measured, a rival agrees with theory.
-    relative = np.array([cell.batch_size / ladder.probe_size for cell in ladder.cells])
     return CurveEquivalence(
         estimand="(1 - r^4 / prediction) / 2 in units of the noise's part, at every batch size",
         points=len(ladder.cells),
         margin=(-room, room),
         margin_reason=f"finite lambda_e {finite:.3f} (Var(G^2) in the recursion) + tolerance {TOLERANCE}",
-        rivals=tuple(
-            Rival(name=name, expected=tuple(0.5 * (1.0 - relative ** (1.0 - power))))
-            for name, power in POWERS.items()
-        ),
+        rivals=tuple(Rival(name=name, expected=_of_power(ladder, power)) for name, power in POWERS.items()),
         looks=ladder.looks,
         false_fail=alpha,
         sd=ladder.planned_sd,
     )
+
+
+def _of_power(ladder: Ladder, power: float) -> tuple[float, ...]:
+    """Return the deviations if the trace falls as B^-power; at ``probe_size``, where it is measured, none."""
+    relative = np.array([cell.batch_size / ladder.probe_size for cell in ladder.cells])
+    return tuple(0.5 * (1.0 - relative ** (1.0 - power)))
+
+
+def mistakes(ladder: Ladder, part: Part) -> tuple[Mistake, ...]:
+    """Return the mistakes near the margins of the noise and of the break."""
+    if part.what == "noise":
+        return (wrong_exponent(-1.0, lambda power: _of_power(ladder, -power), of="of B"),)
+    points = len(ladder.ratios)
+    return (mistake("the square of the mean gradient {} too large", lambda size: (size,) * points),)
 
 
 def break_design(ladder: Ladder, alpha: float) -> CurveEquivalence:
@@ -193,6 +203,7 @@ def ladder_law(
         trained=GridRuns,
         parts=parts,
         design=lambda ladder, part, alpha: DESIGNS[part.what](ladder, alpha),
+        mistakes=mistakes,
         sample=lambda runs, part, n: SAMPLES[part.what](runs, part.tensors, n),
         steps=lambda ladder, part: ladder.steps_of_all(),
         message=_message,

@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 Kind = Literal["fast", "slow", "noise reference"]
 """``fast`` trains at lr; ``slow`` at lr / lr_ratio, and so do the noise references that predict it."""
 
+PAIR: tuple[Kind, Kind] = ("fast", "slow")
+"""The populations that are judged."""
+
 LANES = 48
 """The number of runs of a population in its first look, so that it is one chunk where the net is flat."""
 
@@ -135,6 +138,29 @@ class SweepRuns:
             constant.append(math.log(max(1.0, distance / (1.1**2 - 1.0))) / rate)
         return MeetingTimes(np.array(measured), np.array(predicted), np.array(constant))
 
+    def meeting_slopes(self, tensors: tuple[str, ...], n: int) -> Array | None:
+        """Return pseudo-values of the slope of log(meeting time) against log(1/lambda_e), [n].
+
+        A run of each population is left out at once. The result is ``None`` where two populations of a level
+        do not meet within the training.
+        """
+        x = -np.log(np.array(self.sweep.levels))
+        weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+        total = np.zeros(n)
+        for level, weight in zip(self.sweep.levels, weights, strict=True):
+            lrs = math.log(self.sweep.lr_of("fast") / self.sweep.lr_of("slow"))
+            fast, slow = (np.log(self.norm2(kind, level, tensors, n)) for kind in PAIR)
+            gaps = lrs - fast + slow
+            mean = gaps.mean(axis=1)
+            times = np.array(
+                [_first_within(mean), *(_first_within((n * mean - g) / (n - 1)) for g in gaps.T)]
+            )
+            if not np.all(times > 0.0):
+                return None
+            logs = np.log(times)
+            total += weight * (n * logs[0] - (n - 1) * logs[1:])
+        return total
+
     def mean_loss(self, kind: Kind, level: float, n: int) -> Array:
         """Return the minibatch loss at every step, as a mean over runs, [T]."""
         losses = self.population(kind, level).gather(n, lambda trace: trace.loss)
@@ -174,6 +200,16 @@ class SweepRuns:
 
 
 def _first_within(difference: Array) -> float:
-    """Return the first step at which a difference of logarithms is at most log(1.1); NaN if there is none."""
-    close = np.flatnonzero(np.abs(difference) <= math.log(1.1))
-    return float(close[0]) if close.size else math.nan
+    """Return the time at which a difference of logarithms falls to log(1.1); NaN if it does not.
+
+    It is interpolated between two steps, so that leaving a run out of a mean changes it smoothly.
+    """
+    bound, size = math.log(1.1), np.abs(difference)
+    close = np.flatnonzero(size <= bound)
+    if not close.size:
+        return math.nan
+    at = int(close[0])
+    if at == 0:
+        return 0.0
+    before, after = float(size[at - 1]), float(size[at])
+    return at - (bound - after) / (before - after)
