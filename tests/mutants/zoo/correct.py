@@ -255,11 +255,14 @@ class LerpedAdam(adam.HandAdam):
 class RunningProducts(adam.HandAdam):
     def start(self, p: Tensor, group: Group, state: State) -> None:
         super().start(p, group, state)
-        state["products"] = torch.ones(2, dtype=torch.float64)
+        state["products"] = (1.0, 1.0)  # numbers, since load_state_dict would round a tensor
 
     def corrections(self, group: Group, state: State) -> tuple[float, float]:
-        state["products"] = state["products"].double() * torch.tensor(group["betas"], dtype=torch.float64)
-        return 1 - float(state["products"][0]), 1 - float(state["products"][1])
+        first, second = (
+            product * beta for product, beta in zip(state["products"], group["betas"], strict=True)
+        )
+        state["products"] = (first, second)
+        return 1 - first, 1 - second
 
 
 @variant("adam", "torch's functional form, with state that we keep")
@@ -299,9 +302,10 @@ class FlattenedAdamW(adam.HandAdamW):
             for p in taken:
                 if not self.state[p]:
                     self.start(p, group, self.state[p])
-            alike = {(p.dtype, p.device, float(self.state[p]["step"])) for p in taken}
-            for key in alike:
-                mine = [p for p in taken if (p.dtype, p.device, float(self.state[p]["step"])) == key]
+            alike: dict[tuple[torch.dtype, torch.device, float], list[nn.Parameter]] = {}
+            for p in taken:
+                alike.setdefault((p.dtype, p.device, float(self.state[p]["step"])), []).append(p)
+            for mine in alike.values():
                 self.step_flat(mine, group)
         return loss
 

@@ -25,9 +25,14 @@ CLAIMS = "exact"
 DEAR = ("training-laws",)
 """Laws of that tier that search over whole trainings, asked only of mutants that all others pass."""
 
-OF_TORCH = ("tensor-lr:a schedule of its own for each group", "copies:attributes")
+OF_TORCH = (
+    "tensor-lr:a schedule of its own for each group",
+    "copies:attributes",
+    "layouts:fused, transposed weights",
+    "layouts:fused, a transposed gradient",
+)
 """Findings that torch hands down to every class derived from its Optimizer: groups share the tensor that is
-their lr, and copies lose attributes. They neither kill a mutation nor accuse a correct variant."""
+their lr, copies lose attributes, and fused kernels ignore strides (docs/trophy-case.md). They neither kill a mutation nor accuse a correct variant."""
 UNEXPLAINED = re.compile(r"step \d+ moved an entry .*")
 """What a law measured but cannot explain; it names nothing, and only what stands before it may."""
 
