@@ -32,7 +32,8 @@ OF_TORCH = (
     "layouts:fused, a transposed gradient",
 )
 """Findings that torch hands down to every class derived from its Optimizer: groups share the tensor that is
-their lr, copies lose attributes, and fused kernels ignore strides (docs/trophy-case.md). They neither kill a mutation nor accuse a correct variant."""
+their lr, copies lose attributes, and fused kernels ignore strides (docs/trophy-case.md). They neither kill a
+mutation nor accuse a correct variant."""
 UNEXPLAINED = re.compile(r"step \d+ moved an entry .*")
 """What a law measured but cannot explain; it names nothing, and only what stands before it may."""
 
