@@ -22,19 +22,23 @@ from .records import Mutant, Variant
 DOCS = Path(__file__).parents[3] / "docs"
 DATA, PAGE = DOCS / "kill-matrix.json", DOCS / "kill-matrix.md"
 KEPT = {
-    "descent": "needs no contract: the first thing that is asked of an unknown optimizer",
-    "decay-zero-gradient": "the shortest reproduction of a wrong decay: one step without a gradient",
-    "decay-coupling": "needs no reference: it fits the powers of lr and wd, and so names any strength",
-    "decay-schedule": "tells the lr of the decay from the lr of the step, which constant rates cannot",
-    "decay-orthogonal": "reads decay as the radial part of a step that has a gradient",
-    "decay-difference": "needs no reference implementation: the step with decay against the step without",
-    "gradient-degree": "needs no reference: one exponent, for optimizers whose update is not known",
-    "memory": "one gradient and then none: names the form of the momentum by itself",
-    "eps-placement": "gradients around eps: names its place by itself",
-    "scaling-symmetry": "bitwise, and needs no reference implementation: finds constants of fixed size",
-    "copies": "deepcopy and pickle, which users call; what breaks them often breaks resuming too",
+    "descent": "it needs no contract, and it is the first question about an unknown optimizer",
+    "zero-grad": "it names the cause by itself; what breaks it also breaks whole trainings",
+    "decay-zero-gradient": "it gives the shortest reproduction of a wrong decay: one step without a gradient",
+    "settings": "it needs no contract, and it names the setting that a step ignores",
+    "decay-coupling": "it needs no reference implementation: it fits the powers of lr and wd",
+    "decay-schedule": "it tells the lr of the decay from the lr of the step, which constant rates cannot",
+    "zero-gradient": "it needs no contract, and the shortest reproduction of a NaN comes from it",
+    "decay-orthogonal": "it reads decay as the radial part of a step that has a gradient",
+    "decay-difference": "it needs no reference implementation: a step with decay against one without",
+    "gradient-degree": "it needs no reference implementation: one exponent describes the update",
+    "memory": "one gradient and then none: it names the form of the momentum by itself",
+    "eps-placement": "gradients around eps: it names the place of eps by itself",
+    "scaling-symmetry": "it is bitwise, needs no reference implementation and finds constants of fixed size",
+    "mixed-dtypes": "parameters of several dtypes in one optimizer, as in mixed-precision training",
+    "tensor-shapes": "it judges optimizers whose entries interact, which `alone` and `layouts` cannot",
     "schedulers": "the schedulers of torch.optim, as users run them",
-    "low-precision": "wide bounds, so that float64 sees what it sees; here for decay that is rounded away",
+    "step-count": "only it reaches long trainings; the mutations that it kills have a second symptom",
     "training-laws": "whole trainings, where gradients depend on the weights: chosen gradients do not",
 }
 """Laws that kill nothing alone, and why they are kept."""
@@ -42,7 +46,7 @@ SURVIVORS = {
     "OldStateRaises": "no class says which options older states lack, and one that raises refuses them",
     "AdamWDecayRoundedAway": "one more rounding to 16 bits, which the bound for 16-bit weights allows for",
 }
-"""Mutants that no law of this tier kills, and why."""
+"""Mutations that no law of this tier kills, and why."""
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True):
