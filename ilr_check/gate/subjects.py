@@ -10,6 +10,7 @@ from torch import nn
 
 from ilr_check.gate.built import demand_built
 from ilr_check.gate.options import GateOptions, dtypes_named
+from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.subject import BASIC, Subject, SubjectError
 from ilr_check.gate.tags import tags_of
 from ilr_check.optim.contracts import contracts
@@ -44,13 +45,15 @@ def subject_of(
         tags=tags_of(factory, options.tags),
         setup=_setup(options.setup),
     )
-    _demand_names(bare)
-    contract, note = _contract(bare, options.contract)
-    if contract is None and options.declare:
-        raise ValueError("declare needs a contract; name one instead of auto")
-    declared = {} if contract is None else contract.declared(options.declare)
-    subject = bare.with_contract(contract, declared)
-    demand_built(subject)
+    # What the first steps leave behind is put back, so that the laws find the process as it was.
+    with Watch().during("finding the contract"):
+        _demand_names(bare)
+        contract, note = _contract(bare, options.contract)
+        if contract is None and options.declare:
+            raise ValueError("declare needs a contract; name one instead of auto")
+        declared = {} if contract is None else contract.declared(options.declare)
+        subject = bare.with_contract(contract, declared)
+        demand_built(subject)
     return subject, note
 
 

@@ -191,3 +191,15 @@ def test_an_optimizer_is_judged_in_the_dtypes_that_it_is_made_for() -> None:
 def test_an_unknown_dtype_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="dtype 'float8' is not known; choose all, or some of float64"):
         rounding("float8")
+
+
+class LeavesGradientsOff(torch.optim.SGD):
+    def step(self, closure: Any = None) -> Any:
+        torch.set_grad_enabled(False)
+        return super().step(closure)
+
+
+def test_what_the_search_for_a_contract_leaves_behind_hides_no_change() -> None:
+    result = ilr_check.check_optimizer(LeavesGradientsOff, contract="auto", laws="leaves-the-world-alone")
+    assert torch.is_grad_enabled()
+    assert [f.diagnosis for f in result.violated] == ["step() changes the grad mode from True to False"]
