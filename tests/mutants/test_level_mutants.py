@@ -30,7 +30,6 @@ from ilr_check.train import compiling
 from ilr_check.train.world import World
 
 pytestmark = pytest.mark.on_push(
-    "test_a_planted_defect_is_refuted[angular-update-heavy-ball-averaging]",
     "test_a_planted_defect_is_refuted[angular-update-sgd-decay_twice]",
     "test_a_planted_defect_is_refuted[equilibrium-effective-lr-sgd-decay_twice]",
     "test_a_planted_defect_is_refuted[momentum-equilibrium-heavy-ball-averaging]",
