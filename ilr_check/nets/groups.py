@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ilr_check.nets.build import build, skeleton, stream
+from ilr_check.nets.build import Read, build, skeleton, stream
 from ilr_check.nets.joint import candidates
 from ilr_check.nets.probing import Batches, Parameters, Probe, Sample
-from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, PreResNetSpec
+from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, PreResNetSpec, ResNetSpec
 
 GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
 
@@ -135,13 +135,30 @@ def _constructed(spec: NetSpec) -> tuple[Group, ...]:
     counts = {calls[call] for read in reads if not read.norm.kills_bias for call in read.calls}
     order = {name: i for i, name in enumerate(names)}
     dead = [n for n in names if n.endswith(".bias") and n.rpartition(".")[0] not in counts]
+    dead += [f"{read.affine}.shift" for read in reads if read.affine and _subtracts_shift(spec, read)]
     grouped = [[n for n in names if n.rpartition(".")[0] in layers and n not in dead] for layers in tied]
-    grouped += [[n for n in names if n.rpartition(".")[0] == read.affine] for read in reads if read.affine]
+    affines = [read.affine for read in reads if read.affine]
+    grouped += [[n for n in names if n.rpartition(".")[0] == own and n not in dead] for own in affines]
     groups = [Group(names=(n,), kind="dead", size=0.0, exponents=(1,)) for n in dead]
     for group in grouped:
         kind: GroupKind = "exact" if len(group) == 1 else "joint"
         groups.append(Group(names=tuple(group), kind=kind, size=0.0, exponents=(1,) * len(group)))
     return tuple(sorted(groups, key=lambda group: [order[n] for n in group.names]))
+
+
+def _subtracts_shift(spec: NetSpec, read: Read) -> bool:
+    """Return whether a norm subtracts again what the shift of the norm before it has added.
+
+    Without an activation between the norms the shift adds a constant to each channel. A linear layer hands it
+    on as a constant, and so does a convolution that reads no padding.
+    """
+    padded = (isinstance(spec, CNNSpec) and spec.kernel > 1) or (
+        isinstance(spec, ResNetSpec) and len(spec.shape) > 1
+    )
+    constant = (
+        isinstance(spec, MLPSpec | CNNSpec | ResNetSpec) and spec.activation == "identity" and not padded
+    )
+    return constant and read.norm.kills_bias
 
 
 def scalable(spec: NetSpec) -> tuple[tuple[str, ...], ...]:

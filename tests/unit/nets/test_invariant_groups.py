@@ -9,6 +9,7 @@ from torch import nn
 
 from ilr_check.nets import (
     AttentionSpec,
+    CNNSpec,
     MLPSpec,
     NetSpec,
     NormSpec,
@@ -81,6 +82,33 @@ def test_a_hidden_gain_and_shift_are_invariant_only_together_and_the_last_are_no
     assert {g.names: g.kind for g in net_groups(spec)} == every
     not_invariant = {(name,): "not invariant" for name in ("affines.1.gain", "affines.1.shift", "head")}
     assert found(build(spec, free=True), rows(16, 5)) == every | not_invariant
+
+
+PLAIN = {"norm": NormSpec(affine=True), "activation": "identity", "classes": 3}
+
+
+@pytest.mark.parametrize(
+    ("spec", "kinds"),
+    [
+        pytest.param(MLPSpec(inputs=5, widths=(6, 6), **PLAIN), {"exact", "dead"}, id="MLP"),
+        pytest.param(
+            CNNSpec(image=(2, 3, 3), channels=(6, 6), kernel=1, **PLAIN), {"exact", "dead"}, id="1x1 CNN"
+        ),
+        pytest.param(
+            CNNSpec(image=(2, 3, 3), channels=(6, 6), kernel=3, **PLAIN), {"joint"}, id="padded CNN"
+        ),
+        pytest.param(ResNetSpec(shape=(5,), width=6, blocks=1, **PLAIN), {"exact", "dead"}, id="residual"),
+        pytest.param(
+            MLPSpec(inputs=5, widths=(6, 6), **PLAIN | {"norm": NormSpec(kind="layer", affine=True)}),
+            {"joint"},
+            id="layer norm",
+        ),
+    ],
+)
+def test_a_shift_that_the_next_norm_subtracts_is_dead(spec: NetSpec, kinds: set[str]) -> None:
+    groups = {g.names: g.kind for g in net_groups(spec)}
+    assert {kind for names, kind in groups.items() if names[0].startswith("affines")} == kinds
+    assert found(build(spec), rows(16, spec.inputs)) == groups
 
 
 @pytest.mark.parametrize("kind", ["weight_norm", "weight_standard"])
