@@ -194,7 +194,7 @@ def test_an_optimizer_that_behaves_survives() -> None:
     ("code", "words"),
     [
         ("import sys; sys.exit(4)", "sys.exit(4)"),
-        ("raise OSError('no such thing')", "fails on import with OSError: no such thing"),
+        ("raise OSError('no such thing')", "raised OSError: no such thing; fix the file"),
         ("import os; os._exit(5)", "exit code 5"),
     ],
 )

@@ -40,7 +40,7 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
         (["--ilr-report=no/where/r.html"], "*--ilr-report: 'no/where/r.html' cannot be written; name a file in *"),
         (["--ilr-optimizer=nope"], "ERROR: ilr-check: optimizer 'nope' is not a target; write it as *"),
         (["--ilr-optimizer=no.such:SGD"], "ERROR: ilr-check: optimizer 'no.such:SGD': cannot import 'no.such' *"),
-        (["--ilr-optimizer=no.py:SGD"], "ERROR: ilr-check: optimizer 'no.py:SGD': there is no file no.py below *"),
+        (["--ilr-optimizer=no.py:SGD"], "ERROR: ilr-check: optimizer 'no.py:SGD': there is no file no.py in *"),
         (["--ilr-optimizer=torch.optim:SDG"], "ERROR: ilr-check: optimizer *: torch.optim has no 'SDG'; *SGD*"),
         (["--ilr-optimizer=builtins:print"], "ERROR: ilr-check: optimizer * gave NoneType, not a torch.optim.Optimizer; *"),
         (["--ilr-optimizer=torch.optim:Optimizer"], "ERROR: ilr-check: optimizer * cannot be built: *"),
