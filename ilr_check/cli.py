@@ -168,7 +168,7 @@ def report(
 
 @app.command(epilog="Example: ilr-check replay 'reports/runs/NAME#norm-recursion.1a2b3c4d.0'")
 @click.argument("target", metavar="RUN#ID")
-@click.option("--device", help="Device to use instead of the recorded one: cpu or cuda.")
+@click.option("--device", help="Device to use instead of the recorded one: auto, cpu or cuda.")
 @click.option("--world", help="The changed training that was judged: package.module:Name or FILE.py:Name.")
 @click.option(
     "--target", "named", metavar="TARGET", multiple=True, help="Code that a gate report may import."

@@ -49,7 +49,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "report newer": (["report", "newer"], "upgrade ilr-check to read it"),
     "report unwritable": (["report", "run", "--out", "file/report.html"], "file/report.html"),
     "replay unknown id": (["replay", "run#nobody"], "run has no verdict 'nobody'"),
-    "replay no id": (["replay", "run"], "'run' names no verdict; give RUN#ID"),
+    "replay no id": (["replay", "run"], "'run' does not name a verdict; give RUN#ID"),
     "replay cut json": (["replay", '{"claim": '], "not a record or a spec (JSONDecodeError"),
     "replay other json": (["replay", '{"claim": "norm-recursion"}'], "not a record or a spec (KeyError"),
     "replay of an unknown id": (
