@@ -1,4 +1,5 @@
-"""``ilr-check compare A B`` of two optimizers: the first difference in words, fingerprints side by side."""
+"""``ilr-check compare A B`` for two optimizers: the first difference in words, and the fingerprints side by
+side."""
 
 from __future__ import annotations
 
