@@ -54,7 +54,7 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def in_world(rule: UpdateRule | None) -> Context:
-    """The context in which every run steps by ``rule``; plain training where it is ``None``."""
+    """Return the context in which every run steps by ``rule``, or that of plain training for ``None``."""
     return replace(CONTEXT, world=stepping_by(rule) if rule else None)
 
 

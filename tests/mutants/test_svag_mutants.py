@@ -1,4 +1,4 @@
-"""Another covariance than the order's and decay that does not follow it, against the claim about SVAG."""
+"""The claim about SVAG refutes a covariance and a weight decay that do not follow the order."""
 
 from dataclasses import replace
 

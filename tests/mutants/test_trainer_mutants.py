@@ -1,6 +1,6 @@
-"""Broken trainers and wrong noise against the statistical claims, on cheap subjects.
+"""The statistical claims refute broken trainers and wrong noise, on cheap subjects.
 
-A form of a claim that is named must be ``violated``; of the others nothing is asked, except where a defect is
+A form of a claim that is named must be ``violated``. Other forms are free, except where a defect is
 invisible to a form by its nature, and then that it ``holds`` is asserted: what a claim cannot see is part of
 what it says.
 """
@@ -76,7 +76,8 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A planted defect: findings that must refute it, those that cannot see it, rivals that it obeys."""
+    """A planted defect: the findings that must refute it, those that cannot see it, and the rivals that it
+    obeys."""
 
     rule: UpdateRule
     violated: frozenset[str]
@@ -119,7 +120,7 @@ FULL_RECOVERY_MUTANTS = {
     "lr not dropped": Mutant(lr_not_dropped, EVERY_FORM),
 }
 
-# A wrong factor on the decay moves every rate alike and leaves the slope alone.
+# A wrong factor on the decay changes every rate by the same factor, and not the slope.
 SWEEP_MUTANTS = {
     "wd applied twice": Mutant(decay_twice, words("rate"), words("slope"), words("rate 8 lambda_e")),
     "wd halved": Mutant(decay_halved, words("rate"), words("slope")),
@@ -149,12 +150,12 @@ def judged_sweep(rule: UpdateRule | None) -> Judged:
 
 
 def in_world(rule: UpdateRule | None) -> Context:
-    """The context in which every run steps by ``rule``; plain training where it is ``None``."""
+    """Return the context in which every run steps by ``rule``, or that of plain training for ``None``."""
     return replace(CONTEXT, world=stepping_by(rule) if rule else None)
 
 
 def verdicts(judged: Judged) -> dict[str, str]:
-    """Verdict by form, or by what was fitted."""
+    """Return the verdicts by form, or by the fitted quantity."""
     return {_name(finding): finding.verdict for finding in judged.findings if finding.counts}
 
 

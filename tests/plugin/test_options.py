@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- a table, one refusal a line
-"""The plugin's options: what they parse, what they refuse, and what the header says."""
+"""The options of the plugin: which values they accept, which they refuse, and the header of the session."""
 
 import pytest
 
@@ -10,7 +10,7 @@ ONE = "def test_one(): pass"
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     pytester.makepyfile(ONE)
-    # In this process, which has imported everything: each of these sessions would cost seconds of imports.
+    # The sessions run in this process, which has imported everything. Imports would take seconds in each of them.
     return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
 
 
@@ -103,7 +103,7 @@ def test_the_markers_are_registered(pytester: pytest.Pytester) -> None:
     "table", ["", "[tool.ilr_check]\nprofile = 'paper'\nsede = 1\n"], ids=["none", "bad"]
 )
 def test_an_unrelated_session_sees_and_imports_next_to_nothing(pytester: pytest.Pytester, table: str) -> None:
-    """Whatever the settings of ``ilr-check verify`` in its pyproject.toml are."""
+    """This holds for any settings of ``ilr-check verify`` in its pyproject.toml."""
     pytester.makepyprojecttoml(table)
     pytester.makepyfile(
         """

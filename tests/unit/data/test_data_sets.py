@@ -1,4 +1,4 @@
-"""Data sets: real pixels as they come, teachers that decide their labels, specs that refuse nonsense."""
+"""Data sets: unchanged real pixels, teachers that decide their labels, and specs that refuse wrong values."""
 
 import subprocess
 import sys

@@ -49,7 +49,7 @@ def test_a_finding_is_judged_again(
 
 
 def forged(command: str) -> str:
-    """A finding that anybody may have written, as JSON."""
+    """Return a finding as JSON that could come from anywhere."""
     found = noted(GateRequest(target="m:O"), "descent", "g", "holds", message="")
     return msgspec.json.encode(msgspec.structs.replace(found, replay=command)).decode()
 
