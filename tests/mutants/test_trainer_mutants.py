@@ -241,9 +241,9 @@ def test_noise_of_another_intrinsic_lr_does_not_predict() -> None:
     """The transfer form fails, as it must, where the noise references' lambda_e is ten times the judged
     runs'.
 
-    On clean labels. Labels that are redrawn at random make noise whose size hardly depends on lambda_e, all
-    the more the larger their share: with label noise 0.5, this net's noise references predict within the
-    margin or at its edge, and rightly so.
+    The labels are clean. With label noise the size of the gradient noise hardly depends on lambda_e, and less
+    so the more labels are noisy. With label noise 0.5 the noise references of this net correctly predict
+    within the margin or at its edge.
     """
     clean = msgspec.structs.replace(DROP, data=DigitsSpec())
     others = msgspec.structs.replace(clean, weight_decay=10.0 * clean.weight_decay)
