@@ -22,7 +22,7 @@ verify: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not nightly and not gpu" $(EXAMPLES) tests properties
 
-# The forms, the judge, the records and the house: what breaks most often, without a training.
+# The tests of closed forms, statistics, records and architecture. They break most often and train nothing.
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not nightly and not gpu" $(FAST)
 

@@ -1,7 +1,7 @@
-"""Whole trainings of the workloads of ``ilr-check bench``, for pytest-benchmark; read the ratios.
+"""Whole trainings of the workloads of ``ilr-check bench``, for pytest-benchmark. Compare ratios, not seconds.
 
-``make bench`` runs it. Here set-up is in the time and the paths share a process; ``ilr-check bench`` measures
-steps alone, paths in turn and in processes of their own, and memory.
+``make bench`` runs them. Here the times include the set-up, and all paths share a process. ``ilr-check
+bench`` measures steps alone and memory, with the paths in turn and each in a process of its own.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     run = ilr_check.verify(profile="quick", claims="core", seed=0)
     run.exit_code, run.path, run.records
 
-Everything is imported when it is first asked for, so that ``import ilr_check`` stays light.
+Each name is imported when it is first used, so that ``import ilr_check`` is fast.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _HOMES = {
     "register_law": "gate.laws",
     "verify": "api",
 }
-"""Each public name to the module that it is imported from."""
+"""The public names, each with the module that it is imported from."""
 
 __all__ = [
     "Fingerprint",

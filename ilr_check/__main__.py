@@ -1,4 +1,4 @@
-"""``python -m ilr_check``."""
+"""Runs the command line for ``python -m ilr_check``."""
 
 from ilr_check.cli import main
 

@@ -68,7 +68,7 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 if all hold, 1 if one is violated, 2 for an error, 3 if one is inconclusive."""
+        """The exit code: 0 if all hold, 1 if one is violated, 2 for an error, 3 if one is inconclusive."""
         return exit_code(self.records)
 
     @property
@@ -101,10 +101,10 @@ def verify(
     ``world`` is a TARGET or an object that states how the trainings depart from plain training; see
     ``ilr_check.train.world``. The report names it.
 
-    ``executor`` is anything with ``submit(fn, *args)``; it gets work units as plain values. ``jobs`` is the
-    number of processes that share the units. Each process imports your main module again, so that module must
-    be safe to import. ``None`` decides from the work. Verdicts do not depend on either: if fleets have
-    several threads on a CPU, only exact units are shared.
+    ``executor`` is any object with a method ``submit(fn, *args)``. It gets units of work as plain values.
+    ``jobs`` is the number of processes that share the units. Each process imports your main module again, so
+    that module must be safe to import. With ``None`` the number is chosen from the work. Verdicts depend on
+    neither: if fleets have several threads on a CPU, only exact units are shared.
 
     Raises ``ValueError`` for a setting out of range, and ``RunFolderError`` for a folder that cannot be used.
     """
@@ -116,8 +116,8 @@ def verify(
     begun = settings if going_on is None else _begun_settings(going_on)
     if begun.world != settings.world:
         raise ValueError(
-            f"the run in {going_on} was begun in the world {begun.world!r} and this call names "
-            f"{settings.world!r}; name the same world with --world"
+            f"the run in {going_on} was started with --world {begun.world!r}, and this command has "
+            f"--world {settings.world!r}; give the same world"
         )
     count = checked_jobs(jobs, len(select(begun.claims)), begun.device)
     with threads(), cifar.naming(cifar10), workers(count) as shared:
@@ -155,7 +155,7 @@ def predict(
     resume: Path | str | None = None,
     cifar10: Path | str | None = None,
 ) -> CostPredicted:
-    """Predict the cost of the full-size units of ``verify`` with the same arguments. Nothing is run."""
+    """Predict the cost of the full-size units of ``verify`` with the same arguments. Nothing is judged."""
     settings = checked(profile=profile, claims=claims, seed=seed, device=device)
     going_on = None if resume is None else Path(resume)
     with threads(), cifar.naming(cifar10):

@@ -1,4 +1,4 @@
-"""The command line: thin; every command is a call of the Python interface and a reporter."""
+"""The command line. Every command calls the Python interface and a reporter."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 GATE_KEYS = ("contract", "seed", "device")
-"""Keys of [tool.ilr_check] that mean for `gate` what they mean for `verify` and pytest."""
+"""Keys of [tool.ilr_check] that have the same meaning for `gate` as for `verify` and pytest."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +48,9 @@ def _env(name: str) -> str:
 
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _folder = NamedPath()
+_cifar10 = click.option(
+    "--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10, for claims that use it."
+)
 
 
 @app.command(
@@ -58,26 +61,30 @@ _folder = NamedPath()
     default="quick",
     envvar=_env("profile"),
     show_default=True,
-    help="quick, standard, paper (full size, for a GPU) or nightly",
+    help="Amount of work: quick, standard, paper (full size, for a GPU) or nightly.",
 )
 @click.option(
     "--claims",
     default="core",
     envvar=_env("claims"),
     show_default=True,
-    help="Ids and groups, separated by commas.",
+    help="Claim ids and groups, separated by commas; `ilr-check claims` lists them.",
 )
 @click.option(
-    "--seed", type=int, default=0, envvar=_env("seed"), show_default=True, help="Decides every random number."
+    "--seed", type=int, default=0, envvar=_env("seed"), show_default=True, help="Seed of all random numbers."
 )
-@click.option("--device", default="auto", envvar=_env("device"), show_default=True, help="auto, cpu or cuda")
-@click.option("--out", type=_folder, envvar=_env("out"), help="Run folder [reports/runs/<time>-<profile>].")
-@click.option("--resume", type=_folder, help="Go on with this run folder, with its settings.")
-@click.option("--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10 [no CIFAR-10].")
-@click.option("--world", help="How trainings depart from plain ones: package.module:Name or FILE.py:Name.")
-@click.option("--jobs", type=int, envvar=_env("jobs"), help="Processes that share the work [from its size].")
-@click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where something stayed open.")
-@click.option("--dry-run", is_flag=True, help="Predict what full-size units cost, and stop there.")
+@click.option(
+    "--device", default="auto", envvar=_env("device"), show_default=True, help="Device: auto, cpu or cuda."
+)
+@click.option(
+    "--out", type=_folder, envvar=_env("out"), help="New run folder [reports/runs/<time>-<profile>-<seed>]."
+)
+@click.option("--resume", type=_folder, help="Continue the run in this folder, with its own settings.")
+@_cifar10
+@click.option("--world", help="Judge a changed training: package.module:Name or FILE.py:Name.")
+@click.option("--jobs", type=int, envvar=_env("jobs"), help="Number of processes [chosen from the work].")
+@click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 even if a claim is inconclusive.")
+@click.option("--dry-run", is_flag=True, help="Only predict the cost of the full-size work; judge nothing.")
 @_debug
 def verify(
     profile: str,
@@ -93,11 +100,15 @@ def verify(
     dry_run: bool,
     debug: bool,
 ) -> None:
-    """Judge claims of the paper on generated nets and on real data, and write a report."""
+    """Judge claims of the paper on generated nets and on real data, and write a report.
+
+    The exit code is 0 if every claim holds, 1 if one is violated, 2 if the run could not be completed, and 3
+    if a claim is inconclusive.
+    """
     from ilr_check.reporting import TerminalReporter
 
     if resume is not None and out is not None:
-        raise ValueError(f"--resume {resume} and --out {out} exclude each other; give one of them")
+        raise ValueError(f"--resume {resume} and --out {out} cannot be combined; leave out one of them")
     reporter = TerminalReporter()
     reporter.working("loading PyTorch and the claims")
     from ilr_check.api import predict
@@ -139,15 +150,15 @@ def verify(
 
 @app.command(epilog="Example: ilr-check report reports/runs/NAME --out report.html")
 @click.argument("run", type=_folder)
-@click.option("--out", type=_folder, help="Where to write [RUN/report.html].")
-@click.option("--against", metavar="RUN", type=_folder, help="An earlier run: the report shows what changed.")
-@click.option("--interactive", is_flag=True, help="Figures to zoom into; needs plotly, and adds 5 MB.")
+@click.option("--out", type=_folder, help="Write the report to this file [RUN/report.html].")
+@click.option("--against", metavar="RUN", type=_folder, help="Also show what changed since this earlier run.")
+@click.option("--interactive", is_flag=True, help="Draw figures that can be zoomed; needs plotly, adds 5 MB.")
 @force_option
 @_debug
 def report(
     run: Path, out: Path | None, against: Path | None, interactive: bool, force: bool, debug: bool
 ) -> None:
-    """Rebuild the HTML report of a run from its files alone."""
+    """Write the HTML report of a run folder again, from its files alone."""
     from ilr_check.evidence import RunFolder
     from ilr_check.reporting import write_report
 
@@ -157,13 +168,13 @@ def report(
 
 @app.command(epilog="Example: ilr-check replay 'reports/runs/NAME#norm-recursion.1a2b3c4d.0'")
 @click.argument("target", metavar="RUN#ID")
-@click.option("--device", help="Another device than the recorded one.")
+@click.option("--device", help="Device to use instead of the recorded one: auto, cpu or cuda.")
+@click.option("--world", help="The changed training that was judged: package.module:Name or FILE.py:Name.")
 @click.option(
-    "--world", help="The world in which the verdict was recorded: package.module:Name or FILE.py:Name."
+    "--target", "named", metavar="TARGET", multiple=True, help="Code that a gate report may import."
 )
-@click.option("--target", "named", metavar="TARGET", multiple=True, help="Code that a report may import.")
-@click.option("--trust", is_flag=True, help="Import whatever the gate's report names.")
-@click.option("--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10 [no CIFAR-10].")
+@click.option("--trust", is_flag=True, help="Import all code that the gate report names.")
+@_cifar10
 @_debug
 def replay(
     target: str,
@@ -174,10 +185,11 @@ def replay(
     cifar10: Path | None,
     debug: bool,
 ) -> None:
-    """Run one recorded verdict again, without Hypothesis: RUN#ID, or a record or a spec as JSON.
+    """Judge one recorded verdict again, with the same settings and seeds.
 
-    A finding of the gate is named by its report, as in gate.json#ID, or given as JSON. Its code is imported
-    if you name it with --target, or with --trust. No other option is taken from a file.
+    Name the verdict as RUN#ID, or paste its record or its spec as JSON. Name a finding of the gate as
+    gate.json#ID, or paste it as JSON. Its code is imported only if you name it with --target, or allow all
+    code with --trust.
     """
     from ilr_check.api import checked_device
     from ilr_check.commands.gate_replay import demand_trust, gate_finding, judge_again
@@ -206,7 +218,10 @@ def replay(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 @_debug
 def claims(name: str | None, as_json: bool, debug: bool) -> None:
-    """List claims and the questions that they answer, or show the page of one: a claim, R1.5, or R1."""
+    """List all claims, or show one of them.
+
+    ID is a claim, a question of the paper's reviewers (R1.5), or all questions of one review (R1).
+    """
     import msgspec
 
     from ilr_check import questions
@@ -231,7 +246,7 @@ def claims(name: str | None, as_json: bool, debug: bool) -> None:
             continue
         click.echo(page(text, home(text.id)))
     if name is None:
-        click.echo("\nQuestions of the paper's reviewers; ilr-check claims R1.5 shows an answer")
+        click.echo("\nQuestions of the paper's reviewers. `ilr-check claims R1.5` shows the answer to one.")
         for question in questions.questions().values():
             click.echo(entry((question.id, question.review, question.title), (24, 12), terminal_width()))
 
@@ -251,7 +266,10 @@ def _questions(chosen: tuple[Question, ...], *, as_json: bool) -> None:
 @app.command(epilog="Example: ilr-check doctor")
 @_debug
 def doctor(debug: bool) -> None:
-    """Show versions, device, threads, compiler and extras, and what each missing one costs."""
+    """Show what this machine has: versions, device, threads, compiler and optional packages.
+
+    For each missing part the list says what does not work without it.
+    """
     from ilr_check.doctor import diagnose
     from ilr_check.reporting.columns import entry, terminal_width
 
@@ -266,7 +284,7 @@ app.add_command(symmetry)
 
 
 def _resuming(folders: list[Path], world: str | None, cifar10: Path | None) -> str:
-    """Return a sentence with the command that goes on after Ctrl-C."""
+    """Return a sentence with the command that continues the run after Ctrl-C."""
     if not folders:
         return "interrupted before anything was judged; run the command again"
     words = ["ilr-check", "verify", "--resume", str(folders[0])]
@@ -284,7 +302,7 @@ def _listener(reporter: TerminalReporter, interrupts: Interrupts, folders: list[
         elif isinstance(event, engine.RunStarted):
             folders.append(event.folder.path)
             reporter.close()
-            what = f"going on after {event.done} of" if event.done else "judging"
+            what = f"continuing after {event.done} of" if event.done else "judging"
             reporter.console.print(f"{what} {event.total} units in {event.folder.path}", highlight=False)
         elif isinstance(event, engine.UnitStarted):
             reporter.unit_started(event.title, event.number, event.total)
@@ -307,20 +325,21 @@ def _tell_cost(predicted: CostPredicted) -> None:
         most = sum(price.most_hours for price in predicted.prices)
         click.echo(
             f"predicted: {duration(total)} to {duration(most)} for {len(predicted.prices)} units in full "
-            f"size; {predicted.others} others are small. A unit that is interrupted begins again."
+            f"size; {predicted.others} others are small. An interrupted unit starts from its beginning."
         )
     else:
-        click.echo(f"predicted: no unit is in full size; {predicted.others} are small")
+        click.echo(f"predicted: no unit has the full size; {predicted.others} are small")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command and exit with its code; an error is one line, and ``--debug`` shows its traceback."""
+    """Run a command and exit with its code. An error is printed as one line; ``--debug`` shows its
+    traceback."""
     words = sys.argv[1:] if arguments is None else arguments
     code = _run(words)
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Python would say this a second time on its way out, with a traceback.
+        # If the process ended as usual, Python would report this a second time, with a traceback.
         print(f"ilr-check: {_sentence(error)}", file=sys.stderr, flush=True)
         os._exit(code or COULD_NOT_RUN)
     if code == INTERRUPTED:
@@ -333,7 +352,7 @@ def _run(words: list[str]) -> int:
 
     try:
         settings.check_environment()
-        # Hypothesis keeps notes, by default in a folder `.hypothesis` below wherever the command is called.
+        # By default Hypothesis stores its examples in a folder `.hypothesis` in the working folder.
         os.environ.setdefault(
             "HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "ilr-check-hypothesis")
         )
@@ -344,7 +363,7 @@ def _run(words: list[str]) -> int:
         result = app(words, prog_name="ilr-check", standalone_mode=False, default_map=defaults)
         return result if isinstance(result, int) else 0
     except (KeyboardInterrupt, click.exceptions.Abort) as error:
-        # Click raises Abort from the interrupt, whose text says how to go on.
+        # Click raises Abort from the interrupt. The text of the interrupt says how to continue.
         told = error if isinstance(error, KeyboardInterrupt) else error.__cause__
         print(str(told or "") or "interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -355,7 +374,7 @@ def _run(words: list[str]) -> int:
         print(f"ilr-check: {error.format_message()} See ilr-check --help", file=sys.stderr)
         return COULD_NOT_RUN
     except BrokenPipeError:
-        # The reader has gone (a pager, head); nothing is wrong with the run.
+        # The program that reads the output has ended, such as a pager or head. The run itself has no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -366,7 +385,7 @@ def _run(words: list[str]) -> int:
 
 
 def _sentence(error: Exception) -> str:
-    """One line for an error; a system's error alone does not say what to do."""
+    """Return one line for an error. For an error of the operating system it adds what to do."""
     if isinstance(error, OSError) and error.strerror is not None:
         place = f"{error.filename!r}" if error.filename else "the output"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -1,4 +1,4 @@
-"""Report what this machine has, and what each missing part costs."""
+"""Reports what this machine has, and what does not work without each missing part."""
 
 from __future__ import annotations
 

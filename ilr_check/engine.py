@@ -1,5 +1,5 @@
-"""The engine plans claims, judges their units, writes the evidence and tells a listener. It knows no
-reporter."""
+"""The engine plans claims, judges their units, writes the evidence and sends events to a listener. It does
+not know any reporter."""
 
 from __future__ import annotations
 
@@ -157,7 +157,10 @@ def records_of(
 
 
 def _spec(work: Work, finding: Finding) -> dict[str, Any]:
-    """Return what judges this again anywhere, without the run folder: the spec, the seed and its alpha."""
+    """Return everything that is needed to judge a finding again without the run folder.
+
+    This is the spec, the seed, and alpha, the probability of a false ``violated``.
+    """
     spec: dict[str, Any] = {"claim": work.unit.claim}
     if "example" in finding.subject:
         spec["example"] = finding.subject["example"]
@@ -183,7 +186,8 @@ def settings_of(resume: Path) -> Settings:
 
 
 def predict(settings: Settings, resume: Path | None = None) -> CostPredicted:
-    """Return the cost of the planned units that ``resume`` has not finished. A few steps are timed."""
+    """Time a few steps, and return the predicted cost of the planned units that ``resume`` has not
+    finished."""
     finished = {record.unit for record in RunFolder.open(resume).records()} if resume else set()
     units = [work.unit for work in plan(settings)[1] if work.key not in finished]
     with reproducible(settings.device), threads():
@@ -282,8 +286,8 @@ def _judge_all(
 
         def keep(key: str, judged: Judged, seconds: float) -> None:
             if any(finding.verdict == "error" for finding in judged.findings):
-                # Ctrl-C inside foreign code can come out as another error. The listener knows of it, and
-                # can stop here, before the error is written down as the verdict.
+                # Ctrl-C inside another library can appear as another error. The listener knows that Ctrl-C
+                # was pressed and can stop the run here, before the error is recorded as the verdict.
                 listener(UnitProgress(1.0))
             _, work = todo.pop(key)
             for figure in judged.figures:
@@ -293,16 +297,16 @@ def _judge_all(
             listener(UnitFinished(work.unit.title, new, seconds))
 
         def collect(done: Iterable[Future[Any]]) -> None:
-            # They are collected as they come. A unit that waited for an earlier one would be lost with a
-            # killed process.
+            # Units are recorded in the order in which they end. If the process were killed while a finished
+            # unit waited for an earlier one, the finished unit would be lost.
             for future in done:
                 begin(keys[future])
                 try:
                     judged, seconds = future.result()
                 except BrokenExecutor as error:
                     raise RunFolderError(
-                        "a worker process was killed, for example because the memory was full; continue "
-                        f"with --resume {folder.path}, perhaps with fewer --jobs: what was finished is kept"
+                        "a worker process was killed, for example because the memory was full; what was "
+                        f"finished is kept: continue with --resume {folder.path}, perhaps with fewer --jobs"
                     ) from error
                 keep(keys[future], judged, seconds)
 
@@ -324,7 +328,10 @@ def _judge_all(
 
 
 def threads_of(claim: str) -> int | None:
-    """Return the threads for a claim's units: one for an exact claim, whose bits are promised; else any."""
+    """Return the number of threads for the units of a claim, or ``None`` for the usual number.
+
+    An exact claim has one thread, because the same seed must give the same bits.
+    """
     return 1 if catalogue()[claim].text.kind == "exact" else None
 
 

@@ -1,4 +1,4 @@
-"""The plan of a run: its units with their seeds, and the error rates that each decision may spend."""
+"""The plan of a run: its units of work with their seeds, and the error rates of all its decisions."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ from ilr_check.train.world import World
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a run's verdicts."""
+    """The settings that decide the verdicts of a run."""
 
     profile: Profile = "quick"
     claims: str = "core"
     seed: int = 0
     device: str = "cpu"
     world: str = ""
-    """How the trainings depart from plain training: a TARGET, or the name of an object; empty for plain."""
+    """The TARGET or the name of a changed training (a world). It is empty for plain training."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A planned unit with its key, seed and error shares: plain values, ready to be sent elsewhere."""
+    """A planned unit with its key, its seed and the error rates of its decisions.
+
+    These are plain values, so they can be sent to another process. ``alphas`` are the probabilities of a
+    false ``violated``, by decision.
+    """
 
     key: str
     unit: Unit
@@ -44,7 +48,7 @@ class Work:
 def plan(
     settings: Settings, world: World | None = None
 ) -> tuple[tuple[Claim, ...], tuple[Work, ...], ErrorBudget]:
-    """Return all work of a run in its order, and the error budget over all its decisions."""
+    """Return the claims of a run, its units in order, and the error budget of all its decisions."""
     claims = select(settings.claims)
     units = [unit for claim in claims for unit in claim.plan(settings.profile, settings.seed)]
     names = [decision for unit in units for decision in unit.decisions]
@@ -74,7 +78,7 @@ def unit_seed(unit: Unit, seed: int) -> int:
 
 
 def spent(budget: ErrorBudget, works: tuple[Work, ...], kept: tuple[Record, ...]) -> dict[str, Any]:
-    """Return the budget with what finished units spent; decisions that a unit did not take are skipped."""
+    """Return the error budget after the finished units. Decisions that a unit did not take are skipped."""
     finished = {record.unit for record in kept}
     taken = {record.unit for record in kept if record.false_fail > 0}
     for work in works:

@@ -1,8 +1,8 @@
-"""What users and other packages add to the catalogues: claims, laws, contracts and data sets.
+"""Registers the claims, laws, contracts and data sets of users and of other packages.
 
-A decorator such as ``ilr_check.register_claim`` puts one thing into its ``Registry``. A package that is
-installed beside this one names, in the entry point group ``ilr_check.plugins``, a module whose import
-registers something; each catalogue loads those modules before it is first read.
+A decorator such as ``ilr_check.register_claim`` puts one object into its ``Registry``. An installed package
+can name a module in the entry point group ``ilr_check.plugins``. These modules register something when they
+are imported, and each catalogue imports them before it is first read.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ class PluginError(ValueError):
 
 
 class Registry(Generic[Key, Value]):
-    """What was registered from outside of one ``kind``, such as "claim", by its name or type."""
+    """The registered objects of one ``kind``, such as "claim", by name or type."""
 
     _registrations = 0
-    """How many registrations there were, of all kinds."""
+    """The number of registrations so far, of all kinds."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._found: dict[Key, Value] = {}
 
     def add(self, key: Key, value: Value, *, taken: bool = False) -> None:
-        """Register; raises ``PluginError`` for a key that is ``taken`` or registered for something else."""
+        """Register a value. Raises ``PluginError`` if the key is ``taken`` or registered with another
+        value."""
         if taken or self._found.get(key, value) != value:
             name = getattr(key, "__name__", key)
             raise PluginError(f"the {self.kind} {name!r} exists already; give yours another name")
@@ -40,17 +41,17 @@ class Registry(Generic[Key, Value]):
         Registry._registrations += 1
 
     def registered(self) -> dict[Key, Value]:
-        """Return everything registered, the installed plugins included."""
+        """Return everything that is registered, including the objects of installed plugins."""
         load_plugins()
         return dict(self._found)
 
     def remove(self, key: Key) -> None:
-        """Take a registration back."""
+        """Undo a registration."""
         del self._found[key]
 
     @classmethod
     def count(cls) -> int:
-        """Return how many registrations there were so far, of all kinds."""
+        """Return the number of registrations so far, of all kinds."""
         return cls._registrations
 
 
@@ -60,14 +61,14 @@ _loaded: set[str] = set()
 def load_plugins() -> None:
     """Import the modules of all installed plugins, each once.
 
-    Raises ``PluginError`` for one that cannot be imported, and for one that registers nothing.
+    Raises ``PluginError`` for a plugin that cannot be imported or that registers nothing.
     """
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP):
         if entry.value in _loaded:
             continue
-        # Noted first: a plugin may read a catalogue while it is imported.
+        # This comes first, because a plugin may read a catalogue while it is imported.
         _loaded.add(entry.value)
         owner = "" if entry.dist is None else f" of {entry.dist.name}"
         title = f"the plugin {entry.name!r}{owner} ({entry.value})"

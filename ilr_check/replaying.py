@@ -1,4 +1,5 @@
-"""Judges one recorded verdict again, with the same spec and seeds, without Hypothesis and without a run."""
+"""Judges one recorded verdict again, with the same spec and seeds. It needs neither Hypothesis nor a run
+folder."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from ilr_check.train.world import named_world
 
 
 class ReplayError(ValueError):
-    """What should be replayed cannot be found or read."""
+    """A verdict that should be replayed cannot be found or read."""
 
 
 def replay(
@@ -66,7 +67,7 @@ def replay(
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is needed to judge again."""
+    """Everything that is needed to judge a verdict again."""
 
     claim: str
     subject: dict[str, Any]
@@ -120,7 +121,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 def _from_run(target: str) -> Recorded:
     folder, sign, name = target.rpartition("#")
     if not sign or not folder or not name:
-        raise ReplayError(f"{target!r} names no verdict; give RUN#ID, or a record or a spec as JSON")
+        raise ReplayError(f"{target!r} does not name a verdict; give RUN#ID, or a record or a spec as JSON")
     found = {record.id: record for record in RunFolder.open(Path(folder)).records()}
     if name not in found:
         raise ReplayError(

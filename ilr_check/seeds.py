@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 MAX_SEED = 2**63 - 1
-"""The largest seed; ``derive`` gives no larger one, and torch takes every one up to it."""
+"""The largest seed. ``derive`` returns no larger one, and torch accepts every seed up to it."""
 
 
 def derive(*parts: object) -> int:
@@ -16,7 +16,7 @@ def derive(*parts: object) -> int:
 
 
 def checked_seed(seed: int) -> int:
-    """Return a seed that the user gave; raises ``ValueError`` for one that is out of range."""
+    """Return a seed that the user gave. Raises ``ValueError`` if it is out of range."""
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed {seed} is out of range; give a whole number from 0 to {MAX_SEED}")
     return seed

@@ -1,4 +1,4 @@
-"""Measure the table of optimizer symmetries on the installed version of torch."""
+"""Measures the table of optimizer symmetries on the installed version of torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ rivals of exact claims must exceed."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One optimizer in one implementation. A deviation is the largest over a whole run, of unit vectors."""
+    """One optimizer in one implementation. A deviation is the largest difference of unit weight vectors in a
+    run."""
 
     optimizer: str
     implementation: str

@@ -1,5 +1,5 @@
-"""Worker processes for the units of a run. A fleet of small nets uses one core well, and hardly a second
-one."""
+"""Worker processes for the units of a run. They pay because a fleet of small nets hardly uses a second
+core."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAYS_FROM = 5
 compiles for itself."""
 MAX_JOBS = 64
 GPU_JOBS = 8
-"""Processes that share a GPU unless the user sets another number. Each needs half a GiB for CUDA alone."""
+"""The usual number of processes that share a GPU. Each needs half a GiB for CUDA alone."""
 
 
 def checked_jobs(jobs: int | None, claims: int, device: str = "cpu") -> int:
@@ -54,13 +54,14 @@ def _begin(parent: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    # Ctrl-C reaches every process of the terminal, and only the parent reports it.
+    # Ctrl-C reaches every process of the terminal, but only the parent shall report it.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """End this worker with its parent. A worker whose parent was killed would wait for work for ever."""
+    """End this worker when its parent ends. Otherwise it would wait for work for ever if the parent is
+    killed."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)

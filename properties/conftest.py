@@ -1,4 +1,5 @@
-"""Judging claims is what this session is for: its settings are checked, and the header shows them."""
+"""Tells the plugin that this session judges claims, so that it checks the settings and shows them in the
+header."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""What all tests share: one thread, so that parallel workers do not fight for the cores, and Ctrl-C."""
+"""Settings of all tests: one thread, so that parallel workers do not share a core, and the handling of
+Ctrl-C."""
 
 import signal
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.
+    # A shell lets its background processes ignore Ctrl-C, and their children inherit this.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -26,8 +27,8 @@ def _interruptible() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a module with ``pytestmark = pytest.mark.on_push(...)`` every test that it does not name is nightly.
 
-    A name is that of a function, with ``[case]`` for one of its cases. A name that no test of the module has
-    is an error, unless single tests were asked for.
+    A name is the name of a test function, with ``[case]`` for one of its cases. A name that no test of the
+    module has is an error, unless single tests were asked for.
     """
     seen: dict[str, set[str]] = {}
     named: dict[str, tuple[str, ...]] = {}

@@ -24,7 +24,7 @@ LOOKS = {
 
 
 def write_figure(bench: Bench, target: Path) -> None:
-    """Draw with plotly and take a picture with a Chromium. Raises ``RuntimeError`` that says which is
+    """Draw the figure with plotly and render it with a Chromium. Raises ``RuntimeError`` that says which is
     missing."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:

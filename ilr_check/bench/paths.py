@@ -28,8 +28,8 @@ from ilr_check.train.determinism import reproducible
 from ilr_check.train.fleet import BLOCK, Fleet, Runs
 
 LOOPED = 4
-"""The number of nets of the loop that are timed. The loop trains one after the other, so its cost is linear
-in them."""
+"""The number of nets of the loop that are timed. The loop trains one after the other, so its cost is
+proportional to their number."""
 FEWEST_STEPS = 2
 """The least number of steps in a sample, however slow they are."""
 LIMIT_RUNS = 8
@@ -123,7 +123,7 @@ class FleetPath:
 
     def __init__(self, workload: Workload, path: PathName, device: str = "cpu") -> None:
         self.workload, self.path, self.device = workload, path, device
-        # On a GPU caches do not matter, so it gets the lanes that a user gets who sets none.
+        # On a GPU caches do not matter, so the fleet has its default number of lanes.
         self.lanes = workload.lanes if device == "cpu" else usual_lanes(workload.net, device)
         self._fleets: dict[int, tuple[Fleet, float]] = {}
 

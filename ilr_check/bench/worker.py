@@ -147,7 +147,7 @@ def forget_peak() -> None:
 
 
 if __name__ == "__main__":
-    # Compilers and libraries print. The answers keep standard output for themselves.
+    # Compilers and libraries may print, so only the answers use standard output.
     own = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.stdin, own)

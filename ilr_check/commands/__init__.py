@@ -1,1 +1,1 @@
-"""Commands that need more than a few lines stand here, one a file; ``cli`` registers them."""
+"""Commands that need more than a few lines, one in each file. ``cli`` registers them."""

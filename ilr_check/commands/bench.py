@@ -1,4 +1,4 @@
-"""``ilr-check bench`` measures speed, and writes and shows the results."""
+"""``ilr-check bench`` measures speed, shows the results and writes them to files."""
 
 from __future__ import annotations
 
@@ -17,22 +17,35 @@ ALL_WORKLOADS = "reference,cnn,deep,pre-residual"
 @click.command(
     epilog="Example: ilr-check bench --workload reference --runs 64 --path loop,compiled --json speed.json"
 )
-@click.option("--workload", default=ALL_WORKLOADS, show_default=True, help="Names, separated by commas.")
+@click.option(
+    "--workload", default=ALL_WORKLOADS, show_default=True, help="Nets to train, separated by commas."
+)
 @click.option("--runs", default="64,1024", show_default=True, help="Numbers of runs, separated by commas.")
-@click.option("--path", "paths", default=ALL_PATHS, show_default=True, help="Ways to train, with commas.")
-@click.option("--steps", default=256, show_default=True, help="Steps of a sample, if time allows.")
-@click.option("--seconds", default=0.5, show_default=True, help="After this a sample ends with its block.")
-@click.option("--rounds", default=3, show_default=True, help="Samples of each path, taken in turn.")
-@click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda")
-@click.option("--scaling", is_flag=True, help="Also fit cost against runs, width, depth, batch and steps.")
+@click.option(
+    "--path", "paths", default=ALL_PATHS, show_default=True, help="Ways to train, separated by commas."
+)
+@click.option("--steps", default=256, show_default=True, help="The largest number of steps of a sample.")
+@click.option(
+    "--seconds",
+    default=0.5,
+    show_default=True,
+    help="A sample ends with the block of steps that reaches this time.",
+)
+@click.option("--rounds", default=3, show_default=True, help="Number of samples of each path, taken in turn.")
+@click.option("--device", default="cpu", show_default=True, help="Device to train on: auto, cpu or cuda.")
+@click.option(
+    "--scaling",
+    is_flag=True,
+    help="Also measure how the cost grows with runs, width, depth, batch size and steps.",
+)
 @click.option(
     "--json",
     "json_file",
     type=NamedPath(),
-    help="Write the numbers here; - is standard output, and nothing else.",
+    help="Write the numbers as JSON; - prints only the JSON.",
 )
-@click.option("--markdown", type=NamedPath(), help="Write the page here.")
-@click.option("--figure", type=NamedPath(), help="Write a PNG here; needs plotly and a Chromium.")
+@click.option("--markdown", type=NamedPath(), help="Write the results as a Markdown page.")
+@click.option("--figure", type=NamedPath(), help="Write a figure as PNG; needs plotly and a Chromium.")
 @force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def bench(
@@ -50,10 +63,11 @@ def bench(
     force: bool,
     debug: bool,
 ) -> None:
-    """Time fleets beside a torch.optim loop, JAX and the matrix-product limit, in one run.
+    """Compare the speed of the fleet (many runs as one tensor program) with other ways to train.
 
-    ILR_CHECK_THREADS sets the threads of every path. A path that cannot be taken here is left out, with
-    the reason.
+    The other ways are a loop over torch.optim, JAX, and the matrix products alone, which are the limit.
+    ILR_CHECK_THREADS sets the number of threads for all of them. A way that this machine cannot measure is
+    left out, and the reason is printed.
     """
     from ilr_check.bench import tables
     from ilr_check.bench.figure import write_figure

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ilr_check.gate.process.isolation import Outcome
 
 LABEL = 22
-"""Characters of a fingerprint's line before its value."""
+"""The number of characters before the value in a line of a fingerprint."""
 
 
 @click.command(
@@ -25,19 +25,24 @@ LABEL = 22
 @click.argument("one", metavar="A")
 @click.argument("other", metavar="B")
 @click.option(
-    "--json", "json_file", metavar="FILE", type=NamedPath(), help="One object; - is standard output."
+    "--json",
+    "json_file",
+    metavar="FILE",
+    type=NamedPath(),
+    help="Write the result as JSON; - prints only the JSON.",
 )
 @force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bool) -> None:
     """Compare two optimizers or two runs.
 
-    Optimizers are targets, package.module:Name or path/to/file.py:Name. The first difference is told in
-    words, and the fingerprints stand side by side. Each runs in a process of its own. The exit code is 0
-    where they make the same steps, and 1 where they differ.
+    An optimizer is package.module:Name or path/to/file.py:Name. The command describes the first difference in
+    a sentence and prints the measured properties side by side. Each optimizer runs in a process of its own.
+    The exit code is 0 if both make the same steps, and 1 if they differ.
 
-    Runs are folders, the earlier one first. A statement changed if its verdict did, or if its number moved
-    by more than chance and a quarter of its margin. The exit code is 1 where a verdict became worse.
+    A run is a run folder; name the earlier one first. A statement has changed if its verdict changed, or if
+    its number moved by more than chance explains and by more than a quarter of its margin. The exit code is 1
+    if a verdict became worse.
     """
     if Path(one).is_dir() and Path(other).is_dir():
         _runs(Path(one), Path(other), json_file, force)
@@ -47,7 +52,7 @@ def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bo
     for target in (one, other):
         if ":" not in target:
             raise ValueError(
-                f"{target!r} is no optimizer and no run; "
+                f"{target!r} is neither an optimizer nor a run; "
                 "write package.module:Name or path/to/file.py:Name, or name two run folders"
             )
     demand_outputs({"--json": (json_file, None)}, force)
@@ -75,7 +80,7 @@ def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bo
 
 
 def _runs(before: Path, after: Path, json_file: Path | None, force: bool) -> NoReturn:
-    """Compare two run folders, and leave with the exit code."""
+    """Compare two run folders, and end with the exit code."""
     from ilr_check.evidence import RunFolder
     from ilr_check.reporting import changes_terminal
     from ilr_check.reporting.changes import changes
@@ -120,7 +125,7 @@ def first_difference(
 
 
 def side_by_side(one: Sequence[str], other: Sequence[str]) -> list[str]:
-    """Return the lines of two fingerprints in two columns; a star marks the lines that differ."""
+    """Return the lines of two fingerprints in two columns. A star marks the lines that differ."""
     rows = [(a[:LABEL], a[LABEL:].strip(), b[LABEL:].strip()) for a, b in zip(one, other, strict=True)]
     width = max(len(a) for _, a, _ in rows)
     return [f"{'*' if a != b else ' '} {label}{a:<{width}}  {b}".rstrip() for label, a, b in rows]

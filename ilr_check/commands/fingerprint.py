@@ -1,4 +1,4 @@
-"""``ilr-check fingerprint`` measures which laws an unknown optimizer obeys; it judges nothing."""
+"""``ilr-check fingerprint`` measures which laws an unknown optimizer obeys. It judges nothing."""
 
 from __future__ import annotations
 
@@ -13,19 +13,36 @@ from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs,
 
 @click.command(epilog="Example: ilr-check fingerprint mypkg.optim:MyOptimizer --json fingerprint.json")
 @click.argument("target", metavar="TARGET")
-@click.option("--arg", "args", metavar="K=V", multiple=True, help="Constructor argument; may be repeated.")
-@click.option("--names", metavar="lr=NAME,...", default="", help="The target's own words for our names.")
 @click.option(
-    "--json", "json_file", metavar="FILE", type=NamedPath(), help="One object; - is standard output."
+    "--arg",
+    "args",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An argument of the constructor; may be repeated.",
+)
+@click.option(
+    "--names",
+    metavar="lr=NAME,...",
+    default="",
+    help="Argument names of the optimizer that differ from torch's, such as lr=alpha.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    type=NamedPath(),
+    help="Write the result as JSON; - prints only the JSON.",
 )
 @force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def fingerprint(
     target: str, args: tuple[str, ...], names: str, json_file: Path | None, force: bool, debug: bool
 ) -> None:
-    """Measure how an optimizer scales, decays and remembers, and where it settles.
+    """Measure what an optimizer does, without judging it.
 
-    TARGET is package.module:Name or path/to/file.py:Name. It runs in a process of its own.
+    The command measures how a step scales with the learning rate and the gradient, how weight decay acts, how
+    long gradients are remembered, and where the norm of the weights settles. TARGET is package.module:Name or
+    path/to/file.py:Name. It runs in a process of its own.
     """
     import msgspec
 

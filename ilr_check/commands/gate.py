@@ -1,4 +1,4 @@
-"""``ilr-check gate`` judges an optimizer and writes one report in several forms."""
+"""``ilr-check gate`` judges an optimizer and writes its report in several formats."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ilr_check.gate.options import GateOptions
 
 FORMS = {"json": "gate.json", "junit": "junit.xml", "sarif": "gate.sarif", "summary": "summary.md"}
-"""The file names in the folder of --out."""
+"""The names of the files in the folder of --out."""
 MARKS = {"json": "gate", "junit": "junit", "sarif": "sarif", "summary": "summary"}
-"""``evidence.marks`` finds these at the beginning of each form."""
+"""The marks by which ``evidence.marks`` recognises each format."""
 SUMMARY_MARK = "<!-- made by ilr-check summary -->\n"
 _file = NamedPath()
 
@@ -31,13 +31,24 @@ _file = NamedPath()
 )
 @click.argument("target", metavar="TARGET")
 @gate_options
+@click.option("--out", metavar="DIR", type=_file, help="Write the report to this folder in every format.")
 @click.option(
-    "--out", metavar="DIR", type=_file, help="Write gate.json, report.html and the other forms there."
+    "--json",
+    "json_file",
+    metavar="FILE",
+    type=_file,
+    help="Write the report as JSON; - prints only the JSON.",
 )
-@click.option("--json", "json_file", metavar="FILE", type=_file, help="One object; - is standard output.")
-@click.option("--junit", metavar="FILE", type=_file, help="JUnit XML.")
-@click.option("--sarif", metavar="FILE", type=_file, help="SARIF 2.1.0, for code scanning.")
-@click.option("--summary", metavar="FILE", type=_file, help="Markdown, such as $GITHUB_STEP_SUMMARY.")
+@click.option("--junit", metavar="FILE", type=_file, help="Write the report as JUnit XML, for CI.")
+@click.option(
+    "--sarif", metavar="FILE", type=_file, help="Write the report as SARIF 2.1.0, for code scanning."
+)
+@click.option(
+    "--summary",
+    metavar="FILE",
+    type=_file,
+    help="Write a summary in Markdown, for example to $GITHUB_STEP_SUMMARY.",
+)
 @force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def gate(
@@ -51,10 +62,11 @@ def gate(
     debug: bool,
     **given: Any,
 ) -> None:
-    """Judge an optimizer by what its family promises.
+    """Judge whether an optimizer does what its family (SGD, AdamW, ...) promises.
 
-    TARGET is package.module:Name or path/to/file.py:Name: a torch.optim.Optimizer class, or a factory called
-    as factory(params, **hyper). It runs in a process of its own, with a time and a memory limit.
+    TARGET is package.module:Name or path/to/file.py:Name. It names a torch.optim.Optimizer class, or a
+    function that is called as factory(params, **hyper) and returns an optimizer. It runs in a process of its
+    own, with a time limit and a memory limit.
     """
     from ilr_check.gate.process.request import Begun, Event, GateRequest, Started
     from ilr_check.gate.report import gate_report
@@ -94,7 +106,7 @@ def gate(
 def _demand_outputs(
     files: dict[str, Path | None], out: Path | None, options: GateOptions, force: bool
 ) -> None:
-    """Check before the work that every output can be written, and that none would replace another."""
+    """Check before the work that every output can be written, and that no output would replace another."""
     wanted = {
         f"--{form}": (path, MARKS[form]) for form, path in files.items() if not _is_appended(form, path)
     }
@@ -111,7 +123,7 @@ def _demand_outputs(
 
 
 def _is_appended(form: str, path: Path | None) -> bool:
-    """Return whether other commands of a GitHub step may have written into the summary before."""
+    """Return whether the output is the summary of a GitHub step, to which other commands may have written."""
     return form == "summary" and str(path) == os.environ.get("GITHUB_STEP_SUMMARY")
 
 
@@ -135,7 +147,7 @@ def _write(report: GateReport, files: dict[str, Path | None], out: Path | None, 
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
         elif _is_appended(name, path):
-            # GitHub drops more than 1 MiB as a whole.
+            # GitHub drops a summary of more than 1 MiB as a whole.
             room = markdown.MAX_BYTES - (path.stat().st_size if path.exists() else 0)
             with path.open("ab") as stream:
                 stream.write(storable(markdown.render(report, limit=max(0, room))).encode())
@@ -150,7 +162,7 @@ def _write(report: GateReport, files: dict[str, Path | None], out: Path | None, 
 
 
 def _annotate(report: GateReport) -> None:
-    """Print annotations for a GitHub job, which reads them from standard output."""
+    """Print annotations for a GitHub job. GitHub reads them from standard output."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from ilr_check.reporting.markdown import workflow_annotations
 

@@ -1,4 +1,4 @@
-"""Make the command-line options of the gate from ``gate/options.py``."""
+"""Makes the command-line options of the gate from ``gate/options.py`` and ``gate/option_words.py``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _option(name: str, word: Word) -> Callable[..., Any]:
 
 
 def options_from(typed: Mapping[str, Any]) -> GateOptions:
-    """Return the options that were typed; raises ``ValueError`` naming what cannot be used."""
+    """Return the options that the user typed. Raises ``ValueError`` that names the value it cannot use."""
     found = {name: value for name, value in typed.items() if value is not None}
     for name in PAIRS:
         if name in found:

@@ -1,7 +1,7 @@
-"""Judge a finding of the gate again, and compare the verdict.
+"""Judges a finding of the gate again and compares the verdicts.
 
-A report may come from anywhere. So only options that say what is judged are taken from the command that it
-records, never one that writes a file, and no code is imported that the caller has not named.
+A report may come from anywhere. So a replay takes from the recorded command only the options that say what is
+judged, and never one that writes a file. It imports no code that the caller has not named.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ TAKEN = (
     *("--arg", "--declare", "--names", "--impl", "--tag", "--reference", "--setup"),
     *("--time-limit", "--memory-limit"),
 )
-"""Options that a replay takes from a report; each has one value, and none names a file to write."""
+"""The options that a replay takes from a report. Each has one value, and none names a file to write."""
 FLAGS = ("--accept-unjudged", "--allow-inconclusive")
-"""Options without a value that a replay takes from a report."""
+"""The options without a value that a replay takes from a report."""
 IMPORTED = ("--reference", "--setup", "--contract")
-"""Options whose value can name code, as the target does."""
+"""The options whose value can name code. The target can do so too."""
 
 
 class UntrustedError(ValueError):
-    """A recorded command asks for more than a replay allows to a file."""
+    """A recorded command has an option, or names code, that a replay does not take from a file."""
 
 
 def gate_finding(target: str) -> Finding | None:
-    """Return the finding that a target names by FILE.json#ID or gives as JSON; ``None`` for neither.
+    """Return the finding that ``target`` names as FILE.json#ID or contains as JSON, or else ``None``.
 
     Raises ``ValueError`` for a report that cannot be read or has no such finding.
     """
@@ -53,14 +53,18 @@ def gate_finding(target: str) -> Finding | None:
     try:
         findings = {finding.id: finding for finding in decode_report(path.read_bytes()).findings}
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name} is no report of the gate ({error}); make one with --json FILE") from error
+        raise ValueError(
+            f"{name} is not a report of the gate ({error}); write one with ilr-check gate TARGET --json FILE"
+        ) from error
     if wanted not in findings:
         laws = dict.fromkeys(finding.claim for finding in findings.values())
         hint = did_you_mean(wanted, findings) or did_you_mean(wanted.partition(":")[0], laws)
         words = ", ".join(map(repr, list(findings)[:3]))
         raise ValueError(f"{name} has no finding {wanted!r}; {hint}it has {len(findings)}, such as {words}")
     if not _words(findings[wanted]):
-        raise ValueError(f"{wanted} is about the whole judgement and has no command of its own")
+        raise ValueError(
+            f"{wanted} is about the whole judgement and has no command of its own; run ilr-check gate again"
+        )
     return findings[wanted]
 
 
@@ -73,12 +77,12 @@ def demand_trust(finding: Finding, named: Collection[str]) -> None:
         ways = " ".join(f"--target {shlex.quote(name)}" for name in wanted)
         raise UntrustedError(
             f"this replay would import and run {' and '.join(map(repr, unknown))}, which a report names; "
-            f"add {ways} if you know that code, or --trust for whatever this report names"
+            f"add {ways} if you know that code, or --trust to import everything that the report names"
         )
 
 
 def judge_again(finding: Finding) -> int:
-    """Run the finding's command, say whether its verdict is the recorded one, and give the exit code."""
+    """Run the finding's command, print whether the verdict is the recorded one, and return the exit code."""
     target, options = _recorded(finding)
     words = [f"{option}={value}" for option, value in options]
     words += [word for word in _words(finding) if word in FLAGS]
@@ -95,26 +99,32 @@ def judge_again(finding: Finding) -> int:
 
 
 def _recorded(finding: Finding) -> tuple[str, list[tuple[str, str]]]:
-    """Return target and options of a recorded command; raises ``UntrustedError`` for any other option."""
+    """Return the target and the options of a recorded command.
+
+    Raises ``UntrustedError`` for an option that a replay does not take.
+    """
     target, *rest = [word for word in _words(finding) if word not in FLAGS]
     options = list(zip(rest[::2], rest[1::2], strict=False))
     refused = [option for option in rest[::2] if option not in TAKEN]
     if refused or len(rest) % 2 or target.startswith("-"):
         odd = " ".join(refused) or target
         raise UntrustedError(
-            f"the recorded command has {odd}, which a replay takes from no file; "
+            f"the recorded command has {odd}, which a replay never takes from a file; "
             f"run the command yourself if you know it: {finding.replay[:300]!r}"
         )
     return target, options
 
 
 def _declared(finding: Finding, now: str | None) -> bool:
-    """Return whether a recorded failure was declared, which the command alone does not know."""
+    """Return whether the verdicts differ only because the recorded failure was an expected one.
+
+    The recorded command does not contain the list of expected failures.
+    """
     return (finding.verdict, now) in {("expected_failure", "violated"), ("unexpected_pass", "holds")}
 
 
 def _words(finding: Finding) -> list[str]:
-    """Return the arguments of the finding's command; empty where it is no command of the gate."""
+    """Return the arguments of the finding's command, or no words if it is not a command of the gate."""
     try:
         words = shlex.split(finding.replay)
     except ValueError:

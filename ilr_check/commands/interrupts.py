@@ -1,4 +1,4 @@
-"""Handle Ctrl-C so that it is never lost and the exit code reports it."""
+"""Handles Ctrl-C so that it is never lost and the exit code reports it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import NoReturn
 
 
 class Interrupts:
-    """Notes that Ctrl-C was pressed, besides raising ``KeyboardInterrupt`` as always.
+    """Records that Ctrl-C was pressed, and raises ``KeyboardInterrupt`` as Python does.
 
-    Python drops an exception that is raised in a callback, such as the one by which Hypothesis times the
-    garbage collector; ``demand`` raises it again where it is sure to be heard.
+    Python drops an exception that is raised in some callbacks, such as the one by which Hypothesis times the
+    garbage collector. ``demand`` raises it again at a place where it is not dropped.
     """
 
     def __init__(self) -> None:
         self.asked = False
 
     def watch(self) -> None:
-        """Listen, unless a caller handles or ignores Ctrl-C in a way of its own."""
+        """Start to record Ctrl-C, unless the caller has its own handler or ignores Ctrl-C."""
         usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if usual and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._note)
@@ -37,10 +37,10 @@ class Interrupts:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit with ``code`` after an interrupt, whatever code it passed through.
+    """End the process with ``code`` after an interrupt.
 
-    Where it passed through an ``exec`` of text, Python remembers it and ends the process by the signal,
-    although it was handled (CPython's ``_Py_UnhandledKeyboardInterrupt``).
+    ``sys.exit`` is not enough. If the interrupt passed through an ``exec`` of text, Python ends the process
+    by the signal although the interrupt was handled (CPython's ``_Py_UnhandledKeyboardInterrupt``).
     """
     sys.stdout.flush()
     sys.stderr.flush()

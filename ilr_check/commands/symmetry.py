@@ -12,14 +12,23 @@ from ilr_check.evidence.exit_codes import VIOLATED
 
 @click.command(epilog="Example: ilr-check symmetry AdamW 'SGD momentum' --json symmetry.json")
 @click.argument("names", metavar="[OPTIMIZER]...", nargs=-1)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@click.option("--device", default="auto", show_default=True, help="Device to train on: auto, cpu or cuda.")
 @click.option(
-    "--json", "json_file", metavar="FILE", type=NamedPath(), help="One object; - is standard output."
+    "--json",
+    "json_file",
+    metavar="FILE",
+    type=NamedPath(),
+    help="Write the table as JSON; - prints only the JSON.",
 )
 @force_option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def symmetry(names: tuple[str, ...], device: str, json_file: Path | None, force: bool, debug: bool) -> None:
-    """Measure by which power of the weights' scale each optimizer's arguments must be multiplied."""
+    """Measure how torch's optimizers respond to scaled weights.
+
+    If the weights of a scale-invariant net are multiplied by a, training stays the same if each argument of
+    the optimizer is multiplied by its power of a. The table has these powers. Without OPTIMIZER it has every
+    optimizer.
+    """
     import torch
 
     from ilr_check.api import checked_device

@@ -1,4 +1,4 @@
-"""Check what the user typed; each refusal names the value, the allowed range and the fix."""
+"""Checks what the user typed. Each error names the value, the allowed range and the fix."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ STANDARD_OUTPUT = Path("-")
 
 
 class NamedPath(click.Path):
-    """A path as an option; an empty word is refused, because it would mean the current folder."""
+    """An option that is a path. An empty word is refused, because it would mean the current folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, allow_dash=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the word as a path; raises ``BadParameter`` for an empty one."""
+        """Return the word as a path. Raises ``BadParameter`` for an empty word."""
         word = str(value)
         if word == "" or "\0" in word:
             self.fail(f"{word!r} names no file or folder; name one, or leave the option out.", param, ctx)
@@ -33,7 +33,10 @@ force_option = click.option(
 
 
 def demand_outputs(outputs: Mapping[str, tuple[Path | None, str | None]], force: bool) -> None:
-    """Check the output files of a command before its work: an option to its file and the mark of its form."""
+    """Check the output files of a command before its work.
+
+    ``outputs`` maps each option to its file and to the mark of its format. Raises ``UnwritableError``.
+    """
     from ilr_check.evidence import atomic
 
     named = {option: path for option, (path, _) in outputs.items() if path != STANDARD_OUTPUT}
@@ -44,22 +47,22 @@ def demand_outputs(outputs: Mapping[str, tuple[Path | None, str | None]], force:
 
 
 def pairs(option: str, typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ``name=value`` words unchanged; raises ``ValueError`` for any other word."""
+    """Return ``name=value`` words unchanged. Raises ``ValueError`` for any other word."""
     for text in typed:
         name, equals, _ = text.partition("=")
         if not equals or not name.isidentifier():
-            raise ValueError(f"{option} {text!r} is not name=value; write it such as {option} lr=0.1")
+            raise ValueError(f"{option} {text!r} is not name=value; write for example {option} lr=0.1")
     return typed
 
 
 def renamed(typed: str) -> dict[str, str]:
-    """Return ``lr=alpha,weight_decay=decay`` as a mapping from our names to the target's."""
+    """Return ``lr=alpha,weight_decay=decay`` as a mapping from torch's names to those of the target."""
     words = tuple(word.strip() for word in typed.split(",") if word.strip())
     return dict(word.partition("=")[::2] for word in pairs("--names", words))
 
 
 def one_of(what: str, value: str, allowed: tuple[str, ...]) -> str:
-    """Return a word of a list; raises ``ValueError`` for any other word."""
+    """Return ``value`` if it is allowed. Raises ``ValueError`` otherwise."""
     if value not in allowed:
         raise ValueError(f"{what} {value!r} is not known; choose one of {', '.join(allowed)}")
     return value
@@ -71,7 +74,7 @@ def seed(value: int) -> int:
 
 
 def positive(what: str, value: float | None) -> float | None:
-    """Return a limit above zero, or ``None``; raises ``ValueError`` for any other number."""
+    """Return a limit above zero, or ``None``. Raises ``ValueError`` for any other number."""
     if value is not None and not value > 0:
         raise ValueError(f"{what} {value} is out of range; give a number above 0")
     return value

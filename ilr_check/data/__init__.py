@@ -1,5 +1,5 @@
-"""Data: real sets that ship in wheels, teacher-student Gaussians, batch orders and noise. It never uses the
-network."""
+"""Data: real sets that ship in wheels, teacher-student Gaussians, batch orders and noise. Nothing here uses
+the network."""
 
 from ilr_check.data.specs import (
     BatchNoise,

@@ -13,7 +13,7 @@ from ilr_check.seeds import derive
 
 @dataclass
 class Order:
-    """One run's random stream, and the batches that are left of its epoch, [batches, batch]."""
+    """The random stream of one run, and the remaining batches of its epoch, [batches, batch]."""
 
     random: torch.Generator
     left: Tensor = field(default_factory=lambda: torch.empty(0))

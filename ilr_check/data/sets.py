@@ -84,12 +84,13 @@ def load_held_out(
 ) -> Dataset:
     """Return at most ``count`` examples that no run of ``spec`` trains on.
 
-    Raises ``ValueError`` if the set holds none out.
+    Raises ``ValueError`` if the set has no such examples.
     """
     held_out = _source(spec).held_out
     if held_out is None:
         raise ValueError(
-            f"{type(spec).__name__} holds no examples out; use a spec that does, such as SplitDigitsSpec"
+            f"{type(spec).__name__} has no held-out examples; use a spec that has some, such as "
+            "SplitDigitsSpec"
         )
     x, y, classes = held_out(spec, count)
     return Dataset(x.to(dtype).to(device), y.to(device), classes)

@@ -1,8 +1,8 @@
 """Write the output files that the user names, and protect existing files.
 
-A regular file appears in one step, so that nobody ever finds half of it. A device, a
-pipe or an open descriptor is written to. A link is followed. A file that the same command did not make is
-refused unless the caller says ``force``.
+A regular file appears in one step, so that no reader ever finds half of it. A device, a pipe or an open
+descriptor is written to. A link is followed. A file that another program made is not replaced unless the
+caller passes ``force``.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Literal
 from ilr_check.evidence.marks import HEAD_BYTES, mark_of
 
 PARTIAL_SUFFIX = ".ilr-check-partial"
-"""The end of the name of a file that is not complete yet; a killed process can leave one behind."""
+"""The end of the name of a file that is not complete yet. A killed process can leave such a file behind."""
 MAX_LINKS = 40
-"""Links in a row that Linux follows (``MAXSYMLINKS``)."""
+"""The longest chain of links that Linux follows (``MAXSYMLINKS``)."""
 
 Way = Literal["regular", "direct", "refused"]
 
 
 class UnwritableError(OSError, ValueError):
-    """The file cannot be written; the message is one line with the path, the cause and the fix."""
+    """A file cannot be written. The message is one line with the path, the cause and the fix."""
 
     def __init__(self, path: Path, reason: str, fix: str) -> None:
         super().__init__(f"cannot write {path} ({reason}); {fix}")
@@ -37,14 +37,14 @@ class UnwritableError(OSError, ValueError):
 
 
 def way_to_write(mode: int) -> Way:
-    """Return how a file of this ``st_mode`` is written; a disk, a folder and a socket never are."""
+    """Return how a file of this ``st_mode`` is written. A disk, a folder and a socket are refused."""
     if stat.S_ISREG(mode):
         return "regular"
     return "direct" if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else "refused"
 
 
 def write(path: Path, data: bytes, *, force: bool = False) -> None:
-    """Write an output; raises ``UnwritableError``, and then an existing file is as it was."""
+    """Write an output. Raises ``UnwritableError``; an existing file is then unchanged."""
     place, way = _destination(path, mark_of(data), force)
     try:
         if way == "direct":
@@ -56,7 +56,7 @@ def write(path: Path, data: bytes, *, force: bool = False) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Replace a regular file, or make it, in one step and on the disk; raises ``OSError``."""
+    """Make or replace a regular file in one step, and flush it to the disk. Raises ``OSError``."""
     partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
     try:
         mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
@@ -77,10 +77,10 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def demand_writable(path: Path, mark: str | None, *, force: bool = False) -> None:
-    """Raise ``UnwritableError`` now, before hours of work, if ``path`` cannot be written later.
+    """Raise ``UnwritableError`` if ``path`` cannot be written. Commands call it before hours of work.
 
-    ``mark`` is that of the output to come; ``None`` for a format that carries none. A pipe is not opened,
-    because its reader would see an end.
+    ``mark`` is the mark of the future output, or ``None`` for a format without one. A pipe is not opened,
+    because closing it would end the input of its reader.
     """
     place, way = _destination(path, mark, force)
     try:
@@ -95,7 +95,8 @@ def demand_writable(path: Path, mark: str | None, *, force: bool = False) -> Non
 
 
 def demand_distinct(outputs: Mapping[str, Path | None]) -> None:
-    """Raise ``UnwritableError`` where two options name the same regular file, which would lose one output."""
+    """Raise ``UnwritableError`` if two options name the same regular file, because one output would be
+    lost."""
     taken: dict[Path, str] = {}
     for option, path in outputs.items():
         if path is None:
@@ -107,7 +108,7 @@ def demand_distinct(outputs: Mapping[str, Path | None]) -> None:
 
 
 def _destination(path: Path, mark: str | None, force: bool) -> tuple[Path, Way]:
-    """Return where and how to write; raises ``UnwritableError`` for a file that must not change."""
+    """Return where and how to write. Raises ``UnwritableError`` for a file that must not change."""
     try:
         place = _followed(path)
         if _is_descriptor(place):
@@ -149,7 +150,7 @@ def _is_descriptor(path: Path) -> bool:
 
 
 def _write_to(path: Path, data: bytes) -> None:
-    """Append to a device, a pipe or a descriptor; nothing is created or cut off."""
+    """Append to a device, a pipe or a descriptor. Nothing is created or truncated."""
     with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), "wb", closefd=True) as stream:
         stream.write(data)
 

@@ -10,10 +10,11 @@ HOLDS, VIOLATED, COULD_NOT_RUN, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def exit_code(records: Iterable[Record], *, allow_inconclusive: bool = False) -> int:
-    """0 all hold, 1 a violation or an unexpected pass, 2 an error or nothing run, 3 something inconclusive.
+    """Return the exit code of a run.
 
-    Precedence 1, 2, 3, 0. Records that do not count (the raw form) and skipped ones take no part, but a run
-    in which nothing was judged at all is a 2.
+    It is 1 for a violation or an unexpected pass, else 2 for an error, else 3 if something is inconclusive,
+    and 0 if everything holds. Skipped records and records that do not count (the raw form) are ignored. If no
+    record is left, the code is 2.
     """
     words = {record.verdict for record in records if record.counts and record.verdict != "skipped"}
     if words & {"violated", "unexpected_pass"}:

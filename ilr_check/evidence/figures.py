@@ -1,4 +1,4 @@
-"""A figure is data that any reporter draws; it is stored beside the verdicts."""
+"""Figures as data. They are stored beside the verdicts, and every reporter can draw them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 from ilr_check.evidence import atomic
 
 MAX_POINTS = 2000
-"""Points kept per series; a figure is a picture, and the HTML file has to stay small."""
+"""The number of points that a series keeps, so that the HTML file stays small."""
 
 MAX_BYTES = 64 * 2**20
-"""A figure of 1000 series has this size. A file that unpacks to more was made to fill the memory."""
+"""The largest size of an unpacked figure, which is that of 1000 series. A larger file is refused, because it
+could fill the memory."""
 
 SeriesKind = Literal["line", "band", "points", "interval", "histogram"]
 Role = Literal["measured", "predicted", "rival", "margin", "control", "reference"]
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One curve, band, point set, set of intervals, or sample for a histogram.
+    """One curve, band, set of points, set of intervals, or sample for a histogram.
 
-    ``band`` uses ``x, low, high``; ``interval`` uses ``x, y`` with ``low, high`` as error bars along y;
-    ``histogram`` uses ``y`` only. ``role`` decides colour and order; reporters own the palette.
+    ``band`` uses ``x, low, high``. ``interval`` uses ``x, y`` with ``low, high`` as error bars along y.
+    ``histogram`` uses only ``y``. ``role`` decides colour and order; each reporter chooses its own colours.
     """
 
     name: str
@@ -56,7 +57,8 @@ _ARRAYS = ("x", "y", "low", "high")
 
 
 def save(figure: Figure, folder: Path) -> Path:
-    """Write ``folder/<name>.npz`` (no pickles inside): arrays, and the layout as one JSON string."""
+    """Write ``folder/<name>.npz`` with the arrays, and the layout as one JSON string. It contains no
+    pickle."""
     layout: dict[str, Any] = {
         "name": figure.name,
         "title": figure.title,
@@ -82,13 +84,13 @@ def save(figure: Figure, folder: Path) -> Path:
 
 
 def load(path: Path) -> Figure:
-    """Read a figure back; raises ``ValueError`` if the file is not one of ours."""
+    """Return the figure of a file. Raises ``ValueError`` if ``save`` did not write the file."""
     try:
-        # Opened here, because numpy leaves a damaged file open.
+        # The file is opened here, because numpy does not close a damaged file.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             unpacked = sum(entry.file_size for entry in stored.zip.infolist())
             if unpacked > MAX_BYTES:
-                raise ValueError(f"it unpacks to {unpacked} bytes, and a figure has at most {MAX_BYTES}")
+                raise ValueError(f"it unpacks to {unpacked} bytes, and a figure may have at most {MAX_BYTES}")
             layout = json.loads(str(stored["layout"]))
             series = tuple(
                 Series(
@@ -105,7 +107,7 @@ def load(path: Path) -> Figure:
 
 
 def _thin(values: NDArray[np.float64], kind: SeriesKind) -> NDArray[np.float64]:
-    """Keep at most ``MAX_POINTS`` of a curve, evenly; the last point always stays."""
+    """Return at most ``MAX_POINTS`` points of a curve, evenly spaced. The last point always stays."""
     if len(values) <= MAX_POINTS or kind == "histogram":
         return values[:MAX_POINTS] if kind == "histogram" else values
     keep = np.unique(np.linspace(0, len(values) - 1, MAX_POINTS).round().astype(int))

@@ -1,4 +1,4 @@
-"""The gate's report on one optimizer: findings are records with a diagnosis and a place in the source.
+"""The gate's report on one optimizer. A finding is a record with a diagnosis and a place in the source.
 
 Field names are public: scripts read them. Adding a field is allowed, renaming one is not.
 """
@@ -15,8 +15,8 @@ from ilr_check.evidence.records import Record, VerdictWord
 GATE_SCHEMA_VERSION = 1
 
 Severity = Literal["defect", "fragility", "departure"]
-"""``defect``: plain training breaks the promise. ``fragility``: legal but unusual use goes wrong.
-``departure``: a documented or common convention that differs from the contract."""
+"""``defect``: the optimizer breaks its promise in plain training. ``fragility``: it goes wrong in legal but
+unusual use. ``departure``: it follows a documented or common convention that differs from the contract."""
 SEVERITIES: tuple[Severity, ...] = ("defect", "fragility", "departure")
 """Severities, the worst first."""
 
@@ -33,28 +33,28 @@ class Finding(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """One verdict about the optimizer, for its maintainer."""
 
     diagnosis: str = ""
-    """A sentence from measured facts that tells a maintainer what to fix; empty where the law holds."""
+    """A sentence from measured facts that tells a maintainer what to fix. It is empty if the law holds."""
     snippet: str = ""
     """The smallest reproducing case as a few lines of plain torch."""
     location: Location | None = None
-    """The place in the source; ``None`` where the source cannot be found."""
+    """The place in the source, or ``None`` if the source cannot be found."""
     severity: Severity = "defect"
     """The severity of a violation of this case; docs/severity.md has the policy."""
     remedy: str = ""
-    """The remedy of a departure, such as ``--declare eps_place=inside``; empty where there is none."""
+    """The option that accepts a departure, such as ``--declare eps_place=inside``, or "" if there is none."""
     open: bool = False
-    """Whether a skipped law applies to this optimizer, so that its verdict is still missing."""
+    """Whether a skipped law applies to this optimizer, so that a verdict is missing."""
 
 
 class PassedLaw(msgspec.Struct, frozen=True):
-    """A law without a verdict, and the reason."""
+    """A law that has no verdict, and the reason."""
 
     law: str
     reason: str
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """The coverage says which of the planned laws were judged."""
+    """The planned laws that were judged and those that were not, with the reasons."""
 
     judged: tuple[str, ...] = ()
     not_applicable: tuple[PassedLaw, ...] = ()
@@ -78,11 +78,11 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     fail_on: Severity = "defect"
     """The mildest severity of a violation that decides the verdict and the exit code."""
     contract_note: str = ""
-    """How the contract was found, and how sure that is."""
+    """How the contract was found, and how certain this is."""
     laws: tuple[ClaimText, ...] = ()
     """The laws that were planned, in their order."""
     notices: tuple[str, ...] = ()
-    """Further notices for a reader, such as that a baseline was saved."""
+    """Further notes for a reader, such as that a baseline was saved."""
     location: Location | None = None
     profile: str = "quick"
     seed: int = 0
@@ -104,5 +104,6 @@ def encode_report(report: GateReport) -> bytes:
 
 
 def decode_report(raw: bytes | str) -> GateReport:
-    """Read a report back; raises ``msgspec.ValidationError`` with the path of the bad field."""
+    """Return the report that JSON describes. Raises ``msgspec.ValidationError`` that names the wrong
+    field."""
     return msgspec.json.decode(raw, type=GateReport)

@@ -1,4 +1,4 @@
-"""A lock lets one process at a time work on a run folder; a killed process keeps no lock."""
+"""A lock that lets one process at a time work on a run folder. A process that is killed loses its lock."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ LOCK = ".lock"
 
 
 class InUseError(RunFolderError):
-    """Another process works on the folder; the message names it."""
+    """Another process works on the folder. The message names the process."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for this process until the block ends; raises ``InUseError`` if another holds it.
+    """Lock ``folder`` for this process until the block ends.
 
-    Raises ``UnwritableError`` for a folder or a file system where nothing can be locked.
-    The kernel gives the lock back when its owner dies, however it dies. The lock is a file beside the
-    verdicts, which names its owner and is removed at the end. A file that a killed owner left does no harm.
+    The lock is a file beside the verdicts, which names its owner and is removed at the end. The kernel
+    releases it when the owner ends in any way, so a file that a killed owner leaves does no harm. Raises
+    ``InUseError`` if another process holds the lock, and ``UnwritableError`` if nothing can be locked in this
+    folder.
     """
     if fcntl is None:
         yield
@@ -37,12 +38,13 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     descriptor = _taken(path)
     try:
-        with contextlib.suppress(OSError):  # the lock holds without a name, too, such as on a full disk
+        with contextlib.suppress(OSError):  # on a full disk the lock works without the owner's name
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
     finally:
-        # Removed before it is given back, so that nobody can hold the old file beside a new one.
+        # The file is removed before the lock is released. Otherwise another process could lock the old file
+        # while a third one makes a new file.
         path.unlink(missing_ok=True)
         os.close(descriptor)
 

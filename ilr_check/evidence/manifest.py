@@ -15,7 +15,8 @@ from ilr_check.evidence.records import SCHEMA_VERSION
 
 
 class ClaimText(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a claim that a reader needs for its verdicts, copied into the run folder."""
+    """The parts of a claim that a reader needs to understand its verdicts. They are copied into the run
+    folder."""
 
     id: str
     title: str
@@ -27,13 +28,13 @@ class ClaimText(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...]
     rivals: tuple[str, ...]
     meaning: str
-    """What a violation means for the person who has to act on it."""
+    """What a violation means, for the person who has to act on it."""
     blind: str = ""
-    """What the claim cannot see, though one might think so."""
+    """What the claim cannot see, although a reader might expect it to."""
 
 
 class PlannedUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """One unit of work that is either finished or not; a run resumes by units."""
+    """One unit of work. It is either finished or not, and a run resumes unit by unit."""
 
     key: str
     claim: str

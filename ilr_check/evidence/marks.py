@@ -1,7 +1,7 @@
-"""An output of ``ilr-check`` is recognised by the bytes with which it begins.
+"""Recognises an output of ``ilr-check`` by its first bytes.
 
-A command may replace a file that carries the mark of what it is about to write. So a CI job can run again in
-the same folder, and no other file is ever lost.
+A command may replace a file only if the file has the mark of the output that the command will write. So a CI
+job can run again in the same folder, and no other file is ever lost.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 HEAD_BYTES = 4096
-"""Every mark stands within this many first bytes."""
+"""The number of first bytes that contain every mark."""
 JSON_KEY = "made_by"
 """The first key of every JSON object that we write to a file that the user named."""
 _NAMED = tuple(
@@ -20,7 +20,7 @@ _NAMED = tuple(
         rb"<!-- made by ilr-check ([\w-]+) -->",
     )
 )
-"""JSON, HTML and Markdown, which carry the name of the output."""
+"""The marks of JSON, HTML and Markdown, which contain the name of the output."""
 _FIXED = {
     "junit": re.compile(rb'<\?xml [^>]*\?>\s*<testsuites>\s*<testsuite name="ilr-check gate '),
     "sarif": re.compile(
@@ -28,11 +28,11 @@ _FIXED = {
         rb'"driver":\s*\{\s*"name":\s*"ilr-check"'
     ),
 }
-"""Formats of other tools, whose layout names the tool already."""
+"""The marks of formats that other tools define. Their layout already names the program that wrote them."""
 
 
 def mark_of(head: bytes) -> str | None:
-    """Return the name of the output that begins with ``head``, or ``None`` for a file of somebody else."""
+    """Return the name of the output that begins with ``head``, or ``None`` for a file of another program."""
     head = head[:HEAD_BYTES]
     for pattern in _NAMED:
         if found := pattern.match(head):

@@ -1,4 +1,4 @@
-"""The record: one judged statement about one subject, one line of ``verdicts.jsonl``.
+"""The record: one judged statement about one subject. It is one line of ``verdicts.jsonl``.
 
 Field names are public: scripts read them. Adding a field is allowed, renaming one is not.
 """
@@ -20,7 +20,7 @@ VerdictWord = Literal[
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """A measured number and its interval; a field is ``None`` where there is none."""
+    """A measured number and its interval. A field is ``None`` if it was not measured."""
 
     value: float | None
     low: float | None = None
@@ -28,7 +28,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Margin(msgspec.Struct, frozen=True):
-    """The range of ``measured`` within which the claim counts as true."""
+    """The range in which ``measured`` must lie for the claim to hold."""
 
     low: float | None = None
     high: float | None = None
@@ -54,11 +54,11 @@ class Premise(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """One verdict.
 
-    ``id`` is unique within a run; ``unit`` names the work unit that produced it and ``unit_size`` how many
-    records that unit has, so that a half-written unit is recognised. ``subject`` is the full spec as JSON.
-    ``detectable`` is the smallest deviation that would have been found ``violated`` with probability 0.95.
-    ``false_fail`` and ``false_pass`` are promised rates; both are 0 for exact claims. ``seconds`` is the only
-    field that may differ between two runs with the same seed.
+    ``id`` is unique within a run. ``unit`` names the unit of work that produced the record. ``unit_size`` is
+    the number of records of that unit, by which a half-written unit is recognised. ``subject`` is the full
+    spec as JSON. ``detectable`` is the smallest deviation that would be found ``violated`` with probability
+    0.95. ``false_fail`` and ``false_pass`` are the promised error rates; both are 0 for exact claims.
+    ``seconds`` is the only field that may differ between two runs with the same seed.
     """
 
     id: str
@@ -86,15 +86,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fa
     unit: str
     unit_size: int
     quantity: str = ""
-    """The name of ``measured``, for tables and axes."""
+    """The name of ``measured`` in tables and on axes."""
     counts: bool = True
-    """Whether this verdict takes part in the exit code (the raw form never does)."""
+    """Whether this verdict can change the exit code. The raw form never does."""
     events: dict[str, int] = {}
-    """What the generator covered: a label, mapped to the number of examples."""
+    """The cases that the generator covered: the number of examples for each label."""
     figure: str = ""
-    """Name of the figure in ``traces/`` that shows this verdict, without its suffix."""
+    """The name of the figure in ``traces/`` that shows this verdict, without its suffix."""
     agreement: Agreement = ""
-    """Whether the interval contains the expected value; ``inequality`` where only one side is bounded."""
+    """Whether the interval contains the expected value. ``inequality`` means that only one side is
+    bounded."""
     premises: tuple[Premise, ...] = ()
     departure: str = ""
     """Why this subject is known to depart from the claim; empty where it is not."""
@@ -108,5 +109,5 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes | str) -> Record:
-    """Read one line back; raises ``msgspec.ValidationError`` with the path of the bad field."""
+    """Return the record of one line. Raises ``msgspec.ValidationError`` that names the wrong field."""
     return msgspec.json.decode(line, type=Record)

@@ -1,4 +1,4 @@
-"""Build the command that judges something again; records and reports print it with every failure."""
+"""Builds the command that repeats a judgement. Records and reports print it with every failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 def replay_line(spec: Mapping[str, Any]) -> str:
-    """Return the command that judges a spec again, with neither a run folder nor Hypothesis.
+    """Return the command that judges a spec again. The command needs neither a run folder nor Hypothesis.
 
     ``spec`` has a ``claim`` and either an ``example``, or a ``subject`` with its ``unit_seed``. The ``world``
     of a spec becomes an option, because a replay imports no code that is not named on its command line.

@@ -1,6 +1,8 @@
-"""A run folder on disk: append-only verdicts, atomic manifest, figures; safe to kill at any moment.
+"""A run folder on the disk: verdicts that are only appended, a manifest that is replaced in one step, and
+figures.
 
-A run folder may come from anywhere, so it holds plain files alone: a link or a pipe in it is refused.
+A process may be killed at any moment without damage to its run folder. A run folder may come from anywhere,
+so it may contain only plain files. A link or a pipe in it is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ MANIFEST, VERDICTS, TRACES, REPORT = "manifest.json", "verdicts.jsonl", "traces"
 
 
 class RunFolderError(ValueError):
-    """The run folder cannot be used; the message says what is wrong and what to do."""
+    """The run folder cannot be used. The message says what is wrong and what to do."""
 
 
 class StorageError(RunFolderError, OSError):
@@ -38,9 +40,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> RunFolder:
-        """Make a new run folder; refuses one that holds a run or a file with one of our names.
+        """Make a new run folder. A folder that holds a run, or a file with one of our names, is refused.
 
-        The manifest is written last: a folder without one, such as a killed process leaves, is still free.
+        The manifest is written last. So a folder without a manifest, which a killed process can leave, can
+        still be used.
         """
         if (path / MANIFEST).exists() or _holds_something(path / VERDICTS):
             raise RunFolderError(
@@ -61,7 +64,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """Open an existing run folder; raises ``RunFolderError`` if it is missing, damaged or newer."""
+        """Open an existing run folder.
+
+        Raises ``RunFolderError`` if it is missing or damaged, or if a newer version wrote it.
+        """
         folder = cls(path)
         folder.manifest()
         folder.records()
@@ -73,7 +79,7 @@ class RunFolder:
             atomic.replace(self.path / MANIFEST, _json(manifest))
 
     def manifest(self) -> Manifest:
-        """Return the manifest; raises ``RunFolderError`` with the reason if it cannot be used."""
+        """Return the manifest. Raises ``RunFolderError`` with the reason if it cannot be used."""
         target = self.path / MANIFEST
         try:
             raw = _plain(target).read_bytes()
@@ -106,8 +112,8 @@ class RunFolder:
     def records(self) -> tuple[Record, ...]:
         """Return all records of finished units, in the order of the manifest.
 
-        A last line that a killed process left half-written is passed over; a damaged line before it is an
-        error, because something else than our own append has changed the file.
+        An incomplete last line, which a killed process can leave, is ignored. A damaged line before it is an
+        error, because only another program can have changed it.
         """
         try:
             lines = _plain(self.path / VERDICTS).read_bytes().split(b"\n")
@@ -128,10 +134,10 @@ class RunFolder:
         return tuple(sorted(_whole_units(found), key=lambda record: place.get(record.unit, len(place))))
 
     def repair(self) -> tuple[Record, ...]:
-        """Drop what a killed process left of an unfinished unit; returns the records that stay.
+        """Remove the records of unfinished units, which a killed process can leave. Return the other records.
 
-        A unit that ended in an error is dropped too: its cause, such as a full memory, may be gone, and an
-        error of the claim itself comes again.
+        A unit that ended in an error is removed too. The cause, such as a full memory, may be gone; an error
+        in the claim itself will occur again.
         """
         found = self.records()
         failed = {record.unit for record in found if record.verdict == "error"}
@@ -149,14 +155,14 @@ class RunFolder:
             figures.save(figure, self._traces())
 
     def figures(self) -> dict[str, Figure]:
-        """Return every figure by name; raises ``RunFolderError`` if one is damaged."""
+        """Return every figure by name. Raises ``RunFolderError`` if one is damaged."""
         try:
             return {path.stem: figures.load(_plain(path)) for path in sorted(self._traces().glob("*.npz"))}
         except (ValueError, OSError) as error:
             raise RunFolderError(f"{error}; remove the file, or run the command again") from error
 
     def report_path(self) -> Path:
-        """Return the path of the report; raises ``RunFolderError`` for a link, which may lead anywhere."""
+        """Return the path of the report. Raises ``RunFolderError`` for a link, which may lead anywhere."""
         try:
             return _plain(self.path / REPORT)
         except OSError as error:
@@ -169,7 +175,8 @@ class RunFolder:
 
     @contextmanager
     def _storing(self, name: str) -> Iterator[None]:
-        """Say in one sentence why something could not be stored, and that the run can continue later."""
+        """Turn an ``OSError`` into a sentence with the cause, the fix and the option that continues the
+        run."""
         try:
             yield
         except OSError as error:
@@ -184,14 +191,14 @@ def _json(manifest: Manifest) -> bytes:
 
 
 def _holds_something(path: Path) -> bool:
-    """Return whether a file is not empty, or a folder has an entry; a link counts as something."""
+    """Return whether a file is not empty, or a folder has an entry. A link always counts."""
     if path.is_symlink() or not path.exists():
         return path.is_symlink()
     return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
 
 
 def _plain(path: Path) -> Path:
-    """Return the path of a plain file; raises ``OSError`` for a link, a device or a pipe."""
+    """Return the path of a plain file. Raises ``OSError`` for a link, a device or a pipe."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise OSError(errno.EINVAL, f"{path} is not a plain file")
     return path

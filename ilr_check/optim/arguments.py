@@ -7,7 +7,11 @@ from typing import Any
 
 
 def parse_argument(text: str) -> tuple[str, Any]:
-    """Split ``k=v`` into a name and a Python literal, or a string if it is not one. Raises ``ValueError``."""
+    """Return the name and the value of ``name=value``.
+
+    The value is a Python literal where it can be read as one, and a string otherwise. Raises ``ValueError``
+    for text of another form.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ValueError(f"{text!r} is not an argument; write name=value, such as eps=1e-8")

@@ -59,7 +59,7 @@ def load_target(
 
 
 def import_target(text: str, *, what: str = "optimizer") -> Any:
-    """Return what a TARGET names, without calling it; ``what`` it is goes into errors.
+    """Return the object that a TARGET names, without calling it. ``what`` describes the object in errors.
 
     Raises ``TargetError``.
     """
@@ -71,15 +71,18 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
     factory = getattr(module, name, None)
     if factory is None:
         offered = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_") or "nothing"
-        raise TargetError(f"{what} {text!r}: {where} has no {name!r}; it has {offered}")
+        raise TargetError(f"{what} {text!r}: {where} has no {name!r}; choose one of these: {offered}")
     if what == "optimizer" and not callable(factory):
-        raise TargetError(f"{what} {text!r} is {type(factory).__name__}, not a class or a function")
+        raise TargetError(
+            f"{what} {text!r} is of type {type(factory).__name__}; name an optimizer class, or a function "
+            "that returns an optimizer"
+        )
     return factory
 
 
 def _from_file(called: str, path: Path) -> ModuleType:
     if not path.is_file():
-        raise TargetError(f"{called}: there is no file {path} below {Path.cwd()}")
+        raise TargetError(f"{called}: there is no file {path} in {Path.cwd()}; check the path")
     # Dataclasses and pickles look up their module by name, so it needs a name that no other module has.
     name = f"ilr_check_target_{derive(path.resolve()):x}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -91,7 +94,7 @@ def _from_file(called: str, path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise TargetError(f"{called}: {path} fails on import with {_short(error)}") from error
+        raise TargetError(f"{called}: importing {path} raised {_short(error)}; fix the file") from error
     return module
 
 
@@ -122,7 +125,7 @@ def _try(target: Target, varied: Sequence[str]) -> None:
     if fixed:
         raise TargetError(
             f"optimizer {target.name!r} has no {' and no '.join(fixed)} in its param_groups, "
-            "so the laws cannot vary it"
+            "so the laws cannot vary it; let it read these values from param_groups"
         )
 
 

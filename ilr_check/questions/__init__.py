@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 ROOMS = ("exact", "mean_field", "function_space")
-"""The folders of claims."""
+"""The folders that contain claims."""
 _WORD = re.compile(r"(?:questions|r[1-4](?:\.\w+)?)", re.IGNORECASE)
 
 
@@ -45,13 +45,14 @@ def answered_by(claim: str) -> tuple[Question, ...]:
 
 
 def is_here(claim: str) -> bool:
-    """Return whether this version has the claim: whether its file stands in one of the rooms of claims."""
+    """Return whether this version has the claim, which means that one of the folders has a file of its
+    name."""
     name = f"{claim.replace('-', '_')}.py"
     return any((room / name).is_file() for room in (resources.files("ilr_check") / "claims").iterdir())
 
 
 def catalogue_size() -> int:
-    """Return how many claims this version has: it counts files, because claims are slow to import."""
+    """Return how many claims this version has. It counts files, because claims are slow to import."""
     rooms = (resources.files("ilr_check") / "claims" / name for name in ROOMS)
     files = [entry.name for room in rooms for entry in room.iterdir()]
     return sum(name.endswith(".py") and not name.startswith("_") for name in files)

@@ -1,4 +1,4 @@
-"""Draws values of a strategy before any search."""
+"""Draws values from a strategy before any search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a direction forgets its start if nothing holds it."""
+"""How a direction forgets its start if no basin of the loss holds it."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def room_for_programs() -> Iterator[None]:
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Skip the compiler's checks that its programs still fit. Enter it when each program has run once.
+    """Skip the compiler's checks that its programs still fit. Use it only after each program has run once.
 
     A chunk of a fleet gives its programs the same storage, shapes and strides at every step, so the programs
     fit as they did at the first step. The checks cost about 5 % of a step, and more with few lanes.

@@ -53,7 +53,7 @@ Progress = Callable[[float], None]
 Advance = Callable[[int, Batch, Weights, bool], tuple[Tensor, Weights]]
 """(step, batch, noise, whether the gradients are wanted) -> (losses, gradients). It makes the step."""
 Observer = Callable[[int, slice, Weights], None]
-"""(steps made, which runs, their weights). The weights change with the next step, so clone what you keep."""
+"""(steps made, which runs, their weights). The next step changes these weights, so clone what you keep."""
 
 
 class Fleet:
@@ -152,7 +152,7 @@ class Fleet:
     ) -> Trace:
         """Train every run for ``steps`` steps and return the measurements at each recorded step.
 
-        ``observer`` sees the weights of each chunk of runs after each of the ``observed`` numbers of steps, 0
+        ``observer`` gets the weights of each chunk of runs after each of the ``observed`` numbers of steps, 0
         to ``steps``. It does not change the training. Raises ``ValueError`` if ``observed`` is out of range.
         """
         outside = [at for at in observed if not 0 <= at <= steps]

@@ -11,15 +11,17 @@ import torch
 
 VARIABLE = "ILR_CHECK_THREADS"
 MAX_THREADS = 256
-"""More than any machine gains from; some hundred thousand end torch with a segmentation fault."""
+"""The largest number that is accepted. More threads help no machine, and with some hundred thousand threads
+torch ends with a segmentation fault."""
 
 
 def thread_count() -> int:
     """Return how many threads this process may use: ILR_CHECK_THREADS, or half of the cores it may use.
 
-    Half, because a pool that finds one of its cores busy waits for it at every step. On two cores with one
-    busy neighbour, two threads were 50 times slower than one; without the neighbour they were only 1.7 times
-    faster. Raises ``ValueError`` if ILR_CHECK_THREADS is not a whole number of at least 1.
+    The other half stays free, because a pool of threads waits at every step if another process uses one of
+    its cores. On two cores with one other busy process, two threads were 50 times slower than one. Without it
+    they were only 1.7 times faster. Raises ``ValueError`` if ILR_CHECK_THREADS is not a whole number of at
+    least 1.
     """
     asked = os.environ.get(VARIABLE)
     if asked is not None:
@@ -30,7 +32,7 @@ def thread_count() -> int:
             )
         return int(asked)
     if multiprocessing.parent_process() is not None:
-        # This is one worker of a pool of unknown size. Its siblings use the other cores.
+        # This is one worker of a pool of unknown size. The other workers use the other cores.
         return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # pytest-xdist says how many workers share the machine.

@@ -1,4 +1,4 @@
-"""Headless Chromium through its DevTools pipe: load a page, collect its complaints, look at it.
+"""Drives a headless Chromium through its DevTools pipe: loads a page, and collects its errors and pictures.
 
 As a command it takes pictures: ``python tests/browser/chromium.py report.html FOLDER``.
 """
@@ -33,7 +33,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--hide-scrollbars",
-    # Whatever a page asks for, nothing leaves this machine.
+    # No request of a page leaves this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 )
@@ -43,13 +43,13 @@ LOCAL = ("file:", "data:", "blob:", "about:")
 
 
 def find_browser() -> str | None:
-    """Path of a Chromium, or ``None``."""
+    """Return the path of a Chromium, or ``None``."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @dataclass
 class Complaints:
-    """What a page did wrong."""
+    """The errors of a page."""
 
     console: list[str] = field(default_factory=list)
     exceptions: list[str] = field(default_factory=list)
@@ -73,7 +73,8 @@ class Chromium:
         self._in, child_out = os.pipe()
 
         def wire() -> None:
-            # DevTools reads on descriptor 3 and writes on 4. Copies first: either number may be taken.
+            # DevTools reads on descriptor 3 and writes on 4. They are copied first, because both numbers may
+            # be in use.
             reading, writing = os.dup(child_in), os.dup(child_out)
             os.dup2(reading, 3)
             os.dup2(writing, 4)
@@ -118,19 +119,20 @@ class Chromium:
         self.call("Emulation.setEmulatedMedia", {"features": [scheme]})
 
     def open(self, url: str) -> Complaints:
-        """Load a page, wait until its scripts have settled, and return what it did wrong."""
+        """Load a page, wait until its scripts have settled, and return its errors."""
         self.complaints = Complaints()
         self._loaded = False
         self.call("Page.navigate", {"url": url})
         deadline = time.monotonic() + self.timeout
         while not self._loaded:
             self._event(deadline)
-        # Two frames and a task: what the page does on load, and its complaints, are through by then.
+        # After two frames and a task, everything that the page does on load has happened, and so have its
+        # errors.
         self.evaluate(SETTLED)
         return self.complaints
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, awaited."""
+        """Return the value of a JavaScript expression, after waiting for it."""
         answer = self.call(
             "Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True}
         )
@@ -154,12 +156,12 @@ class Chromium:
         target.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", options)["data"]))
 
     def pdf(self, target: Path) -> None:
-        """Print to a PDF."""
+        """Print the page to a PDF."""
         answer = self.call("Page.printToPDF", {"printBackground": False, "preferCSSPageSize": True})
         target.write_bytes(base64.b64decode(answer["data"]))
 
     def call(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One DevTools command in the tab; raises ``RuntimeError`` if the browser refuses it."""
+        """Send one DevTools command to the tab. Raises ``RuntimeError`` if the browser refuses it."""
         return self._call(method, parameters, self._session)
 
     def _call(
@@ -226,7 +228,7 @@ def axe(browser: Chromium) -> list[str]:
 
 
 def main(report: Path, folder: Path) -> None:
-    """Pictures of a report: light and dark, wide and narrow, first screen and whole page, and a PDF."""
+    """Write pictures of a report: light and dark, wide and narrow, first screen and whole page, and a PDF."""
     binary = find_browser()
     if binary is None:
         raise SystemExit(f"no browser found; install one of {', '.join(NAMES)}")

@@ -146,7 +146,7 @@ def _norms(rng: np.random.Generator) -> Figure:
 
 
 def hostile_figure() -> Figure:
-    """Names that try to break out, gaps, infinities, and values that a log axis cannot show."""
+    """Return figures with hostile names, gaps, infinities, and values that a log axis cannot show."""
     x = np.array([1.0, 2.0, 3.0, 4.0, np.nan])
     y = np.array([np.nan, 1.0, -2.0, np.inf, 5.0])
     nothing = np.full(5, np.nan)

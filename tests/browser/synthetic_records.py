@@ -1,4 +1,5 @@
-"""Made-up verdicts: those of a run in which everything holds, and everything that can go wrong in one."""
+"""Made-up verdicts: those of a run in which everything holds, and those of a run with every possible
+error."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def record(id: str, claim: str, verdict: str, **changes: Any) -> Record:
 
 
 def healthy_records() -> list[Record]:
-    """What a run in which everything holds leaves behind."""
+    """Return the records of a run in which everything holds."""
     events = {"norm: bn": 88, "norm: gn": 41, "norm: ln": 52, "norm: in": 19, "batch of 2 (degenerate)": 9}
     drop = (
         RivalOutcome("1/10", 0.1, True),
@@ -129,7 +130,7 @@ def healthy_records() -> list[Record]:
 
 
 def hostile_records() -> list[Record]:
-    """All other verdict words, names that try to break out, and numbers that are none."""
+    """Return records with all other verdict words, hostile names, and NaN in place of numbers."""
     undecided = (RivalOutcome("1/10", 0.1, True), RivalOutcome("10^(−1/3)", 0.464, False))
     return [
         record(

@@ -1,6 +1,6 @@
 """A run folder made up for the reporters' tests: every verdict word, every series kind, hostile names, NaN.
 
-The curves follow the theory, so that a person who looks at the report sees what a real one looks like.
+The curves follow the theory, so that the report looks like that of a real run.
 """
 
 from __future__ import annotations

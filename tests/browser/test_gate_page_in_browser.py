@@ -1,4 +1,4 @@
-"""The gate's page in a real browser: silent, within the window, and the snippet can be copied."""
+"""The gate's page in a real browser: it has no errors, it fits the window, and the snippet can be copied."""
 
 from __future__ import annotations
 

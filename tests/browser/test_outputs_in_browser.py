@@ -1,4 +1,4 @@
-"""Hostile names do nothing in a browser, whichever output of the gate it opens."""
+"""Hostile names have no effect in a browser, in any output of the gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: silent, usable at once, accessible, and it does what its controls say."""
+"""The report in a real browser: no errors, usable at once, accessible, and its controls work."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def report(folder: RunFolder) -> str:
-    """Address of the report of that run."""
+    """Return the address of the report of that run."""
     return write_report(folder).as_uri()
 
 
 @pytest.fixture(scope="module")
 def compared(folder: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of its report against a run in which everything holds."""
+    """Return the address of its report against a run in which everything holds."""
     place = tmp_path_factory.mktemp("compared")
     earlier = synthetic_run.build(place / "fine", hostile=False)
     return write_report(folder, place / "report.html", against=earlier).as_uri()

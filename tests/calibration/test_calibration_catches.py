@@ -1,4 +1,4 @@
-"""The calibration is itself able to fail: wrong analyses go through the same machinery and are caught."""
+"""The calibration can fail: wrong analyses are judged by the same code and are caught."""
 
 from dataclasses import replace
 from typing import Any
@@ -39,13 +39,13 @@ RIGHT = Study(
 
 
 def pooled_steps(generator: np.random.Generator, replicates: int, at: float) -> Any:
-    """Eight runs of 16 dependent steps, handed over as if they were 128 runs."""
+    """Judge eight runs of 16 dependent steps as if they were 128 independent runs."""
     series = situations.autoregressive(generator, replicates * 8, 16, 0.9)
     return at + series.reshape(replicates, 128)
 
 
 def peeking(design: Design, data: Any, rates: Rates) -> tuple[Any, Any]:
-    """Ten looks at the full rate each, stopping at the first clear one."""
+    """Spend the full error rate at each of ten interim analyses, and stop at the first that decides."""
     holds, violated = np.zeros((2, data.shape[0]), bool)
     for runs in range(32, 321, 32):
         reading = design.read(design.summary(data[:, :runs]), rates)
@@ -56,7 +56,7 @@ def peeking(design: Design, data: Any, rates: Rates) -> tuple[Any, Any]:
 
 
 def student_alone(design: Design, data: Any, rates: Rates) -> tuple[Any, Any]:
-    """Student's interval without regard to skewness."""
+    """Use Student's interval, which ignores skewness."""
     value = contrast(moments([data]), [1.0])
     low, high = student(value, rates.false_pass)
     fail_low, fail_high = student(value, rates.false_fail / 2)

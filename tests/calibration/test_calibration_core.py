@@ -1,8 +1,9 @@
-"""The judge judged: each decision keeps both rates and its power, on data with known truth.
+"""Each decision keeps both of its error rates and its power on data with a known truth.
 
-At nominal 0.05, 0.01, 0.001 with 200 000 replicates a cell (permutation rules: 2000, at 0.05 and 0.01), of
-which every push draws a tenth. A cell fails when its exact binomial limit, for all cells of this file at
-once, breaks the promise. Each study has seeds of its own, from its name.
+The nominal rates are 0.05, 0.01 and 0.001, with 200 000 replicates in each cell (permutation rules: 2000, at
+0.05 and 0.01). Every push draws a tenth of them. A cell fails if its result breaks the promise by more than
+its exact binomial limit, which holds for all cells of this file at once. Each study has seeds of its own,
+from its name.
 """
 
 import pytest

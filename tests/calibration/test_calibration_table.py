@@ -1,4 +1,4 @@
-"""The published table is that of the present catalogue, and says what the cells say."""
+"""The published table belongs to the present catalogue and agrees with the cells."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Optimizers that do to the process what they must not; after a few harmless steps where that is worse."""
+"""Optimizers that harm their process. Some do so only after a few harmless steps, where this is harder to
+detect."""
 
 import os
 import signal
@@ -25,7 +26,7 @@ class Plain(torch.optim.SGD):
         return super().step(closure)
 
     def misbehave(self):
-        """Nothing here."""
+        """Does nothing."""
 
 
 class Crashes(Plain):

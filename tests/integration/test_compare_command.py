@@ -1,4 +1,5 @@
-"""``ilr-check compare A B`` of two optimizers: the first difference in words, fingerprints side by side."""
+"""``ilr-check compare A B`` for two optimizers: the first difference in words, and the fingerprints side by
+side."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def test_an_optimizer_is_itself(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_no_target_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert run("sgd", "torch.optim:SGD") == 2
-    assert "'sgd' is no optimizer and no run; write package.module:Name" in capfd.readouterr().err
+    assert "'sgd' is neither an optimizer nor a run; write package.module:Name" in capfd.readouterr().err
 
 
 def test_lines_that_differ_are_marked() -> None:

@@ -54,7 +54,7 @@ def run(*words: str) -> int:
         (["m:O", "--seed", "-1"], "seed -1 is out of range; give a whole number from 0"),
         (["m:O", "--device", "tpu"], "device 'tpu' is not known; choose one of auto, cpu, cuda"),
         (["m:O", "--time-limit", "0"], "time limit 0.0 is out of range; give a number above 0"),
-        (["m:O", "--arg", "eps"], "--arg 'eps' is not name=value; write it such as --arg lr=0.1"),
+        (["m:O", "--arg", "eps"], "--arg 'eps' is not name=value; write for example --arg lr=0.1"),
         (["m:O", "--names", "lr"], "--names 'lr' is not name=value"),
         (["m:O", "--update-baseline"], "--update-baseline has no file to write; add --baseline FILE"),
         (

@@ -1,4 +1,4 @@
-"""Whatever a target does to its process, the gate reports it and goes on; and nothing of it is left."""
+"""The gate survives everything that a target does to its process. It reports it, and no process is left."""
 
 import signal
 import subprocess
@@ -23,7 +23,7 @@ ON_LINUX = pytest.mark.skipif(
 
 
 def judged(name: str, claims: str = "", time_limit: float = 30.0) -> list[Finding]:
-    """What isolation finds; without ``claims`` one process measures the fingerprint alone."""
+    """Return the findings of an isolated judgement. Without ``claims`` it measures only the fingerprint."""
     options = GateOptions(contract="sgd", laws=claims or "all", time_limit=time_limit, memory_limit=1500.0)
     request = GateRequest(target=f"{FILE}:{name}", options=options, only_fingerprint=not claims)
     return judge_isolated(request).findings
@@ -194,7 +194,7 @@ def test_an_optimizer_that_behaves_survives() -> None:
     ("code", "words"),
     [
         ("import sys; sys.exit(4)", "sys.exit(4)"),
-        ("raise OSError('no such thing')", "fails on import with OSError: no such thing"),
+        ("raise OSError('no such thing')", "raised OSError: no such thing; fix the file"),
         ("import os; os._exit(5)", "exit code 5"),
     ],
 )

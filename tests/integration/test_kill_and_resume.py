@@ -1,4 +1,5 @@
-"""The real command, killed and interrupted: what was finished stays, --resume ends as if never stopped."""
+"""The real command, killed and interrupted: finished units stay, and --resume gives the verdicts of an
+unbroken run."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def alive(pid: int) -> bool:
 
 
 def _until(ready):  # type: ignore[no-untyped-def]
-    """What ``ready`` gives once it gives something; the test's time limit ends the wait."""
+    """Wait until ``ready`` returns something, and return it. The time limit of the test ends the wait."""
     while not (found := ready()):
         time.sleep(0.1)
     return found

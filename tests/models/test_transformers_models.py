@@ -1,6 +1,7 @@
-"""Models nobody here wrote, from tiny configs without download: the groups found are what their code says.
+"""Models of another package, from tiny configs without download: the groups found agree with their code.
 
-Probing knows neither names nor layers. The expectations are read off the models' source: what a norm reads.
+Probing uses neither names nor layers. The expectations come from the source of the models, which shows the
+input of each norm.
 """
 
 import importlib

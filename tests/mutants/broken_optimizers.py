@@ -1,7 +1,7 @@
-"""Optimizers with planted defects, and right ones that are written differently.
+"""Optimizers with planted defects, and correct optimizers that are written in an unusual way.
 
-Each is called as ``factory(parameters, hyper)``, as the exact laws call it. The broken ones are SGD but for
-one line, the kind of slip that a real implementation makes.
+Each is called as ``factory(parameters, hyper)``, as the exact laws call it. The broken ones are SGD except
+for one line, with a mistake that real implementations contain.
 """
 
 from __future__ import annotations

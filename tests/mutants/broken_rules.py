@@ -45,7 +45,7 @@ def decay_not_dropped(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper)
 
 
 def decay_without_lr(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
-    """Decay by weight_decay alone, right at the first LR."""
+    """Decays by weight_decay without lr, scaled so that it is right at the first learning rate."""
     return (1.0 - FIRST_LR * h.weight_decay) * w - h.lr * g, None
 
 
@@ -59,10 +59,10 @@ def decay_squared(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> 
 
 
 def decay_written_first(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
-    """Right, in another order of operations."""
+    """Correct, with another order of operations."""
     return (1.0 - h.lr * h.weight_decay) * w - h.lr * g, None
 
 
 def rate_distributed(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
-    """Right, with two products and two differences."""
+    """Correct, with two products and two differences."""
     return (w - h.lr * g) - (h.lr * h.weight_decay) * w, None

@@ -1,4 +1,5 @@
-"""Optimizers that contradict themselves in one way each, and the consistent one behind them."""
+"""Optimizers that each contradict themselves in one way, and the consistent optimizer on which they are
+based."""
 
 from __future__ import annotations
 
@@ -103,7 +104,7 @@ class MaximizeIgnored(Consistent):
 
 
 class OneCountForAll(Consistent):
-    """Even the only path counts over all tensors."""
+    """The step count runs over all tensors, in the only path."""
 
     count = 0
 
@@ -113,7 +114,7 @@ class OneCountForAll(Consistent):
 
 
 class StopsAtEmpty(Consistent):
-    """Tensors after an empty one are left out."""
+    """Tensors after an empty tensor are not stepped."""
 
     def together(self, members: list[Tensor], group: Group) -> None:
         empty = next((i for i, p in enumerate(members) if p.numel() == 0), len(members))
@@ -124,7 +125,7 @@ class StopsAtEmpty(Consistent):
 
 
 class NoLateGroups(Consistent):
-    """State is made in the constructor only."""
+    """The state is made only in the constructor."""
 
     def __init__(self, params: Any, lr: float = 1e-2, weight_decay: float = 0.0):
         super().__init__(params, lr, weight_decay)
@@ -137,7 +138,7 @@ class NoLateGroups(Consistent):
 
 
 class FirstOfShape(Consistent):
-    """The kernel is told the first size for the number of entries."""
+    """The kernel takes the first dimension as the number of entries."""
 
     def one(self, p: Tensor, group: Group) -> None:
         kept = p.detach().clone().reshape(-1)
@@ -147,7 +148,7 @@ class FirstOfShape(Consistent):
 
 
 class MemoryOrder(Consistent):
-    """Gradients are read in the order of memory."""
+    """Gradients are read in the order of their memory."""
 
     def gradient(self, p: Tensor, group: Group) -> Tensor:
         g = super().gradient(p, group)
@@ -187,7 +188,7 @@ class CountInHalf(Consistent):
 
 
 class Scaled(Consistent):
-    """It unscales by itself, as fused optimizers do."""
+    """It unscales gradients itself, as fused optimizers do."""
 
     _step_supports_amp_scaling = True
 
@@ -227,7 +228,7 @@ class ChangesTheLr(Consistent):
 
 
 class OldStatesDescendOtherwise(Consistent):
-    """The rule hangs on an option of the group, and a state without it gets the other rule."""
+    """An option of the group chooses the rule, and an old state without the option gets the other rule."""
 
     fallback = False
 
@@ -383,7 +384,7 @@ class OwnCopy(Consistent):
 
 
 class DecayOverwritten(Consistent):
-    """The step writes a constant over the decay in its groups."""
+    """The step replaces the decay in its groups by a constant."""
 
     def one(self, p: Tensor, group: Group) -> None:
         group["weight_decay"] = 0.01

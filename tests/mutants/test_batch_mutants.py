@@ -1,4 +1,4 @@
-"""Wrong samplers, lost parts of a batch and wrong decay against the claim about batch size."""
+"""The claim about batch size refutes wrong samplers, lost parts of a batch and wrong decay."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +31,7 @@ CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule and batch size would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule and batch size takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
@@ -45,7 +45,7 @@ class WithoutReplacement:
 
 
 class TwoExamplesRepeated(WithoutReplacement):
-    """A batch has two examples only, whatever its size."""
+    """A batch of any size has only two different examples."""
 
     def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         found, kept = super().batch(rows, labels, step)
@@ -82,7 +82,7 @@ def trace() -> Traces:
 
 
 def ladder() -> Ladder:
-    """The two largest batches, whose time to equilibrium is short."""
+    """Only the two largest batches, whose time to equilibrium is short."""
     (subject,) = batch_size.ladders("quick", 0)
     return msgspec.structs.replace(subject, cells=subject.cells[-2:], looks=(64,), planned_sd=0.04)
 

@@ -1,4 +1,4 @@
-"""Trainers and histories that leave a trace, against the claims that only lambda_e counts, given time."""
+"""The claims that only lambda_e counts after some time refute trainers and histories that leave a trace."""
 
 import msgspec
 import pytest
@@ -96,7 +96,7 @@ def test_a_decay_kept_from_the_first_lr_is_caught(rule: UpdateRule, verdict: str
 def test_a_first_lr_is_remembered_where_the_last_phase_is_short() -> None:
     three = (FIRST_LR.reference, SMALL_FIRST, FIRST_LR.control)
     found = verdicts(init_lr_forgotten.LAW, *map(cut, three))
-    # Nothing has been learned yet, so the loss of the control is hardly another one.
+    # Nothing has been learned yet, so the loss of the control hardly differs.
     assert found == {"violated", "inconclusive"}
 
 

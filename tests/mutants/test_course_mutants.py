@@ -1,4 +1,4 @@
-"""Broken trainers against the claims about whole schedules, on cheap subjects."""
+"""The claims about whole schedules refute broken trainers, on cheap subjects."""
 
 from dataclasses import replace
 from typing import Any
@@ -37,7 +37,7 @@ LAWS = {"gamma-ode": gamma_ode.LAW, "schedule-law": schedule_law.LAW}
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 

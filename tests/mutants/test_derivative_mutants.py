@@ -1,4 +1,4 @@
-"""Wrong norm layers against the laws of derivatives: homogeneity, noise covariance, Hessian."""
+"""The laws of derivatives (homogeneity, noise covariance, Hessian) refute wrong norm layers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -84,7 +84,7 @@ def variance_detached(x: Tensor, spec: NormSpec) -> Tensor:
 
 
 def radial_pull(x: Tensor, spec: NormSpec) -> Tensor:
-    """Right but for a part of degree 1, as a penalty on the pre-activations makes it."""
+    """Correct except for a part of degree 1, which a penalty on the pre-activations would add."""
     return norms.normalise(x, spec) + 1e-6 * x
 
 

@@ -1,4 +1,4 @@
-"""Broken trainers against the claims about full-batch gradient descent."""
+"""The claims about full-batch gradient descent refute broken trainers."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ DESCENT = Descent(
 
 
 def hidden_decay(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
-    """Decays by 3 % more than it was told, also where weight decay is 0."""
+    """Decays by 3 % more than weight_decay says, also if weight_decay is 0."""
     return 0.97 * plain(w, g, buffer, h)[0], None
 
 

@@ -1,4 +1,4 @@
-"""Trainers and histories that must not pass for theory, against the claims about drops, early and final."""
+"""The claims about early and final drops of the learning rate refute wrong trainers and histories."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ FLOWS = FlowSweep(
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 

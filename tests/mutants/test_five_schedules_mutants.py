@@ -1,4 +1,4 @@
-"""Trainers that remember an early schedule, against the paper's figure of five schedules on a small net."""
+"""The paper's figure of five schedules, on a small net, refutes trainers that remember an early schedule."""
 
 import msgspec
 import pytest

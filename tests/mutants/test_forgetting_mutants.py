@@ -1,4 +1,4 @@
-"""Histories that are not forgotten, and a trainer that does not forget, against equilibrium-forgets."""
+"""equilibrium-forgets refutes histories that are not forgotten, and a trainer that does not forget."""
 
 import msgspec
 import pytest

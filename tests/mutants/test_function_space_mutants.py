@@ -1,4 +1,4 @@
-"""Broken trainers and nets without normalisation against the claims about deep nets and other norms."""
+"""The claims about deep nets and other norms refute broken trainers and nets without normalisation."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ PLAIN = deep_bn.Deep(title="cheap", net=DeepNet(depth=20, width=16), looks=(32,)
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 

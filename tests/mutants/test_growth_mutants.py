@@ -1,4 +1,4 @@
-"""Broken trainers against the claims about growth without decay and the way back to equilibrium."""
+"""The claims about growth without decay and the return to equilibrium refute broken trainers."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.on_push(
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 GROWTH = Growth(title="cheap", net=NET, data=DigitsSpec(label_noise=0.5), steps=400, first=20, looks=(64,))
-# 64 runs in one look would be too few for the spread that the design plans for, and it would not begin.
+# With 64 runs in one interim analysis the design would refuse to begin: too few for its planned spread.
 RETURN = Return(title="cheap", net=NET, data=DigitsSpec(label_noise=0.5), weight_decay=0.064, looks=(144,))
 
 
@@ -49,12 +49,12 @@ def projected(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tupl
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def in_world(rule: UpdateRule | None) -> Context:
-    """The context in which every run steps by ``rule``; plain training where it is ``None``."""
+    """Return the context in which every run steps by ``rule``, or that of plain training for ``None``."""
     return replace(CONTEXT, world=stepping_by(rule) if rule else None)
 
 

@@ -1,4 +1,5 @@
-"""Broken trainers and noise of another tail against the claim about heavy tails, on one cheap subject."""
+"""The claim about heavy tails refutes broken trainers and noise of another tail index, on one cheap
+subject."""
 
 from dataclasses import dataclass, replace
 
@@ -43,13 +44,13 @@ LIGHT = msgspec.structs.replace(HEAVY, noise=HeavyTailedNoise(size=60.0, tail=4.
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 @dataclass
 class OtherNoise:
-    """The added noise is another than the stated one."""
+    """The added noise differs from the stated noise."""
 
     added: HeavyTailedNoise
 
@@ -58,7 +59,7 @@ class OtherNoise:
 
 
 def judged(tailed: Tailed, world: World | None = None) -> dict[str, Finding]:
-    """The findings by the name of their decision."""
+    """Return the findings by the name of their decision."""
     context = replace(CONTEXT, world=world)
     findings = heavy_tails.CLAIM.judge(msgspec.to_builtins(tailed), context).findings
     return dict(zip(heavy_tails.DESIGNS, findings, strict=True))

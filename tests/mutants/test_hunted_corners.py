@@ -1,6 +1,6 @@
-"""The false alarms of nightly hunts: what is right passes there, and what is wrong still does not.
+"""The examples of false alarms in nightly hunts. Correct code passes there now, and wrong code still fails.
 
-Each is an example as Hypothesis shrank it. All have batches of two, where a BatchNorm sends its two numbers
+Hypothesis shrank each example. All have batches of two, where a BatchNorm maps its two numbers
 to +-1 and gradients are rounding; those of the first hunt are float32.
 """
 
@@ -48,7 +48,7 @@ def flat(widths: tuple[int, ...], **options: Any) -> MLPSpec:
 
 
 def in_range(example: Scaling, **net: Any) -> Scaling:
-    """The same optimizer and factor on a net and a batch whose gradients are no rounding."""
+    """Return the same optimizer and factor with a net and a batch whose gradients are not rounding."""
     replaced = msgspec.structs.replace
     setting = replaced(
         example.setting,

@@ -1,4 +1,4 @@
-"""Wrong norms and scalings against scale-invariance and eps-law; the same code refutes every rival."""
+"""scale-invariance and eps-law refute wrong norms and scalings. The same code refutes every rival."""
 
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +69,7 @@ def test_every_rival_is_excluded_on_real_data(law: ExactLaw[Any], number: int) -
 def eps_outside_the_root(
     x: Tensor, spec: NormSpec, eps: Tensor | None = None, rows: int | None = None
 ) -> Tensor:
-    """(x - mean) / (sqrt(var) + eps), as some write it."""
+    """(x - mean) / (sqrt(var) + eps), which some implementations compute."""
     sets, dims = norms.as_sets(x, spec)
     centred = sets - sets.mean(dims, keepdim=True) if spec.centred else sets
     sigma = centred.square().mean(dims, keepdim=True).sqrt()

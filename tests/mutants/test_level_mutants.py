@@ -1,6 +1,6 @@
-"""Broken trainers against the claims about equilibrium, on cheap subjects.
+"""The claims about equilibrium refute broken trainers, on cheap subjects.
 
-A claim about a ratio of norms is also shown what multiplies both norms, and must not see it.
+A claim about a ratio of norms is also judged on a defect that multiplies both norms, and must not see it.
 """
 
 from dataclasses import replace
@@ -47,7 +47,7 @@ ONE_LAMBDA = tuple(Level(lr=lr, weight_decay=0.032 / lr) for lr in (0.5, 0.1, 2.
 
 LEVELS: dict[str, tuple[Any, tuple[Level, ...]]] = {
     "equilibrium-effective-lr": (equilibrium_effective_lr.LAW, PLAIN),
-    # Without a level with momentum one rival would be the theory itself, and nothing could hold.
+    # Without a level with momentum one rival would equal the theory, and no statement could hold.
     "angular-update": (angular_update.LAW, (PLAIN[0], HEAVY[0])),
     "norm-offset": (norm_offset.LAW, ONE_LAMBDA),
     "momentum-equilibrium": (momentum_equilibrium.LAW, HEAVY),
@@ -55,7 +55,7 @@ LEVELS: dict[str, tuple[Any, tuple[Level, ...]]] = {
 
 
 def averaging(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
-    """A buffer that averages where it should sum."""
+    """The buffer averages instead of adding up."""
     assert buffer is not None
     buffer = h.momentum * buffer + (1.0 - h.momentum) * (g + h.weight_decay * w)
     return w - h.lr * buffer, buffer
@@ -69,19 +69,19 @@ def decay_outside(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> 
 
 
 def never_dampened(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
-    """The buffer takes the whole gradient, whatever the dampening: a world is not told of it."""
+    """The buffer takes the whole gradient and ignores the dampening, which a world does not get."""
     return heavy_ball(w, g, buffer, h)
 
 
 def decay_not_dampened(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
-    """Dampening of the gradient alone, where torch's form dampens its sum with the decay."""
+    """Dampens the gradient alone. torch dampens the sum of gradient and decay."""
     assert buffer is not None
     buffer = h.momentum * buffer + (1.0 - DAMPENED.dampening) * g + h.weight_decay * w
     return w - h.lr * buffer, buffer
 
 
 def buffer_ahead_alone(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, Tensor]:
-    """A look ahead that leaves this step's gradient out."""
+    """Nesterov's look-ahead leaves out the gradient of this step."""
     assert buffer is not None
     buffer = h.momentum * buffer + g + h.weight_decay * w
     return w - h.lr * h.momentum * buffer, buffer
@@ -96,7 +96,7 @@ def decay_not_ahead(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
@@ -149,7 +149,8 @@ def test_a_norm_that_still_moves_leaves_the_rotation_open() -> None:
         ("heavy-ball", None, 64, "holds"),
         ("heavy-ball", never_dampened, 64, "violated"),
         ("heavy-ball", decay_not_dampened, 64, "violated"),
-        # Off by 5 %, where the others are by 30 % and more: 64 runs leave it open in the smaller layer.
+        # This rule is off by 5 %, and the others by 30 % and more. With 64 runs the smaller layer is
+        # inconclusive.
         ("nesterov", buffer_ahead_alone, 128, "violated"),
         ("nesterov", decay_not_ahead, 64, "violated"),
     ],

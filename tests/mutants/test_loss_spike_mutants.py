@@ -1,4 +1,5 @@
-"""Broken trainers against the claim about late times of full-batch descent: loss spikes, or the edge."""
+"""The claim about late times of full-batch descent (loss spikes, or the edge of stability) refutes broken
+trainers."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Clocks other than lr * weight_decay, and memories that last, against function-mixing-time."""
+"""function-mixing-time refutes clocks other than lr * weight_decay, and memories that last."""
 
 from dataclasses import replace
 

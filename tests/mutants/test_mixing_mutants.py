@@ -1,4 +1,4 @@
-"""Trainings whose weights wander, against the claim that the weights stay near one place."""
+"""The claim that the weights stay near one place refutes trainings whose weights move far."""
 
 from dataclasses import replace
 
@@ -31,13 +31,13 @@ MIXING = Mixing(
 
 
 def gradient_of_another_run(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
-    """Each run steps with its neighbour's gradient: of the right size, and of no use."""
+    """Each run steps with the gradient of another run, which has the right size and the wrong direction."""
     return (1.0 - h.lr * h.weight_decay) * w - h.lr * g.roll(1, 0), None
 
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 

@@ -1,4 +1,4 @@
-"""Broken Muons against the claim about its equilibrium."""
+"""The claim about the equilibrium of Muon refutes broken implementations of Muon."""
 
 from dataclasses import replace
 
@@ -25,12 +25,12 @@ CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def judged(rule: Rule | None) -> Finding:
-    """One level, the one that forgets fastest."""
+    """Only the level that forgets fastest."""
     (experiment,) = LAW.experiments("quick", 0)
     cheap = msgspec.structs.replace(
         experiment,

@@ -1,4 +1,4 @@
-"""Nets that are not scale-invariant where the theory takes them to be, against gradient-orthogonality."""
+"""gradient-orthogonality refutes nets that lack the scale invariance that the theory assumes."""
 
 from collections.abc import Callable
 
@@ -72,7 +72,7 @@ def stale_statistics(x: Tensor, spec: NormSpec) -> Tensor:
 
 
 def mean_alone(x: Tensor, spec: NormSpec) -> Tensor:
-    """The mean is taken out, and nothing is divided."""
+    """The mean is subtracted, and nothing is divided."""
     return _parts(x, spec)[1].reshape(x.shape)
 
 
@@ -83,7 +83,7 @@ def shift_before(x: Tensor, spec: NormSpec) -> Tensor:
 
 
 def affine_after(x: Tensor, spec: NormSpec) -> Tensor:
-    """Right: a scale and a shift behind the norm leave the weights in front of it invariant."""
+    """Correct: with a scale and a shift behind the norm, the weights in front of it stay invariant."""
     ramp = torch.linspace(0.5, 2.0, x.shape[1], dtype=x.dtype)
     return norms.normalise(x, spec) * ramp + ramp
 

@@ -1,4 +1,4 @@
-"""A noise of another trace than it promises against the claim that Gaussianity is not needed."""
+"""The claim that noise need not be Gaussian refutes noise whose trace is not the promised one."""
 
 from dataclasses import dataclass, replace
 
@@ -28,7 +28,7 @@ class OtherTrace:
 
 
 def judged(trace: float) -> Finding:
-    """The quick subject with one layer and one look."""
+    """Return the quick subject with one layer and one interim analysis."""
     (shapes,) = not_gaussian.experiments("quick", 0)
     net = msgspec.structs.replace(shapes.net, widths=(24,))
     cheap = msgspec.structs.replace(shapes, net=net, looks=(128,))

@@ -1,4 +1,4 @@
-"""Broken optimizers against the exact laws: which law kills which, and which is blind to which.
+"""Which exact law refutes which broken optimizer, and which one cannot see it.
 
 Blindness is asserted too. It is no accident of a small setting: lr-wd-equivalence sees only whether a step is
 homogeneous in (lr, 1/wd, sqrt(w)), so any decay that depends on lr * wd alone passes it, right or wrong; and

@@ -1,4 +1,4 @@
-"""Defects that only a schedule, an epoch or the size of the noise shows, against the mean-field laws."""
+"""The mean-field laws refute defects that only a schedule, an epoch or the size of the noise shows."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,7 +48,7 @@ EPOCH = 56
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
@@ -134,12 +134,12 @@ def test_decay_once_an_epoch_is_refuted_at_equilibrium() -> None:
 
 
 def test_decay_once_an_epoch_for_all_of_its_steps_breaks_the_identity() -> None:
-    """Its mean is right, so that laws of means may not see it."""
+    """Its mean is right, so laws about means may not see it."""
     assert along_a_course(gamma_ode.LAW, decay_once_an_epoch(EPOCH))["identity"] == "violated"
 
 
 class ForgetsAtADrop(torch.optim.SGD):
-    """Momentum whose buffer is thrown away where the LR falls, as by a new optimizer for each stage."""
+    """The momentum buffer is reset when lr falls, as by a new optimizer for each stage."""
 
     lr_before = 0.0
 

@@ -1,4 +1,4 @@
-"""The laws of narrow arithmetic, without any contract: right twins hold, and each broken twin is found.
+"""The laws of narrow arithmetic, without a contract: correct optimizers pass, and each broken one is found.
 
 Stochastic rounding is judged by counts. Both error rates of that decision are computed here from the exact
 binomial distribution, at the ends of the margin.
@@ -50,7 +50,7 @@ KILLS: dict[str, tuple[str, str, str]] = {
 
 
 def findings(law: str, factory: Any, seed: int = 0) -> tuple[Finding, ...]:
-    """What one law says of an optimizer without a contract."""
+    """Return the findings of one law on an optimizer without a contract."""
     return judge(gate_laws()[law], Subject(factory, tags=tags_of(factory, {})), seed=seed)[0]
 
 
@@ -89,7 +89,7 @@ def test_a_finding_states_both_error_rates() -> None:
 
 
 def verdicts_at(expected: float, probability: float) -> dict[str, float]:
-    """The probability of each verdict on a count, from the exact distribution."""
+    """Return the probability of each verdict on a count, from the exact distribution."""
     low, high = (int(binom.ppf(q, DRAWS, probability)) for q in (1e-9, 1 - 1e-9))
     found = {"holds": 0.0, "violated": 0.0, "inconclusive": 2e-9}
     blocks = [range(first, min(first + 32, high + 1)) for first in range(low, high + 1, 32)]

@@ -1,4 +1,4 @@
-"""One adaptive family's rule in the place of another's, against the claim about its recovery."""
+"""The claim about the recovery of an adaptive family refutes the update rule of another family."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ BETAS = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
@@ -35,7 +35,7 @@ def verdict(family: str, world: World | None = None) -> str:
 
 
 def decay_of_the_first_lr(name: str, lr: float) -> Rule:
-    """Decay that keeps the LR of the start, so that a schedule does not reach it."""
+    """Decay uses the initial lr, so that a schedule does not change it."""
     rule = MODELLED[name]
 
     def coefficients(columns):  # type: ignore[no-untyped-def]

@@ -1,4 +1,5 @@
-"""Claims built on the symmetries: their rivals, broken optimizers they must see, and their blind spots."""
+"""Claims that follow from the symmetries: their rivals, broken optimizers that they must see, and their blind
+spots."""
 
 from collections.abc import Callable
 from functools import partial
@@ -93,7 +94,7 @@ def test_the_law_holds_and_excludes_its_rivals(case: str) -> None:
 @pytest.mark.parametrize("way", IMPLEMENTATIONS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_drop_is_a_rescaling_for_every_optimizer(name: str, way: Implementation) -> None:
-    # Asked here and not for the parameters: torch builds each optimizer to find out.
+    # This is asked here and not at collection, because torch builds each optimizer to find out.
     if way not in implementations(CONFIGURATIONS[name].optimizer.name):
         pytest.skip(f"torch has no {way} {name} on this device")
     outcome = lr_drop_is_rescale.check(drop(name, way))
@@ -120,7 +121,7 @@ SEEN_BY: dict[str, set[str]] = {
     "gradient normalised": {"gauge", "init-scale-is-lr"},
     "gradient clipped at a fixed size": {"gauge", "init-scale-is-lr"},
     "hidden eps": {"gauge", "init-scale-is-lr"},
-    # Homogeneous, hence right for a c that stays; but between two norms a wrong decay shows.
+    # The step is homogeneous, so it is right for a constant c. A wrong decay shows between two norms.
     "wd halved": {"gauge"},
     "wd after the step": {"gauge"},
     "wd sign flipped": {"gauge"},

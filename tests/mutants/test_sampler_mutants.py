@@ -1,4 +1,4 @@
-"""Wrong samplers against the claim about the noise of successive batches."""
+"""The claim about the noise of successive batches refutes wrong samplers."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,6 +1,7 @@
-"""A law that compares an optimizer with itself kills what contradicts itself, and passes its twin.
+"""A law that compares an optimizer with itself refutes an optimizer that contradicts itself, and passes the
+consistent one.
 
-No contract is named anywhere: these laws judge optimizers of every family.
+No test names a contract, because these laws judge optimizers of every family.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ OF_TORCH = "a schedule of its own for each group"
 
 
 def bare(name: str) -> Subject:
-    """An optimizer of the catalogue without any contract."""
+    """Return an optimizer of the catalogue as a subject without a contract."""
     factory: Any = getattr(planted, name)
     return Subject(factory, tags=tags_of(factory, {}))
 
 
 def violations(law: str, subject: Subject) -> dict[str, str]:
-    """Group and diagnosis of what a law finds."""
+    """Return the group and the diagnosis of each violation that a law finds."""
     findings, _ = judge(gate_laws()[law], subject)
     assert not [f for f in findings if f.verdict == "error"], findings
     return {f.group: f.diagnosis for f in findings if f.verdict == "violated" and f.group != OF_TORCH}

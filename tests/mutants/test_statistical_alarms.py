@@ -1,4 +1,4 @@
-"""The statistical tier on right optimizers: as many alarms as its error budget promises, and no more."""
+"""The statistical tier on correct optimizers: it has no more false alarms than its error budget promises."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ SURPRISE = 1e-6
 
 
 def verdict(name: str, seed: int) -> str:
-    """What the law of equilibrium says of a right optimizer at this seed."""
+    """Return the findings of the law of equilibrium on a correct optimizer at this seed."""
     result = check_optimizer(
         getattr(torch.optim, name), contract=CONTRACTS[name], claims="equilibrium", seed=seed
     )

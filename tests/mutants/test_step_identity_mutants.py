@@ -1,4 +1,4 @@
-"""Broken optimizers against the identities of a step: which kills which, and which is blind to which.
+"""Which identity of a step refutes which broken optimizer, and which one cannot see it.
 
 Blindness is asserted too, and each blind spot has its reason: the budget and the drop do not see how long the
 gradient's part of a step is, the laws without decay do not see decay, and only the drop follows lr alone.
@@ -80,7 +80,7 @@ KILLED_BY: dict[str, set[str]] = {
     "gradient clipped at a fixed size": LENGTH,
     "hidden eps": set(LAWS),
     "sign of the gradient": set(LAWS),
-    # Without dampening it is no mutant, and the identities are stated without.
+    # Without dampening the optimizer is correct, and the identities are stated without dampening.
     "buffer starts dampened": set(),
 }
 
@@ -113,7 +113,7 @@ def test_decoupled_decay_is_another_heavy_ball() -> None:
 
 
 def test_the_momentum_identity_holds_through_steps_of_lr_0() -> None:
-    """The weights stand still there, so that only the buffer form can speak about the step after."""
+    """The weights do not move there, so only the buffer form can judge the step after."""
     paused = setting(momentum=0.9, lr_schedule=Pauses(period=3))
     assert momentum_identity.check(paused).ratio <= 1.0
     assert momentum_identity.check(paused, broken("lr one step old")).ratio > REFUTED

@@ -1,4 +1,4 @@
-"""Another covariance than the order's and decay that does not follow it, against the claim about SVAG."""
+"""The claim about SVAG refutes a covariance and a weight decay that do not follow the order."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ LR = 4.0
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 

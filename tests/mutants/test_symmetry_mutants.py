@@ -1,4 +1,4 @@
-"""Broken AdamWs against optimizer-symmetry: what has a scale of its own is seen, what is homogeneous is not.
+"""optimizer-symmetry sees every broken AdamW with a scale of its own, and no homogeneous one.
 
 Blindness is asserted too: wrong betas, a wrong bias correction or twice the decay keep every power of a.
 """
@@ -57,7 +57,7 @@ def before_step(change: Callable[[nn.Parameter, dict[str, Any]], None]) -> Make:
 
 
 def with_args(**args: Any) -> Make:
-    """AdamW with these arguments, whatever the scale."""
+    """AdamW with these arguments at every scale."""
     return lambda spec: msgspec.structs.replace(spec, args={**spec.args, **args})
 
 

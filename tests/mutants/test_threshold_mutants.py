@@ -1,4 +1,4 @@
-"""Trainers that turn too little, too much or not at all against wd-threshold."""
+"""wd-threshold refutes trainers whose weights rotate too little, too much or not at all."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ Stepped = tuple[Tensor, None]
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
@@ -45,7 +45,7 @@ def verdicts(rule: UpdateRule) -> dict[str, str]:
 
 
 def small_gradient(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> Stepped:
-    """Shrinks as it should and hardly turns."""
+    """The weights shrink as they should and hardly rotate."""
     return (1.0 - h.lr * h.weight_decay) * w - 0.1 * h.lr * g, None
 
 

@@ -1,4 +1,5 @@
-"""torch.optim under every switch and documented argument: no false alarm, and the trophy case is right.
+"""torch.optim with every switch and documented argument: there is no false alarm, and docs/trophy-case.md is
+right.
 
 Every push judges one class for each switch (``zoo.sweep.representative``); ``-m nightly`` judges the table.
 """
@@ -20,7 +21,7 @@ LAWS = ",".join(law for law in exact_laws() if law not in DEAR)
 
 
 def told(case: Case) -> dict[str, str]:
-    """The laws that speak against a case, each with its first sentence."""
+    """Return the violated laws of a case, each with its first sentence."""
     with world_restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -34,7 +35,7 @@ def told(case: Case) -> dict[str, str]:
 
 
 def demand_known(case: Case) -> None:
-    """Every law that speaks against torch has a trophy that explains it."""
+    """Every violation in torch is explained by a trophy."""
     known = {law for trophy in TROPHIES if case.name in trophy.optimizers for law in trophy.laws}
     assert not {law: words for law, words in told(case).items() if law not in known}
 

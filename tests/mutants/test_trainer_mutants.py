@@ -1,6 +1,6 @@
-"""Broken trainers and wrong noise against the statistical claims, on cheap subjects.
+"""The statistical claims refute broken trainers and wrong noise, on cheap subjects.
 
-A form of a claim that is named must be ``violated``; of the others nothing is asked, except where a defect is
+A form of a claim that is named must be ``violated``. Other forms are free, except where a defect is
 invisible to a form by its nature, and then that it ``holds`` is asserted: what a claim cannot see is part of
 what it says.
 """
@@ -70,13 +70,14 @@ SWEEP = Sweep(
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rule would be compiled for itself, which takes longer than these trainings do."""
+    """Train without the compiler. Compiling each rule takes longer than these trainings."""
     monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A planted defect: findings that must refute it, those that cannot see it, rivals that it obeys."""
+    """A planted defect: the findings that must refute it, those that cannot see it, and the rivals that it
+    obeys."""
 
     rule: UpdateRule
     violated: frozenset[str]
@@ -119,7 +120,7 @@ FULL_RECOVERY_MUTANTS = {
     "lr not dropped": Mutant(lr_not_dropped, EVERY_FORM),
 }
 
-# A wrong factor on the decay moves every rate alike and leaves the slope alone.
+# A wrong factor on the decay changes every rate by the same factor, and not the slope.
 SWEEP_MUTANTS = {
     "wd applied twice": Mutant(decay_twice, words("rate"), words("slope"), words("rate 8 lambda_e")),
     "wd halved": Mutant(decay_halved, words("rate"), words("slope")),
@@ -149,12 +150,12 @@ def judged_sweep(rule: UpdateRule | None) -> Judged:
 
 
 def in_world(rule: UpdateRule | None) -> Context:
-    """The context in which every run steps by ``rule``; plain training where it is ``None``."""
+    """Return the context in which every run steps by ``rule``, or that of plain training for ``None``."""
     return replace(CONTEXT, world=stepping_by(rule) if rule else None)
 
 
 def verdicts(judged: Judged) -> dict[str, str]:
-    """Verdict by form, or by what was fitted."""
+    """Return the verdicts by form, or by the fitted quantity."""
     return {_name(finding): finding.verdict for finding in judged.findings if finding.counts}
 
 
@@ -240,9 +241,9 @@ def test_noise_of_another_intrinsic_lr_does_not_predict() -> None:
     """The transfer form fails, as it must, where the noise references' lambda_e is ten times the judged
     runs'.
 
-    On clean labels. Labels that are redrawn at random make noise whose size hardly depends on lambda_e, all
-    the more the larger their share: with label noise 0.5, this net's noise references predict within the
-    margin or at its edge, and rightly so.
+    The labels are clean. With label noise the size of the gradient noise hardly depends on lambda_e, and less
+    so the more labels are noisy. With label noise 0.5 the noise references of this net correctly predict
+    within the margin or at its edge.
     """
     clean = msgspec.structs.replace(DROP, data=DigitsSpec())
     others = msgspec.structs.replace(clean, weight_decay=10.0 * clean.weight_decay)

@@ -106,5 +106,5 @@ class Training:
 
 
 def training(net: Any) -> World:
-    """Return the world in which ``net`` is trained, whatever the claim speaks of."""
+    """Return the world in which ``net`` is trained for every claim."""
     return world_of(Training(net), "another net")

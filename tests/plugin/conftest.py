@@ -1,4 +1,5 @@
-"""For sessions inside this one: what they import is imported before, since pytester forgets the rest."""
+"""Imports modules before the inner sessions of pytester start, because pytester unloads every module that
+they import."""
 
 import importlib
 

@@ -1,4 +1,5 @@
-"""The gate's laws under pytest: who is judged, by which contract, and what a failing law says."""
+"""The gate's laws under pytest: which optimizer is judged, by which contract, and the message of a failing
+law."""
 
 import textwrap
 from pathlib import Path
@@ -76,7 +77,8 @@ def test_laws_of_sgd_are_not_asked_of_another_family(pytester: pytest.Pytester) 
 
 
 def test_a_law_that_does_not_apply_is_skipped_with_its_reason(pytester: pytest.Pytester) -> None:
-    """Rprop keeps no weight decay in its groups: the exact laws cannot vary it, the gate can do without."""
+    """Rprop has no weight decay in its groups, so the exact laws cannot vary it. The gate does not need
+    it."""
     selection = [f"{PROPERTIES}/test_gate.py", "-k=descent or decay-zero-gradient", "-rs"]
     result = run(pytester, *selection, "--ilr-optimizer=torch.optim:Rprop", "--ilr-contract=rprop")
     result.assert_outcomes(passed=1, skipped=1)

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- a table, one refusal a line
-"""The plugin's options: what they parse, what they refuse, and what the header says."""
+"""The options of the plugin: which values they accept, which they refuse, and the header of the session."""
 
 import pytest
 
@@ -10,7 +10,7 @@ ONE = "def test_one(): pass"
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     pytester.makepyfile(ONE)
-    # In this process, which has imported everything: each of these sessions would cost seconds of imports.
+    # The sessions run in this process, which has imported everything. Imports would take seconds in each of them.
     return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
 
 
@@ -40,7 +40,7 @@ def test_the_header_shows_the_effective_settings(pytester: pytest.Pytester) -> N
         (["--ilr-report=no/where/r.html"], "*--ilr-report: 'no/where/r.html' cannot be written; name a file in *"),
         (["--ilr-optimizer=nope"], "ERROR: ilr-check: optimizer 'nope' is not a target; write it as *"),
         (["--ilr-optimizer=no.such:SGD"], "ERROR: ilr-check: optimizer 'no.such:SGD': cannot import 'no.such' *"),
-        (["--ilr-optimizer=no.py:SGD"], "ERROR: ilr-check: optimizer 'no.py:SGD': there is no file no.py below *"),
+        (["--ilr-optimizer=no.py:SGD"], "ERROR: ilr-check: optimizer 'no.py:SGD': there is no file no.py in *"),
         (["--ilr-optimizer=torch.optim:SDG"], "ERROR: ilr-check: optimizer *: torch.optim has no 'SDG'; *SGD*"),
         (["--ilr-optimizer=builtins:print"], "ERROR: ilr-check: optimizer * gave NoneType, not a torch.optim.Optimizer; *"),
         (["--ilr-optimizer=torch.optim:Optimizer"], "ERROR: ilr-check: optimizer * cannot be built: *"),
@@ -103,7 +103,7 @@ def test_the_markers_are_registered(pytester: pytest.Pytester) -> None:
     "table", ["", "[tool.ilr_check]\nprofile = 'paper'\nsede = 1\n"], ids=["none", "bad"]
 )
 def test_an_unrelated_session_sees_and_imports_next_to_nothing(pytester: pytest.Pytester, table: str) -> None:
-    """Whatever the settings of ``ilr-check verify`` in its pyproject.toml are."""
+    """This holds for any settings of ``ilr-check verify`` in its pyproject.toml."""
     pytester.makepyprojecttoml(table)
     pytester.makepyfile(
         """

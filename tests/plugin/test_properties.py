@@ -62,7 +62,7 @@ def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
 
 @pytest.fixture
 def stubbed(pytester: pytest.Pytester) -> pytest.Pytester:
-    """Properties of one claim that says what it is told, in a folder of their own."""
+    """Return a folder with properties of one claim, whose verdict the test chooses."""
     pytester.makeconftest(textwrap.dedent(STUBBED))
     source = (PROPERTIES / "test_mean_field.py").read_text(encoding="utf-8")
     pytester.makepyfile(test_stubbed=source)

@@ -30,7 +30,7 @@ def with_eps(net: NetSpec, **options: Any) -> nn.Module:
 
 
 def without_second_norm(net: NetSpec, **options: Any) -> nn.Module:
-    """The second norm layer passes on what it reads."""
+    """The second norm layer returns its input."""
     module = build(net, **options)
     for norm in getattr(module, "norms", ())[1:2]:
         norm.forward = lambda z: z
@@ -60,7 +60,7 @@ def _by_statistics_of_last_call(spec: Any) -> Callable[[Tensor], Tensor]:
 
 
 def shrunk(law: ExactLaw[Any]) -> Setting:
-    """The setting that the search hands back as the smallest counter-example."""
+    """Return the smallest counter-example that the search finds."""
 
     def attempt(example: Any) -> None:
         if law.check(example).ratio > 1.0:
@@ -97,7 +97,7 @@ def test_a_broken_net_shrinks_to(
 ) -> None:
     monkeypatch.setattr(builder, "build", defect)
     setting = shrunk(law)
-    # All that the defect does not need is at its plainest.
+    # Everything that the defect does not need has its simplest value.
     assert setting == Setting(
         net=MLPSpec(inputs=1, widths=widths, classes=2, activation="identity"),
         data=TeacherStudentSpec(inputs=1, classes=2, label_noise=0.0),

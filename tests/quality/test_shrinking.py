@@ -1,4 +1,4 @@
-"""A planted defect shrinks to the smallest net, the plainest settings and the fewest steps that show it."""
+"""A planted defect shrinks to the smallest net, the simplest settings and the fewest steps that show it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,7 +52,7 @@ def _uncoupled_decay(p: nn.Parameter, group: dict[str, Any], t: int) -> None:
 
 
 def shrunk(law: ExactLaw[Any], mutation: Callable[..., None]) -> Any:
-    """What the search hands back as the smallest counter-example."""
+    """Return the smallest counter-example that the search finds."""
     wrong = law.of(lambda parameters, hyper: Mutated(parameters, hyper, mutation), {})
 
     def attempt(example: Any) -> None:
@@ -65,7 +65,7 @@ def shrunk(law: ExactLaw[Any], mutation: Callable[..., None]) -> Any:
 
 
 def assert_plain(setting: Setting) -> None:
-    """One layer; nothing that the defect does not need."""
+    """The net has one layer, and nothing that the defect does not need."""
     assert isinstance(setting.net, MLPSpec)
     assert depth(setting.net) == 1
     assert setting.net.inputs <= 2

@@ -1,4 +1,4 @@
-"""The generator's power: how often each corner occurs, and that failures shrink to the smallest subject."""
+"""How often the generator draws each corner case, and whether failures shrink to the smallest subject."""
 
 from collections import Counter
 from random import Random
@@ -32,7 +32,7 @@ SHRINKING = settings(
 
 
 def shrunk(strategy, condition):
-    """What a search of one fixed seed ends with.
+    """Return the result of a search with one fixed seed.
 
     Without it the seed depends on the tests before this one. Over seeds 0 to 149 the search for a deep net
     ends in another one 20 times, of 21 layers or with two blocks: a choice of branch and a depth, which would
@@ -79,7 +79,7 @@ def shares() -> dict[str, float]:
                 "lr below 1e-2" if hyper.lr < 1e-2 else "lr above 10" if hyper.lr > 10 else "lr between",
             }
         )
-    # Draws are all different, so a value without parameters would come once; a number beside it lets it
+    # All draws differ, so a value without parameters would occur once. A number beside it lets it
     # repeat.
     pairs = drawn(st.tuples(schedules(), st.integers(0, 2**32)), DRAWS, 2)
     counted.update(f"schedule {type(s).__name__}" for s, _ in pairs)

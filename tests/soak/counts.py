@@ -1,4 +1,4 @@
-"""What a part of the soak counted: how often something was tried, and every time that it went wrong."""
+"""The counts of one part of the soak: how often something was tried, and each failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Count:
-    """One part: ``tried`` so often, with these ``failures``, or ``skipped`` for a reason."""
+    """One part: the number of tries, the ``failures``, and the reason if it was ``skipped``."""
 
     what: str
     tried: int = 0
@@ -17,10 +17,10 @@ class Count:
     skipped: str = ""
 
     def saw(self, outcome: str) -> None:
-        """Note one outcome."""
+        """Count one outcome."""
         self.seen[outcome] = self.seen.get(outcome, 0) + 1
 
     def demand(self, fine: bool, told: str) -> None:
-        """Note a failure unless all is well."""
+        """Record a failure if something went wrong."""
         if not fine:
             self.failures.append(told[:400])

@@ -21,7 +21,7 @@ BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
 def run(name: str, times: int | None, seed: int) -> dict[str, object]:
-    """Run one part; returns its figures."""
+    """Run one part and return its figures."""
     import torch
     from counts import Count
     from parts import PARTS
@@ -68,7 +68,7 @@ def table(kept: dict[str, dict[str, object]]) -> str:
 
 
 def main() -> None:
-    """Do what the command line asks."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", help="run this part only; may be repeated")
     parser.add_argument("--times", type=int, help="in another size than the full one")

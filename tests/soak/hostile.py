@@ -1,4 +1,4 @@
-"""Hostile targets over the laws: none may crash the gate, pass, or leave a process behind."""
+"""Hostile targets under many laws: none may crash the gate, pass, or leave a process behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HARMLESS = {"DoubleForks", "ForksManyTimes", "HidesItsEnvironment"}
 
 
 def judge_hostile(count: Count, folder: Path, times: int, seed: int) -> None:
-    """Judge hostile targets under laws drawn from all, as a user does."""
+    """Judge hostile targets by randomly drawn laws, through the command that users run."""
     from ilr_check.gate.laws import gate_laws
 
     draw = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Generated inputs: every command with words, settings files and variables that nobody should write."""
+"""Generated inputs: every command with wrong words, settings files and environment variables."""
 
 from __future__ import annotations
 

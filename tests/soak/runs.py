@@ -16,7 +16,7 @@ PATIENCE = 600.0
 
 
 def forked(words: list[str], folder: Path, out: Path) -> int:
-    """Start ``ilr-check`` with these words in a folder; returns the process id."""
+    """Start ``ilr-check`` with these words in a folder, and return the process id."""
     import ilr_check.api  # noqa: F401
     from ilr_check import cli
 
@@ -43,7 +43,7 @@ def forked(words: list[str], folder: Path, out: Path) -> int:
 
 
 def run_here(words: list[str], folder: Path) -> int:
-    """Run ``ilr-check`` to its end in this process, so that what it imports is there for every fork."""
+    """Run ``ilr-check`` to its end in this process, so that every fork has its imports."""
     from ilr_check import cli
 
     before = Path.cwd()
@@ -58,7 +58,7 @@ def run_here(words: list[str], folder: Path) -> int:
 
 
 def ended(pid: int) -> int:
-    """Wait for a process; its exit code, negative for a signal."""
+    """Wait for a process and return its exit code, which is negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -68,7 +68,7 @@ def run(words: list[str], folder: Path, out: Path) -> int:
 
 
 def killed_after(pid: int, seconds: float, sign: signal.Signals = signal.SIGKILL) -> int:
-    """Send a signal to a run and to what it started after some time, unless it has ended before."""
+    """Wait, then send a signal to a run and to the processes that it started, unless the run has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -81,7 +81,7 @@ def killed_after(pid: int, seconds: float, sign: signal.Signals = signal.SIGKILL
 
 
 def verdicts(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run folder in their planned order, without the seconds that they took."""
+    """Return the records of a run folder in their planned order, without ``seconds``."""
     from ilr_check.evidence import RunFolder
 
     return [json.loads(line) | {"seconds": 0} for line in _lines(RunFolder.open(folder))]

@@ -15,7 +15,7 @@ from small_claims import NAME, register
 
 @contextlib.contextmanager
 def small_disk(place: Path, kib: int) -> Iterator[Path | None]:
-    """A file system of its own of this size, or ``None`` where none may be mounted."""
+    """Mount a file system of this size, or yield ``None`` if this is not allowed here."""
     place.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(place)]
     try:
@@ -30,7 +30,7 @@ def small_disk(place: Path, kib: int) -> Iterator[Path | None]:
 
 
 def fill_the_disk(count: Count, folder: Path, times: int, seed: int) -> None:
-    """Run on disks that are too small by chance, then give space, resume, and compare."""
+    """Run on disks of a random size that is too small, add space, resume, and compare."""
     draw = random.Random(seed)
     register()
     runs.run_here(["verify", "--claims", NAME, "--out", "whole"], folder)
@@ -65,7 +65,7 @@ def fill_the_disk(count: Count, folder: Path, times: int, seed: int) -> None:
 
 
 def run_together(count: Count, folder: Path, processes: int, resumed: bool) -> None:
-    """Start processes on one folder at once; exactly one works there, and the others say who does."""
+    """Start several processes on one folder at once. Exactly one works there, and the others name it."""
     words = ["verify", "--claims", NAME, "--out", "run"]
     log = folder / "before.log"
     if resumed:

@@ -1,4 +1,5 @@
-"""The soak: nothing lost, nothing changed, nothing left behind, in counts that only a night has time for.
+"""The soak: no verdict is lost or changed and no process is left behind, in numbers for which only a nightly
+run has time.
 
 ``python tests/soak/figures.py --write`` runs it and writes docs/reliability.md.
 """

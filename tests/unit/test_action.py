@@ -1,4 +1,4 @@
-"""The GitHub Action: its inputs reach the command as variables only, and its options exist."""
+"""The GitHub Action: its inputs reach the command only as variables, and its options exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The rules of ARCHITECTURE.md: who may import whom, no import cycle between files, and light imports."""
+"""The rules of ARCHITECTURE.md: which module may import which, no import cycle between files, and light
+imports."""
 
 import ast
 import importlib
@@ -97,7 +98,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """The files of one import cycle, in order, and nothing where there is none."""
+    """Return the files of one import cycle, in order, or nothing if there is none."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -49,7 +49,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "report newer": (["report", "newer"], "upgrade ilr-check to read it"),
     "report unwritable": (["report", "run", "--out", "file/report.html"], "file/report.html"),
     "replay unknown id": (["replay", "run#nobody"], "run has no verdict 'nobody'"),
-    "replay no id": (["replay", "run"], "'run' names no verdict; give RUN#ID"),
+    "replay no id": (["replay", "run"], "'run' does not name a verdict; give RUN#ID"),
     "replay cut json": (["replay", '{"claim": '], "not a record or a spec (JSONDecodeError"),
     "replay other json": (["replay", '{"claim": "norm-recursion"}'], "not a record or a spec (KeyError"),
     "replay of an unknown id": (
@@ -91,7 +91,7 @@ def run(words: list[str]) -> int:
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line with which a command refuses."""
+    """Return the one line with which a command refuses its input."""
     code = run(words)
     out, err = capsys.readouterr()
     assert code == 2
@@ -202,7 +202,7 @@ def test_threads_of_the_file_are_used_unless_the_environment_says_otherwise(
     (place / "pyproject.toml").write_text("[tool.ilr_check]\nthreads = 2\n")
     assert run(["doctor"]) == 0
     assert re.search(r"^threads +1 ", capsys.readouterr().out, re.MULTILINE)
-    # Set before it is deleted, so that it is put back whatever the command sets.
+    # It is set before it is deleted, so that monkeypatch restores it after any command.
     monkeypatch.setenv("ILR_CHECK_THREADS", "1")
     monkeypatch.delenv("ILR_CHECK_THREADS")
     assert run(["doctor"]) == 0
@@ -332,7 +332,7 @@ def broken() -> Claim:
 
 @pytest.fixture
 def recorded(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Claim], tuple[int, Record]]:
-    """Verify one claim on few examples; the exit code and the record."""
+    """Verify one claim on few examples, and return the exit code and the record."""
     monkeypatch.setitem(EXAMPLES, "quick", 12)
 
     def verify(claim: Claim) -> tuple[int, Record]:

@@ -1,4 +1,5 @@
-"""The recipes of CONTRIBUTING.md, each as a file outside the package, and what each must find."""
+"""The recipes of CONTRIBUTING.md, each as a file outside the package, and the verdicts that each must
+give."""
 
 import json
 import re

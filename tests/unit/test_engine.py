@@ -1,4 +1,4 @@
-"""The engine on small invented claims: events, errors, interruption, resuming, executors, budget, seeds."""
+"""The engine on small made-up claims: events, errors, interruption, resuming, executors, budget, seeds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def text(name: str) -> ClaimText:
 
 @dataclass
 class Invented:
-    """Claims whose judgements are a hash of their subject and seed, and what was judged."""
+    """Return claims whose verdicts are a hash of their subject and seed, and the list of judged units."""
 
     judged: list[str] = field(default_factory=list)
     before: Callable[[str, Context], None] = lambda title, context: None

@@ -1,4 +1,4 @@
-"""Ctrl-C is heard where Python would drop it, and ends in its exit code."""
+"""Ctrl-C is not lost where Python would drop it, and gives its exit code."""
 
 import subprocess
 import sys
@@ -54,7 +54,8 @@ def test_an_interrupt_that_a_callback_dropped_is_raised_again() -> None:
 
 
 def test_an_interrupt_that_was_handled_ends_in_its_code(tmp_path: Path) -> None:
-    # As a module: there, with SystemExit instead of leave, Python 3.11 ends by the signal.
+    # The command runs as a module, because with SystemExit instead of leave Python 3.11 would then end by the
+    # signal.
     (tmp_path / "through_text.py").write_text(THROUGH_TEXT)
     process = subprocess.run(
         [sys.executable, "-m", "through_text"],

@@ -1,4 +1,4 @@
-"""Outputs and limits at the border: each bad one is a sentence before any work, and no file is lost."""
+"""Output files and limits: each wrong one gives a sentence before any work, and no file is lost."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is added from outside the package: claims and data sets, by decorator and by entry point."""
+"""Claims and data sets from outside the package, by decorator and by entry point."""
 
 import subprocess
 import sys

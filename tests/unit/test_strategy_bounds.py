@@ -1,4 +1,4 @@
-"""Strategies keep their bounds and refuse impossible ones; schedules follow their formulas."""
+"""Strategies keep their bounds and refuse impossible ones. Schedules follow their formulas."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""The worlds of docs/worlds.md, run as the page writes them."""
+"""The worlds of docs/worlds.md, executed as they stand on the page."""
 
 from __future__ import annotations
 

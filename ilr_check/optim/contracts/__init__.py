@@ -1,4 +1,4 @@
-"""Contracts state what each family of optimizers promises; this folder is searched for them."""
+"""A contract states what a family of optimizers promises. Every contract in this folder is found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Declared = TypeVar("Declared", bound="Contract | Callable[[], Contract]")
 def register_contract(declared: Declared) -> Declared:
     """Add a contract from outside: a ``Contract``, or a function that returns one.
 
-    Raises ``ValueError`` for a name that is taken, and ``TypeError`` for what is no contract.
+    Raises ``ValueError`` for a name that is taken, and ``TypeError`` for anything that is not a contract.
     """
     made: Any = declared
     contract = made if isinstance(made, Contract) else made()

@@ -21,7 +21,11 @@ WEIGHT_DECAY = Name(default=0.0, names=("weight_decay", "wd"))
 
 
 def rmsprop(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """v <- alpha v + (1 - alpha) g^2;  g / (sqrt(v [- mean(g)^2]) + eps), in a momentum buffer if wanted."""
+    """Return -lr g / (sqrt(v) + eps) with v <- alpha v + (1 - alpha) g^2.
+
+    If ``centered``, the squared mean gradient is subtracted from v. With momentum the step is -lr b, where
+    b <- momentum b + g / (sqrt(v) + eps).
+    """
     alpha, zero = h["alpha"], 0.0 * g
     s["v"] = v = alpha * s.get("v", zero) + (1.0 - alpha) * (g * g)
     if h["centered"]:
@@ -38,7 +42,7 @@ def rmsprop(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def adagrad(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """sum <- sum + g^2;  -lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps)."""
+    """Return -lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps) with sum <- sum + g^2."""
     total = s.get("sum", h["initial_accumulator_value"] + 0.0 * g) + g * g
     s["sum"] = total
     rate = h["lr"] / (1.0 + (t - 1.0) * h["lr_decay"])
@@ -47,7 +51,8 @@ def adagrad(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def adadelta(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """d = sqrt(acc + eps) / sqrt(v + eps) g with running means v of g^2 and acc of d^2;  -lr d."""
+    """Return -lr d with d = sqrt(acc + eps) / sqrt(v + eps) g and the running means v of g^2 and acc of
+    d^2."""
     rho, eps, zero = h["rho"], h["eps"], 0.0 * g
     s["v"] = rho * s.get("v", zero) + (1.0 - rho) * (g * g)
     old = s.get("acc", zero)
@@ -57,9 +62,11 @@ def adadelta(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def rprop(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """Each entry has its own step size: equal signs multiply it by etaplus, a change by etaminus.
+    """Return -sign(g) times a step size that each entry has of its own.
 
-    lr is the first size only; a changed sign stays put for one step.
+    Two successive gradients of the same sign multiply the size by etaplus, and a change of sign multiplies it
+    by etaminus. lr is only the first size. An entry whose gradient changed its sign does not move in that
+    step.
     """
     zero = 0.0 * g
     agree = np.sign(np.sign(g) * np.sign(s.get("previous", zero)))
@@ -151,7 +158,7 @@ ADADELTA = Contract(
 RPROP = Contract(
     name="rprop",
     title="Rprop",
-    source="Riedmiller, Braun 1993, as torch.optim.Rprop (a changed sign stays put for one step)",
+    source="Riedmiller, Braun 1993, as torch.optim.Rprop (an entry rests for a step after a change of sign)",
     update=rprop,
     names={
         "lr": LR,

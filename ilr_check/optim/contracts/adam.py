@@ -33,7 +33,7 @@ MOMENTS = {
 def scalars_in_single(h: Hyper) -> bool:
     """Return whether torch uses its float32 step count, so that the scalars of a step are float32 tensors.
 
-    Without these switches it takes the count as a Python number, and everything after it is float64.
+    Without these switches torch takes the count as a Python number, and everything after it is float64.
     """
     return bool(h.get("capturable") or h.get("differentiable"))
 
@@ -46,7 +46,9 @@ def with_scalars(h: Hyper) -> Hyper:
 
 
 def power(h: Hyper, beta: str, t: int) -> Number:
-    """beta^t. In float32 the base is rounded once, which the power multiplies by t, and the power once."""
+    """Return beta^t. In float32 the base is rounded once, and the power multiplies this error by t. The power
+    is rounded once more.
+    """
     found = h[beta] ** t
     if not scalars_in_single(h):
         return found
@@ -54,7 +56,7 @@ def power(h: Hyper, beta: str, t: int) -> Number:
 
 
 def moments(g: Number, s: State, h: Hyper) -> tuple[Number, Number]:
-    """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, both from zero."""
+    """Return m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2. Both start at zero."""
     zero = 0.0 * g
     m = h["beta1"] * s.get("m", zero) + (1.0 - h["beta1"]) * g
     v = h["beta2"] * s.get("v", zero) + (1.0 - h["beta2"]) * (g * g)
@@ -63,7 +65,7 @@ def moments(g: Number, s: State, h: Hyper) -> tuple[Number, Number]:
 
 
 def denominator(v: Number, h: Hyper, correction: Number) -> Number:
-    """sqrt(v / correction) + eps, or with eps where ``eps_place`` says."""
+    """Return sqrt(v / correction) + eps. ``eps_place`` puts eps elsewhere."""
     place, eps = h.get("eps_place", "outside"), h["eps"]
     if place == "inside":
         return np.sqrt(v / correction + eps)
@@ -87,7 +89,7 @@ def corrections(h: Hyper, t: int) -> tuple[Number, Number]:
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """-lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)."""
+    """Return -lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)."""
     h = with_scalars(h)
     m, v = moments(g, s, h)
     if h.get("amsgrad"):
@@ -97,7 +99,7 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     return -h["lr"] * (m / first) / denominator(v, h, second)
 
 
-SLIPS = (
+MUTATIONS = (
     Mutation(
         sentence="bias correction is off by one step: step t is corrected as if it were step t+1", shift=1
     ),
@@ -152,7 +154,7 @@ ADAM = Contract(
         {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2},
         {"decoupled_weight_decay": True},
     ),
-    mutations=SLIPS,
+    mutations=MUTATIONS,
     variations={
         "eps_place": (
             "outside",

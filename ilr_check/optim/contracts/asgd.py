@@ -1,4 +1,4 @@
-"""Averaged SGD (Polyak, Juditsky 1992) as torch has it."""
+"""Averaged SGD (Polyak, Juditsky 1992) in the form of ``torch.optim.ASGD``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from ilr_check.optim.symmetry import Symmetry
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """-eta (lambd w + g), eta_1 = lr and then eta_{t+1} = lr_t / (1 + lambd lr_t t)^alpha.
+    """Return -eta (lambd w + g) with eta_1 = lr and eta_{t+1} = lr_t / (1 + lambd lr_t t)^alpha.
 
-    So a step sees the lr that was set for the one before; ``eta_of`` "this step" has it sooner. torch keeps
-    eta in float32 unless the default dtype is float64. The averages beside the weights are not judged.
+    So a step uses the lr of the step before. With ``eta_of`` "this step" it uses its own lr. torch keeps eta
+    in float32 unless the default dtype is float64. The averaged weights, which torch keeps as well, are not
+    judged.
     """
     lr, lambd = h["lr"], h["lambd"]
     if h.get("eta_of", "the step before") == "this step":

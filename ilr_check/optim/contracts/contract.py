@@ -9,21 +9,22 @@ from typing import Any, Literal
 from ilr_check.optim.symmetry import Symmetry
 
 Number = Any
-"""A float64 array, or one with its rounding error (``running.Tracked``); both take the same arithmetic."""
+"""A float64 array, or one with its rounding error (``running.Tracked``). The same formulas work for both."""
 Hyper = Mapping[str, Any]
 """Hyper-parameters by the contract's names, such as ``lr`` and ``beta2``."""
 State = dict[str, Any]
 Update = Callable[[Number, Number, State, Hyper, int], Number]
-"""(gradient, weights, state, hyper, t) -> the change of the weights; t starts at 1, the state is changed."""
+"""(gradient, weights, state, hyper, t) -> the change of the weights. t starts at 1. The function changes the
+state in place."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decay:
-    """Where weight decay acts and how strong it is: ``factor * lr^lr_power * weight_decay^wd_power``.
+    """Where weight decay acts. Its strength is ``factor * lr^lr_power * weight_decay^wd_power``.
 
-    ``gradient``: that times the weights is added to the gradient (lr_power 0, for the step multiplies by lr).
-    ``before``, ``after``: the weights lose that share of themselves before or after the step.
-    ``own``: the step of the reference implementation itself decays, inside a normalisation.
+    ``gradient``: the strength times the weights is added to the gradient. lr_power is then 0, because the
+    step multiplies by lr. ``before``, ``after``: the weights lose this fraction of themselves before or after
+    the step. ``own``: the step of the reference implementation applies decay itself, inside a normalisation.
     """
 
     where: Literal["none", "gradient", "before", "after", "own"]
@@ -48,10 +49,11 @@ NO_DECAY = Decay(where="none")
 
 @dataclass(frozen=True, kw_only=True)
 class Name:
-    """One hyper-parameter: the value it has if nothing else is said, and the names that it goes by.
+    """One hyper-parameter: its default in the contract, and the argument names that optimizers give it.
 
-    A name with an index, ``betas.0``, is one entry of a tuple. Where only what was ``asked`` for counts, the
-    target's own default is none of the contract: an Adam that decouples its decay unasked is no Adam.
+    A name with an index, ``betas.0``, is one entry of a tuple. If ``asked`` is True, the value counts only
+    where the user sets it, and the target's own default is ignored. So an Adam that decouples its decay by
+    default breaks the contract of Adam.
     """
 
     default: Any
@@ -61,7 +63,9 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class Mutation:
-    """A wrong variant of the reference; where it explains a measured step, its sentence is the diagnosis."""
+    """A wrong variant of the reference implementation. If it explains a measured step, its sentence is the
+    diagnosis.
+    """
 
     sentence: str
     hyper: Hyper = field(default_factory=dict)
@@ -69,22 +73,22 @@ class Mutation:
     lr: Callable[[float, float, float], float] | None = None
     """(this step's lr, the last step's, the first step's) -> the lr that the mutation steps with."""
     shift: int = 0
-    """This is added to the step count of the reference implementation."""
+    """The number that is added to the step count of the reference implementation."""
     repeat: int = 1
-    """Decay beside the gradient is applied this many times."""
+    """How many times decay before the step is applied."""
     change: Callable[[Hyper], Hyper] | None = None
-    """The hyper-parameters that the mutation reads at every step."""
+    """Maps the hyper-parameters to those that the mutation reads at every step."""
     gradient: Callable[[Number], Number] | None = None
-    """The gradient that the mutation reads, before any decay is added."""
+    """Maps the gradient to the one that the mutation reads, before any decay is added."""
     update: Update | None = None
-    """This step replaces that of the reference implementation."""
+    """The step that replaces that of the reference implementation."""
     shared_count: bool = False
     """Whether one step count runs over all tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What one family of optimizers promises; see ``families`` for the records."""
+    """What one family of optimizers promises. The modules beside this one declare the contracts."""
 
     name: str
     title: str
@@ -93,13 +97,15 @@ class Contract:
     names: Mapping[str, Name]
     decay: Decay
     degree: float | None
-    """h in update(c g) = c^h update(g) once eps is negligible; ``None`` where there is no such number."""
+    """The degree h of update(c g) = c^h update(g) where eps is negligible. ``None`` if there is no such
+    number."""
     symmetry: Symmetry | None
     momentum: str
-    """The form of the memory of gradients, in words."""
+    """A description of how the optimizer remembers gradients."""
     bias_correction: bool = False
     settings: tuple[Hyper, ...] = ({},)
-    """Hyper-parameters that reach every branch of the reference; the first one is for quick probes."""
+    """Hyper-parameters that reach every branch of the reference implementation. Quick probes use the
+    first."""
     mutations: tuple[Mutation, ...] = ()
     variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The keys of ``declare`` with their allowed values; the first value is the default."""
@@ -109,13 +115,13 @@ class Contract:
     mixes_entries: bool = False
     """Whether an entry's update depends on other entries of its tensor (norms, factored moments)."""
     gradients: Literal["any", "one a row and column"] = "any"
-    """The rounding bound of the reference implementation was derived for these gradients."""
+    """The gradients for which the rounding bound of the reference implementation was derived."""
     sparse: bool = False
-    """Whether it accepts sparse gradients only."""
+    """Whether the family accepts only sparse gradients."""
     closure: bool = False
-    """Whether its step needs a closure, which it may call several times."""
+    """Whether a step needs a closure. The step may call it several times."""
     float32_state: bool = False
-    """Whether the family's own scalars may be float32 whatever the weights are."""
+    """Whether the family's own scalars may be float32 for weights of any dtype."""
 
     def decay_for(self, hyper: Hyper) -> Decay:
         """Return the decay that these hyper-parameters and declarations choose."""
@@ -131,13 +137,13 @@ class Contract:
         return decay
 
     def declared(self, declare: Hyper) -> dict[str, Any]:
-        """Return the validated declarations; raises ``ValueError`` with what may be declared."""
+        """Return the checked declarations. Raises ``ValueError`` that lists what may be declared."""
         every = {**self.variations, **DECAY_VARIATIONS}
         for key, value in declare.items():
             if key not in every:
                 raise ValueError(
                     f"{key}={value!r} cannot be declared for contract {self.name!r}; "
-                    f"what can: {', '.join(sorted(every)) or 'nothing'}"
+                    f"declare one of {', '.join(sorted(every))}"
                 )
             if value not in every[key]:
                 allowed = ", ".join(map(repr, every[key]))
@@ -150,7 +156,7 @@ DECAY_VARIATIONS: dict[str, tuple[Any, ...]] = {
     "decay_law": ("lr*wd", "wd", "lr^2*wd"),
     "decay_on": ("every tensor", "matrices"),
 }
-"""Any family may declare these variations: where decay acts, its strength per step, and on what."""
+"""The variations that every family allows: where decay acts, its strength per step, and on which tensors."""
 
 
 def _power(name: str, power: float) -> str:

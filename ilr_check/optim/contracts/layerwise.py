@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ilr_check.optim.contracts.adam import MOMENTS, SLIPS, corrections, denominator, moments
+from ilr_check.optim.contracts.adam import MOMENTS, MUTATIONS, corrections, denominator, moments
 from ilr_check.optim.contracts.contract import (
     DECOUPLED,
     Contract,
@@ -27,7 +27,7 @@ def norm(x: Number) -> Number:
 
 
 def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """local = c ||w|| / (||g|| + wd ||w|| + eps);  b' = mu b + local (g + wd w);  -lr b'."""
+    """Return -lr b' with b' = mu b + local (g + wd w) and local = c ||w|| / (||g|| + wd ||w|| + eps)."""
     size, slope = norm(w), norm(g)
     local = h["trust"] * size / (slope + h["weight_decay"] * size + h["eps"])
     if not (plain(size) > 0 and plain(slope) > 0):
@@ -42,7 +42,10 @@ def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def lamb(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """r = m^ / (sqrt(v^) + eps) + wd w;  -lr ||w|| / ||r|| r, with 1 for a ratio that has a zero in it."""
+    """Return -lr (||w|| / ||r||) r with r = m^ / (sqrt(v^) + eps) + wd w.
+
+    The ratio is 1 if one of its two norms is 0.
+    """
     m, v = moments(g, s, h)
     first, second = corrections(h, t)
     r = m / first / denominator(v, h, second) + h["weight_decay"] * w
@@ -54,9 +57,10 @@ def lamb(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def adamp(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """Adam's step less its part along w where cos(g, w) < delta / sqrt(n); decay is then times wd_ratio.
+    """Return Adam's step without its part along w where |cos(g, w)| < delta / sqrt(n).
 
-    By rows first, then for the whole tensor; vectors are left as they are.
+    Weight decay is then multiplied by wd_ratio. The condition is tried for all rows first and then for the
+    whole tensor. Vectors always take Adam's step.
     """
     m, v = moments(g, s, h)
     first, second = corrections(h, t)
@@ -77,9 +81,10 @@ def adamp(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def adafactor(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """-max(eps2, rms(w)) min(lr, 1 / sqrt(t)) u / max(1, rms(u) / d), u = g / sqrt(v), v factored by rows.
+    """Return -max(eps2, rms(w)) min(lr, 1 / sqrt(t)) u / max(1, rms(u) / d) with u = g / sqrt(v).
 
-    Moments are averaged with weight t^beta2_decay for the new one; w is the weight before decay.
+    For a matrix, v is the product of the running means of g^2 over rows and over columns, divided by their
+    common mean. A running mean gives the new value the weight t^beta2_decay. w is the weight before decay.
     """
     eps1 = h["dtype_eps"] if h["eps1"] is None else h["eps1"]
     new = float(t) ** h["beta2_decay"]
@@ -110,7 +115,7 @@ def _sums(x: Number, axes: tuple[int, ...]) -> Number:
 
 LARS = Contract(
     name="lars",
-    title="LARS: SGD with a rate a layer, decay inside of it",
+    title="LARS: SGD with a learning rate for each layer, and decay inside of it",
     source="You, Gitman, Ginsburg 2017 (arXiv 1708.03888), algorithm 1, with lr outside of the buffer",
     update=lars,
     names={
@@ -135,7 +140,7 @@ LARS = Contract(
 )
 LAMB = Contract(
     name="lamb",
-    title="LAMB: Adam with a rate a layer, decay inside of it",
+    title="LAMB: Adam with a learning rate for each layer, and decay inside of it",
     source="You et al. 2020 (arXiv 1904.00962), algorithm 2",
     update=lamb,
     names={**MOMENTS, "eps": Name(default=1e-6, names=("eps", "epsilon"))},
@@ -146,7 +151,7 @@ LAMB = Contract(
     bias_correction=True,
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
     mutations=(
-        *(s for s in SLIPS if "amsgrad" not in s.hyper),
+        *(m for m in MUTATIONS if "amsgrad" not in m.hyper),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
         Mutation(sentence="the trust ratio is clipped at 1", hyper={"trust_ratio": "at most 1"}),
     ),
@@ -175,7 +180,7 @@ ADAMP = Contract(
     bias_correction=True,
     settings=({}, {"nesterov": True}, {"beta1": 0.7, "beta2": 0.95}),
     mutations=(
-        *(s for s in SLIPS if "amsgrad" not in s.hyper),
+        *(m for m in MUTATIONS if "amsgrad" not in m.hyper),
         Mutation(sentence="the radial part is never taken out", hyper={"delta": 0.0}),
         Mutation(sentence="the radial part is always taken out", hyper={"delta": 1e6}),
         Mutation(sentence="wd_ratio has no effect", hyper={"wd_ratio": 1.0}),

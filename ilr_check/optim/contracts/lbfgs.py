@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ilr_check.optim.contracts.contract import NO_DECAY, Contract, Hyper, Name, Number, State
 
-FLAT = "all tensors are one vector to it, so no reference implementation can step one tensor by itself"
+FLAT = "it treats all tensors as one vector, so there is no reference step for a single tensor"
 
 STEPWISE = (
     "memory",
@@ -15,7 +15,7 @@ STEPWISE = (
     "bias-correction",
     "compiled-step",
 )
-"""These laws compare with a reference implementation."""
+"""The laws that compare with a reference implementation."""
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -34,8 +34,8 @@ LBFGS = Contract(
     symmetry=None,
     momentum="pairs of steps and changes of the gradient, over all tensors",
     exceptions={
-        "missing-gradient": "all tensors are one vector to it, in which a missing gradient counts as zero",
-        "closure": "its search calls the closure several times a step",
+        "missing-gradient": "it treats all tensors as one vector, in which a missing gradient counts as zero",
+        "closure": "its search calls the closure several times in a step",
         "gradients-kept": "the law steps without a closure, which the family needs",
         **dict.fromkeys(STEPWISE, FLAT),
     },

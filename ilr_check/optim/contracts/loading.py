@@ -9,14 +9,15 @@ from ilr_check.optim.contracts.contract import Contract
 
 
 def contract_from(wanted: Any) -> Contract:
-    """Return the contract of that name, of ``FILE.py:NAME`` or ``package.module:NAME``, or the one given.
+    """Return the contract that ``wanted`` names, or ``wanted`` itself if it is a contract.
 
-    Raises ``ValueError`` where there is none.
+    A name is that of a known family, ``FILE.py:NAME`` or ``package.module:NAME``. Raises ``ValueError`` if
+    there is no such contract.
     """
     if isinstance(wanted, Contract):
         return wanted
     if not isinstance(wanted, str):
-        raise ValueError(f"contract {wanted!r} is no contract; give a name, FILE.py:NAME, or a Contract")
+        raise ValueError(f"{wanted!r} is not a contract; give a name, FILE.py:NAME, or a Contract")
     if ":" not in wanted:
         return contract_named(wanted)
     from ilr_check.optim.target import import_target

@@ -15,7 +15,10 @@ HALF = 2.0**-8
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """m <- mu m + (1 - mu) g;  -lr c(shape) NS(m or (1 - mu) g + mu m)."""
+    """Return -lr c(shape) NS(m) with m <- mu m + (1 - mu) g.
+
+    With Nesterov's momentum, (1 - mu) g + mu m replaces m. NS is ``orthogonalised``.
+    """
     mu = h["momentum"]
     s["m"] = m = mu * s.get("m", 0.0 * g) + (1.0 - mu) * g
     direction = (1.0 - mu) * g + mu * m if h["nesterov"] else m
@@ -29,12 +32,13 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def orthogonalised(x: Number, h: Hyper) -> Number:
-    """p(p(..p(x / ||x||))), p(s) = a s + b s^3 + c s^5 on the singular values, five times.
+    """Return x / ||x|| after p(s) = a s + b s^3 + c s^5 was applied ``ns_steps`` times to its singular
+    values.
 
-    The bound is for a direction with one entry in each row and column: then every product of matrices
-    has one term an entry, so that an entry's value goes through p alone. In bfloat16 it enters with four
-    roundings (the cast, twice in the norm, the division), and each iteration rounds s^2, b s^2 + c s^4 and
-    the result once:
+    The bound holds for a direction with at most one entry in each row and column. Every entry of a product of
+    such matrices has one term, so that p acts on each entry by itself. In bfloat16 an entry has four
+    roundings at the start (the cast, two in the norm, the division), and each iteration rounds s^2, b s^2 + c
+    s^4 and the result once:
         e' = |p'(s)| e + u (|b| s^3 + 2 |c| s^5 + |b s^3 + c s^5| + |p(s)|).
     """
     values, eps = plain(x), plain_eps(h)
@@ -47,11 +51,12 @@ def orthogonalised(x: Number, h: Hyper) -> Number:
     else:
         left, singular, right = np.linalg.svd(scaled, full_matrices=False)
         pushed, room = _either(singular, share, h)
-        # The decomposition itself is good to a few roundings of a matrix of norm 1.
+        # The error of the decomposition is a few roundings of a matrix of norm 1.
         found, error = (left * pushed) @ right, (np.abs(left) * room) @ np.abs(right) + 2.0**-45
     if not isinstance(x, Tracked):
         return found
-    # Eight bfloat16 roundings for one would hide the step, and the analysis above already counts each.
+    # The analysis above counts every rounding, so the error is divided by the usual allowance ROUNDINGS. That
+    # many roundings of bfloat16 instead of one would hide the step.
     return Tracked(found, x.unit, error / ROUNDINGS, x.tiny)
 
 

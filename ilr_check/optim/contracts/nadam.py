@@ -9,7 +9,7 @@ import numpy as np
 from ilr_check.optim.contracts.adam import (
     ADAM,
     MOMENTS,
-    SLIPS,
+    MUTATIONS,
     denominator,
     moments,
     power,
@@ -24,7 +24,10 @@ DECOUPLED_ON_REQUEST = ADAM.names["decoupled_weight_decay"]
 
 
 def nadam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """mu_t = b1 (1 - 0.96^(t psi) / 2); m is replaced by a mix of g and m with products of mu for b1^t."""
+    """Return Adam's step with a mix of g and m in place of m, and products of mu_t in place of b1^t.
+
+    mu_t = b1 (1 - 0.96^(t psi) / 2), where psi is ``momentum_decay``.
+    """
     h = with_scalars(h)
     m, v = moments(g, s, h)
     mu, coming = (h["beta1"] * (1.0 - 0.5 * 0.96 ** (k * h["momentum_decay"])) for k in (t, t + 1))
@@ -39,7 +42,7 @@ def nadam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def radam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """-lr m^ while rho_t <= 5, then -lr rect_t m^ sqrt(1 - b2^t) / (sqrt(v) + eps)."""
+    """Return -lr m^ while rho_t <= 5, and then -lr rect_t m^ sqrt(1 - b2^t) / (sqrt(v) + eps)."""
     h = with_scalars(h)
     m, v = moments(g, s, h)
     b2t = power(h, "beta2", t)
@@ -48,7 +51,7 @@ def radam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     corrected = m / (1.0 - power(h, "beta1", t))
     threshold = h.get("rho_threshold", 5.0)
     if ROUNDINGS * error_of(rho) >= np.abs(plain(rho) - threshold) and isinstance(m, Tracked):
-        # Rounding decides on which side of the threshold this step is, so nothing can be said of it.
+        # Rounding decides on which side of the threshold this step is, so the step has no bound.
         return Tracked(plain(m), m.unit, np.full_like(plain(m), np.inf))
     if rho <= threshold:
         return -h["lr"] * corrected if h.get("first_phase", "momentum") == "momentum" else 0.0 * corrected
@@ -59,7 +62,7 @@ def radam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def adamax(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """u <- max(b2 u, |g| + eps);  -lr / (1 - b1^t) m / u."""
+    """Return -lr / (1 - b1^t) m / u with u <- max(b2 u, |g| + eps)."""
     h, zero = with_scalars(h), 0.0 * g
     m = h["beta1"] * s.get("m", zero) + (1.0 - h["beta1"]) * g
     kept = h["beta2"] * s.get("u", zero)
@@ -84,7 +87,7 @@ NADAM = replace(
     },
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}, {"decoupled_weight_decay": True}),
     mutations=(
-        *(s for s in SLIPS if not {"amsgrad", "bias_correction"} & set(s.hyper)),
+        *(m for m in MUTATIONS if not {"amsgrad", "bias_correction"} & set(m.hyper)),
         Mutation(sentence="the momentum schedule has no effect", hyper={"momentum_decay": 0.0}),
     ),
     variations={"eps_place": ADAM.variations["eps_place"]},
@@ -103,7 +106,7 @@ RADAM = replace(
         arguments={"lr": 1, "weight_decay": -2, "eps": -1}, first_phase={"lr": 2, "weight_decay": -2}
     ),
     mutations=(
-        *(s for s in SLIPS if s.shift),
+        *(m for m in MUTATIONS if m.shift),
         Mutation(sentence="the variance is not rectified", hyper={"rectification": False}),
         Mutation(sentence="the first steps, where rho_t <= 5, do not move", hyper={"first_phase": "none"}),
         Mutation(sentence="the threshold on rho_t is 4, expected 5", hyper={"rho_threshold": 4.0}),
@@ -120,7 +123,7 @@ ADAMAX = replace(
     names={**MOMENTS, "lr": Name(default=2e-3, names=("lr", "learning_rate"))},
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
     mutations=(
-        *(s for s in SLIPS if s.shift),
+        *(m for m in MUTATIONS if m.shift),
         Mutation(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
         Mutation(sentence="eps stands outside of the maximum", hyper={"eps_place": "outside"}),
         Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),

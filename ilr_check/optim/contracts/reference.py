@@ -17,10 +17,10 @@ SMALLEST = {"float64": 2.0**-1074, "float32": 2.0**-149, "bfloat16": 2.0**-133, 
 
 
 class ReferenceImplementation:
-    """The contract's own optimizer takes gradients and gives weights.
+    """The optimizer of a contract. ``step`` takes gradients and returns weights.
 
-    With ``dtypes``, one for each tensor, the weights are ``Tracked``: they carry the bound on the deviation
-    of an implementation in that arithmetic. ``mutation`` makes it step as that mutation does.
+    With ``dtypes``, one for each tensor, the weights are ``Tracked``: they carry a bound on how far a correct
+    implementation in that arithmetic may deviate. With ``mutation`` it takes the steps of that mutation.
     """
 
     def __init__(
@@ -49,7 +49,11 @@ class ReferenceImplementation:
         next_lr: float | None = None,
         **hyper: Any,
     ) -> list[Number]:
-        """Take one step; ``weights`` is set first, ``hyper`` changes hyper-parameters from this step on."""
+        """Take one step and return the weights.
+
+        If ``weights`` is given, the step starts from it. ``hyper`` changes hyper-parameters from this step
+        on.
+        """
         self.hyper |= hyper
         if weights is not None:
             self.weights = [self._number(w, i) for i, w in enumerate(weights)]
@@ -117,10 +121,10 @@ class ReferenceImplementation:
         return Tracked(value, UNIT[self.dtypes[i]], tiny=SMALLEST[self.dtypes[i]])
 
     def _rounded(self, hyper: Mapping[str, Any], i: int) -> dict[str, Any]:
-        """Return the hyper-parameters; numbers carry the rounding that an implementation may have done.
+        """Return the hyper-parameters. Their numbers carry the rounding that an implementation may do.
 
-        Python's floats are exact in float64; in a narrower arithmetic they may have been cast to it, but to
-        nothing narrower than float32: torch keeps scalars at least so wide.
+        Python's floats are exact in float64. For narrower weights they may have been cast to float32. They
+        are never cast to anything narrower, because torch keeps scalars in float32 at least.
         """
         dtype = "float64" if self.dtypes is None else self.dtypes[i]
         dtype_eps = {"dtype_eps": 2.0 * UNIT[dtype]}

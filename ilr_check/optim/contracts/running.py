@@ -1,7 +1,7 @@
 """Numbers carry a bound on their own rounding error, so that a reference step computes its tolerance.
 
 Running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, section 3.3): every operation
-adds u |result| to the error that its operands hand on. Numbers without error go through the same code.
+adds u |result| to the propagated error of its operands. Numbers without an error go through the same code.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 ROUNDINGS = 8.0
-"""A correct implementation may round this often where the reference rounds once.
+"""How often a correct implementation may round where the reference implementation rounds once.
 
-Regrouping (a lerp for a product and a sum, lr distributed over terms, a correction moved from the numerator
-to the denominator, a scalar rounded to the dtype first) keeps the terms and adds roundings that are
-relative to them; no implementation of torch.optim adds more than six.
+An implementation may regroup the formula: a lerp for a product and a sum, lr distributed over terms, a
+correction moved from the numerator to the denominator, or a scalar rounded to the dtype first. This keeps the
+terms and adds roundings that are relative to them. No implementation of torch.optim adds more than six.
 """
 
 
@@ -47,7 +47,7 @@ class Tracked(NDArrayOperatorsMixin):
         errors = [x.error if isinstance(x, Tracked) else np.zeros(()) for x in inputs]
         result = ufunc(*values)
         handed, roundings = rule(values, errors, result)
-        # Beside a scalar kept in a wider arithmetic the result is as narrow as the narrower of the two.
+        # If one operand is a scalar in a wider arithmetic, the result is as narrow as the narrower operand.
         mixed = [x for x in inputs if isinstance(x, Tracked)]
         unit, tiny = max(x.unit for x in mixed), max(x.tiny for x in mixed)
         return Tracked(result, unit, handed + roundings * unit * np.abs(result) + tiny, tiny)
@@ -56,7 +56,8 @@ class Tracked(NDArrayOperatorsMixin):
         return bool(self.value)
 
     def sum(self, axis: int | None = None, keepdims: bool = False) -> Tracked:
-        """Return the sum; in any order its n terms round at most n times, relative to the absolute terms."""
+        """Return the sum. In any order, n terms are rounded at most n times, relative to the absolute
+        terms."""
         result = self.value.sum(axis=axis, keepdims=keepdims)
         count = self.value.size if axis is None else self.value.shape[axis]
         size = np.abs(self.value).sum(axis=axis, keepdims=keepdims)
@@ -97,7 +98,7 @@ def _product(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
 
 
 def _times(a: Array, b: Array) -> Array:
-    """Return the product of two sizes; an exact zero times an unbounded error is zero, not undefined."""
+    """Return the product of two sizes. An exact zero times an unbounded error is zero and not undefined."""
     return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
@@ -143,17 +144,19 @@ _RULES: dict[Any, Rule] = {
 
 
 def plain(value: Any) -> Array:
-    """Return the values alone."""
+    """Return the values without their errors."""
     return value.value if isinstance(value, Tracked) else np.asarray(value, dtype=np.float64)
 
 
 def error_of(value: Any) -> Array:
-    """Return the bound on the error; zero for a number that carries none."""
+    """Return the bound on the error, or zero for a number that carries none."""
     return value.error if isinstance(value, Tracked) else np.zeros(np.shape(value))
 
 
 def kept_in_single(value: Any, roundings: float = 1.0) -> Any:
-    """Return the same number with the error of so many float32 roundings; torch keeps some scalars so."""
+    """Return the same number with the error of ``roundings`` float32 roundings. torch keeps some scalars in
+    float32.
+    """
     if not isinstance(value, Tracked):
         return value
     error = value.error + roundings * 2.0**-24 * np.abs(value.value)

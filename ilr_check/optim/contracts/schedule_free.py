@@ -10,10 +10,11 @@ from ilr_check.optim.symmetry import Symmetry
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """y <- (1 - c) y + c z + lr (mu (1 - c) - 1) g, then z <- z - lr g; c is lr^2 over the sum of all so far.
+    """Return the change of y: y <- (1 - c) y + c z + lr (mu (1 - c) - 1) g, and then z <- z - lr g.
 
-    The weights hold y = (1 - mu) z + mu x, and x is the average of all z with these shares. The released
-    package weighs with the largest lr so far, which it keeps in its groups as ``lr_max``.
+    The weights are y = (1 - mu) z + mu x, where x is the weighted average of all z. The newest z has the
+    weight c, which is lr^2 over the sum of lr^2 of all steps so far. The released package uses the largest lr
+    so far in place of lr. It keeps this number in its groups as ``lr_max``.
     """
     lr, mu = h["lr"], h["momentum"]
     weighed = lr if h.get("lr_max") is None else np.maximum(s.get("largest", 0.0 * lr), lr)

@@ -1,4 +1,4 @@
-"""SGD with momentum as torch has it, and with decoupled decay."""
+"""SGD with momentum in the form of ``torch.optim.SGD``, and SGD with decoupled decay."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from ilr_check.optim.symmetry import Symmetry
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """b' = mu b + (1 - dampening) g from b = g at the first step; -lr b', or -lr (g + mu b') with Nesterov.
+    """Return -lr b', or -lr (g + mu b') with Nesterov, with b' = mu b + (1 - dampening) g.
 
-    ``momentum_form`` "ema" has 1 - mu for 1 - dampening; ``buffer_start`` "zero" dampens the first gradient
-    too; ``lr_place`` "inside" keeps lr in the buffer (Sutskever).
+    The first buffer is the first gradient. ``momentum_form`` "ema" replaces 1 - dampening by 1 - mu.
+    ``buffer_start`` "zero" dampens the first gradient too. ``lr_place`` "inside" multiplies the gradient by
+    lr before it enters the buffer (Sutskever).
     """
     lr, mu = h["lr"], h["momentum"]
     if not mu:
@@ -39,7 +40,7 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     return -step if inside else -lr * step
 
 
-SLIPS = (
+MUTATIONS = (
     Mutation(sentence="momentum buffer starts at (1-dampening)*g", hyper={"buffer_start": "zero"}),
     Mutation(sentence="the momentum buffer averages, (1-momentum)*g", hyper={"momentum_form": "ema"}),
     Mutation(
@@ -78,7 +79,7 @@ SGD = Contract(
         {"momentum": 0.8, "dampening": 0.25},
         {"momentum": 0.9, "nesterov": True},
     ),
-    mutations=SLIPS,
+    mutations=MUTATIONS,
     variations={
         "momentum_form": ("classic", "ema"),
         "buffer_start": ("gradient", "zero"),

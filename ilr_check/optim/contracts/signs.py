@@ -14,7 +14,7 @@ RATES = {
 
 
 def lion(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """-lr sign(b1 m + (1 - b1) g), then m <- b2 m + (1 - b2) g."""
+    """Return -lr sign(b1 m + (1 - b1) g), and then update m <- b2 m + (1 - b2) g."""
     m = s.get("m", 0.0 * g)
     direction = h["beta1"] * m + (1.0 - h["beta1"]) * g
     s["m"] = h["beta2"] * m + (1.0 - h["beta2"]) * g
@@ -24,7 +24,7 @@ def lion(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 def signsgd(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """m <- mu m + (1 - mu) g from zero;  -lr sign(m)."""
+    """Return -lr sign(m) with m <- mu m + (1 - mu) g, which starts at zero."""
     if h["momentum"]:
         s["m"] = g = h["momentum"] * s.get("m", 0.0 * g) + (1.0 - h["momentum"]) * g
     return -h["lr"] * np.sign(g)
@@ -47,7 +47,7 @@ LION = Contract(
     settings=({}, {"beta1": 0.5, "beta2": 0.8}),
     mutations=(
         Mutation(
-            sentence="the sign is taken of the new average, (beta2), expected of the mix with beta1",
+            sentence="the sign is taken of the new average (with beta2), expected of the mix with beta1",
             hyper={"sign_of": "the new average"},
         ),
         Mutation(sentence="the first gradient alone gives the sign (beta1 acts as 0)", hyper={"beta1": 0.0}),

@@ -1,4 +1,4 @@
-"""SparseAdam is Adam for sparse gradients; entries that a gradient does not name stay as they are."""
+"""SparseAdam is Adam for sparse gradients. Entries that a gradient does not name do not change."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from ilr_check.optim.contracts.contract import NO_DECAY, Contract, Hyper, Mutati
 from ilr_check.optim.contracts.running import plain
 from ilr_check.optim.symmetry import Symmetry
 
-DENSE = "the law hands over dense gradients, and the family takes sparse ones only"
+DENSE = "the law uses dense gradients, and the family accepts only sparse ones"
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """Adam where g has an entry, with eps before the correction; elsewhere moments and weights stay."""
+    """Return Adam's step, with eps before the bias correction, for the entries that g names.
+
+    The moments and weights of all other entries do not change.
+    """
     named: Any = np.ones_like(plain(g)) if h.get("entries") == "all" else (plain(g) != 0.0).astype(float)
     zero = 0.0 * g
     m, v = s.get("m", zero), s.get("v", zero)
@@ -29,14 +32,14 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 SPARSE_ADAM = Contract(
     name="sparseadam",
-    title="Adam for sparse gradients, lazy where there is none",
+    title="Adam for sparse gradients; entries without a gradient do not change",
     source="torch.optim.SparseAdam, after Kingma, Ba 2015 with eps before the correction of v",
     update=update,
     names={key: name for key, name in MOMENTS.items() if key != "weight_decay"},
     decay=NO_DECAY,
     degree=0.0,
     symmetry=Symmetry(arguments={"lr": 1, "eps": -1}),
-    momentum="exponential average of gradients from zero, of an entry over the steps that name it",
+    momentum="exponential average of gradients from zero; an entry counts only the steps that name it",
     bias_correction=True,
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
     mutations=(

@@ -1,7 +1,8 @@
-"""Mutations are the common errors in a reference step; each has a sentence that names the error.
+"""Mutations are common errors in the step of an optimizer. Each has a sentence that names the error.
 
-A mutation explains a trajectory that leaves its reference and follows the mutation through all its steps,
-within rounding. Contracts hold the mutations that only change a hyper-parameter; this folder has the others.
+A mutation explains a trajectory if the trajectory leaves the reference implementation and agrees with the
+mutation at all its steps, within rounding. Contracts hold the mutations that only change a hyper-parameter.
+This folder has the others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ilr_check.optim.mutations.steps import gradient_mutations, step_mutations
 
 
 def mutations_of(contract: Contract) -> Iterator[Mutation]:
-    """Return every mutation of this contract that is another step, the likeliest first."""
+    """Return every mutation of this contract that changes the step or its decay, the likeliest first."""
     yield from FAMILY_MUTATIONS.get(contract.name, ())
     yield from decay_mutations(contract)
     yield from gradient_mutations()

@@ -9,22 +9,22 @@ from ilr_check.optim.contracts.running import plain
 from ilr_check.optim.mutations.rounding import BFLOAT16, rounded
 
 When = Callable[[Number, int], bool]
-"""(weights, step) -> whether there is decay."""
+"""(weights, step) -> whether weight decay acts."""
 WHENS: tuple[tuple[str, When], ...] = (
-    ("weight decay acts at every other step only, the odd ones", lambda w, t: t % 2 == 1),
-    ("weight decay acts at every other step only, the even ones", lambda w, t: t % 2 == 0),
-    ("weight decay acts on vectors only, not on matrices", lambda w, t: plain(w).ndim < 2),
+    ("weight decay acts only at odd steps", lambda w, t: t % 2 == 1),
+    ("weight decay acts only at even steps", lambda w, t: t % 2 == 0),
+    ("weight decay acts only on vectors, not on matrices", lambda w, t: plain(w).ndim < 2),
 )
 
 
 ON_MATRICES = Mutation(
-    sentence="weight decay acts on tensors of two and more axes only, not on vectors",
+    sentence="weight decay acts only on tensors of two or more axes, not on vectors",
     hyper={"decay_on": "matrices"},
 )
 
 
 def decay_mutations(contract: Contract) -> Iterator[Mutation]:
-    """Yield the mutations of a decay that stands beside the step or in the gradient."""
+    """Yield the mutations of decay that acts before the step or in the gradient."""
     base, where = contract.update, contract.decay.where
     if where not in ("before", "gradient"):
         return

@@ -1,4 +1,4 @@
-"""These mutations belong to one family each."""
+"""Mutations that apply to a single family of optimizers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ SGD_MISSES = (
 def _lion(form: str) -> Mutation:
     sentences = {
         "order": "the momentum is updated before the sign is taken, expected after it",
-        "soft": "a soft sign, c/(|c| + 1e-8), stands for the sign",
+        "soft": "a soft sign, c/(|c| + 1e-8), replaces the sign",
     }
 
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -108,7 +108,7 @@ def _adagrad_forgets(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number
 
 
 def _adagrad_plain_sum(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """``g`` excludes decay: the step includes the decay, the sum does not."""
+    """Return a step that includes decay while the sum of squares does not. ``g`` is without decay."""
     adagrad(g, w, s, h, t)
     rate = h["lr"] / (1.0 + (t - 1.0) * h["lr_decay"])
     return -rate * (g + h["weight_decay"] * w) / (np.sqrt(s["sum"]) + h["eps"])
@@ -150,8 +150,8 @@ def _lars(form: str) -> Mutation:
     sentences = {
         "denominator": "the trust ratio leaves the decay out of its denominator",
         "decay": "weight decay is not scaled by the trust ratio",
-        "squares": "the trust ratio is one of squared norms",
-        "order": "the trust ratio multiplies the momentum, expected inside of it",
+        "squares": "the trust ratio divides squared norms, expected norms",
+        "order": "the trust ratio multiplies the momentum buffer, expected what enters the buffer",
     }
 
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -216,7 +216,8 @@ FAMILY_MUTATIONS: Mapping[str, tuple[Mutation, ...]] = {
     ),
     "adagrad": (
         Mutation(
-            sentence="the sum of squares forgets: it is multiplied by 0.999 a step", update=_adagrad_forgets
+            sentence="the sum of squares decays: it is multiplied by 0.999 at each step",
+            update=_adagrad_forgets,
         ),
         Mutation(
             sentence="weight decay is in the step and not in the sum of squares",

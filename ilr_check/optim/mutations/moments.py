@@ -1,4 +1,4 @@
-"""Mutations of Adam, AdamW, NAdam and LAMB concern the moments, their corrections and eps."""
+"""Mutations of Adam, AdamW, NAdam, LAMB and Adamax in the moments, their corrections and eps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Corrections = Callable[[Hyper, int], tuple[Number, Number]]
 
 
 def swapped(first: str, second: str) -> Callable[[Hyper], Hyper]:
-    """Return a function that swaps two hyper-parameters."""
+    """Return a function that returns the hyper-parameters with two of them swapped."""
     return lambda h: {**h, first: h[second], second: h[first]}
 
 
@@ -87,7 +87,7 @@ def _ahead(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Nu
 
 
 def _raw_second(g: Number, w: Number, s: State, h: Hyper, t: int) -> tuple[Number, Number]:
-    """``g`` excludes decay: the first moment includes it, the second does not."""
+    """Return moments of which only the first includes decay. ``g`` is without decay."""
     before = s.get("v", 0.0 * g)
     m, _ = moments(g + h["weight_decay"] * w, s, h)
     s["v"] = h["beta2"] * before + (1.0 - h["beta2"]) * (g * g)
@@ -181,5 +181,5 @@ def _never_forgets(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
 
 ADAMAX_MISSES = (
-    Mutation(sentence="the maximum never forgets: beta2 is not applied to it", update=_never_forgets),
+    Mutation(sentence="the maximum never decreases: it is not multiplied by beta2", update=_never_forgets),
 )

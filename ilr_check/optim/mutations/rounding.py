@@ -13,9 +13,10 @@ BFLOAT16, FLOAT32 = 8, 24
 
 
 def rounded(x: Any, bits: int) -> Any:
-    """Round to the nearest number of so many bits, ties to even; a bound on the error does not change.
+    """Round to the nearest number with a significand of ``bits`` bits, ties to even.
 
-    Right but for a number whose own error reaches across a tie, about one in 2^(53 - bits).
+    The bound on the error does not change. This is wrong only for a number whose own error reaches across a
+    tie, about one in 2^(53 - bits).
     """
     if isinstance(x, Tracked):
         return Tracked(rounded(x.value, bits), x.unit, x.error, x.tiny)

@@ -1,4 +1,4 @@
-"""Mutations of any family that change the gradient or the finished step."""
+"""Mutations that apply to every family. They change the gradient or the finished step."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def step_mutations(contract: Contract) -> Iterator[Mutation]:
         sentence="the step depends on the tensor's shape: divided by the root of the rows of a matrix",
         update=_scaled(base, lambda w, t: 1.0 / np.sqrt(plain(w).shape[0] if plain(w).ndim > 1 else 1.0)),
     )
-    yield Mutation(sentence="the update is clipped to [-lr, lr] an entry", update=_clipped_step(base))
+    yield Mutation(sentence="each entry of the update is clipped to [-lr, lr]", update=_clipped_step(base))
     for bits, dtype in DTYPES:
         for names, which in STATES:
             yield Mutation(sentence=f"{which} is kept in {dtype}", update=_narrow(base, names, bits))
@@ -87,7 +87,7 @@ def _clipped_step(base: Update) -> Update:
 
 
 def _narrow(base: Update, names: tuple[str, ...], bits: int) -> Update:
-    """The step reads the state before it is rounded; ``families`` has the steps that read it after."""
+    """Return a step that rounds its state after reading it. ``families`` has steps that round it before."""
 
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
         step = base(g, w, s, h, t)

@@ -1,4 +1,4 @@
-"""Paths in processes of their own: what a sample counts, in which order, and what is said when one fails."""
+"""Paths in processes of their own: what a sample measures, in which order, and the message when one fails."""
 
 import io
 import json
@@ -123,7 +123,7 @@ def test_a_process_that_dies_is_named() -> None:
 
 
 class Fake:
-    """A worker that takes notes and answers with made-up numbers."""
+    """A worker that records its orders and answers with made-up numbers."""
 
     def __init__(self, name: str, notes: list[str]) -> None:
         self.name, self.notes, self.cost = name, notes, 0.0
@@ -162,7 +162,7 @@ def test_paths_are_sampled_in_turn_and_back() -> None:
         (8, 64, 1e9, 3.2 / (32 * 4)),
         # The last chunk takes as long with 2 runs in it, so a run costs more.
         (6, 64, 1e9, 2 * 3.2 / (32 * 6)),
-        # Stopped after the second block: the others are not waited for.
+        # The sample stopped after the second block and does not wait for the others.
         (8, 1024, 0.0, 3.2 / (32 * 4)),
     ],
 )

@@ -1,4 +1,4 @@
-"""Products and bytes that a step cannot do without, against torch's own count and by hand."""
+"""The products and bytes that a step needs at least, against torch's own count and by hand."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Scaling: each point of an axis is asked of the process of its net, and the fit is of what it answers."""
+"""Scaling: each point of an axis is measured in the process of its net, and the fit uses the answers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,5 @@
-"""What a drifting norm makes of the angle, as `angular-update` tells it, against simulated walks."""
+"""The effect of a drifting norm on the angle, as `angular-update` computes it, against simulated
+trajectories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No statistical claim is planned too weakly for the error rates of a whole run of its chapter."""
+"""Every statistical claim has enough runs for the error rates of a whole run of its chapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Populations of functions: looks change nothing and extend one another, norms know the training set."""
+"""Populations of functions: interim analyses change no run and extend one another, and norms use the training
+set."""
 
 from functools import cache
 

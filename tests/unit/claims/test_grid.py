@@ -1,4 +1,5 @@
-"""What pairs of batches say of noise and mean gradient, and the line whose intercept is the SDE."""
+"""Estimates of noise and mean gradient from pairs of batches, and the line whose intercept is the value of
+the SDE."""
 
 import numpy as np
 import pytest

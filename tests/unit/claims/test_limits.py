@@ -1,4 +1,4 @@
-"""Laws that are limits: what the extrapolation to lambda_e = 0 takes out, and what it does not."""
+"""Laws that hold in a limit: which deviations the extrapolation to lambda_e = 0 removes, and which not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ LAMBDAS = np.array([level.intrinsic_lr for level in SEQUENCE.levels])
 
 
 def examined(offset: float, slope: float) -> Any:
-    """The verdict on invented deviations offset + slope lambda_e with a run-to-run sd of 0.02."""
+    """Return the verdict on made-up deviations offset + slope lambda_e with a standard deviation of 0.02
+    between runs."""
     rng = np.random.default_rng(5)
 
     def deviations(n: int) -> Any:

@@ -111,7 +111,7 @@ def test_what_is_read_has_one_number_a_run_and_noise_is_paired() -> None:
 @pytest.mark.parametrize("cell", SMALL.cells)
 def test_a_world_enters_the_last_runs_of_every_cell(cell: SpikeCell) -> None:
     plain, departing = made(), made(world_of(DoubledLR))
-    # The last run is asked for first, so that both are trained together.
+    # The test reads the last run first, so that both are trained together.
     last, first = (np.abs(departing.path(cell, run) - plain.path(cell, run)).max() for run in (1, 0))
     assert first < 1e-3
     assert last > 0.1
@@ -123,7 +123,7 @@ def test_more_runs_extend_the_first() -> None:
     apart = made()
     first = apart.growth(level, 1)
     assert apart.growth(level, 2)[0] == first[0]
-    # A run is the same beside others up to rounding, which 40 steps do not blow up.
+    # A run beside others is the same up to rounding, which 40 steps do not amplify.
     np.testing.assert_allclose(apart.growth(level, 2), together, rtol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""The nets that the paper used: they fit their data, and their invariant groups are what they should be."""
+"""The nets of the paper: they match their data, and their invariant groups are the expected ones."""
 
 import pytest
 

@@ -171,7 +171,7 @@ def test_the_whole_path_on_tiny_files(tiny: Path, capsys: pytest.CaptureFixture[
         r"predicted: .+: \S+ run-steps at \S+ ms \(cpu, \d+ at once\): .+; memory \S+ GiB to train, \S+ GiB"
     )
     assert [line for line in told[:-1] if not re.match(price, line)] == []
-    assert "A unit that is interrupted begins again." in told[-1]
+    assert "An interrupted unit starts from its beginning." in told[-1]
     records = RunFolder.open(Path("run")).records()
     words = {(record.claim, record.form, record.verdict) for record in records}
     # In so few steps nothing is forgotten, which must be seen, and no unit may end in an error.

@@ -1,4 +1,4 @@
-"""The search for a counter-example, beside what Hypothesis does."""
+"""The parts of the search for a counter-example that Hypothesis does not do."""
 
 import pytest
 from hypothesis import strategies as st

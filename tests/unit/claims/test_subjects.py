@@ -1,4 +1,4 @@
-"""What the statistical claims are judged on beyond the reference net."""
+"""The subjects of statistical claims besides the reference net."""
 
 from __future__ import annotations
 

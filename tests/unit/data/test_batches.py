@@ -1,4 +1,5 @@
-"""Batch streams: each run has its own, decided by its seed and uniform, with label noise as asked for."""
+"""Batch streams: each run has its own, which its seed decides. Draws are uniform, and label noise has its
+stated rate."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Data sets: real pixels as they come, teachers that decide their labels, specs that refuse nonsense."""
+"""Data sets: unchanged real pixels, teachers that decide their labels, and specs that refuse wrong values."""
 
 import subprocess
 import sys
@@ -96,7 +96,7 @@ def test_a_spec_of_whole_images_reads_as_before_there_were_halves() -> None:
     "spec", [Mnist5kSpec(), Cifar10Spec(folder="nowhere")], ids=lambda s: type(s).__name__
 )
 def test_sets_without_examples_held_out_say_so(spec: DataSpec) -> None:
-    with pytest.raises(ValueError, match="holds no examples out"):
+    with pytest.raises(ValueError, match="has no held-out examples"):
         load_held_out(spec, 10)
 
 

@@ -1,4 +1,4 @@
-"""Output files: regular ones appear in one step, others are written to, and nobody's file is lost."""
+"""Output files: regular ones appear in one step, others are written to, and no file of the user is lost."""
 
 import os
 import stat
@@ -42,7 +42,7 @@ def test_a_link_to_nothing_yet_is_followed(tmp_path: Path) -> None:
 
 
 def read_beside(path: Path) -> Callable[[], bytes]:
-    """Read a pipe in a thread; call the result to get what came."""
+    """Read a pipe in a thread. Call the result to get the bytes that were read."""
     found: list[bytes] = []
     reader = threading.Thread(target=lambda: found.append(path.read_bytes()), daemon=True)
     reader.start()

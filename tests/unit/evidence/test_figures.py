@@ -1,4 +1,4 @@
-"""Figures as files: arrays without pickles, thinned, and a clear word when damaged."""
+"""Figures as files: thinned arrays without pickles, and a clear message for a damaged file."""
 
 from pathlib import Path
 

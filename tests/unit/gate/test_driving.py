@@ -1,4 +1,5 @@
-"""Optimizers of every kind can be driven: by closure, by name, by group keys, in backward, and unwrapped."""
+"""The gate can drive optimizers of every kind: with a closure, by name, with group keys, in backward, and
+unwrapped."""
 
 from typing import Any, ClassVar
 
@@ -49,7 +50,7 @@ class Routed(torch.optim.SGD):
 
 
 class InBackward:
-    """No torch.optim.Optimizer: it steps in hooks while backward runs."""
+    """It is not a torch.optim.Optimizer, and steps in hooks while backward runs."""
 
     ilr_check_tags: ClassVar = {"steps_in_backward": True}
 
@@ -68,7 +69,7 @@ class InBackward:
 
 
 class Wrapper:
-    """No torch.optim.Optimizer, but it has one."""
+    """It is not a torch.optim.Optimizer, but contains one."""
 
     def __init__(self, params: Any, lr: float = 0.1):
         self.inner = torch.optim.SGD(params, lr=lr)

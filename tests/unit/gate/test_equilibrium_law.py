@@ -1,4 +1,5 @@
-"""The statistical tier of the gate: right families settle at their closed forms, wrong decay does not."""
+"""The statistical tier of the gate: correct optimizers reach the equilibrium of their closed forms, and wrong
+decay does not."""
 
 from typing import Any
 
@@ -10,14 +11,14 @@ from ilr_check.gate.result import GateResult
 
 
 class HalfDecay(torch.optim.SGD):
-    """Takes half of the weight decay that it is given."""
+    """Uses half of the weight decay."""
 
     def step(self, closure: Any = None) -> Any:
         return _with_decay(self, super().step, lambda lr: 0.5)
 
 
 class FirstLr(torch.optim.SGD):
-    """Decays with the LR of its construction, so that a schedule does not reach the decay."""
+    """Decays with its initial lr, so that a schedule does not change the decay."""
 
     def __init__(self, params: Any, lr: float = 1e-3, **hyper: Any) -> None:
         super().__init__(params, lr=lr, **hyper)
@@ -42,7 +43,7 @@ def judged(target: Any, contract: str, seed: int = 0) -> GateResult:
 
 
 def by_kind(result: GateResult) -> dict[str, set[str]]:
-    """norm, rotation and recovery to the verdicts of all settings."""
+    """Return the verdicts of all settings for norm, rotation and recovery."""
     found: dict[str, set[str]] = {}
     for finding in result.findings:
         found.setdefault(finding.group.partition(",")[0], set()).add(finding.verdict)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def watched(code: str, seconds: float) -> tuple[float, float]:
-    """What the clock counts of a child that runs this code, and the wall time."""
+    """Return the time that the clock counts for a child that runs this code, and the wall time."""
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     try:
         assert child.stdout is not None

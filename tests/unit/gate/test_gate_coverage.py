@@ -19,7 +19,7 @@ from ilr_check.gate.process.request import GateRequest
 
 
 class Cubic(torch.optim.Optimizer):
-    """Steps with the cube of the gradient, as no family does."""
+    """Steps with the cube of the gradient, which no family does."""
 
     def __init__(self, params: Any, lr: float = 0.1) -> None:
         super().__init__(params, {"lr": lr})
@@ -63,7 +63,7 @@ def test_a_baseline_stands_in(tmp_path: Path) -> None:
 
 def test_the_nearest_family_is_named_with_its_difference() -> None:
     class FirstRow(torch.optim.Adam):
-        """Updates the first row of a matrix alone."""
+        """Updates only the first row of a matrix."""
 
         @torch.no_grad()
         def step(self, closure: Any = None) -> Any:

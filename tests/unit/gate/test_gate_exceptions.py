@@ -1,4 +1,5 @@
-"""Whose fault is an exception? The optimizer's crash is a violation; ours is an error and blames nobody."""
+"""An exception of the optimizer is a violation. An exception of the gate is an error and accuses no
+optimizer."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ from ilr_check.gate.words.exceptions import exception_words
 
 
 class Unspeakable(Exception):
-    """Its text cannot be made."""
+    """An exception whose ``str`` raises."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
 
 class Fails(torch.optim.SGD):
-    """Raises what it is told to in a step."""
+    """Raises a given exception in a step."""
 
     error: Exception = ZeroDivisionError("division by zero")
 
@@ -76,7 +77,7 @@ def test_an_error_of_our_own_never_blames_the_optimizer() -> None:
 
 
 def _inside() -> str:
-    """The name of a file that would stand in the package."""
+    """Return the name of a file that would lie in the package."""
     from pathlib import Path
 
     return str(Path(ilr_check.__file__).parent / "gate" / "laws" / "a_law.py")

@@ -50,7 +50,7 @@ def test_its_code_shows_the_step_that_was_measured(law: str, group: str) -> None
 
 
 def replayed(snippet: str) -> float:
-    """What the lines of a snippet print."""
+    """Return what the lines of a snippet print."""
     code = "\n".join(line for line in snippet.splitlines() if not line.startswith("from "))
     printed: list[float] = []
     before = torch.get_default_dtype()
@@ -62,7 +62,7 @@ def replayed(snippet: str) -> float:
 
 
 def made(params: Any, lr: float = 1e-3, weight_decay: float = 0.01) -> torch.optim.Optimizer:
-    """A factory, whose name says nothing."""
+    """A factory whose name does not contain the family."""
     return LrSquaredDecay(params, lr=lr, weight_decay=weight_decay)
 
 

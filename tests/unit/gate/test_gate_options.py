@@ -1,4 +1,4 @@
-"""One set of options: what the command line takes, Python, the decorator and the plugin take as well."""
+"""The command line, the Python function, the decorator and the plugin take the same options."""
 
 from __future__ import annotations
 

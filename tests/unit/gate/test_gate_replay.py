@@ -49,7 +49,7 @@ def test_a_finding_is_judged_again(
 
 
 def forged(command: str) -> str:
-    """A finding that anybody may have written, as JSON."""
+    """Return a finding as JSON that could come from anywhere."""
     found = noted(GateRequest(target="m:O"), "descent", "g", "holds", message="")
     return msgspec.json.encode(msgspec.structs.replace(found, replay=command)).decode()
 
@@ -67,11 +67,14 @@ EVIL = "import pathlib\npathlib.Path('touched').touch()\n"
         ("torch.optim:SGD --reference evil.py:O", "would import and run 'torch.optim:SGD' and 'evil.py:O'"),
         ("torch.optim:SGD --contract evil.py:O", "'evil.py:O'"),
         ("torch.optim:SGD --setup evil.py:O", "'evil.py:O'"),
-        ("torch.optim:SGD --junit touched", "has --junit, which a replay takes from no file"),
-        ("torch.optim:SGD --claims descent --out touched", "has --out, which a replay takes from no file"),
+        ("torch.optim:SGD --junit touched", "has --junit, which a replay never takes from a file"),
+        (
+            "torch.optim:SGD --claims descent --out touched",
+            "has --out, which a replay never takes from a file",
+        ),
         ("torch.optim:SGD --baseline touched", "has --baseline"),
-        ("torch.optim:SGD --seed", "takes from no file"),
-        ("--out=touched torch.optim:SGD", "takes from no file"),
+        ("torch.optim:SGD --seed", "takes from a file"),
+        ("--out=touched torch.optim:SGD", "takes from a file"),
     ],
 )
 @pytest.mark.parametrize("by", ["json", "file"])
@@ -111,7 +114,7 @@ def test_even_a_trusted_report_writes_nothing(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         cli.main(["replay", "--trust", forged("ilr-check gate torch.optim:SGD --junit touched")])
-    assert "has --junit, which a replay takes from no file" in capsys.readouterr().err
+    assert "has --junit, which a replay never takes from a file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,5 @@
-"""Defect, fragility or departure: each finding says how grave it is, and a departure how to settle it."""
+"""Defect, fragility or departure: each finding has its severity, and a departure names the option that
+accepts it."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ class InsideRoot(torch.optim.Optimizer):
 
 
 class InsideRootAndHalf(InsideRoot):
-    """The same with steps of half the size, which is no convention."""
+    """The same with steps of half the size, which is not a known convention."""
 
     scale = 0.5
 

@@ -1,4 +1,4 @@
-"""Every snippet that is printed prints the number in its finding; one that would not is not shown."""
+"""Every printed snippet reproduces the number in its finding. A snippet that would not is not shown."""
 
 from __future__ import annotations
 

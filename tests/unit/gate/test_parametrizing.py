@@ -1,4 +1,5 @@
-"""``parametrize_with_laws`` in a user's own tests: a case a law, declared failures are strict xfails."""
+"""``parametrize_with_laws`` in a user's own tests: one case for each law, and expected failures are strict
+xfails."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Every optimizer of the installed torch keeps its contract, in each implementation it offers.
+"""Every optimizer of the installed torch keeps its contract, in each implementation that it offers.
 
-What it does not keep stands here with its cause, and must stay broken: a repaired torch fails this test.
+The exceptions are listed here with their causes. If a new torch repairs one, this test fails.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Groups found by probing: nets of ours against their construction, torch's own layers against the theory."""
+"""Groups found by probing: our nets against their construction, and torch's own layers against the theory."""
 
 from itertools import pairwise
 
@@ -123,7 +123,8 @@ def test_gain_and_bias_are_not_invariant_where_weights_are_normalised(kind: Norm
 
 @pytest.mark.parametrize("qk_norm", [True, False])
 def test_attention_as_constructed(qk_norm: bool) -> None:
-    """O or V belongs to the stem's group; with a norm of their own Q and K are each one of their own."""
+    """O or V belongs to the group of the stem. With a norm of their own, Q and K are each a group of their
+    own."""
     spec = AttentionSpec(shape=(3, 4), width=8, blocks=1, classes=3, heads=2, qk_norm=qk_norm)
     kind = "exact" if qk_norm else "not invariant"
     assert found(build(spec, free=True), rows(16, 12)) == {

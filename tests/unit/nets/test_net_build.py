@@ -141,7 +141,7 @@ def test_a_free_net_is_the_same_function_with_nothing_frozen(spec: NetSpec) -> N
 
 
 def duplicates(module: torch.nn.Module) -> set[str]:
-    """Names under which a shared tensor comes again."""
+    """Return the further names of a shared tensor."""
     first = {name for name, _ in module.named_parameters()}
     return {name for name, _ in module.named_parameters(remove_duplicate=False)} - first
 

@@ -1,4 +1,4 @@
-"""Degenerate corners, by name; each is checked against what the gradient really is."""
+"""Degenerate cases by name. Each is compared with the real gradient."""
 
 import pytest
 import torch

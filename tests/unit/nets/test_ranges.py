@@ -1,4 +1,5 @@
-"""What leaves the range of relative rounding is seen, forwards and backwards, and so are narrower dtypes."""
+"""Numbers that leave the range of relative rounding are detected, forwards and backwards, and so are narrower
+dtypes."""
 
 from collections.abc import Callable
 

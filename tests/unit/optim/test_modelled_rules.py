@@ -43,7 +43,7 @@ class Lion(torch.optim.Optimizer):
 
 @dataclass(frozen=True)
 class Case:
-    """A rule, torch's optimizer, and hyper-parameters in the words of either, one value a run."""
+    """A rule, torch's optimizer, and the hyper-parameters of both, with one value for each run."""
 
     rule: str
     optimizer: Callable[..., torch.optim.Optimizer]

@@ -1,4 +1,5 @@
-"""Every mutation steps unlike the reference implementation, so none explains a correct optimizer."""
+"""Every mutation takes other steps than the reference implementation, so none explains a correct
+optimizer."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Hyper-parameters and schedules as values: what they refuse, and what they say when they do."""
+"""Hyper-parameters and schedules as values: what they refuse, and with which messages."""
 
 import math
 from typing import Any

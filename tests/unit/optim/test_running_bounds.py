@@ -1,4 +1,5 @@
-"""Numbers that carry their rounding error: the bound holds in float32, and is not far above what happens."""
+"""Numbers that carry their rounding error: the bound holds in float32, and it is not far above the true
+error."""
 
 from collections.abc import Callable
 from typing import Any

@@ -23,7 +23,7 @@ CASES = [
 
 
 def loss_of(w: torch.Tensor, t: int) -> torch.Tensor:
-    """Scale-invariant, and another one at every step."""
+    """A scale-invariant loss that is another one at every step."""
     x = torch.randn(8, 4, generator=torch.Generator().manual_seed(t), dtype=torch.float64).to(w.dtype)
     z = x @ (w / w.norm()).T * 3
     return torch.tanh(z).sum(1).square().mean() + torch.sin(5 * z).mean()

@@ -1,4 +1,5 @@
-"""The reviewers' questions: every one is there, every claim it names exists, and back."""
+"""The reviewers' questions: every one is there, every claim that it names exists, and every claim belongs to
+one."""
 
 import importlib
 

@@ -1,4 +1,5 @@
-"""The chapter of the reviewers' questions: verdicts come from the run, and what it did not judge says so."""
+"""The chapter of the reviewers' questions: verdicts come from the run, and an answer that was not judged says
+so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts: the rule itself, the wall between search and confirmation, and designs that are too weak."""
+"""Verdicts: the rule itself, the separation of search and confirmation, and designs that are too weak."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Equilibria of adaptive optimizers against a walk on the sphere with the optimizers of torch themselves."""
+"""Equilibria of adaptive optimizers against trajectories on the sphere with the optimizers of torch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ WALKS, DIM, G = 64, 128, 1.0
 
 
 def simulated(make: Callable[[list[Any]], Any], steps: int, start: float) -> tuple[float, float]:
-    """E r^2 and E cos per step, averaged over the second half of independent walks."""
+    """Return E r^2 and E cos per step, averaged over the second half of independent trajectories."""
     generator = torch.Generator().manual_seed(0)
     w = torch.randn(WALKS, DIM, generator=generator, dtype=torch.float64)
     parameter = torch.nn.Parameter(w * (start / w.norm(dim=1, keepdim=True)))

@@ -1,4 +1,4 @@
-"""Forms in depth against quadrature and against the recursion that they come from."""
+"""Closed forms of depth against quadrature and against the recursion from which they follow."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Directions, budgets and the cap on the effective LR, against steps of vectors written out."""
+"""Directions, rotation budgets and the largest effective learning rate, against explicit steps of vectors."""
 
 import math
 

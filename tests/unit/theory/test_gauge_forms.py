@@ -1,4 +1,4 @@
-"""Other lr and weight decay for the same directions, checked on numbers worked out otherwise."""
+"""Other lr and weight decay for the same directions, checked on numbers that were computed in another way."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The inner products of a heavy ball, against a walk in the plane written out."""
+"""The inner products of heavy ball, against an explicit trajectory."""
 
 import math
 

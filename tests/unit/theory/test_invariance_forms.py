@@ -1,4 +1,4 @@
-"""Degrees and Euler sums of derivatives of a function of direction alone, written out."""
+"""Degrees and Euler sums of derivatives, for an explicit function of the direction alone."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,8 @@ from ilr_check.theory.relaxation import equilibrium_gamma
 def simulated(
     eta: float, lam: float, mu: float, tau: float = 0.0, *, nesterov: bool = False
 ) -> tuple[float, float]:
-    """r^4 / G^2 and E<w, w'> / E r^2 of a random walk on the sphere: g of length 1/r, orthogonal to w."""
+    """Return r^4 / G^2 and E<w, w'> / E r^2 of simulated trajectories with g of length 1/r, orthogonal to
+    w."""
     rng = np.random.default_rng(0)
     walks, dim, steps, burn_in = 256, 64, 1500, 500
     w = rng.normal(size=(walks, dim))
@@ -46,7 +47,7 @@ def test_heavy_ball(mu: float, tau: float) -> None:
     eta, lam = 0.2 * (1 - mu), 0.1
     fourth, cosine = simulated(eta, lam, mu, tau if mu else 0.0)
     tau = tau if mu else 0.0
-    # The walk has 256 independent copies and 1000 correlated steps; 1 % is four of its standard errors.
+    # The simulation has 256 independent trajectories and 1000 correlated steps; 1 % is four standard errors.
     assert fourth == pytest.approx(float(heavy_ball_gain(eta, lam, mu, tau)), rel=0.01)
     assert 1 - cosine == pytest.approx(float(1 - heavy_ball_cosine(eta, lam, mu, tau)), rel=0.01)
 

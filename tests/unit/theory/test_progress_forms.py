@@ -1,4 +1,4 @@
-"""Progress and memory against the recursions whose start they say is forgotten."""
+"""Progress and memory against the recursions whose initial values are forgotten."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The rounding bound of the norm recursion holds for any numbers, and is small enough to mean something."""
+"""The rounding bound of the norm recursion holds for any numbers, and it is small enough to be useful."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The exact relations of one SGD step against vectors that really take the step."""
+"""The exact relations of one SGD step against explicit steps of vectors."""
 
 import math
 
@@ -58,7 +58,8 @@ def test_without_weight_decay_the_norm_only_grows() -> None:
 
 
 def walk(dimension: int, noise: np.ndarray, eta: np.ndarray, lam: np.ndarray) -> np.ndarray:
-    """Squared norms of weights that walk with tangent gradients of length sqrt(noise) / r, any direction."""
+    """Return the squared norms of weights that step with tangent gradients of length sqrt(noise) / r in any
+    direction."""
     rng = np.random.default_rng(0)
     w = rng.standard_normal(dimension)
     norms = [w @ w]

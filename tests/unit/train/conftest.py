@@ -1,4 +1,4 @@
-"""What tests of fleets share."""
+"""Fixtures of the tests of fleets."""
 
 import pytest
 import torch

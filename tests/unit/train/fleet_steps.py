@@ -21,7 +21,7 @@ from ilr_check.train.trace import Trace
 
 @dataclass(frozen=True)
 class Seen:
-    """What one step of a fleet was given and what it returned, all lanes."""
+    """The arguments and the results of one step of a fleet, for all lanes."""
 
     weights: dict[str, Tensor]
     state: dict[str, tuple[Tensor, ...]]
@@ -35,7 +35,7 @@ def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def watched(fleet: Fleet, runs: Runs, steps: int) -> tuple[list[Seen], Trace]:
-    """Train, and keep each step. The step is wrapped, so that the fleet's own program is what is seen."""
+    """Train and record each step. The step is wrapped, so that the fleet's own program is recorded."""
     seen: list[Seen] = []
     step = fleet._step
 

@@ -29,7 +29,7 @@ NETS: dict[str, NetSpec] = {
 
 
 class Written(torch.optim.Optimizer):
-    """An optimizer of a user's, with one method to write."""
+    """The optimizer of a user. A subclass defines one method."""
 
     def __init__(self, params: Any, lr: float = 0.1, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
@@ -68,7 +68,7 @@ class ReplacesParameters(Written):
 
 
 class DropsGradients(Written):
-    """SGD that throws its gradients away when it has used them."""
+    """SGD that deletes its gradients after it has used them."""
 
     def update(self, group: dict[str, Any]) -> None:
         for p in group["params"]:
@@ -136,7 +136,7 @@ CASES = {
     "muon": Case(torch.optim.Muon, alike="shared"),
     "lars": Case(Lars, alike="shared"),
     "replaces data": Case(ReplacesData),
-    # It clears the gradients of all its groups behind the first.
+    # It clears the gradients of all its groups except the first.
     "drops gradients": Case(DropsGradients, different="separate"),
     "writes gradients": Case(WritesGradients),
     "clips by the norm of all": Case(ClipsByTheNormOfAll, alike="separate", different="separate"),

@@ -1,4 +1,5 @@
-"""A compiler that is silently wrong would be evidence against a law: compiled gradients beside eager ones.
+"""Compiled gradients against eager ones, because a silent error of the compiler would look like evidence
+against a law.
 
 Inductor has been seen to be: with convolutions written as products of their patches it gave another gradient
 for a residual net, in float64 too, while the eager program had the right one (torch 2.13).

@@ -1,4 +1,4 @@
-"""Runs of a fleet are alone: what one run becomes depends on its own seed and settings only."""
+"""Runs of a fleet are independent: each run depends only on its own seed and settings."""
 
 import shutil
 import warnings
@@ -30,7 +30,7 @@ def fleet() -> Fleet:
 
 @pytest.fixture(scope="module")
 def reference(fleet: Fleet) -> Trace:
-    """Run 5 alone."""
+    """Train run 5 alone."""
     return fleet.train(Runs(seeds=[5], lr=0.1, weight_decay=0.02), STEPS)
 
 

@@ -131,7 +131,7 @@ def step_of_torch(fleet: Fleet, seen: Seen, lane: int, family: str, t: int, dtyp
 
 
 def mu_product(steps: int, family: Family) -> torch.Tensor:
-    """What NAdam keeps beside its tensors: the product of the momenta so far."""
+    """Return the number that NAdam keeps besides its tensors: the product of the momenta so far."""
     product, beta1 = torch.ones(()), family.options.get("betas", (0.9, 0.999))[0]
     for t in range(1, steps + 1):
         product *= beta1 * (1.0 - 0.5 * 0.96 ** (t * family.options.get("momentum_decay", 4e-3)))
@@ -148,7 +148,7 @@ def test_a_net_without_biases_steps_bitwise_as_torch_in_float64(net: str, family
 def test_every_net_steps_within_a_bound_of_torch_in_float32(net: str, family: str) -> None:
     # The bound is derived by comparing precisions: the error of a float32 step is what torch's float32 step
     # differs by from torch's float64 step from the same state, taken at its largest over all steps and runs.
-    # The fleet's roundings are others of the same size; 8 is for their luck.
+    # The fleet has other roundings of the same size. The factor 8 covers their random variation.
     fleet, steps = trained(net, family, torch.float32)
     error = max(
         float((exact[name] - coarse[name].double()).abs().max() / seen.weights[name][lane].abs().max())
@@ -165,7 +165,8 @@ def test_every_net_steps_within_a_bound_of_torch_in_float32(net: str, family: st
 
 @pytest.mark.parametrize(("net", "family"), [c for c in ROUNDED if c[0] in OTHERS])
 def test_other_nets_step_within_a_bound_of_torch_in_float64(net: str, family: str) -> None:
-    # A step has the roundings of the float32 one, each 2^29 times smaller; 64 for the luck of other digits.
+    # A step has the roundings of the float32 step, each 2^29 times smaller. The factor 64 covers random
+    # variation.
     single = deviations(net, family, torch.float32).max()
     assert deviations(net, family, torch.float64).max() <= 64 * max(single, 2.0**-24) * 2.0**-29
 

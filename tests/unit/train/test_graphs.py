@@ -1,4 +1,4 @@
-"""On a GPU: what is switched on for a while, and a captured step beside the step itself."""
+"""On a GPU: settings that hold only inside a block, and a captured step against the step itself."""
 
 import os
 from typing import Any

@@ -1,4 +1,5 @@
-"""What a step of the hot loop does, counted in a profiler's trace: no copy to the host, no new program.
+"""The work of one step of the hot loop, counted in a profiler's trace: no copy to the host and no new
+program.
 
 Events are counted, never seconds.
 """
@@ -48,7 +49,7 @@ def events(fleet: Fleet, steps: int, record_every: int) -> Counter[str]:
 
 
 def further(rule: Any, **options: Any) -> Counter[str]:
-    """What a block of steps without a record adds."""
+    """Return the events that a block of steps without a record adds."""
     fleet = eager_fleet(NET, DATA, rule=rule, lanes=LANES, **options)
     fleet.train(Runs(seeds=[1], lr=0.01, weight_decay=0.01), 2)
     short, long = (events(fleet, steps, 1000) for steps in (BLOCK, 2 * BLOCK))

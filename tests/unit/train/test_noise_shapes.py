@@ -1,4 +1,5 @@
-"""Noise of other shapes: the covariance and trace that it promises, and tails that fall as they should."""
+"""Noise of other shapes: it has the promised covariance and trace, and its tails fall at the promised
+rate."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,8 @@ RUNS = Runs(seeds=[1, 2, 3], lr=0.1, weight_decay=0.1)
 
 @pytest.mark.parametrize("order", [1.0, 2.0, 7.5])
 def test_over_all_pairs_of_batches_the_mean_is_kept_and_the_covariance_is_order_times(order: float) -> None:
-    """Batches of one example, every ordered pair of them once: no sampling, so only rounding is left."""
+    """The batches are all ordered pairs of examples, once each. Nothing is sampled, so the only error is
+    rounding."""
     fleet = eager_fleet(LAYER, DATA, batch_size=1)
     x, y = fleet.dataset.x, fleet.dataset.y
     n = len(y)

@@ -1,4 +1,4 @@
-"""Thread counts are set and put back, and processes beside each other share the cores."""
+"""Thread counts are set and restored, and parallel processes share the cores."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor

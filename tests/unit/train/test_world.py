@@ -1,4 +1,4 @@
-"""Worlds: what they change, whom they leave alone, and what is refused."""
+"""Worlds: what they change, which runs they do not change, and which objects are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEPS = 12
 
 
 class Same:
-    """Changes nothing, through every hook."""
+    """Has every hook, and changes nothing."""
 
     def gradient(self, name: str, gradient: Any, weights: Any, step: int) -> Any:
         return gradient
