@@ -16,26 +16,34 @@ class Word(NamedTuple):
 
 WORDS: dict[str, Word] = {
     "contract": Word("NAME|auto|FILE.py:NAME", "The family, or a contract of your own."),
-    "laws": Word("ID,...", "Laws and tiers; exact is the fast tier. --claims is the same."),
+    "laws": Word(
+        "ID,...", "Law ids and tiers, separated by commas; exact is the fast tier. --claims is the same."
+    ),
     "args": Word("K=V", "Constructor argument; may be repeated.", "arg"),
     "declare": Word("K=V", "An intended variation of the contract; may be repeated."),
-    "names": Word("lr=NAME,...", "The target's own words for our names."),
+    "names": Word(
+        "lr=NAME,...", "Argument names of the optimizer that differ from torch's, such as lr=alpha."
+    ),
     "impl": Word("K=V", "Implementation switch, such as foreach=True; may be repeated."),
-    "tags": Word("K=V", "How it is driven, such as needs_closure=True; may be repeated.", "tag"),
-    "setup": Word("TARGET", "A function that prepares a built optimizer."),
+    "tags": Word("K=V", "How to drive the optimizer, such as needs_closure=True; may be repeated.", "tag"),
+    "setup": Word("TARGET", "A function that prepares the optimizer after it is built."),
     "reference": Word("TARGET", "Compare its steps with another optimizer's."),
-    "baseline": Word("FILE", "The first use saves; later a change is violated."),
-    "update_baseline": Word("", "Accept the changes: write the baseline anew."),
-    "expected_failures": Word("FILE", 'TOML: "law" or "law:case" = "reason".'),
-    "fail_on": Word("SEVERITY", "Exit 1 from this severity on: defect, fragility or departure."),
+    "baseline": Word("FILE", "The first run saves this file; later runs report every change."),
+    "update_baseline": Word("", "Accept the changes and write the baseline again."),
+    "expected_failures": Word("FILE", 'A TOML file of known failures: "law" or "law:case" = "reason".'),
+    "fail_on": Word(
+        "SEVERITY", "The mildest severity that makes the exit code 1: defect, fragility or departure."
+    ),
     "accept_unjudged": Word("", "Exit with 0 although laws that apply could not be judged."),
-    "allow_inconclusive": Word("", "Exit with 0 where something stayed open."),
-    "profile": Word("NAME", "quick or standard"),
-    "seed": Word("N", "Decides random numbers."),
-    "device": Word("NAME", "auto, cpu or cuda"),
-    "dtype": Word("NAME,...", "Weights it is made for: float64, float32, bfloat16, float16."),
+    "allow_inconclusive": Word("", "Exit with 0 even if a verdict is inconclusive."),
+    "profile": Word("NAME", "The amount of work: quick or standard."),
+    "seed": Word("N", "Seed of all random numbers."),
+    "device": Word("NAME", "Device: auto, cpu or cuda."),
+    "dtype": Word(
+        "NAME,...", "Dtypes of weights that the optimizer supports: float64, float32, bfloat16, float16."
+    ),
     "time_limit": Word("SECONDS", "CPU time for one law [60; 600 in standard]."),
-    "memory_limit": Word("MIB", "For the target."),
+    "memory_limit": Word("MIB", "Memory limit of the optimizer's processes, in MiB."),
 }
 """Every option that can be typed, in the order of the help."""
 PAIRS = ("args", "declare", "impl", "tags")
