@@ -185,7 +185,8 @@ class StatisticalLaw(Generic[Spec, Trained]):
 
     def plan(self, profile: Profile, seed: int) -> tuple[Unit, ...]:
         """Return one unit for each experiment and known departure, with one decision for each part."""
-        known = [departure.spec for departure in self.departures if profile in departure.profiles]
+        same = "standard" if profile == "paper" else profile  # ``paper`` is ``standard`` and more
+        known = [departure.spec for departure in self.departures if same in departure.profiles]
         return tuple(
             Unit(
                 claim=self.text.id,
