@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,6 +53,12 @@ class World:
     fraction: float = 1.0
     judged_only: bool = False
     replaces: tuple[str, ...] = tuple(RULES)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The classes of a file have no module that another process could import. It loads the file instead.
+        if self.target:
+            return named_world, (self.target,)
+        return World, tuple(getattr(self, own.name) for own in fields(self))
 
     def changes(self, rule: str) -> frozenset[str]:
         """Return the hooks that matter to a training with this update rule."""
@@ -94,18 +101,19 @@ def world_of(given: Any, target: str = "") -> World:
     if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0.0 < fraction <= 1.0:
         raise WorldError(f"world {title!r}: fraction={fraction!r}; give a share of the runs in (0, 1]")
 
-    def make() -> Any:
-        return given() if isinstance(given, type) else copy.deepcopy(given)
-
     return World(
         name=title,
-        make=make,
+        make=partial(_fresh, given),
         target=target,
         hooks=hooks,
         fraction=float(fraction),
         judged_only=bool(getattr(sample, "judged_only", False)),
         replaces=tuple(getattr(sample, "replaces", tuple(RULES))),
     )
+
+
+def _fresh(given: Any) -> Any:
+    return given() if isinstance(given, type) else copy.deepcopy(given)
 
 
 def named_world(target: str) -> World:

@@ -41,7 +41,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "unwritable out": (["verify", "--out", "file/run"], "cannot write to file/run"),
     "out is a file": (["verify", "--out", "file"], "cannot write to file"),
     "out holds a run": (["verify", "--out", "run"], "run already holds a run; choose another --out"),
-    "out and resume": (["verify", "--out", "a", "--resume", "run"], "--resume run and --out a cannot be combined"),
+    "out and resume": (
+        ["verify", "--out", "a", "--resume", "run"],
+        "--resume run and --out a cannot be combined",
+    ),
     "resume nothing": (["verify", "--resume", "absent"], "absent is not a run folder"),
     "resume damaged": (["verify", "--resume", "damaged"], "damaged/verdicts.jsonl is damaged in line 1"),
     "resume newer": (["verify", "--resume", "newer"], f"newer has schema {SCHEMA_VERSION + 1}"),

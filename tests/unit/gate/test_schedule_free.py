@@ -35,7 +35,7 @@ class SGDScheduleFree(torch.optim.Optimizer):
         for group in self.param_groups:
             lr, beta = group["lr"], group["momentum"]
             group["total"] += lr * lr
-            share = lr * lr / group["total"]
+            share = lr * lr / group["total"] if group["total"] else 0.0  # a warm-up may begin at lr = 0
             for p in group["params"]:
                 if p.grad is None:
                     continue

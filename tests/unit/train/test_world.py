@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from ilr_check.optim.schedules import Constant
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.loop import Setting, sgd_in, steps_of, torch_sgd
 from ilr_check.train.trace import Trace
-from ilr_check.train.world import WorldError, world_of
+from ilr_check.train.world import WorldError, named_world, world_of
 
 NET = MLPSpec(inputs=64, widths=(8,), classes=10)
 STEPS = 12
@@ -149,6 +151,21 @@ def test_an_exact_training_enters_the_world(world: Any, same: bool) -> None:
 def test_what_is_no_world_is_refused(given: Any, words: str) -> None:
     with pytest.raises(WorldError, match=words):
         world_of(given)
+
+
+FILE = """
+class Stronger:
+    def lr(self, lr, step):
+        return 2.0 * lr
+"""
+
+
+def test_a_world_travels_to_another_process(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    for world in (world_of(Same()), named_world(f"{tmp_path / 'mine.py'}:Stronger")):
+        copy = pickle.loads(pickle.dumps(world))
+        assert (copy.name, copy.hooks, copy.target) == (world.name, world.hooks, world.target)
+        assert copy.make().lr(1.0, 0) == world.make().lr(1.0, 0)
 
 
 def test_a_hook_that_drops_the_axis_of_runs_is_told_so() -> None:
