@@ -51,6 +51,13 @@ def test_an_interrupt_that_a_callback_dropped_is_raised_again() -> None:
     process = ran(LOST)
     assert process.stdout == "dropped\n"
     assert process.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert "Exception ignored" not in process.stderr
+
+
+def test_another_exception_that_a_callback_drops_is_still_reported() -> None:
+    process = ran(LOST.replace("os.kill(os.getpid(), signal.SIGINT)", "1 / 0"))
+    assert "Exception ignored" in process.stderr
+    assert "ZeroDivisionError" in process.stderr
 
 
 def test_an_interrupt_that_was_handled_ends_in_its_code(tmp_path: Path) -> None:
