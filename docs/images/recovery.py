@@ -15,7 +15,7 @@ from ilr_check.reporting.html import asset
 from ilr_check.reporting.prepared import Mark, prepare
 
 ROOT = Path(__file__).parents[2]
-FIGURE = "sqrt-recovery--digits--half-of-the-labels-redrawn--layers.0.weight"
+FIGURE = "sqrt-recovery--digits--label-noise-0.5--layers.0.weight"
 TARGET = Path(__file__).with_suffix(".svg")
 COLUMNS, LINE = 2, 42
 
