@@ -167,6 +167,10 @@ class Subject:
         """Return whether each of these hyper-parameters can be set, by argument or in ``param_groups``."""
         return all(name in self._variable for name in names)
 
+    def drops(self, ours: str) -> bool:
+        """Return whether the constructor takes any keyword, and no group keeps this hyper-parameter."""
+        return self.taken is None and self.group_key(ours) is None
+
     def start(self, tensors: Iterable[Tensor | nn.Parameter], **hyper: Any) -> Trial:
         """Build the optimizer over these tensors without a copy; ``hyper`` uses our names."""
         parameters = self.parameters(tensors)

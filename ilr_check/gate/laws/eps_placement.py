@@ -36,7 +36,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     signs = [rng.choice((-1.0, 1.0), size=(2, 3)) * rng.uniform(0.5, 1, size=(2, 3)) for _ in range(STEPS)]
     own = float(subject.start([torch.ones(2, 2)], lr=0.1).hyper["eps"])
     cases: list[tuple[str, dict[str, float], float]] = []
-    if subject.can_vary("eps"):
+    if subject.can_vary("eps") and not subject.drops("eps"):
         cases.append((f"eps={EPS}", {"eps": EPS}, EPS))
     if 1e-12 <= own < EPS:
         cases.append((f"its own eps={own:g}", {}, own))

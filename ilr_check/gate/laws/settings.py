@@ -37,7 +37,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             yield failed_reading(words, error)
             continue
         # A constructor that takes any keyword promises nothing about one that no group keeps.
-        dropped = subject.taken is None and subject.group_key(name) is None
+        dropped = subject.drops(name)
         yield fact_reading(
             apart.ratio > 1.0,
             group=f"{words} acts",

@@ -203,3 +203,34 @@ def test_what_the_search_for_a_contract_leaves_behind_hides_no_change() -> None:
     result = ilr_check.check_optimizer(LeavesGradientsOff, contract="auto", laws="leaves-the-world-alone")
     assert torch.is_grad_enabled()
     assert [f.diagnosis for f in result.violated] == ["step() changes the grad mode from True to False"]
+
+
+class LarsOfAnyKeyword(torch.optim.Optimizer):
+    """LARS as the contract has it, without an eps; it takes any keyword and drops what it does not know."""
+
+    def __init__(self, params: Any, lr: float = 1.0, weight_decay: float = 0.0, **others: Any) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for p in group["params"]:
+                size, slope = p.norm(), p.grad.norm()
+                ratio = 1e-3 * size / (slope + group["weight_decay"] * size) if slope > 0 < size else 1.0
+                p.sub_(group["lr"] * ratio * (p.grad + group["weight_decay"] * p))
+
+
+class LarsThatKeepsEps(LarsOfAnyKeyword):
+    """The same one with an eps in its groups that acts on nothing."""
+
+    def __init__(self, params: Any, eps: float = 0.0, **others: Any) -> None:
+        super().__init__(params, **others)
+        for group in self.param_groups:
+            group["eps"] = eps
+
+
+def test_an_eps_that_only_a_catch_all_takes_is_not_judged() -> None:
+    result = ilr_check.check_optimizer(LarsOfAnyKeyword, contract="lars", laws="eps-placement")
+    assert [f.diagnosis for f in result.findings if f.verdict == "violated"] == []
+    result = ilr_check.check_optimizer(LarsThatKeepsEps, contract="lars", laws="eps-placement")
+    assert [f.group for f in result.findings if f.verdict == "violated"] == ["eps=0.001"]
