@@ -11,6 +11,7 @@ import torch
 from ilr_check.gate.law import Circumstances
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
+from ilr_check.gate.words.exceptions import exception_words
 
 SHAPE = (3, 4)
 LR, WEIGHT_DECAY = 0.05, 0.12
@@ -63,7 +64,10 @@ def _played(
     for t, scale in enumerate(scenario.scales):
         drawn = rng.normal(size=SHAPE)
         gradient = None if scale is None else _tensor(scale * drawn, subject)
-        trial.step([gradient], **({"lr": scenario.lrs[t]} if scenario.lrs else {}))
+        try:
+            trial.step([gradient], **({"lr": scenario.lrs[t]} if scenario.lrs else {}))
+        except Exception as error:  # the target's own: the laws report it, and it must not end the gate
+            raise SubjectError(exception_words(error)) from error
         yield trial.values()[0].double().cpu().numpy().ravel().tolist()
 
 

@@ -11,6 +11,7 @@ import torch
 import ilr_check
 from ilr_check.gate.judge import readings_of
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.stimuli.scenarios import SCENARIOS, traces
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.words.exceptions import exception_words
 
@@ -111,3 +112,17 @@ def test_a_setting_that_the_constructor_refuses_is_skipped_and_said() -> None:
 
 def test_a_long_text_is_cut() -> None:
     assert len(exception_words(ValueError("x" * 10_000))) < 700
+
+
+class NeedsGradients(torch.optim.SGD):
+    """Raises where no parameter of a group has a gradient, as a bare ``torch._foreach_add_`` does."""
+
+    def step(self, closure: Any = None) -> Any:
+        if all(p.grad is None for group in self.param_groups for p in group["params"]):
+            raise RuntimeError("Tensor list must have at least one tensor.")
+        return super().step(closure)
+
+
+def test_a_scenario_that_an_optimizer_cannot_step_through_is_left_out() -> None:
+    assert SCENARIOS.keys() - traces(Subject(NeedsGradients)).keys() == {"a step without gradient"}
+    assert traces(Subject(torch.optim.SGD)).keys() == SCENARIOS.keys()
