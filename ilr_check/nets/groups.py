@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ilr_check.nets.build import Read, build, skeleton, stream
+from ilr_check.nets.build import Read, build, shrunk, skeleton, stream
 from ilr_check.nets.joint import candidates
 from ilr_check.nets.probing import Batches, Parameters, Probe, Sample
 from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, PreResNetSpec, ResNetSpec
@@ -150,15 +150,16 @@ def _subtracts_shift(spec: NetSpec, read: Read) -> bool:
     """Return whether a norm subtracts again what the shift of the norm before it has added.
 
     Without an activation between the norms the shift adds a constant to each channel. A linear layer hands it
-    on as a constant, and so does a convolution that reads no padding.
+    on as a constant, and so does a convolution that reads no padding or has a single pixel as output.
     """
-    padded = (isinstance(spec, CNNSpec) and spec.kernel > 1) or (
-        isinstance(spec, ResNetSpec) and len(spec.shape) > 1
-    )
-    constant = (
-        isinstance(spec, MLPSpec | CNNSpec | ResNetSpec) and spec.activation == "identity" and not padded
-    )
-    return constant and read.norm.kills_bias
+    if isinstance(spec, CNNSpec):
+        strides = (spec.strides or (1,) * len(spec.channels))[: read.calls[0] + 1]
+        constant = spec.kernel == 1 or all(shrunk(size, strides) == 1 for size in spec.image[1:])
+    elif isinstance(spec, ResNetSpec):
+        constant = all(size == 1 for size in spec.shape[1:])
+    else:
+        constant = isinstance(spec, MLPSpec)
+    return constant and read.norm.kills_bias and getattr(spec, "activation", "") == "identity"
 
 
 def scalable(spec: NetSpec) -> tuple[tuple[str, ...], ...]:

@@ -112,7 +112,8 @@ def test_it_is_planned_with_its_own_decisions_in_its_profiles() -> None:
     law = case_law(Case(title="cold", truth=3.0), "violated")
     assert [unit.title for unit in law.plan("standard", 0)] == ["a-claim: usual", "a-claim: cold"]
     assert law.plan("quick", 0)[1].decisions == ("a-claim/cold/first", "a-claim/cold/second")
-    assert [unit.title for unit in law.plan("paper", 0)] == ["a-claim: usual"]
+    assert [unit.title for unit in law.plan("paper", 0)] == ["a-claim: usual", "a-claim: cold"]
+    assert [unit.title for unit in law.plan("nightly", 0)] == ["a-claim: usual"]
 
 
 def test_the_terminal_says_known_departure_and_not_violated() -> None:

@@ -97,6 +97,11 @@ PLAIN = {"norm": NormSpec(affine=True), "activation": "identity", "classes": 3}
         pytest.param(
             CNNSpec(image=(2, 3, 3), channels=(6, 6), kernel=3, **PLAIN), {"joint"}, id="padded CNN"
         ),
+        pytest.param(
+            CNNSpec(image=(1, 1, 4), channels=(6, 6), kernel=3, strides=(2, 2), **PLAIN),
+            {"exact", "dead"},
+            id="padded CNN with one pixel as output",
+        ),
         pytest.param(ResNetSpec(shape=(5,), width=6, blocks=1, **PLAIN), {"exact", "dead"}, id="residual"),
         pytest.param(
             MLPSpec(inputs=5, widths=(6, 6), **PLAIN | {"norm": NormSpec(kind="layer", affine=True)}),
