@@ -162,7 +162,7 @@ class StatisticalLaw(Generic[Spec, Trained]):
     rival_values: Callable[[Spec, Part, Design], Mapping[str, float]] = _farthest_of
     """(spec, part, design) -> one number for each rival that is a curve; by default where it is farthest."""
     mistakes: Callable[[Spec, Part], Sequence[Mistake]] = lambda spec, part: ()
-    """(spec, part) -> kinds of mistakes, of which the first that lies near the margin becomes a rival."""
+    """Return the kinds of mistakes for a spec and a part. The first one near the margin becomes a rival."""
     departures: Sequence[Departure[Spec]] = ()
     """Subjects on which the claim is known to fail; none of them is among ``experiments``."""
     premises: Callable[[Examined[Spec, Trained]], Sequence[Premise]] = _no_premises
