@@ -15,13 +15,15 @@ class Plain(torch.optim.SGD):
     """SGD with nothing wrong."""
 
     steps = 0
+    last = float("inf")
+    """The last step at which it misbehaves."""
 
     def __init__(self, params, lr=0.1, weight_decay=0.0):
         super().__init__(params, lr=lr, weight_decay=weight_decay)
 
     def step(self, closure=None):
         Plain.steps += 1
-        if Plain.steps > 5:
+        if 5 < Plain.steps <= self.last:
             self.misbehave()
         return super().step(closure)
 
@@ -126,6 +128,8 @@ def until_left_behind(count=1):
 
 
 class DoubleForks(Plain):
+    last = 8
+
     def misbehave(self):
         if os.fork() == 0:
             os.setsid()
@@ -148,6 +152,8 @@ class ForksManyTimes(Plain):
 
 
 class HidesItsEnvironment(Plain):
+    last = 8
+
     def misbehave(self):
         path = os.environ["SURVIVORS"]
         code = f"import os, time; print(os.getpid(), file=open({path!r}, 'a'), flush=True); time.sleep(300)"
@@ -172,6 +178,8 @@ class KillsItsSupervisor(Plain):
 
 
 class StopsItsSupervisor(Plain):
+    last = 8
+
     def misbehave(self):
         os.kill(os.getppid(), signal.SIGSTOP)
         left_behind()

@@ -12,6 +12,7 @@ import torch
 from ilr_check import check_optimizer
 from ilr_check.evidence import Finding
 from ilr_check.gate.options import GateOptions
+from ilr_check.gate.process import isolation
 from ilr_check.gate.process.isolation import TargetRefusedError, judge_isolated, last_frame
 from ilr_check.gate.process.request import GateRequest
 
@@ -132,7 +133,6 @@ def survivors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "name",
     [
         "DoubleForks",
-        pytest.param("ForksManyTimes", marks=pytest.mark.nightly),
         "HidesItsEnvironment",
         "KillsItsSupervisor",
         pytest.param("StopsItsSupervisor", marks=pytest.mark.nightly),
@@ -144,6 +144,17 @@ def test_nothing_that_a_target_starts_outlives_the_gate(survivors: Path, name: s
     started = [int(line) for line in survivors.read_text().split()]
     assert started
     assert [pid for pid in started if _alive(pid)] == []
+
+
+@ON_LINUX
+def test_a_target_that_forks_at_every_step_is_stopped(
+    survivors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "MAX_PROCESSES", 16)
+    death = next(f for f in judged("ForksManyTimes") if f.claim == "survives-its-steps")
+    assert death.verdict == "violated"
+    assert "processes that did not end, and was stopped; 16 are allowed" in death.diagnosis
+    assert [line for line in survivors.read_text().split() if _alive(int(line))] == []
 
 
 @pytest.mark.skipif(

@@ -61,7 +61,6 @@ def test_surroundings_change_no_bit(verify: Verify, usual: list[bytes]) -> None:
     assert verify(place="somewhere with blanks and ü", **odd) == usual
 
 
-@pytest.mark.nightly
 def test_two_workers_change_no_bit(verify: Verify, usual: list[bytes]) -> None:
     assert verify("--jobs", "2", PYTHONHASHSEED="1") == usual
 

@@ -24,6 +24,7 @@ def verdicts(out: Path) -> list[tuple[str, str, float | None]]:
     return [(r.id, r.verdict, r.measured.value) for r in RunFolder.open(out).records()]
 
 
+@pytest.mark.nightly
 def test_two_jobs_give_the_verdicts_of_one(tmp_path: Path) -> None:
     assert verify(tmp_path / "one", 1).wait() == verify(tmp_path / "two", 2).wait() == 0
     assert verdicts(tmp_path / "two") == verdicts(tmp_path / "one")

@@ -56,6 +56,9 @@ TIME_LIMITS = {"quick": 60.0, "standard": 600.0}
 """Seconds of work that one law may take (see ``clock``), far beyond what any needs."""
 MAX_DEATHS = 2
 """After this many the other laws are not tried: an optimizer that always dies would take hours."""
+MAX_PROCESSES = 256
+"""A target may have so many processes at once. A compiler's workers are at most a few dozen. A target that
+forks at every step would otherwise fill the machine until its time is over."""
 KEPT_OUTPUT = 64 * 1024
 POLL_SECONDS = 0.1
 BOOT_PATIENCE = 60.0
@@ -231,7 +234,10 @@ class _Worker:
                 allowed = self._allowed(outcome)
                 if time.monotonic() > deadline or (clock is not None and clock.spent() > allowed):
                     return self._stopped_late(allowed)
-                used = tree.memory_mib(tree.below(self._keeper.pid), self.memory_limit_mib)
+                alive = tree.below(self._keeper.pid)
+                if len(alive) > MAX_PROCESSES:
+                    return self._stopped_many(len(alive))
+                used = tree.memory_mib(alive, self.memory_limit_mib)
                 if used > self.memory_limit_mib:
                     return self._stopped_full(used)
 
@@ -316,6 +322,11 @@ class _Worker:
         limit = f"--memory-limit {self.memory_limit_mib:g}"
         told = f"it used {used:.0f} MiB of memory and was stopped at {limit} MiB"
         return self._finding(told, "violated", Measured(value=used), "MiB of memory")
+
+    def _stopped_many(self, count: int) -> Finding:
+        self._kill()
+        told = f"it started {count} processes that did not end, and was stopped; {MAX_PROCESSES} are allowed"
+        return self._finding(told, "violated", Measured(value=float(count)), "processes at once")
 
     def _finding(
         self,
