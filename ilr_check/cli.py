@@ -83,6 +83,12 @@ _cifar10 = click.option(
 @_cifar10
 @click.option("--world", help="Judge a changed training: package.module:Name or FILE.py:Name.")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Number of processes [chosen from the work].")
+@click.option(
+    "--executor",
+    metavar="NAME[:OPTIONS]",
+    envvar=_env("executor"),
+    help="Who judges the claims: processes, ray, dask, submitit or a TARGET with submit() [processes].",
+)
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 even if a claim is inconclusive.")
 @click.option("--dry-run", is_flag=True, help="Only predict the cost of the full-size work; judge nothing.")
 @_debug
@@ -96,6 +102,7 @@ def verify(
     cifar10: Path | None,
     world: str | None,
     jobs: int | None,
+    executor: str | None,
     allow_inconclusive: bool,
     dry_run: bool,
     debug: bool,
@@ -117,7 +124,15 @@ def verify(
     if dry_run:
         reporter.close()
         _tell_cost(
-            predict(profile=profile, claims=claims, seed=seed, device=device, resume=resume, cifar10=cifar10)
+            predict(
+                profile=profile,
+                claims=claims,
+                seed=seed,
+                device=device,
+                resume=resume,
+                cifar10=cifar10,
+                executor=executor,
+            )
         )
         return
     interrupts = Interrupts()
@@ -135,12 +150,13 @@ def verify(
             resume=resume,
             cifar10=cifar10,
             world=world,
+            executor=executor,
             jobs=jobs,
             listener=_listener(reporter, interrupts, folders),
         )
     except KeyboardInterrupt:
         reporter.close()
-        raise KeyboardInterrupt(_resuming(folders, world, cifar10)) from None
+        raise KeyboardInterrupt(_resuming(folders, world, cifar10, executor)) from None
     finally:
         reporter.close()
     code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
@@ -283,13 +299,14 @@ app.add_command(fingerprint)
 app.add_command(symmetry)
 
 
-def _resuming(folders: list[Path], world: str | None, cifar10: Path | None) -> str:
+def _resuming(folders: list[Path], world: str | None, cifar10: Path | None, executor: str | None) -> str:
     """Return a sentence with the command that continues the run after Ctrl-C."""
     if not folders:
         return "interrupted before anything was judged; run the command again"
     words = ["ilr-check", "verify", "--resume", str(folders[0])]
     words += ["--world", world] if world is not None else []
     words += ["--cifar10", str(cifar10)] if cifar10 is not None else []
+    words += ["--executor", executor] if executor is not None else []
     return f"interrupted; what was finished is kept. Continue with: {shlex.join(words)}"
 
 
