@@ -73,11 +73,15 @@ def away(home: Home, fn: Callable[..., Any], /, *args: Any) -> Answer:
         if differing:
             told = [f"{name} {found[name]} instead of {home.versions[name]}" for name in differing]
             return Answer(machine=node, differing=", ".join(told))
-        hardware = current_hardware()
-        parts = (hardware["system"], hardware["cpu_capability"], hardware["gpu"])
-        machine = f"{node} ({', '.join(part for part in parts if part)})" if node != home.process[0] else ""
+        machine = "" if node == home.process[0] else _machine(node)
         with _environment(home.environment):
             return Answer(fn(*args), machine)
+
+
+def _machine(node: str) -> str:
+    hardware = current_hardware()
+    parts = (hardware["system"], hardware["cpu_capability"], hardware["gpu"])
+    return f"{node} ({', '.join(part for part in parts if part)})"
 
 
 def _versions() -> dict[str, str]:

@@ -123,7 +123,13 @@ def _of_target(text: str) -> Iterator[Executor]:
     from ilr_check.optim.target import import_target
 
     found = import_target(text, what="executor")
-    made = found if hasattr(found, "submit") and not isinstance(found, type) else found()
+    if hasattr(found, "submit") and not isinstance(found, type):
+        made = found
+    else:
+        try:
+            made = found()
+        except TypeError as error:
+            raise ExecutorError(f"executor {text!r} cannot be made without arguments: {error}") from error
     try:
         yield _usable(made, repr(text))
     finally:

@@ -73,9 +73,6 @@ class Processes:
 
 def _serve(connection: Connection, parent: int) -> None:
     """Do one piece of work after the other, in a worker process, until the parent closes the connection."""
-    import torch
-
-    torch.set_num_threads(1)
     # Ctrl-C reaches every process of the terminal, and only the parent reports it.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
