@@ -33,6 +33,18 @@ class _Submits:
 
 
 @contextmanager
+def _reaching(name: str, options: dict[str, str]) -> Iterator[None]:
+    """Turn the error of a cluster that does not answer into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        where, told = options.get("address", "its own workers"), " ".join(str(error).split())[:200]
+        raise ExecutorError(
+            f"executor {name!r} cannot reach {where} ({told}); check the address, and that the cluster runs"
+        ) from error
+
+
+@contextmanager
 def on_ray(options: dict[str, str], jobs: int) -> Iterator[Executor]:
     """Yield an executor that submits to Ray: to a cluster at an address, or to ``jobs`` workers here."""
     # Ray would otherwise report the use of Ray to its makers.
@@ -43,7 +55,8 @@ def on_ray(options: dict[str, str], jobs: int) -> Iterator[Executor]:
     where = {"address": options["address"]} if "address" in options else {"num_cpus": jobs}
     own = not ray.is_initialized()
     if own:
-        ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        with _reaching("ray", options):
+            ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     # Ray begins a unit again, up to three times, if its worker or its machine is lost.
     call = ray.remote(_call).options(num_cpus=1, num_gpus=gpus, max_retries=ATTEMPTS - 1)
     try:
@@ -74,7 +87,8 @@ def on_dask(options: dict[str, str], jobs: int) -> Iterator[Executor]:
                 silence_logs="CRITICAL",
             )
             address = stack.enter_context(local)
-        client = stack.enter_context(Client(address))
+        with _reaching("dask", options):
+            client = stack.enter_context(Client(address))
         # Dask begins a unit again if its worker is lost, up to its setting `allowed-failures`.
         yield _Submits(lambda fn, *args: client.submit(fn, *args, pure=False))
 
@@ -88,13 +102,14 @@ def on_submitit(options: dict[str, str], jobs: int) -> Iterator[Executor]:
     with ExitStack() as stack:
         folder = options.pop("folder", "submitit-jobs" if cluster != "local" else None)
         if folder is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ilr-check-submitit-"))
+            # A job that is being cancelled may still write there.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         values = {key: int(value) if value.isdecimal() else value for key, value in options.items()}
         try:
             executor = AutoExecutor(folder=folder, cluster=cluster)
             executor.update_parameters(**{"timeout_min": UNIT_MINUTES, "name": "ilr-check", **values})
         except (NameError, ValueError, AssertionError, RuntimeError) as error:
-            raise ExecutorError(f"executor 'submitit': {error}") from error
+            raise ExecutorError(f"executor 'submitit': {' '.join(str(error).split())}") from error
         queue = Jobs(executor, jobs)
         stack.callback(queue.close)
         yield queue
