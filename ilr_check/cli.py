@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ilr_check.commands.bench import bench
+from ilr_check.commands.claims import claims
 from ilr_check.commands.compare import compare
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
@@ -25,7 +25,6 @@ from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, 
 
 if TYPE_CHECKING:
     from ilr_check.engine import CostPredicted, Listener
-    from ilr_check.questions import Question
     from ilr_check.reporting import TerminalReporter
 
 
@@ -40,6 +39,7 @@ def app() -> None:
 
 
 app.add_command(bench)
+app.add_command(claims)
 
 
 def _env(name: str) -> str:
@@ -227,56 +227,6 @@ def replay(
     if replayed.agrees is not None:
         click.echo("the same verdict as recorded" if replayed.agrees else "NOT the verdict that was recorded")
     raise click.exceptions.Exit(code if replayed.agrees is not False else max(code, VIOLATED))
-
-
-@app.command(epilog="Example: ilr-check claims sqrt-recovery, or ilr-check claims R1.5")
-@click.argument("name", metavar="[ID]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-@_debug
-def claims(name: str | None, as_json: bool, debug: bool) -> None:
-    """List all claims, or show one of them.
-
-    ID is a claim, a question of the paper's reviewers (R1.5), or all questions of one review (R1).
-    """
-    import msgspec
-
-    from ilr_check import questions
-
-    if name is not None and questions.looks_like(name):
-        _questions(questions.select(name), as_json=as_json)
-        return
-
-    from ilr_check.claims import catalogue, home, select
-    from ilr_check.reporting.claim_page import page
-    from ilr_check.reporting.columns import entry, terminal_width
-
-    chosen = list(catalogue().values()) if name is None else list(select(name))
-    if as_json:
-        built = [msgspec.to_builtins(claim.text) for claim in chosen]
-        click.echo(json.dumps(built if name is None else built[0], indent=2))
-        return
-    for claim in chosen:
-        text = claim.text
-        if name is None:
-            click.echo(entry((text.id, text.kind, text.title), (24, 12), terminal_width()))
-            continue
-        click.echo(page(text, home(text.id)))
-    if name is None:
-        click.echo("\nQuestions of the paper's reviewers. `ilr-check claims R1.5` shows the answer to one.")
-        for question in questions.questions().values():
-            click.echo(entry((question.id, question.review, question.title), (24, 12), terminal_width()))
-
-
-def _questions(chosen: tuple[Question, ...], *, as_json: bool) -> None:
-    import msgspec
-
-    from ilr_check.reporting.question_page import page
-
-    if as_json:
-        built = [msgspec.to_builtins(question) for question in chosen]
-        click.echo(json.dumps(built if len(built) > 1 else built[0], indent=2))
-        return
-    click.echo("\n\n\n".join(page(question) for question in chosen))
 
 
 @app.command(epilog="Example: ilr-check doctor")

@@ -47,12 +47,14 @@ class Home:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a function returned. ``value`` is absent if the versions differ."""
+    """What a function returned. ``value`` is absent if the versions differ, or if it raised."""
 
     value: Any = None
     machine: str = ""
     """The machine that ran it, if it is another one than the main process has."""
     differing: str = ""
+    failed: str = ""
+    """What it raised, as text: the exception itself may not survive the journey."""
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -67,7 +69,7 @@ def away(home: Home, fn: Callable[..., Any], /, *args: Any) -> Answer:
     node = platform.node()
     with _ONE_AT_A_TIME:
         if (node, os.getpid()) == home.process:
-            return Answer(fn(*args))
+            return _answered(fn, args)
         found = _versions()
         differing = [name for name in home.versions if found[name] != home.versions[name]]
         if differing:
@@ -75,7 +77,14 @@ def away(home: Home, fn: Callable[..., Any], /, *args: Any) -> Answer:
             return Answer(machine=node, differing=", ".join(told))
         machine = "" if node == home.process[0] else _machine(node)
         with _environment(home.environment):
-            return Answer(fn(*args), machine)
+            return _answered(fn, args, machine)
+
+
+def _answered(fn: Callable[..., Any], args: tuple[Any, ...], machine: str = "") -> Answer:
+    try:
+        return Answer(fn(*args), machine)
+    except Exception as error:
+        return Answer(machine=machine, failed=f"{type(error).__name__}: {error}")
 
 
 def _machine(node: str) -> str:

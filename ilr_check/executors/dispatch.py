@@ -90,8 +90,9 @@ class Dispatch:
             self._begin(key)
             return None
         except Exception as error:
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            raise WorkerError(f"a worker could not do {key} ({told[:500]})") from error
+            raise _unable(key, f"{type(error).__name__}: {error}") from error
+        if answer.failed:
+            raise _unable(key, answer.failed)
         if answer.differing:
             raise WorkerError(
                 f"the worker on {answer.machine} has {answer.differing}; other versions give other numbers, "
@@ -100,6 +101,13 @@ class Dispatch:
         if answer.machine:
             self.machines.add(answer.machine)
         return answer
+
+
+def _unable(key: str, told: str) -> WorkerError:
+    told = " ".join(told.split())
+    # The end of a traceback names the error.
+    shown = told if len(told) <= 500 else f"{told[:100]} ... {told[-400:]}"
+    return WorkerError(f"a worker could not do {key} ({shown})")
 
 
 def _when_done(future: Any, tell: Callable[[], None]) -> None:
