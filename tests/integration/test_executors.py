@@ -204,15 +204,25 @@ def records(out: Path) -> list[dict[str, Any]]:
 REAL = ["processes:jobs=2", "dask:jobs=2", "ray:jobs=2", "submitit:jobs=2,cluster=local"]
 
 
+def verified(out: Path, *options: str) -> list[dict[str, Any]]:
+    environment = os.environ | {"ILR_CHECK_THREADS": "1"}
+    ended = subprocess.run(command(out, *options), check=False, stdout=subprocess.DEVNULL, env=environment)
+    assert ended.returncode == 0
+    return records(out)
+
+
+@pytest.fixture(scope="module")
+def of_one_process(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return verified(tmp_path_factory.mktemp("one") / "run", "--jobs", "1")
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("text", REAL)
-def test_each_executor_gives_the_records_of_one_process_bit_for_bit(text: str, tmp_path: Path) -> None:
+def test_each_executor_gives_the_records_of_one_process_bit_for_bit(
+    text: str, of_one_process: list[dict[str, Any]], tmp_path: Path
+) -> None:
     need(text)
-    quiet = {"stdout": subprocess.DEVNULL, "env": os.environ | {"ILR_CHECK_THREADS": "1"}}
-    assert subprocess.run(command(tmp_path / "one", "--jobs", "1"), check=False, **quiet).returncode == 0  # type: ignore[call-overload]
-    there = command(tmp_path / "there", "--executor", text)
-    assert subprocess.run(there, check=False, **quiet).returncode == 0  # type: ignore[call-overload]
-    assert records(tmp_path / "there") == records(tmp_path / "one")
+    assert verified(tmp_path / "there", "--executor", text) == of_one_process
 
 
 @pytest.mark.nightly
