@@ -19,6 +19,7 @@ from ilr_check.commands.compare import compare
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
+from ilr_check.commands.sweep import sweep
 from ilr_check.commands.symmetry import symmetry
 from ilr_check.commands.typed import NamedPath, force_option
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
@@ -246,6 +247,7 @@ def doctor(debug: bool) -> None:
 app.add_command(gate)
 app.add_command(compare)
 app.add_command(fingerprint)
+app.add_command(sweep)
 app.add_command(symmetry)
 
 
