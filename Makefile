@@ -28,6 +28,7 @@ test-fast: $(STAMP)
 
 test-nightly: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "nightly and not gpu" tests properties
+	$(BIN)/python -m pytest -m nightly benchmarks  # alone, because it compares speeds
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

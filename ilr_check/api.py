@@ -14,9 +14,10 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.pricing import check_affordable
 from ilr_check.claims.settings import full_size
 from ilr_check.data import cifar
-from ilr_check.engine import CostPredicted, Executor, Listener
+from ilr_check.engine import CostPredicted, Listener
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
+from ilr_check.executors import Executor, opened, remote
 from ilr_check.gate.cases import parametrize_with_laws
 from ilr_check.gate.check import check_optimizer
 from ilr_check.gate.fingerprint import Fingerprint
@@ -31,7 +32,6 @@ from ilr_check.seeds import checked_seed
 from ilr_check.train.determinism import checked_device
 from ilr_check.train.threads import threads
 from ilr_check.train.world import World, named_world, world_of
-from ilr_check.workers import checked_jobs, workers
 
 __all__ = [
     "PROFILES",
@@ -87,7 +87,7 @@ def verify(
     resume: Path | str | None = None,
     cifar10: Path | str | None = None,
     world: Any = None,
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     jobs: int | None = 1,
     listener: Listener = lambda event: None,
 ) -> Run:
@@ -101,28 +101,30 @@ def verify(
     ``world`` is a TARGET or an object that states how the trainings depart from plain training; see
     ``ilr_check.train.world``. The report names it.
 
-    ``executor`` is any object with a method ``submit(fn, *args)``. It gets units of work as plain values.
-    ``jobs`` is the number of processes that share the units. Each process imports your main module again, so
-    that module must be safe to import. With ``None`` the number is chosen from the work. Verdicts depend on
-    neither: if fleets have several threads on a CPU, only exact units are shared.
+    ``executor`` is anything with ``submit(fn, *args)``, and takes all units as plain values. Or it is a name
+    as for ``verify --executor``, such as ``"dask"`` or ``"submitit:cluster=local"``. ``jobs`` is the number
+    of processes that share the units, here or in the named executor. Each process imports your main module
+    again, so that module must be safe to import. ``None`` decides from the work. Verdicts do not depend on
+    either. Without an executor, if fleets have several threads on a CPU, only exact units are shared.
 
     Raises ``ValueError`` for a setting out of range, and ``RunFolderError`` for a folder that cannot be used.
     """
-    settings = checked(profile=profile, claims=claims, seed=seed, device=device)
+    elsewhere = remote(executor)
+    settings = checked(profile=profile, claims=claims, seed=seed, device=device, elsewhere=elsewhere)
     entered, settings = _enter(world, settings)
     if cifar10 is not None:
         cifar.check(Path(cifar10))
     going_on = None if resume is None else Path(resume)
-    begun = settings if going_on is None else _begun_settings(going_on)
+    begun = settings if going_on is None else _begun_settings(going_on, elsewhere)
     if begun.world != settings.world:
         raise ValueError(
             f"the run in {going_on} was started with --world {begun.world!r}, and this command has "
             f"--world {settings.world!r}; give the same world"
         )
-    count = checked_jobs(jobs, len(select(begun.claims)), begun.device)
-    with threads(), cifar.naming(cifar10), workers(count) as shared:
+    count = len(select(begun.claims))
+    with threads(), cifar.naming(cifar10), opened(executor, jobs, count, begun.device) as ready:
         if begun.profile == "paper":
-            predicted = _predicted(begun, going_on)
+            predicted = _predicted(begun, going_on, ready if elsewhere else None)
             listener(predicted)
             check_affordable(predicted.prices)
         folder = engine.run(
@@ -130,8 +132,8 @@ def verify(
             out=None if out is None else Path(out),
             resume=going_on,
             listener=listener,
-            executor=executor,
-            shared_executor=shared,
+            executor=ready if elsewhere else None,
+            shared_executor=None if elsewhere else ready,
             world=entered,
         )
     write_report(folder)
@@ -154,22 +156,34 @@ def predict(
     device: str = "auto",
     resume: Path | str | None = None,
     cifar10: Path | str | None = None,
+    executor: Executor | str | None = None,
 ) -> CostPredicted:
-    """Predict the cost of the full-size units of ``verify`` with the same arguments. Nothing is judged."""
-    settings = checked(profile=profile, claims=claims, seed=seed, device=device)
+    """Predict the cost of the full-size units of ``verify`` with the same arguments. Only a few steps are
+    timed, by the executor if it has workers elsewhere."""
+    elsewhere = remote(executor)
+    settings = checked(profile=profile, claims=claims, seed=seed, device=device, elsewhere=elsewhere)
     going_on = None if resume is None else Path(resume)
-    with threads(), cifar.naming(cifar10):
-        return _predicted(settings if going_on is None else _begun_settings(going_on), going_on)
+    begun = settings if going_on is None else _begun_settings(going_on, elsewhere)
+    # One worker times the steps.
+    chosen = executor if elsewhere else None
+    with threads(), cifar.naming(cifar10), opened(chosen, 1, 1, begun.device) as ready:
+        return _predicted(begun, going_on, ready)
 
 
-def _begun_settings(resume: Path) -> Settings:
+def _begun_settings(resume: Path, elsewhere: bool) -> Settings:
     """Return the settings of a run folder. Raises ``ValueError`` if this machine cannot continue with
     them."""
     begun = engine.settings_of(resume)
-    return checked(profile=begun.profile, claims=begun.claims, seed=begun.seed, device=begun.device)
+    return checked(
+        profile=begun.profile,
+        claims=begun.claims,
+        seed=begun.seed,
+        device=begun.device,
+        elsewhere=elsewhere,
+    )
 
 
-def _predicted(settings: Settings, resume: Path | None) -> CostPredicted:
+def _predicted(settings: Settings, resume: Path | None, executor: Executor | None) -> CostPredicted:
     if settings.profile == "paper":
         folder = cifar.named_folder()
         if folder is None:
@@ -177,7 +191,7 @@ def _predicted(settings: Settings, resume: Path | None) -> CostPredicted:
                 f"--profile paper trains on CIFAR-10: name its folder with --cifar10 or {cifar.VARIABLE}"
             )
         cifar.check_contents(folder, examples=full_size.RECIPE.per_file)
-    return engine.predict(settings, resume)
+    return engine.predict(settings, resume, executor)
 
 
 def fingerprint(
@@ -197,8 +211,11 @@ def fingerprint(
         return measure(subject, seed)
 
 
-def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
-    """Return validated settings. Each error names the value, the allowed values and the fix."""
+def checked(*, profile: str, claims: str, seed: int, device: str, elsewhere: bool = False) -> Settings:
+    """Return validated settings. Each error names the value, the allowed values and the fix.
+
+    ``elsewhere`` says that other machines judge the units, so ``cuda`` needs no GPU here.
+    """
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is not known; choose one of {', '.join(PROFILES)}")
     checked_seed(seed)
@@ -208,4 +225,5 @@ def checked(*, profile: str, claims: str, seed: int, device: str) -> Settings:
         "paper": "paper",
         "nightly": "nightly",
     }
-    return Settings(profile=known[profile], claims=claims, seed=seed, device=checked_device(device))
+    found = device if elsewhere and device == "cuda" else checked_device(device)
+    return Settings(profile=known[profile], claims=claims, seed=seed, device=found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 import sys
@@ -15,17 +14,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ilr_check.commands.bench import bench
+from ilr_check.commands.claims import claims
 from ilr_check.commands.compare import compare
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
+from ilr_check.commands.sweep import sweep
 from ilr_check.commands.symmetry import symmetry
 from ilr_check.commands.typed import NamedPath, force_option
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
 if TYPE_CHECKING:
     from ilr_check.engine import CostPredicted, Listener
-    from ilr_check.questions import Question
     from ilr_check.reporting import TerminalReporter
 
 
@@ -40,6 +40,7 @@ def app() -> None:
 
 
 app.add_command(bench)
+app.add_command(claims)
 
 
 def _env(name: str) -> str:
@@ -83,6 +84,12 @@ _cifar10 = click.option(
 @_cifar10
 @click.option("--world", help="Judge a changed training: package.module:Name or FILE.py:Name.")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Number of processes [chosen from the work].")
+@click.option(
+    "--executor",
+    metavar="NAME[:OPTIONS]",
+    envvar=_env("executor"),
+    help="Who judges the claims: processes, ray, dask, submitit or a TARGET with submit() [processes].",
+)
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 even if a claim is inconclusive.")
 @click.option("--dry-run", is_flag=True, help="Only predict the cost of the full-size work; judge nothing.")
 @_debug
@@ -96,6 +103,7 @@ def verify(
     cifar10: Path | None,
     world: str | None,
     jobs: int | None,
+    executor: str | None,
     allow_inconclusive: bool,
     dry_run: bool,
     debug: bool,
@@ -117,7 +125,15 @@ def verify(
     if dry_run:
         reporter.close()
         _tell_cost(
-            predict(profile=profile, claims=claims, seed=seed, device=device, resume=resume, cifar10=cifar10)
+            predict(
+                profile=profile,
+                claims=claims,
+                seed=seed,
+                device=device,
+                resume=resume,
+                cifar10=cifar10,
+                executor=executor,
+            )
         )
         return
     interrupts = Interrupts()
@@ -135,12 +151,13 @@ def verify(
             resume=resume,
             cifar10=cifar10,
             world=world,
+            executor=executor,
             jobs=jobs,
             listener=_listener(reporter, interrupts, folders),
         )
     except KeyboardInterrupt:
         reporter.close()
-        raise KeyboardInterrupt(_resuming(folders, world, cifar10)) from None
+        raise KeyboardInterrupt(_resuming(folders, world, cifar10, executor)) from None
     finally:
         reporter.close()
     code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
@@ -213,56 +230,6 @@ def replay(
     raise click.exceptions.Exit(code if replayed.agrees is not False else max(code, VIOLATED))
 
 
-@app.command(epilog="Example: ilr-check claims sqrt-recovery, or ilr-check claims R1.5")
-@click.argument("name", metavar="[ID]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-@_debug
-def claims(name: str | None, as_json: bool, debug: bool) -> None:
-    """List all claims, or show one of them.
-
-    ID is a claim, a question of the paper's reviewers (R1.5), or all questions of one review (R1).
-    """
-    import msgspec
-
-    from ilr_check import questions
-
-    if name is not None and questions.looks_like(name):
-        _questions(questions.select(name), as_json=as_json)
-        return
-
-    from ilr_check.claims import catalogue, home, select
-    from ilr_check.reporting.claim_page import page
-    from ilr_check.reporting.columns import entry, terminal_width
-
-    chosen = list(catalogue().values()) if name is None else list(select(name))
-    if as_json:
-        built = [msgspec.to_builtins(claim.text) for claim in chosen]
-        click.echo(json.dumps(built if name is None else built[0], indent=2))
-        return
-    for claim in chosen:
-        text = claim.text
-        if name is None:
-            click.echo(entry((text.id, text.kind, text.title), (24, 12), terminal_width()))
-            continue
-        click.echo(page(text, home(text.id)))
-    if name is None:
-        click.echo("\nQuestions of the paper's reviewers. `ilr-check claims R1.5` shows the answer to one.")
-        for question in questions.questions().values():
-            click.echo(entry((question.id, question.review, question.title), (24, 12), terminal_width()))
-
-
-def _questions(chosen: tuple[Question, ...], *, as_json: bool) -> None:
-    import msgspec
-
-    from ilr_check.reporting.question_page import page
-
-    if as_json:
-        built = [msgspec.to_builtins(question) for question in chosen]
-        click.echo(json.dumps(built if len(built) > 1 else built[0], indent=2))
-        return
-    click.echo("\n\n\n".join(page(question) for question in chosen))
-
-
 @app.command(epilog="Example: ilr-check doctor")
 @_debug
 def doctor(debug: bool) -> None:
@@ -280,16 +247,18 @@ def doctor(debug: bool) -> None:
 app.add_command(gate)
 app.add_command(compare)
 app.add_command(fingerprint)
+app.add_command(sweep)
 app.add_command(symmetry)
 
 
-def _resuming(folders: list[Path], world: str | None, cifar10: Path | None) -> str:
+def _resuming(folders: list[Path], world: str | None, cifar10: Path | None, executor: str | None) -> str:
     """Return a sentence with the command that continues the run after Ctrl-C."""
     if not folders:
         return "interrupted before anything was judged; run the command again"
     words = ["ilr-check", "verify", "--resume", str(folders[0])]
     words += ["--world", world] if world is not None else []
     words += ["--cifar10", str(cifar10)] if cifar10 is not None else []
+    words += ["--executor", executor] if executor is not None else []
     return f"interrupted; what was finished is kept. Continue with: {shlex.join(words)}"
 
 

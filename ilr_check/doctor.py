@@ -13,6 +13,9 @@ from ilr_check.train.threads import VARIABLE, threads
 EXTRAS = {
     "plotly": "no `report --interactive`; to add it: pip install 'ilr-check[interactive]'",
     "xdist": "pytest runs in one process; for more: pip install pytest-xdist",
+    "ray": "no `verify --executor ray`; to add it: pip install 'ilr-check[ray]'",
+    "distributed": "no `verify --executor dask`; to add it: pip install 'ilr-check[dask]'",
+    "submitit": "no `verify --executor submitit`; to add it: pip install 'ilr-check[submitit]'",
     "pytest_benchmark": "benchmarks cannot run; pip install pytest-benchmark",
 }
 

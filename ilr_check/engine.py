@@ -7,18 +7,17 @@ import contextlib
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from ilr_check.claims import catalogue
-from ilr_check.claims.claim import Claim, Context, Finding, Judged
+from ilr_check.claims.claim import Claim, Context, Finding, Judged, Unit
 from ilr_check.claims.pricing import Price, prices
 from ilr_check.evidence import Manifest, Margin, Measured, PlannedUnit, Record, RunFolder
 from ilr_check.evidence.lock import locked
@@ -30,9 +29,10 @@ from ilr_check.evidence.manifest import (
 )
 from ilr_check.evidence.replay_line import replay_line
 from ilr_check.evidence.run_folder import RunFolderError
+from ilr_check.executors import Dispatch, Executor, WorkerError, WorkersKilled
 from ilr_check.planning import Settings, Work, plan, spent
 from ilr_check.stats import ErrorBudget
-from ilr_check.train.determinism import reproducible
+from ilr_check.train.determinism import checked_device, reproducible
 from ilr_check.train.threads import thread_count, threads
 from ilr_check.train.world import World
 
@@ -82,14 +82,6 @@ class UnitFinished:
 
 Event = CostPredicted | RunStarted | UnitStarted | UnitProgress | UnitFinished
 Listener = Callable[[Event], None]
-
-
-class Executor(Protocol):
-    """Anything that can run a function elsewhere, such as a pool of ``concurrent.futures``."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Start ``fn(*args)`` and return its future."""
-        ...
 
 
 def perform(work: Work, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Judged, float]:
@@ -185,14 +177,25 @@ def settings_of(resume: Path) -> Settings:
         ) from error
 
 
-def predict(settings: Settings, resume: Path | None = None) -> CostPredicted:
-    """Time a few steps, and return the predicted cost of the planned units that ``resume`` has not
-    finished."""
+def predict(
+    settings: Settings, resume: Path | None = None, executor: Executor | None = None
+) -> CostPredicted:
+    """Return the cost of the planned units that ``resume`` has not finished. A few steps are timed, by
+    ``executor`` if there is one."""
     finished = {record.unit for record in RunFolder.open(resume).records()} if resume else set()
     units = [work.unit for work in plan(settings)[1] if work.key not in finished]
-    with reproducible(settings.device), threads():
-        found = prices(units, settings.device)
+    if executor is None:
+        found = _priced(units, settings.device)
+    else:
+        dispatch = Dispatch()
+        dispatch.send("the timing of a few steps", executor, _priced, units, settings.device)
+        found = dispatch.receive()[1]
     return CostPredicted(found, len(units) - len(found))
+
+
+def _priced(units: list[Unit], device: str) -> tuple[Price, ...]:
+    with reproducible(checked_device(device)), threads():
+        return prices(units, device)
 
 
 def run(
@@ -207,9 +210,10 @@ def run(
 ) -> RunFolder:
     """Run or continue a verification, and return its folder.
 
-    ``executor`` takes all units, and ``shared_executor`` those whose numbers it cannot change. When this
-    returns or raises, ``KeyboardInterrupt`` included, everything that was judged is on the disk. Raises
-    ``RunFolderError`` for a folder that cannot be used, and ``ValueError`` for settings that make no sense.
+    ``executor`` takes all units, and ``shared_executor`` those whose numbers it cannot change. A unit whose
+    worker dies is done again. When this returns or raises, ``KeyboardInterrupt`` included, everything that
+    was judged is on the disk. Raises ``RunFolderError`` for a folder that cannot be used and for workers that
+    cannot work, and ``ValueError`` for settings that make no sense.
     """
     if resume is not None:
         settings, path = settings_of(resume), resume
@@ -271,14 +275,13 @@ def _judge_all(
     listener(RunStarted(folder, manifest, len(works), len(finished)))
     elapsed_before = manifest.seconds
     status = "interrupted"
-    futures: dict[str, Future[Any]] = {}
+    dispatch = Dispatch()
     try:
         todo = {work.key: (n, work) for n, work in enumerate(works, start=1) if work.key not in finished}
         for key, (_, work) in todo.items():
             chosen = executor or (shared_executor if _may_share(work) else None)
             if chosen:
-                futures[key] = chosen.submit(perform, work)
-        keys = {future: key for key, future in futures.items()}
+                dispatch.send(key, chosen, perform, work)
 
         def begin(key: str) -> None:
             number, work = todo[key]
@@ -296,31 +299,31 @@ def _judge_all(
             folder.append(new)
             listener(UnitFinished(work.unit.title, new, seconds))
 
-        def collect(done: Iterable[Future[Any]]) -> None:
-            # Units are recorded in the order in which they end. If the process were killed while a finished
-            # unit waited for an earlier one, the finished unit would be lost.
-            for future in done:
-                begin(keys[future])
-                try:
-                    judged, seconds = future.result()
-                except BrokenExecutor as error:
-                    raise RunFolderError(
-                        "a worker process was killed, for example because the memory was full; what was "
-                        f"finished is kept: continue with --resume {folder.path}, perhaps with fewer --jobs"
-                    ) from error
-                keep(keys[future], judged, seconds)
+        def collect() -> None:
+            # They are collected as they come. A unit that waited for an earlier one would be lost with a
+            # killed process.
+            key, (judged, seconds) = dispatch.receive()
+            begin(key)
+            keep(key, judged, seconds)
 
-        for key in [key for key in todo if key not in futures]:
+        for key in [key for key in todo if key not in dispatch]:
             begin(key)
             keep(key, *perform(todo[key][1], lambda fraction: listener(UnitProgress(fraction))))
-            collect([futures[k] for k in todo if k in futures and futures[k].done()])
+            while dispatch.some_done():
+                collect()
         while todo:
             begin(next(iter(todo)))
-            collect(wait([futures[key] for key in todo], return_when=FIRST_COMPLETED).done)
+            collect()
         status = "complete"
+    except WorkerError as error:
+        fewer = ", perhaps with fewer --jobs" if isinstance(error, WorkersKilled) else ""
+        raise RunFolderError(
+            f"{error}; what was finished is kept: continue with --resume {folder.path}{fewer}"
+        ) from error
     finally:
-        for future in futures.values():
-            future.cancel()
+        dispatch.cancel()
+        if dispatch.machines:
+            manifest.hardware["workers"] = "; ".join(sorted(dispatch.machines))
         manifest.status = status
         manifest.seconds = elapsed_before + time.perf_counter() - started
         manifest.budget = spent(budget, works, folder.records())

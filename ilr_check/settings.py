@@ -19,6 +19,7 @@ KEYS = {
     "out": str,
     "threads": int,
     "jobs": int,
+    "executor": str,
     "contract": str,
     "cifar10": str,
 }

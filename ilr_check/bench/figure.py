@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ilr_check.bench.results import PATHS, Bench
+from ilr_check.bench.results import PATHS, WITHOUT_MEMORY, Bench
 from ilr_check.bench.workloads import WORKLOADS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -20,6 +20,7 @@ LOOKS = {
     "blackbox": ("#0d9488", "diamond"),
     "jax": ("#d97706", "triangle-up"),
     "limit": ("#111827", "line-ew-open"),
+    "product": ("#111827", "line-ns-open"),
 }
 
 
@@ -53,7 +54,7 @@ def write_figure(bench: Bench, target: Path) -> None:
                     legendgroup=path,
                     showlegend=path not in shown,
                     mode="lines+markers",
-                    line={"color": colour, "dash": "dot" if path == "limit" else "solid"},
+                    line={"color": colour, "dash": "dot" if path in WITHOUT_MEMORY else "solid"},
                     marker={"symbol": symbol, "size": 8},
                 ),
                 row=1,

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from ilr_check.bench.minimum import bytes_per_run
-from ilr_check.bench.results import Absent, PathName, Row
+from ilr_check.bench.results import WITHOUT_MEMORY, Absent, PathName, Row
 from ilr_check.bench.worker import Begin, Order, Sample, Warm
 from ilr_check.bench.workloads import Workload
 
@@ -126,8 +126,7 @@ class Point:
             path=path,
             runs=self.runs,
             us_per_run_step=median(self.samples),
-            # The factors of the limit exist from the start, so its peak means nothing.
-            peak_mib=None if path == "limit" else self.warmed["peak_mib"],
+            peak_mib=None if path in WITHOUT_MEMORY else self.warmed["peak_mib"],
             compile_seconds=self.warmed["compile_seconds"],
             timed_runs=self.warmed["timed_runs"],
             minimum_mib=self.runs * bytes_per_run(workload) / 2**20,

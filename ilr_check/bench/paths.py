@@ -13,7 +13,7 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
-from ilr_check.bench.minimum import products
+from ilr_check.bench.minimum import flops, products
 from ilr_check.bench.path import Path, Unavailable
 from ilr_check.bench.results import PathName
 from ilr_check.bench.workloads import DATA, Workload
@@ -32,6 +32,8 @@ LOOPED = 4
 proportional to their number."""
 FEWEST_STEPS = 2
 """The least number of steps in a sample, however slow they are."""
+LARGE = (256, 512, 1024, 2048)
+"""The sizes of the square products among which the fastest is taken."""
 LIMIT_RUNS = 8
 """The runs whose products are computed at once for the limit on a CPU. Their factors still fit into the
 caches."""
@@ -43,6 +45,8 @@ def make(path: PathName, workload: Workload, device: str = "cpu") -> Path:
         return Loop(workload, device)
     if path == "limit":
         return Limit(workload, device)
+    if path == "product":
+        return LargeProduct(workload, device)
     if path == "jax":
         from ilr_check.bench.jax_path import JaxPath
 
@@ -226,3 +230,39 @@ class Limit:
             ]
         for left, right, out in self._factors[runs]:
             torch.bmm(left, right, out=out)
+
+
+class LargeProduct:
+    """The operations of a step at the speed of the fastest product of two large square matrices."""
+
+    def __init__(self, workload: Workload, device: str = "cpu") -> None:
+        self.flops, self.device = flops(workload), device
+        self._factors: tuple[Tensor, ...] = ()
+
+    def timed(self, runs: int) -> int:
+        return runs
+
+    def compile(self, runs: int) -> float:
+        if not self._factors:
+            candidates = [
+                tuple(torch.randn(size, size, device=self.device) for _ in range(3)) for size in LARGE
+            ]
+            self._factors = min(candidates, key=lambda factors: min(self._once(factors) for _ in range(3)))
+        return 0.0
+
+    def train(self, runs: int, steps: int) -> None:
+        self._once(self._factors)
+
+    def sample(self, runs: int, steps: int, seconds: float) -> float:
+        begin = time.perf_counter()
+        spent: list[float] = []
+        while not spent or time.perf_counter() - begin < seconds:
+            spent.append(self._once(self._factors))
+        return 1e6 * self.flops * sum(spent) / len(spent)
+
+    def _once(self, factors: tuple[Tensor, ...]) -> float:
+        """Return the seconds of one operation."""
+        left, right, out = factors
+        begin = finished(self.device)
+        torch.mm(left, right, out=out)
+        return (finished(self.device) - begin) / (2 * len(left) ** 3)

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-PathName = Literal["loop", "eager", "compiled", "blackbox", "jax", "limit"]
+PathName = Literal["loop", "eager", "compiled", "blackbox", "jax", "limit", "product"]
 PATHS: tuple[PathName, ...] = get_args(PathName)
 MEANING: dict[PathName, str] = {
     "loop": "one net after the other, with stock norm layers and `torch.optim.SGD`, as a user would write it",
@@ -17,7 +17,10 @@ MEANING: dict[PathName, str] = {
     "blackbox": "the fleet with compiled gradients and the real `torch.optim.SGD` on per-run views",
     "jax": "`jit(scan(vmap(value_and_grad)))`, all runs in one program (fewer runs in the largest cells)",
     "limit": "only the matrix products of the step, batched over runs (convolutions as patches)",
+    "product": "as many operations as `limit`, at the speed of the fastest large matrix product here",
 }
+WITHOUT_MEMORY: tuple[PathName, ...] = ("limit", "product")
+"""The paths whose factors exist from the start, so that their peak memory means nothing."""
 
 
 def choose_paths(names: Sequence[str]) -> list[PathName]:

@@ -33,7 +33,7 @@ def run_bench(plan: Plan, *, scaling: bool = False) -> Bench:
                 progress=progress,
             )
             absent += missing
-        machine = {"processor": _processor()} | current_hardware()
+        machine = {"processor": processor()} | current_hardware()
     return Bench(
         device=plan.device,
         machine=machine,
@@ -68,7 +68,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the name of the processor from Linux, or what Python knows elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ilr_check.bench.minimum import flops
-from ilr_check.bench.results import MEANING, PATHS, Bench, Row, ratio
+from ilr_check.bench.results import MEANING, PATHS, WITHOUT_MEMORY, Bench, Row, ratio
 from ilr_check.bench.workloads import WORKLOADS
 
 AXIS_WORDS = {"steps": "steps, with set-up", "batch": "batch size"}
@@ -56,20 +56,22 @@ COMPARISONS = (
     ("loop", "blackbox", "blackbox: times faster than the loop"),
     ("jax", "compiled", "compiled: times faster than JAX"),
     ("limit", "compiled", "compiled: fraction of the matrix-product limit"),
+    ("product", "compiled", "compiled: fraction of the fastest large product"),
+    ("product", "limit", "limit: fraction of the fastest large product"),
 )
 """(numerator, denominator, words). The time of the limit over the compiled time is a fraction."""
 
 
 def costs(bench: Bench, workload: str) -> str:
     """Return the table of peak memory above a warm process, the theoretical minimum, and compile time."""
-    rows = [row for row in bench.rows if row.workload == workload and row.path != "limit"]
+    rows = [row for row in bench.rows if row.workload == workload and row.path not in WITHOUT_MEMORY]
     counts = sorted({row.runs for row in rows})
     lines = [["MiB at the peak", *(f"{n} run{'s' * (n > 1)}" for n in counts), "compile, s"]]
     minimum = {row.runs: row.minimum_mib for row in rows}
     lines.append(["theoretical minimum", *(_number(minimum[n]) for n in counts), ""])
     for path in PATHS:
         found = [bench.row(workload, path, n) for n in counts]
-        if path == "limit" or not any(found):
+        if path in WITHOUT_MEMORY or not any(found):
             continue
         longest = max(row.compile_seconds for row in found if row)
         peaks = ["" if row is None else _peak(row) for row in found]
@@ -90,9 +92,15 @@ The times are those of steps in the middle of a training, without drawing initia
 compiling. All paths use float32, plain SGD with weight decay, and scikit-learn digits. Device:
 {bench.device}. The fleet records every 32nd step. A run-step is one step of one run.
 
+`docs/speed-limits.md` says what holds these numbers, and where the time of a run goes.
+
 {machine}. {versions}.
 
 {meanings}
+
+Two rows bound the speed. `limit` is the speed of the library's batched products of these sizes, and
+`product` is that of its fastest large product, which the small sizes of a step do not reach on every
+processor.
 
 The theoretical minimum of memory is the parameters, gradients, optimizer state and one batch of
 activations (the input, the output of each layer, the logits) of all runs at once. The peak is the memory

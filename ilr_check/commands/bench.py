@@ -10,7 +10,7 @@ import click
 from ilr_check.commands.typed import STANDARD_OUTPUT, NamedPath, demand_outputs, force_option
 from ilr_check.evidence import atomic
 
-ALL_PATHS = "loop,eager,compiled,blackbox,jax,limit"
+ALL_PATHS = "loop,eager,compiled,blackbox,jax,limit,product"
 ALL_WORKLOADS = "reference,cnn,deep,pre-residual"
 
 
@@ -65,7 +65,8 @@ def bench(
 ) -> None:
     """Compare the speed of the fleet (many runs as one tensor program) with other ways to train.
 
-    The other ways are a loop over torch.optim, JAX, and the matrix products alone, which are the limit.
+    The other ways are a loop over torch.optim, JAX, the matrix products alone, which are the limit, and the
+    fastest large product of this machine.
     ILR_CHECK_THREADS sets the number of threads for all of them. A way that this machine cannot measure is
     left out, and the reason is printed.
     """

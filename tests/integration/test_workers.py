@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ilr_check.evidence import RunFolder
-from ilr_check.workers import PAYS_FROM, checked_jobs
+from ilr_check.executors.named import PAYS_FROM, checked_jobs
 
 CLAIMS = "norm-recursion"
 

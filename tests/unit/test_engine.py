@@ -280,7 +280,7 @@ def test_units_whose_numbers_do_not_depend_on_the_process_are_shared(
         submit = pool.submit
 
         def counted(fn: Callable[..., Any], /, *args: Any) -> Any:
-            given.append(args[0].key)
+            given.append(args[-1].key)
             return submit(fn, *args)
 
         pool.submit = counted  # type: ignore[method-assign,assignment]

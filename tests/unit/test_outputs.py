@@ -135,7 +135,7 @@ def test_a_resumed_run_plans_its_workers_from_its_own_claims(
         asked.append(claims)
         raise ValueError("far enough")
 
-    monkeypatch.setattr(api, "checked_jobs", stop)
+    monkeypatch.setattr("ilr_check.executors.named.checked_jobs", stop)
     with pytest.raises(ValueError, match="far enough"):
         api.verify(resume=place / "begun")
     assert asked == [1]

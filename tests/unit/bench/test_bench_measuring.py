@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
     return code
 
 
-@pytest.mark.parametrize("path", ["loop", "eager", "limit"])
+@pytest.mark.parametrize("path", ["loop", "eager", "limit", "product"])
 def test_a_path_answers_with_time_and_memory(path: paths.PathName) -> None:
     begun, warmed, sampled, whole = answers(
         Begin(path=path, workload=SMALL, threads=1),
@@ -52,7 +52,7 @@ def test_a_path_answers_with_time_and_memory(path: paths.PathName) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("path", ["loop", "eager", "compiled", "blackbox", "limit"])
+@pytest.mark.parametrize("path", ["loop", "eager", "compiled", "blackbox", "limit", "product"])
 def test_a_path_answers_from_a_gpu(path: paths.PathName) -> None:
     begun, warmed, sampled = answers(
         Begin(path=path, workload=SMALL, threads=1, device="cuda"),

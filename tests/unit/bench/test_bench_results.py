@@ -36,6 +36,7 @@ BENCH = Bench(
         row("compiled", 64, 30.0, 40.0, 20.0),
         row("limit", 64, 15.0, 16.0, 17.0),
         row("compiled", 1, 100.0, 100.0, 100.0),
+        row("product", 64, 9.0, 8.0, 5.0),
     ),
     absent=(Absent(path="jax", workload="reference", reason="jax is not installed"),),
     scaling=(
@@ -54,7 +55,7 @@ BENCH = Bench(
 
 def test_json_has_the_promised_fields_in_every_row_and_is_read_back() -> None:
     found = json.loads(BENCH.json())
-    assert [set(r) >= FIELDS for r in found["rows"]] == [True] * 4
+    assert [set(r) >= FIELDS for r in found["rows"]] == [True] * 5
     assert {r["path"] for r in found["rows"]} <= set(PATHS)
     assert msgspec.json.decode(BENCH.json(), type=Bench) == BENCH
 
@@ -118,7 +119,11 @@ def test_the_page_has_times_ratios_memory_reasons_and_exponents() -> None:
     assert "| compiled | 100 | 30 |" in page
     assert "| compiled: times faster than the loop |  | 10 |" in page
     assert "| compiled: fraction of the matrix-product limit |  | 0.5 |" in page
+    assert "| compiled: fraction of the fastest large product |  | 0.25 |" in page
+    assert "| limit: fraction of the fastest large product |  | 0.5 |" in page
     assert "| compiled | 12 | 12 | 7 |" in page
+    assert "| product |  | 8 |" in page
+    assert page.count("| product |") == 1
     assert "| theoretical minimum | 6 | 6 |  |" in page
     assert "jax on reference was not measured: jax is not installed" in page
     assert "| compiled | width | 1, 2, 4 | 1, 2, 4 | 1.00 | 0.90 to 1.10 |" in page
