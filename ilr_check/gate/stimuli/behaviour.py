@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -39,11 +39,11 @@ class Play:
 
     scales: tuple[float | None, ...]
     dtype: str = "float64"
-    lr_changes_at: int = -1
-    """The step before which a schedule writes another lr; -1 for none."""
+    lrs: Mapping[int, float] = field(default_factory=dict)
+    """What a schedule writes before some of the steps."""
 
 
-PLAIN = {"": Play((1.0,) * 12, lr_changes_at=8)}
+PLAIN = {"": Play((1.0,) * 12, lrs={8: LATER_LR})}
 """Twelve steps: what happens at every fifth or tenth step happens in them."""
 WHOLE = {
     **PLAIN,
@@ -51,6 +51,7 @@ WHOLE = {
     "zero gradients later": Play((1.0, 0.0, 0.0, 0.0)),
     "tiny gradients": Play((1e-6,) * 4),
     "large gradients": Play((1e6,) * 4),
+    "an lr of zero": Play((1.0,) * 4, lrs={1: 0.0, 2: LR}),
     "a missing gradient": Play((1.0, None, 1.0, 1.0)),
     "in float32": Play((1.0,) * 4, dtype="float32"),
 }
@@ -129,7 +130,7 @@ def _steps(
                 nudge = 1.0 + perturbation * nudges[i].choice((-1.0, 1.0), size=SHAPES[name])
                 absent = scale is None and i % 2 == 0
                 gradients.append(None if absent else _tensor(drawn * nudge, play, setting.subject))
-            changed = {"lr": LATER_LR} if scheduled and t == play.lr_changes_at else {}
+            changed = {"lr": play.lrs[t]} if scheduled and t in play.lrs else {}
             trial.step(gradients, **changed)
             after = _arrays(trial.values())
             rows.append([b - a for a, b in zip(before, after, strict=True)])

@@ -16,11 +16,6 @@ from ilr_check.gate.reference.same_behaviour import behaviour_changes
 from ilr_check.gate.stimuli.behaviour import behaviour
 from ilr_check.gate.subject import Subject
 
-CHANGES = (
-    *("", "reordered", "momentum", "nesterov", "scalar", "4-d", "zero", "tiny", "large", "late", "float32"),
-    *("lr change", "every tenth", "scalar raises", "refuses nesterov", "word", "random"),
-)
-
 
 def cubic(change: str = "", **more: Any) -> type[torch.optim.Optimizer]:
     """Return an optimizer of no known family, with one change where only one course or setting shows it."""
@@ -63,6 +58,7 @@ def cubic(change: str = "", **more: Any) -> type[torch.optim.Optimizer]:
                 "tiny": 0.0 < size < 1e-4,
                 "large": size > 1e4,
                 "float32": p.dtype == torch.float32,
+                "lr zero": lr == 0.0,
                 "lr change": lr != self.first_lr,
                 "every tenth": self.taken % 10 == 0,
             }
@@ -77,7 +73,7 @@ def cubic(change: str = "", **more: Any) -> type[torch.optim.Optimizer]:
                 p.sub_(step.mul(lr))
             p.mul_(1 - lr * group["weight_decay"] * 0.5)
             if told.get(change):
-                p.add_(lr * 1e-3 * max(size, 1e-3))
+                p.add_(max(lr, 1e-3) * 1e-3 * max(size, 1e-3))
 
     return Cubic
 
@@ -114,6 +110,7 @@ def plain() -> Behaviour:
         ("late", "default settings", "the second step of a vector (a missing gradient) differs"),
         ("float32", "weight decay", "the first step of a vector (in float32) differs"),
         ("lr change", "default settings", "the ninth step of a vector differs"),
+        ("lr zero", "default settings", "the second step of a vector (an lr of zero) differs"),
         ("every tenth", "default settings", "the tenth step of a vector differs"),
         ("scalar raises", "default settings", "the first step of a scalar raises TypeError: 0-d tensor"),
         ("refuses nesterov", "nesterov=True and weight decay", "it raises ValueError: no nesterov, where"),
