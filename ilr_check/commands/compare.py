@@ -47,6 +47,7 @@ def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bo
     if Path(one).is_dir() and Path(other).is_dir():
         _runs(Path(one), Path(other), json_file, force)
     from ilr_check.gate.process.request import GateRequest
+    from ilr_check.gate.reference.same_behaviour import behaviour_changes
     from ilr_check.gate.reference.same_steps import REFERENCE, apart
 
     for target in (one, other):
@@ -57,11 +58,11 @@ def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bo
             )
     demand_outputs({"--json": (json_file, None)}, force)
     ours, theirs = _measured(one), _measured(other)
-    steps = apart(
-        GateRequest(target=one), REFERENCE.id, ours.traces, theirs.traces, than=other, location=None
-    )
-    told = first_difference(steps, one, other, ours.fingerprint, theirs.fingerprint)
-    same = not any(finding.verdict == "violated" for finding in steps)
+    request = GateRequest(target=one)
+    steps = apart(request, REFERENCE.id, ours.traces, theirs.traces, than=other, location=None)
+    settings = behaviour_changes(request, REFERENCE.id, ours.behaviour, theirs.behaviour, than=other)
+    told = first_difference(steps, one, other, ours.fingerprint, theirs.fingerprint, settings)
+    same = not any(finding.verdict == "violated" for finding in (*steps, *settings))
     if json_file is not None:
         scenarios = {f.group: {"verdict": f.verdict, "difference": f.measured.value} for f in steps}
         found: dict[str, Any] = {
@@ -69,6 +70,7 @@ def compare(one: str, other: str, json_file: Path | None, force: bool, debug: bo
             "same": same,
             "difference": told,
             "scenarios": scenarios,
+            "settings": {f.group: {"verdict": f.verdict, "told": f.diagnosis or f.message} for f in settings},
             "fingerprints": [ours.fingerprint, theirs.fingerprint],
         }
         _write(found, json_file, force)
@@ -106,13 +108,24 @@ def _write(found: dict[str, Any], json_file: Path, force: bool) -> None:
 
 
 def first_difference(
-    steps: Sequence[Finding], one: str, other: str, ours: dict[str, Any], theirs: dict[str, Any]
+    steps: Sequence[Finding],
+    one: str,
+    other: str,
+    ours: dict[str, Any],
+    theirs: dict[str, Any],
+    settings: Sequence[Finding] = (),
 ) -> str:
-    """Return one sentence about the first scenario in which two optimizers differ."""
+    """Return one sentence about the first scenario, or the first setting, in which two optimizers differ."""
     differing = [finding for finding in steps if finding.verdict == "violated"]
     judged = [finding for finding in steps if finding.verdict != "skipped"]
+    changed = [finding for finding in settings if finding.verdict == "violated"]
+    if not differing and changed:
+        more = f" So do {len(changed) - 1} more settings." if len(changed) > 1 else ""
+        told = changed[0].diagnosis
+        return f"Plain steps are the same. {told[0].upper()}{told[1:]}.{more}"
     if not differing:
-        return f"{one} and {other} make the same steps in {len(judged)} scenarios."
+        both = sum(finding.verdict == "holds" for finding in settings)
+        return f"{one} and {other} make the same steps in {len(judged)} scenarios and {both} settings."
     if all("weight decay" in finding.group for finding in differing):
         laws = [_decay(found) for found in (ours, theirs)]
         return (
@@ -135,7 +148,7 @@ def _measured(target: str) -> Outcome:
     from ilr_check.gate.process.isolation import TargetRefusedError, judge_isolated
     from ilr_check.gate.process.request import GateRequest
 
-    outcome = judge_isolated(GateRequest(target=target, only_fingerprint=True))
+    outcome = judge_isolated(GateRequest(target=target, only_fingerprint=True, record=True))
     if not outcome.fingerprint:
         raise TargetRefusedError(f"{target}: {outcome.deaths[0].diagnosis}")
     return outcome

@@ -21,6 +21,10 @@ SEVERITIES: tuple[Severity, ...] = ("defect", "fragility", "departure")
 """Severities, the worst first."""
 
 
+BASELINE_LAW = "same-as-baseline"
+"""The law of ``--baseline``: a violation is a change since another version, and no defect by itself."""
+
+
 class Location(msgspec.Struct, frozen=True):
     """Where the optimizer's ``step`` stands; lines count from 1."""
 

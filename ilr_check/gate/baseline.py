@@ -1,8 +1,9 @@
 """A baseline keeps earlier findings in a file and compares them with new ones. Imports no torch.
 
-It keeps the verdict and the sentence of each case, and steps. Steps are compared as shares of themselves, so
-another machine gives the same numbers. The comparison shows what a change broke, what it repaired, and where
-a failure stayed but now has another sentence.
+It keeps the verdict and the sentence of each case, steps, and what the optimizer does in each setting of its
+arguments. Steps are compared as shares of themselves, so another machine gives the same numbers. The
+comparison shows what a change broke, what it repaired, where a failure stayed but now has another sentence,
+and each setting in which the optimizer now behaves in another way.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from ilr_check.evidence.records import VerdictWord
 from ilr_check.evidence.verdict_order import worst
 from ilr_check.gate.process.noting import noted
 from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.recorded import Behaviour
+from ilr_check.gate.reference.same_behaviour import behaviour_changes
 from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE, Traces, apart
 
-SCHEMA = 2
-"""Schema 1 kept the worst verdict of each law and no cases; it is still read."""
+SCHEMA = 3
+"""Schema 1 kept no cases, only the worst verdict of each law, and schema 2 no behaviour; both are read."""
 NOT_KEPT = (BASELINE.id, REFERENCE.id)
 
 
@@ -50,6 +53,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Cases by the id of the finding, which names its law and case."""
     traces: dict[str, list[list[float | None]]]
     """``None`` stands for a number that is not finite, which JSON cannot hold."""
+    behaviour: Behaviour = {}
 
 
 def read_baseline(path: Path, *, renewed: bool = False) -> Baseline | None:
@@ -96,6 +100,7 @@ def baseline_of(
     findings: Iterable[Finding],
     traces: Traces,
     versions: dict[str, str],
+    behaviour: Behaviour | None = None,
 ) -> Baseline:
     """Return the part of a judgement that a baseline keeps."""
     kept = [finding for finding in findings if finding.counts and finding.claim not in NOT_KEPT]
@@ -111,6 +116,7 @@ def baseline_of(
             for finding in kept
         },
         traces={name: [list(row) for row in rows] for name, rows in traces.items()},
+        behaviour=behaviour or {},
     )
 
 
@@ -122,6 +128,7 @@ def compared_with_baseline(
     versions: dict[str, str],
     location: Location | None,
     *,
+    behaviour: Behaviour | None = None,
     survived: bool = True,
     force: bool = False,
 ) -> tuple[list[Finding], list[str]]:
@@ -134,12 +141,12 @@ def compared_with_baseline(
     assert path is not None
     update = request.options.update_baseline
     before = read_baseline(path, renewed=update)
-    now = baseline_of(request, contract, findings, traces, versions)
+    now = baseline_of(request, contract, findings, traces, versions, behaviour)
     compared = before is not None and (not update or comparable(before, now))
     changed = changes_since(before, now, request, location) if before and compared else []
     if not survived:
         return [], ["the baseline was neither compared nor saved: the target did not survive"]
-    repaired = repaired_since(before, now) if before and compared else []
+    repaired = [*repaired_since(before, now), *_settings_told(before, now)] if before and compared else []
     if before is None or update:
         save_baseline(path, now, force=force)
         broken = sum(finding.verdict == "violated" for finding in changed)
@@ -151,8 +158,10 @@ def compared_with_baseline(
 def changes_since(
     before: Baseline, now: Baseline, request: GateRequest, location: Location | None = None
 ) -> list[Finding]:
-    """Return each change for the worse: in steps, in the family, and cases that no longer hold.
+    """Return each change: in behaviour, in the family, and cases that no longer hold.
 
+    A change decides the exit code: whoever keeps a baseline has said that the steps stay as they are, and
+    accepts new ones by ``--update-baseline``. With ``--allow-changes`` the laws alone decide.
     Raises ``ValueError`` where the two cannot be compared.
     """
     for name in ("args", "impl"):
@@ -163,6 +172,10 @@ def changes_since(
                 f"{' '.join(new) or 'none'}; use the same, or --update-baseline"
             )
     found = apart(request, BASELINE.id, now.traces, before.traces, than="the baseline", location=location)
+    if before.behaviour and now.behaviour:
+        found += behaviour_changes(
+            request, BASELINE.id, now.behaviour, before.behaviour, than="the baseline", location=location
+        )
 
     def changed(group: str, told: str) -> None:
         found.append(noted(request, BASELINE.id, group, "violated", diagnosis=told, location=location))
@@ -191,6 +204,8 @@ def changes_since(
             changed(
                 name, f"{name} is {_spoken(new.verdict)}, and the baseline does not have it: {new.sentence}"
             )
+    if request.options.allow_changes:
+        return [msgspec.structs.replace(finding, severity="departure") for finding in found]
     return found
 
 
@@ -203,6 +218,17 @@ def repaired_since(before: Baseline, now: Baseline) -> list[str]:
         and (new := now.findings.get(name)) is not None
         and new.verdict == "holds"
     ]
+
+
+def _settings_told(before: Baseline, now: Baseline) -> list[str]:
+    """Return a sentence about the settings that only one of the two has."""
+    if not (before.behaviour and now.behaviour):
+        return []
+    kinds = {
+        "new settings, which the baseline does not have": now.behaviour.keys() - before.behaviour.keys(),
+        "settings of the baseline that are gone": before.behaviour.keys() - now.behaviour.keys(),
+    }
+    return [f"{words}: {'; '.join(sorted(found))}" for words, found in kinds.items() if found]
 
 
 def _by_law(findings: Iterable[Finding]) -> dict[str, str]:

@@ -14,11 +14,14 @@ from ilr_check.gate.judge import Judge
 from ilr_check.gate.laws import gate_laws, planned
 from ilr_check.gate.options import GateOptions, takes_options
 from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.recorded import Behaviour
 from ilr_check.gate.reference.same_steps import REFERENCE, apart
 from ilr_check.gate.result import GateResult
+from ilr_check.gate.stimuli.behaviour import behaviour
 from ilr_check.gate.stimuli.scenarios import traces
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.subjects import subject_of
+from ilr_check.train.threads import threads
 
 
 @takes_options
@@ -54,11 +57,18 @@ def check_optimizer(factory: Callable[..., Any], **options: Any) -> GateResult:
         finished=tuple(law.id for law in laws),
         findings=findings,
         traces=traces(subject, given.seed) if given.baseline else {},
+        behaviour=_recorded(judge) if given.baseline else {},
         location=judge.location,
         notices=refusals(subject),
     )
     seconds = time.perf_counter() - began
     return GateResult(conclude(request, judged, expected, seconds=seconds), figures)
+
+
+def _recorded(judge: Judge) -> Behaviour:
+    """Return the behaviour record; what the target leaves behind is put back."""
+    with threads(), judge.watch.during("behaviour"):
+        return behaviour(judge.subject)
 
 
 def refusals(subject: Subject) -> list[str]:

@@ -19,13 +19,14 @@ from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.isolation import SURVIVES
 from ilr_check.gate.process.noting import noted
 from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.recorded import Behaviour
 from ilr_check.gate.reference.same_steps import BASELINE, REFERENCE, Traces
 
 OWN_LAWS = (SURVIVES, REFERENCE, BASELINE)
 """These laws do not stand in ``laws/``."""
 UNSPOKEN = (
     *("name", "baseline", "update_baseline", "expected_failures", "time_limit", "memory_limit"),
-    *("fail_on", "accept_unjudged", "allow_inconclusive"),
+    *("fail_on", "accept_unjudged", "allow_inconclusive", "allow_changes"),
 )
 """These options do not change a verdict, so the command that judges again leaves them out."""
 
@@ -42,6 +43,7 @@ class Judged(msgspec.Struct, kw_only=True):
     findings: list[Finding] = []
     traces: Traces = {}
     """Scenario to the weights after each step; empty where they were not recorded."""
+    behaviour: Behaviour = {}
     fingerprint: dict[str, Any] = {}
     location: Location | None = None
     survived: bool = True
@@ -75,6 +77,7 @@ def conclude(
             judged.traces,
             versions(),
             judged.location,
+            behaviour=judged.behaviour,
             survived=judged.survived,
             force=force,
         )

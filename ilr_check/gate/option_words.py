@@ -30,6 +30,7 @@ WORDS: dict[str, Word] = {
     "reference": Word("TARGET", "Compare its steps with another optimizer's."),
     "baseline": Word("FILE", "The first run saves this file; later runs report every change."),
     "update_baseline": Word("", "Accept the changes and write the baseline again."),
+    "allow_changes": Word("", "Show the changes since the baseline, and let the laws alone decide."),
     "expected_failures": Word("FILE", 'A TOML file of known failures: "law" or "law:case" = "reason".'),
     "fail_on": Word(
         "SEVERITY", "The mildest severity that makes the exit code 1: defect, fragility or departure."

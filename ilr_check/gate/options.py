@@ -64,6 +64,8 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     accept_unjudged: bool = False
     """Whether laws that apply and could not be judged leave the verdict as it is."""
     allow_inconclusive: bool = False
+    allow_changes: bool = False
+    """Whether a change since the baseline is only shown, and leaves the verdict as it is."""
     time_limit: float | None = None
     """Seconds of CPU time for one law; ``None`` is the profile's own limit. Only the command enforces it."""
     memory_limit: float = MEMORY_LIMIT_MIB
@@ -82,6 +84,8 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{_spaced(name)} {value} is out of range; give a number above 0")
         if self.update_baseline and self.baseline is None:
             raise ValueError("--update-baseline has no file to write; add --baseline FILE")
+        if self.allow_changes and self.baseline is None:
+            raise ValueError("--allow-changes has nothing to compare with; add --baseline FILE")
         if self.device == "auto":
             msgspec.structs.force_setattr(self, "device", "cpu")
         dtypes_named(self.dtype)

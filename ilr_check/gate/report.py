@@ -56,6 +56,7 @@ def _judged(outcome: Outcome) -> Judged:
         finished=tuple(outcome.finished),
         findings=outcome.findings,
         traces=outcome.traces,
+        behaviour=outcome.behaviour,
         fingerprint=outcome.fingerprint,
         location=None if begun is None else begun.location,
         survived=not outcome.deaths,

@@ -68,14 +68,23 @@ class Subject:
     @cached_property
     def taken(self) -> Mapping[str, inspect.Parameter] | None:
         """Return the keyword arguments of the factory; ``None`` where it takes any or hides them."""
+        parameters = self._signature
+        if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return None
+        return self.named_arguments
+
+    @cached_property
+    def named_arguments(self) -> Mapping[str, inspect.Parameter]:
+        """Return the keyword arguments that the factory names, also where it takes any other as well."""
+        keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return {p.name: p for p in list((self._signature or {}).values())[1:] if p.kind in keyword}
+
+    @cached_property
+    def _signature(self) -> Mapping[str, inspect.Parameter] | None:
         try:
-            parameters = inspect.signature(self.factory).parameters
+            return inspect.signature(self.factory).parameters
         except (TypeError, ValueError):
             return None
-        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            return None
-        keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        return {p.name: p for p in list(parameters.values())[1:] if p.kind in keyword}
 
     @cached_property
     def hyper_names(self) -> Mapping[str, Name]:

@@ -57,10 +57,10 @@ def _tried(subject: Subject) -> dict[str, Any]:
     for key, value in group.items():
         # torch writes ``momentum: float = 0``; a whole number without that word may be a count.
         real = type(value) is int and "float" in str(
-            getattr((subject.taken or {}).get(key), "annotation", "")
+            getattr(subject.named_arguments.get(key), "annotation", "")
         )
-        other = _another(float(value) if real else value)
-        if key in known or key in subject.args or key not in (subject.taken or {}) or other is None:
+        other = another_value(float(value) if real else value)
+        if key in known or key in subject.args or key not in subject.named_arguments or other is None:
             continue
         changed = subject.with_switches(**found, **{key: other})
         ones = torch.ones(2, 2, dtype=torch.float64, device=subject.device)
@@ -74,10 +74,10 @@ def _tried(subject: Subject) -> dict[str, Any]:
     return found
 
 
-def _another(value: Any) -> Any:
+def another_value(value: Any) -> Any:
     """Return another value of a number or of a tuple of numbers; ``None`` where no rule is safe."""
     if isinstance(value, (tuple, list)):
-        others = [_another(entry) for entry in value]
+        others = [another_value(entry) for entry in value]
         kept = tuple(old if new is None else new for old, new in zip(value, others, strict=True))
         return kept if any(new is not None for new in others) and None not in kept else None
     if not isinstance(value, float) or abs(value) >= 1.0:

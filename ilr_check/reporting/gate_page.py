@@ -124,7 +124,7 @@ def _part(law: LawVerdict) -> LawPart:
 def _entries(report: GateReport, parts: Sequence[LawPart]) -> tuple[list[Entry], list[LawPart]]:
     """Return what to act on, a cause once, and the failing laws that add nothing to it."""
     failing = {part.law.text.id: part for part in parts if part.law.failed}
-    causes = gate_causes.causes(report.findings)
+    causes = gate_causes.causes(gate_words.violations(report))
     echoes = {law.text.id for law in gate_words.echoes(report)}
     repeated = {cause.laws[0]: cause for cause in reversed(causes)}
     entries, placed = [], set()

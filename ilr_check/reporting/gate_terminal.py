@@ -44,6 +44,8 @@ class GateTerminal:
         self._line(f"{one_line(report.target)}: contract {contract}{note}", "bold")
         if cause := gate_words.headline(report):
             self._line(one_line(cause), "bold red")
+        if changed := gate_words.changes(report):
+            self._line(one_line(changed), "bold yellow")
         found = gate_words.laws(report)
         for law in sorted(found, key=lambda law: law.failed):
             self._line(self._summary(law), STYLES.get(law.verdict, ""))
@@ -75,11 +77,11 @@ class GateTerminal:
         told = ""
         if first is not None and law.verdict != "holds":
             told = "  " + one_line(gate_words.why(first))
-        return f"{self._symbol(law.verdict)} {law.word:<12} {one_line(law.text.id)}{told}"
+        return f"{self._symbol(law.verdict)} {law.told:<12} {one_line(law.text.id)}{told}"
 
     def _failure(self, law: LawVerdict) -> None:
         bad = [f for f in law.findings if f.verdict in verdict_order.FAILED and f.counts]
-        title = f"{law.word.upper()}: {one_line(law.text.id)}: {one_line(law.text.title)}"
+        title = f"{law.told.upper()}: {one_line(law.text.id)}: {one_line(law.text.title)}"
         self._line("")
         self._line(f"{self._symbol(law.verdict)} {title}", STYLES.get(law.verdict, ""))
         shown = _telling(bad)[:MAX_CASES]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ilr_check.evidence import ClaimText, Finding, GateReport, Severity, verdict_order
-from ilr_check.evidence.gate import SEVERITIES
+from ilr_check.evidence.gate import BASELINE_LAW, SEVERITIES, decides
 from ilr_check.reporting import gate_causes, numbers, verdicts
 from ilr_check.reporting.gate_causes import NAMELESS, SHOWN
 
@@ -30,6 +30,11 @@ class LawVerdict:
         """Return the verdict as prose, with the severity of a violation that is no defect."""
         mild = self.verdict == "violated" and self.severity != "defect"
         return verdicts.words(self.verdict) + (f" ({self.severity})" if mild else "")
+
+    @property
+    def told(self) -> str:
+        """Return the word for a reader: what differs from a baseline has changed, and breaks no law."""
+        return "changed" if self.verdict == "violated" and self.text.id == BASELINE_LAW else self.word
 
     @property
     def failed(self) -> bool:
@@ -66,9 +71,11 @@ def answer(report: GateReport) -> str:
     if report.verdict == "holds":
         if report.coverage.not_judged or not report.contract:
             return "Every law that was judged holds."
-        if any(finding.verdict == "violated" for finding in report.findings):
+        if violations(report):
             return f"The optimizer obeys its contract, apart from {_mild(report)}."
         return "The optimizer obeys its contract."
+    if report.verdict == "violated" and not any(decides(f, report.fail_on) for f in violations(report)):
+        return "The optimizer has changed since the baseline; --update-baseline accepts the changes."
     if report.verdict == "inconclusive" and report.coverage.not_judged:
         return "Undecided: laws that apply to this optimizer were not judged."
     return {
@@ -80,10 +87,26 @@ def answer(report: GateReport) -> str:
     }.get(report.verdict, "Nothing was judged.")
 
 
+def violations(report: GateReport) -> list[Finding]:
+    """Return the violations of laws, without what changed since the baseline, which is told apart."""
+    return [f for f in report.findings if f.verdict == "violated" and f.claim != BASELINE_LAW]
+
+
+def changes(report: GateReport) -> str:
+    """Return one sentence about what changed since the baseline; empty where nothing did."""
+    judged = [f for f in report.findings if f.claim == BASELINE_LAW and f.verdict != "skipped"]
+    changed = [f for f in judged if f.verdict == "violated"]
+    if not changed:
+        return ""
+    more = f"; and {len(changed) - 1} more" if len(changed) > 1 else ""
+    cases = f"{len(changed)} of {len(judged)} cases"
+    return f"changed since the baseline in {cases}: {why(changed[0])}{more}"
+
+
 def _mild(report: GateReport) -> str:
     """Count the violations that do not decide: ``2 fragilities and 1 departure``."""
     plural = {"defect": "defects", "fragility": "fragilities", "departure": "departures"}
-    broken = {(f.claim, f.severity) for f in report.findings if f.verdict == "violated"}
+    broken = {(f.claim, f.severity) for f in violations(report)}
     counts = {kind: sum(mild == kind for _, mild in broken) for kind in SEVERITIES}
     return " and ".join(f"{n} {kind if n == 1 else plural[kind]}" for kind, n in counts.items() if n)
 
@@ -106,8 +129,7 @@ def sentence(report: GateReport) -> str:
     """Return the coverage, the common causes of the violations, and the violated laws."""
     bad = [law for law in laws(report) if law.failed]
     parts = [coverage(report)]
-    if cause := headline(report):
-        parts.append(cause)
+    parts += [told for told in (headline(report), changes(report)) if told]
     if bad:
         names = ", ".join(law.text.id for law in bad[:4])
         parts.append(f"to act on: {names}" + (f" and {len(bad) - 4} more" if len(bad) > 4 else ""))
@@ -116,7 +138,7 @@ def sentence(report: GateReport) -> str:
 
 def headline(report: GateReport) -> str:
     """Return a sentence with the causes of several violated laws; empty for fewer than two."""
-    return gate_causes.headline(gate_causes.causes(report.findings))
+    return gate_causes.headline(gate_causes.causes(violations(report)))
 
 
 def echoes(report: GateReport) -> tuple[LawVerdict, ...]:
@@ -124,7 +146,7 @@ def echoes(report: GateReport) -> tuple[LawVerdict, ...]:
 
     A measured deviation without a cause adds nothing where there is a cause.
     """
-    found = gate_causes.causes(report.findings)
+    found = gate_causes.causes(violations(report))
     named = not any(cause.sentence.endswith(NAMELESS) for cause in found)
     return tuple(
         law

@@ -40,9 +40,11 @@ from ilr_check.gate.process.request import (
     GateRequest,
     Judged,
     Order,
+    Recorded,
     Refused,
     Started,
 )
+from ilr_check.gate.recorded import Behaviour
 
 SURVIVES = text_of(
     "survives-its-steps",
@@ -90,6 +92,7 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     fingerprint: dict[str, Any] = field(default_factory=dict)
     traces: dict[str, list[list[float | None]]] = field(default_factory=dict)
+    behaviour: Behaviour = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     """Ids of laws that were judged to the end."""
     printed: str = ""
@@ -132,7 +135,8 @@ def judge_isolated(
         names = {text.id for text in outcome.begun.laws}
         outcome.findings += [_unjudged(request, name, end) for name in unjudged if name in names]
         done += unjudged
-        left = {*names, "fingerprint", *(["reference"] if options.reference else [])} - set(done)
+        more = {"reference": bool(options.reference), "behaviour": request.records}
+        left = {*names, "fingerprint", *(name for name, wanted in more.items() if wanted)} - set(done)
         if len(outcome.deaths) >= MAX_DEATHS or not left:
             break
     outcome.findings += outcome.deaths or [_survived(request, outcome)]
@@ -360,6 +364,8 @@ def _take(outcome: Outcome, event: Event, done: list[str]) -> None:
         done.append(event.id)
     elif isinstance(event, Fingerprinted):
         outcome.fingerprint, outcome.traces = event.fingerprint, event.traces
+    elif isinstance(event, Recorded):
+        outcome.behaviour = event.behaviour
 
 
 def last_frame(text: str) -> tuple[Location, str] | None:

@@ -9,6 +9,7 @@ import msgspec
 from ilr_check.evidence.gate import Finding, Location
 from ilr_check.evidence.manifest import ClaimText
 from ilr_check.gate.options import GateOptions
+from ilr_check.gate.recorded import Behaviour
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,13 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     options: GateOptions = GateOptions()
     only_fingerprint: bool = False
+    record: bool = False
+    """Whether its behaviour is recorded, for a comparison; a baseline always needs that."""
+
+    @property
+    def records(self) -> bool:
+        """Return whether the behaviour is recorded."""
+        return self.record or self.options.baseline is not None
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
@@ -51,6 +59,12 @@ class Fingerprinted(msgspec.Struct, frozen=True, kw_only=True, tag="fingerprinte
     traces: dict[str, list[list[float | None]]]
 
 
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, tag="recorded"):
+    """What the target does in each of its settings."""
+
+    behaviour: Behaviour
+
+
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     """The request cannot be met; one line for its author."""
 
@@ -71,7 +85,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """All requested work is done."""
 
 
-Event = Begun | Started | Judged | Fingerprinted | Refused | Exited | Done
+Event = Begun | Started | Judged | Fingerprinted | Recorded | Refused | Exited | Done
 EVENTS: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 """Reads one line of what a worker says."""
 

@@ -24,6 +24,7 @@ from ilr_check.gate.process.request import (
     Fingerprinted,
     Judged,
     Order,
+    Recorded,
     Refused,
     Started,
 )
@@ -59,6 +60,7 @@ def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
     from ilr_check.gate.judge import Judge
     from ilr_check.gate.laws import gate_laws, planned
     from ilr_check.gate.measurement import measure
+    from ilr_check.gate.stimuli.behaviour import behaviour
     from ilr_check.gate.stimuli.scenarios import traces
     from ilr_check.gate.subjects import subject_of
     from ilr_check.optim.target import import_target
@@ -98,6 +100,10 @@ def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
             yield Fingerprinted(
                 fingerprint=msgspec.to_builtins(measure(subject)), traces=finite(traces(subject))
             )
+    if request.records and "behaviour" not in order.done:
+        _expect(order, on_start, "behaviour")
+        with threads(), judge.watch.during("behaviour"):
+            yield Recorded(behaviour=behaviour(subject))
     faulthandler.cancel_dump_traceback_later()
 
 

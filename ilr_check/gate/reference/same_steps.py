@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ilr_check.evidence import Margin, Measured
-from ilr_check.evidence.gate import Finding, Location
+from ilr_check.evidence.gate import BASELINE_LAW, Finding, Location
 from ilr_check.gate.process.noting import noted, text_of
 from ilr_check.gate.process.request import GateRequest
 
@@ -30,8 +30,8 @@ REFERENCE = text_of(
     meaning="It trains other weights than the optimizer that it is meant to replace.",
 )
 BASELINE = text_of(
-    "same-as-baseline",
-    "It steps as it did before",
+    BASELINE_LAW,
+    "It behaves as it did before",
     "Given the same weights, gradients and settings it makes the steps that the baseline keeps.",
     equation="|w - w'| <= 2^-26 |step|",
     source="the file of --baseline",

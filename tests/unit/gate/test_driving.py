@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from ilr_check.gate.subject import SubjectError
 from ilr_check.gate.subjects import subject_of
 from ilr_check.gate.tags import KNOWN, Tags, tags_of
 
@@ -27,6 +28,16 @@ class TwoPass(torch.optim.SGD):
 class Named(torch.optim.SGD):
     def __init__(self, named_parameters: Any, lr: float = 0.1):
         super().__init__([p for name, p in named_parameters if "weight" in name], lr=lr)
+
+
+class Newton(torch.optim.SGD):
+    """Divides by the diagonal of a Hessian, and so needs gradients that can be differentiated."""
+
+    def step(self, closure: Any = None) -> Any:
+        for p in self.param_groups[0]["params"]:
+            (row,) = torch.autograd.grad(p.grad.sum(), [p])
+            with torch.no_grad():
+                p.sub_(p.grad / (row + 1e-8))
 
 
 class InTraining(torch.optim.SGD):
@@ -147,3 +158,16 @@ def test_group_keys_may_be_names_alone() -> None:
         "fast": True,
     }
     assert Tags().group_keys == {}
+
+
+def test_an_optimizer_that_differentiates_its_gradients_is_refused_in_a_sentence() -> None:
+    with pytest.raises(SubjectError, match=r"differentiates its gradients .*so it cannot be judged: Runtime"):
+        subject_of(Newton)
+
+
+def test_an_optimizer_that_fails_for_another_reason_is_left_to_the_laws() -> None:
+    class Broken(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            raise RuntimeError("always")
+
+    assert subject_of(Broken, contract="sgd")[0].title.endswith("Broken")
