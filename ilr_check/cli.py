@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shlex
 import sys
 import tempfile
 import traceback
@@ -16,6 +15,7 @@ import click
 
 from ilr_check.commands.bench import bench
 from ilr_check.commands.compare import compare
+from ilr_check.commands.data_options import cifar10_option, resuming, text_option
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
@@ -48,9 +48,6 @@ def _env(name: str) -> str:
 
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _folder = NamedPath()
-_cifar10 = click.option(
-    "--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10, for claims that use it."
-)
 
 
 @app.command(
@@ -80,7 +77,8 @@ _cifar10 = click.option(
     "--out", type=_folder, envvar=_env("out"), help="New run folder [reports/runs/<time>-<profile>-<seed>]."
 )
 @click.option("--resume", type=_folder, help="Continue the run in this folder, with its own settings.")
-@_cifar10
+@cifar10_option
+@text_option
 @click.option("--world", help="Judge a changed training: package.module:Name or FILE.py:Name.")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Number of processes [chosen from the work].")
 @click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 even if a claim is inconclusive.")
@@ -94,6 +92,7 @@ def verify(
     out: Path | None,
     resume: Path | None,
     cifar10: Path | None,
+    text: Path | None,
     world: str | None,
     jobs: int | None,
     allow_inconclusive: bool,
@@ -117,7 +116,15 @@ def verify(
     if dry_run:
         reporter.close()
         _tell_cost(
-            predict(profile=profile, claims=claims, seed=seed, device=device, resume=resume, cifar10=cifar10)
+            predict(
+                profile=profile,
+                claims=claims,
+                seed=seed,
+                device=device,
+                resume=resume,
+                cifar10=cifar10,
+                text=text,
+            )
         )
         return
     interrupts = Interrupts()
@@ -134,13 +141,14 @@ def verify(
             out=out,
             resume=resume,
             cifar10=cifar10,
+            text=text,
             world=world,
             jobs=jobs,
             listener=_listener(reporter, interrupts, folders),
         )
     except KeyboardInterrupt:
         reporter.close()
-        raise KeyboardInterrupt(_resuming(folders, world, cifar10)) from None
+        raise KeyboardInterrupt(resuming(folders, world, cifar10, text)) from None
     finally:
         reporter.close()
     code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
@@ -174,7 +182,8 @@ def report(
     "--target", "named", metavar="TARGET", multiple=True, help="Code that a gate report may import."
 )
 @click.option("--trust", is_flag=True, help="Import all code that the gate report names.")
-@_cifar10
+@cifar10_option
+@text_option
 @_debug
 def replay(
     target: str,
@@ -183,6 +192,7 @@ def replay(
     named: tuple[str, ...],
     trust: bool,
     cifar10: Path | None,
+    text: Path | None,
     debug: bool,
 ) -> None:
     """Judge one recorded verdict again, with the same settings and seeds.
@@ -194,6 +204,7 @@ def replay(
     from ilr_check.api import checked_device
     from ilr_check.commands.gate_replay import demand_trust, gate_finding, judge_again
     from ilr_check.data import cifar
+    from ilr_check.data import text as texts
 
     recorded = gate_finding(target)
     if recorded is not None:
@@ -203,7 +214,7 @@ def replay(
     from ilr_check.replaying import replay as run_replay
     from ilr_check.reporting import TerminalReporter
 
-    with cifar.naming(cifar10):
+    with cifar.naming(cifar10), texts.naming(text):
         replayed = run_replay(target, device=None if device is None else checked_device(device), world=world)
     found = replayed.as_records()
     code = exit_code(found)
@@ -281,16 +292,6 @@ app.add_command(gate)
 app.add_command(compare)
 app.add_command(fingerprint)
 app.add_command(symmetry)
-
-
-def _resuming(folders: list[Path], world: str | None, cifar10: Path | None) -> str:
-    """Return a sentence with the command that continues the run after Ctrl-C."""
-    if not folders:
-        return "interrupted before anything was judged; run the command again"
-    words = ["ilr-check", "verify", "--resume", str(folders[0])]
-    words += ["--world", world] if world is not None else []
-    words += ["--cifar10", str(cifar10)] if cifar10 is not None else []
-    return f"interrupted; what was finished is kept. Continue with: {shlex.join(words)}"
 
 
 def _listener(reporter: TerminalReporter, interrupts: Interrupts, folders: list[Path]) -> Listener:

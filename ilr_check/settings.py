@@ -21,6 +21,7 @@ KEYS = {
     "jobs": int,
     "contract": str,
     "cifar10": str,
+    "text": str,
 }
 """The settings and their types. The command line has priority over the environment, and that over the
 file."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ilr_check.data import named_paths
+from ilr_check.data.named_paths import named_path
 from ilr_check.data.specs import TextSpec
 
 VARIABLE = "ILR_CHECK_TEXT"
@@ -27,33 +26,16 @@ class TextError(ValueError):
     """A text cannot be used. The message names the path, what is wrong with it, and the fix."""
 
 
-def named_path() -> Path | None:
-    """Return the file or folder that the user named, or None. Its contents are checked when it is read."""
-    value = os.environ.get(VARIABLE, "").strip()
-    return Path(value).expanduser() if value else None
-
-
-@contextmanager
-def naming(path: Path | str | None) -> Iterator[None]:
-    """Name the text inside a ``with`` block, in the environment, so that child processes inherit it."""
-    if path is None:
-        yield
-        return
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(Path(path).expanduser().resolve())
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
+named_text = partial(named_path, VARIABLE)
+"""Return the file or folder that the user named, or None."""
+naming = partial(named_paths.naming, VARIABLE)
+"""Name the text inside a ``with`` block."""
 
 
 def text_spec(*, context: int, limit: int = 2**20, held_out: int = 2**16) -> TextSpec:
     """Return the spec of the user's text, or else of Python's sources, with the digest of what is there
     now."""
-    path = named_path()
+    path = named_text()
     unread = TextSpec(context=context, path=str(path) if path else "", limit=limit, held_out=held_out)
     return TextSpec(
         context=context,

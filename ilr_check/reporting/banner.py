@@ -18,6 +18,7 @@ DATA_NAMES = {
     "teacher-student": "data of a teacher net",
     "mnist-5k": "MNIST-5k",
     "cifar-10": "CIFAR-10",
+    "text": "text",
 }
 
 
