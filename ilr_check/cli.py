@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import sys
 import tempfile
 import traceback
@@ -16,6 +15,7 @@ import click
 from ilr_check.commands.bench import bench
 from ilr_check.commands.claims import claims
 from ilr_check.commands.compare import compare
+from ilr_check.commands.data_options import cifar10_option, resuming, text_option
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
@@ -49,9 +49,6 @@ def _env(name: str) -> str:
 
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _folder = NamedPath()
-_cifar10 = click.option(
-    "--cifar10", type=_folder, envvar=_env("cifar10"), help="Folder of CIFAR-10, for claims that use it."
-)
 
 
 @app.command(
@@ -81,7 +78,8 @@ _cifar10 = click.option(
     "--out", type=_folder, envvar=_env("out"), help="New run folder [reports/runs/<time>-<profile>-<seed>]."
 )
 @click.option("--resume", type=_folder, help="Continue the run in this folder, with its own settings.")
-@_cifar10
+@cifar10_option
+@text_option
 @click.option("--world", help="Judge a changed training: package.module:Name or FILE.py:Name.")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Number of processes [chosen from the work].")
 @click.option(
@@ -101,6 +99,7 @@ def verify(
     out: Path | None,
     resume: Path | None,
     cifar10: Path | None,
+    text: Path | None,
     world: str | None,
     jobs: int | None,
     executor: str | None,
@@ -132,6 +131,7 @@ def verify(
                 device=device,
                 resume=resume,
                 cifar10=cifar10,
+                text=text,
                 executor=executor,
             )
         )
@@ -150,6 +150,7 @@ def verify(
             out=out,
             resume=resume,
             cifar10=cifar10,
+            text=text,
             world=world,
             executor=executor,
             jobs=jobs,
@@ -157,7 +158,7 @@ def verify(
         )
     except KeyboardInterrupt:
         reporter.close()
-        raise KeyboardInterrupt(_resuming(folders, world, cifar10, executor)) from None
+        raise KeyboardInterrupt(resuming(folders, world, cifar10, text, executor)) from None
     finally:
         reporter.close()
     code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
@@ -191,7 +192,8 @@ def report(
     "--target", "named", metavar="TARGET", multiple=True, help="Code that a gate report may import."
 )
 @click.option("--trust", is_flag=True, help="Import all code that the gate report names.")
-@_cifar10
+@cifar10_option
+@text_option
 @_debug
 def replay(
     target: str,
@@ -200,6 +202,7 @@ def replay(
     named: tuple[str, ...],
     trust: bool,
     cifar10: Path | None,
+    text: Path | None,
     debug: bool,
 ) -> None:
     """Judge one recorded verdict again, with the same settings and seeds.
@@ -211,6 +214,7 @@ def replay(
     from ilr_check.api import checked_device
     from ilr_check.commands.gate_replay import demand_trust, gate_finding, judge_again
     from ilr_check.data import cifar
+    from ilr_check.data import text as texts
 
     recorded = gate_finding(target)
     if recorded is not None:
@@ -220,7 +224,7 @@ def replay(
     from ilr_check.replaying import replay as run_replay
     from ilr_check.reporting import TerminalReporter
 
-    with cifar.naming(cifar10):
+    with cifar.naming(cifar10), texts.naming(text):
         replayed = run_replay(target, device=None if device is None else checked_device(device), world=world)
     found = replayed.as_records()
     code = exit_code(found)
@@ -249,17 +253,6 @@ app.add_command(compare)
 app.add_command(fingerprint)
 app.add_command(sweep)
 app.add_command(symmetry)
-
-
-def _resuming(folders: list[Path], world: str | None, cifar10: Path | None, executor: str | None) -> str:
-    """Return a sentence with the command that continues the run after Ctrl-C."""
-    if not folders:
-        return "interrupted before anything was judged; run the command again"
-    words = ["ilr-check", "verify", "--resume", str(folders[0])]
-    words += ["--world", world] if world is not None else []
-    words += ["--cifar10", str(cifar10)] if cifar10 is not None else []
-    words += ["--executor", executor] if executor is not None else []
-    return f"interrupted; what was finished is kept. Continue with: {shlex.join(words)}"
 
 
 def _listener(reporter: TerminalReporter, interrupts: Interrupts, folders: list[Path]) -> Listener:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from ilr_check.data import cifar
+from ilr_check.data import text as texts
 from ilr_check.evidence.manifest import current_hardware, current_versions
 from ilr_check.train.choice import explained
 from ilr_check.train.compiling import NO_COMPILER, has_compiler
@@ -47,6 +48,13 @@ def diagnose() -> list[tuple[str, str, str]]:
             "`ilr-check verify --profile paper --dry-run` predicts the cost of the full size here"
             if folder
             else f"set {cifar.VARIABLE} to its folder to run the claim larger-data and the profile paper",
+        )
+    )
+    rows.append(
+        (
+            "text",
+            str(texts.named_text() or "the sources of Python's library"),
+            f"set {texts.VARIABLE} to a file or a folder to train language models on your own text",
         )
     )
     for module, cost in EXTRAS.items():

@@ -13,6 +13,7 @@ import msgspec
 from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Finding, Judged, Progress
 from ilr_check.data import cifar
+from ilr_check.data import text as texts
 from ilr_check.engine import threads_of
 from ilr_check.evidence import Record, RunFolder, records
 from ilr_check.optim.target import load_target
@@ -41,7 +42,7 @@ def replay(
     Raises ``ReplayError``.
     """
     recorded = _from_run(target) if not target.lstrip().startswith("{") else _from_json(target)
-    recorded = msgspec.structs.replace(recorded, subject=_with_named_folder(recorded.subject))
+    recorded = msgspec.structs.replace(recorded, subject=_with_named_data(recorded.subject))
     claim = recorded.claim
     if claim not in catalogue():
         raise ReplayError(f"claim {claim!r} is not known here; known are {', '.join(catalogue())}")
@@ -162,13 +163,13 @@ def _judge_with(recorded: Recorded) -> Callable[[dict[str, Any], Context], Judge
     return law.of(load_target(recorded.optimizer, recorded.args), named).claim().judge
 
 
-def _with_named_folder(value: Any) -> Any:
-    """Return a spec with the folder that the caller named. Raises ``ReplayError`` if none is named."""
+def _with_named_data(value: Any) -> Any:
+    """Return a spec with the data that the caller named. Raises ``ReplayError`` if none are named."""
     if isinstance(value, list):
-        return [_with_named_folder(item) for item in value]
+        return [_with_named_data(item) for item in value]
     if not isinstance(value, dict):
         return value
-    found = {key: _with_named_folder(item) for key, item in value.items()}
+    found = {key: _with_named_data(item) for key, item in value.items()}
     if isinstance(found.get("folder"), str):
         named = cifar.named_folder()
         if named is None:
@@ -177,6 +178,14 @@ def _with_named_folder(value: Any) -> Any:
                 f"name your folder of CIFAR-10 with --cifar10 or {cifar.VARIABLE}"
             )
         found["folder"] = str(named)
+    if found.get("kind") == "text" and found.get("path"):
+        named = texts.named_text()
+        if named is None:
+            raise ReplayError(
+                f"the spec was judged on the text {found['path']!r}, and no path is taken from a file; name "
+                f"your text with --text or {texts.VARIABLE}"
+            )
+        found["path"] = str(named)
     return found
 
 

@@ -1,6 +1,7 @@
 """The catalogue of claims.
 
-A claim is one module of ``exact``, ``mean_field`` or ``function_space``, and it is found by being there.
+A claim is one module of ``exact``, ``mean_field``, ``function_space`` or ``language_models``, and it is found
+by being there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
-from ilr_check.claims import exact, function_space, mean_field
+from ilr_check.claims import exact, function_space, language_models, mean_field
 from ilr_check.claims.claim import Claim
 from ilr_check.claims.exact_law import ExactLaw
 from ilr_check.claims.law import StatisticalLaw
@@ -19,7 +20,7 @@ from ilr_check.evidence import ClaimText
 from ilr_check.plugins import Registry
 from ilr_check.spelling import did_you_mean
 
-CHAPTERS = ("exact", "mean-field", "function-space")
+CHAPTERS = ("exact", "mean-field", "function-space", "language-models")
 GROUPS = ("core", *CHAPTERS, "all")
 
 
@@ -57,7 +58,7 @@ def register_claim(declared: Declared) -> Declared:
 
 @lru_cache(maxsize=1)
 def catalogue() -> dict[str, Claim]:
-    """Return every claim by id, in the order of the report: exact, mean-field, function-space."""
+    """Return every claim by id, in the order of the chapters of the report."""
     declared = [*_attributes("CLAIM"), *REGISTERED.registered().values()]
     claims = [given if isinstance(given, Claim) else given.claim() for given in declared if given is not None]
     claims.sort(key=lambda claim: (GROUPS.index(claim.text.chapter), claim.id))
@@ -89,7 +90,7 @@ def _modules() -> dict[str, str]:
     """The name of each claim's module, by the claim's id."""
     return {
         module.name.replace("_", "-"): f"{chapter.__name__}.{module.name}"
-        for chapter in (exact, mean_field, function_space)
+        for chapter in (exact, mean_field, function_space, language_models)
         for module in pkgutil.iter_modules(chapter.__path__)
         if not module.ispkg
     }

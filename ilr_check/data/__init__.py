@@ -14,6 +14,7 @@ from ilr_check.data.specs import (
     SvagNoise,
     TangentNoise,
     TeacherStudentSpec,
+    TextSpec,
     in_epochs,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "SvagNoise",
     "TangentNoise",
     "TeacherStudentSpec",
+    "TextSpec",
     "in_epochs",
 ]

@@ -3,15 +3,17 @@ downloaded."""
 
 from __future__ import annotations
 
-import os
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ilr_check.data import named_paths
+from ilr_check.data.named_paths import named_path
 
 Part = Literal["train", "test"]
 Bytes = NDArray[np.uint8]
@@ -36,27 +38,10 @@ class CifarError(ValueError):
     """A folder is not CIFAR-10. The message names the file, what is wrong with it, and the fix."""
 
 
-def named_folder() -> Path | None:
-    """Return the folder that the user named, or None. Its contents are checked when it is read."""
-    value = os.environ.get(VARIABLE, "").strip()
-    return Path(value).expanduser() if value else None
-
-
-@contextmanager
-def naming(folder: Path | str | None) -> Iterator[None]:
-    """Name the folder inside a ``with`` block, in the environment, so that child processes inherit it."""
-    if folder is None:
-        yield
-        return
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(Path(folder).expanduser().resolve())
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
+named_folder = partial(named_path, VARIABLE)
+"""Return the folder that the user named, or None."""
+naming = partial(named_paths.naming, VARIABLE)
+"""Name the folder inside a ``with`` block."""
 
 
 def check(folder: Path) -> None:

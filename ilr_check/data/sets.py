@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ilr_check.data import shipped
+from ilr_check.data import shipped, text
 from ilr_check.data.shipped import Arrays
 from ilr_check.data.specs import (
     Cifar10EpochsSpec,
@@ -19,6 +19,7 @@ from ilr_check.data.specs import (
     Mnist5kSpec,
     SplitDigitsSpec,
     TeacherStudentSpec,
+    TextSpec,
 )
 from ilr_check.plugins import Registry
 
@@ -27,7 +28,10 @@ Loader = TypeVar("Loader", bound=Callable[[Any], Arrays])
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Inputs ``x`` [examples, inputs] and labels ``y`` [examples] (int64), on one device."""
+    """Inputs ``x`` [examples, inputs] and labels ``y`` [examples] (int64), on one device.
+
+    Rows of tokens are whole numbers, whatever the dtype of the training is.
+    """
 
     x: Tensor
     y: Tensor
@@ -75,8 +79,7 @@ def load(spec: DataSpec, *, dtype: torch.dtype = torch.float64, device: str = "c
     Raises ``TypeError`` for a spec whose type nobody registered, and ``ModuleNotFoundError`` with the fix if
     the package of the set is absent.
     """
-    x, y, classes = _source(spec).train(spec)
-    return Dataset(x.to(dtype).to(device), y.to(device), classes)
+    return _on_device(_source(spec).train(spec), dtype, device)
 
 
 def load_held_out(
@@ -92,8 +95,12 @@ def load_held_out(
             f"{type(spec).__name__} has no held-out examples; use a spec that has some, such as "
             "SplitDigitsSpec"
         )
-    x, y, classes = held_out(spec, count)
-    return Dataset(x.to(dtype).to(device), y.to(device), classes)
+    return _on_device(held_out(spec, count), dtype, device)
+
+
+def _on_device(arrays: Arrays, dtype: torch.dtype, device: str) -> Dataset:
+    x, y, classes = arrays
+    return Dataset((x.to(dtype) if x.is_floating_point() else x).to(device), y.to(device), classes)
 
 
 def _source(spec: object) -> Source:
@@ -147,4 +154,5 @@ SHIPPED: dict[type, Source] = {
     Mnist5kSpec: Source(_mnist),
     Cifar10Spec: Source(_cifar),
     Cifar10EpochsSpec: Source(_cifar, _cifar_held_out),
+    TextSpec: Source(text.rows_trained_on, text.rows_held_out),
 }

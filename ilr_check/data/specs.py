@@ -131,7 +131,52 @@ class Cifar10EpochsSpec(
             raise ValueError(f"per_file={self.per_file} must be at least 1; the real set has 10000")
 
 
-DataSpec = DigitsSpec | SplitDigitsSpec | TeacherStudentSpec | Mnist5kSpec | Cifar10Spec | Cifar10EpochsSpec
+class TextSpec(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="text",
+):
+    """The bytes of a text as tokens, in rows of ``context`` and one more, for a language model.
+
+    ``path`` is a file or a folder, and "" the sources of Python's own library. The first ``limit`` bytes are
+    read, and the last ``held_out`` of them are never trained on. ``digest`` is the sha256 of what is read. If
+    it is given, another text is refused, so that a record names its data and is replayed with the same.
+    """
+
+    context: int
+    path: str = ""
+    limit: int = 2**20
+    held_out: int = 2**16
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        if self.context < 1:
+            raise ValueError(f"context={self.context} must be at least 1")
+        if not self.context < self.held_out < self.limit:
+            raise ValueError(
+                f"held_out={self.held_out} must lie between context={self.context} and limit={self.limit}, "
+                "so that there is a row to train on and one that is held out"
+            )
+
+    @property
+    def label_noise(self) -> float:
+        """Always 0, because a text has no labels."""
+        return 0.0
+
+
+DataSpec = (
+    DigitsSpec
+    | SplitDigitsSpec
+    | TeacherStudentSpec
+    | Mnist5kSpec
+    | Cifar10Spec
+    | Cifar10EpochsSpec
+    | TextSpec
+)
 
 
 def in_epochs(spec: DataSpec) -> bool:

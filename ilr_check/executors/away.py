@@ -14,7 +14,9 @@ from ilr_check.evidence.manifest import current_hardware, current_versions
 
 DECISIVE = ("python", "ilr-check", "torch", "numpy", "scipy", "hypothesis")
 """The packages whose versions must be the same in every worker, because they decide the numbers."""
-CARRIED = ("ILR_CHECK_THREADS", "ILR_CHECK_CIFAR10")
+PATHS = ("ILR_CHECK_CIFAR10", "ILR_CHECK_TEXT")
+"""The user's own data. A worker that names its own copy reads that."""
+CARRIED = ("ILR_CHECK_THREADS", *PATHS)
 """The settings of the main process that its workers must share, by their environment variables."""
 
 
@@ -102,9 +104,9 @@ def _versions() -> dict[str, str]:
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set variables inside a ``with`` block. A machine with a CIFAR-10 folder of its own keeps it."""
-    own = os.environ.get("ILR_CHECK_CIFAR10")
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values if own is None else {**values, "ILR_CHECK_CIFAR10": own})
+    own = {name: value for name in PATHS if (value := os.environ.get(name)) is not None}
+    os.environ.update({**values, **own})
     try:
         yield
     finally:

@@ -25,8 +25,11 @@ from ilr_check.nets.specs import (
     to_dict,
     to_json,
 )
+from ilr_check.nets.transformer_specs import FAMILIES, TransformerSpec
+from ilr_check.nets.transformers import hidden_matrices, invariant_matrices, mean_loss, stream_writers
 
 __all__ = [
+    "FAMILIES",
     "AttentionSpec",
     "CNNSpec",
     "Group",
@@ -36,15 +39,19 @@ __all__ = [
     "NormSpec",
     "PreResNetSpec",
     "ResNetSpec",
+    "TransformerSpec",
     "build",
     "count_parameters",
     "degenerate",
     "depth",
     "evaluation_bound",
     "gradient_orthogonality_bound",
+    "hidden_matrices",
     "initial_parameters",
     "inner_product",
     "invariant_groups",
+    "invariant_matrices",
+    "mean_loss",
     "net_from_dict",
     "net_from_json",
     "net_groups",
@@ -54,6 +61,7 @@ __all__ = [
     "parameter_shapes",
     "scalable",
     "set_sizes",
+    "stream_writers",
     "to_dict",
     "to_json",
 ]

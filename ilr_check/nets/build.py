@@ -29,6 +29,7 @@ from ilr_check.nets.norms import Norm
 from ilr_check.nets.specs import (
     HOMOGENEOUS,
     AttentionSpec,
+    ClassifierSpec,
     CNNSpec,
     MLPSpec,
     NetSpec,
@@ -36,7 +37,9 @@ from ilr_check.nets.specs import (
     PreResNetSpec,
     ResNetSpec,
 )
-from ilr_check.seeds import derive
+from ilr_check.nets.streams import stream
+from ilr_check.nets.transformer_specs import TransformerSpec
+from ilr_check.nets.transformers import Transformer
 
 
 def build(
@@ -48,11 +51,14 @@ def build(
 ) -> nn.Module:
     """Return the net: ``module(x)`` maps rows [batch, inputs] to logits [batch, classes].
 
-    Its parameters are the trained tensors (see the docstring of this module), and they start as
-    ``initial_parameters(spec, 0)``. Frozen tensors are buffers drawn from ``spec.head_seed``, the same for
-    all runs. With ``free`` nothing is frozen, and the head is a parameter too. This serves to ask which
-    tensors are invariant.
+    A language model maps tokens [batch, length] to logits [batch, length, vocabulary], and everything in it
+    is trained. The parameters of any other net are the trained tensors (see the docstring of this module).
+    They start as ``initial_parameters(spec, 0)``. Frozen tensors are buffers drawn from ``spec.head_seed``,
+    the same for all runs. With ``free`` nothing is frozen, and the head is a parameter too. This serves to
+    ask which tensors are invariant.
     """
+    if isinstance(spec, TransformerSpec):
+        return _language_model(spec, dtype, device)
     module = _module(spec, free=free).to_empty(device=device).to(dtype)
     trained = initial_parameters(spec, 0, dtype=dtype, device=device)
     with torch.no_grad():
@@ -80,12 +86,13 @@ def initial_parameters(
 ) -> dict[str, Tensor]:
     """Draw the trained tensors, keyed by parameter name.
 
-    Weights and biases are normal with standard deviation ``scale / sqrt(fan_in)``. Gains are ``scale`` times
+    Those of a language model are as ``transformers`` says. In other nets, weights and biases are normal with
+    standard deviation ``scale / sqrt(fan_in)``. Gains are ``scale`` times
     a normal around 1, and shifts around 0, with standard deviation 1/2. The numbers are drawn on the CPU in
     float64 and then cast and moved, so that every dtype and device starts from the same numbers. A power of
     two in ``scale`` scales the result exactly.
     """
-    generator, module = stream("initial parameters", seed), _module(spec)
+    generator, module = stream("initial parameters", seed), _unfilled(spec)
     return {
         name: (_draw(module, name, value.shape, generator) * scale).to(device=device, dtype=dtype)
         for name, value in module.named_parameters()
@@ -94,17 +101,12 @@ def initial_parameters(
 
 def parameter_shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the trainable parameters by name, in the module's order."""
-    return {name: tuple(value.shape) for name, value in _module(spec).named_parameters()}
+    return {name: tuple(value.shape) for name, value in _unfilled(spec).named_parameters()}
 
 
 def count_parameters(spec: NetSpec) -> int:
     """Return the number of trainable numbers. Frozen tensors do not count."""
     return sum(math.prod(shape) for shape in parameter_shapes(spec).values())
-
-
-def stream(purpose: str, seed: int) -> torch.Generator:
-    """Return a CPU generator for one purpose. Equal seeds for different purposes share no numbers."""
-    return torch.Generator().manual_seed(derive(purpose, seed))
 
 
 class Read(NamedTuple):
@@ -128,7 +130,7 @@ class _Net(nn.Module):
     """The input of each norm, in order of execution."""
 
     def __init__(
-        self, spec: NetSpec, shape: tuple[int, ...], features: int, channels: tuple[int, ...]
+        self, spec: ClassifierSpec, shape: tuple[int, ...], features: int, channels: tuple[int, ...]
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -343,13 +345,13 @@ def _blocks(spec: ResNetSpec | AttentionSpec, layer: Callable[[], Layer]) -> lis
     return [layer()] * spec.blocks if spec.shared else [layer() for _ in range(spec.blocks)]
 
 
-def skeleton(spec: NetSpec) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Read, ...]]:
+def skeleton(spec: ClassifierSpec) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Read, ...]]:
     """Return the names of the trained tensors, the layer of each execution, and the input of each norm."""
     net = _module(spec)
     return tuple(name for name, _ in net.named_parameters()), net.calls, net.reads
 
 
-def _module(spec: NetSpec, *, free: bool = False) -> _Net:
+def _module(spec: ClassifierSpec, *, free: bool = False) -> _Net:
     """Return the net on the meta device, with shapes and no numbers."""
     net: _Net
     if isinstance(spec, ResNetSpec):
@@ -365,7 +367,21 @@ def _module(spec: NetSpec, *, free: bool = False) -> _Net:
     return net
 
 
+def _unfilled(spec: NetSpec) -> nn.Module:
+    return Transformer(spec) if isinstance(spec, TransformerSpec) else _module(spec)
+
+
+def _language_model(spec: TransformerSpec, dtype: torch.dtype, device: torch.device | str) -> Transformer:
+    module = Transformer(spec).to_empty(device=device).to(dtype)
+    with torch.no_grad():
+        module.fill_tables()
+    module.load_state_dict(initial_parameters(spec, 0, dtype=dtype, device=device))
+    return module
+
+
 def _draw(module: nn.Module, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    if isinstance(module, Transformer):
+        return module.drawn(name, generator)
     owner, _, leaf = name.rpartition(".")
     values = torch.randn(shape, generator=generator, dtype=torch.float64)
     if leaf in ("gain", "shift"):
@@ -375,6 +391,6 @@ def _draw(module: nn.Module, name: str, shape: torch.Size, generator: torch.Gene
     return values / math.sqrt(layer.fan_in)
 
 
-def _draw_head(spec: NetSpec, shape: torch.Size) -> Tensor:
+def _draw_head(spec: ClassifierSpec, shape: torch.Size) -> Tensor:
     values = torch.randn(shape, generator=stream("head", spec.head_seed), dtype=torch.float64)
     return values * (spec.head_scale / math.sqrt(shape[1]))

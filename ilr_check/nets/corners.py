@@ -15,6 +15,7 @@ from ilr_check.nets.specs import (
     PreResNetSpec,
     ResNetSpec,
 )
+from ilr_check.nets.transformer_specs import TransformerSpec
 
 
 def set_sizes(spec: NetSpec, batch: int) -> tuple[int, ...]:
@@ -76,6 +77,10 @@ def _places(spec: NetSpec) -> list[tuple[NormSpec, _Place]]:
         heads = NormSpec(kind="rms", groups=spec.heads)
         of_queries = [(heads, _Place(spec.width, 1, spec.width))] * spec.qk_norm
         return [(spec.norm, _Place(spec.width, pixels, spec.shape[1])), *of_queries, *[later] * spec.blocks]
+    if isinstance(spec, TransformerSpec):
+        rows = _Place(spec.width, 1, spec.width)
+        heads = NormSpec(kind="rms", eps=spec.eps)
+        return [(spec.norm, rows), (heads, _Place(spec.features, 1, spec.width))]
     return [(spec.norm, _Place(*place)) for place in _layers(spec)]
 
 

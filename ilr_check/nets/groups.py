@@ -12,10 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ilr_check.nets.build import Read, build, shrunk, skeleton, stream
+from ilr_check.nets.build import Read, build, shrunk, skeleton
 from ilr_check.nets.joint import candidates
 from ilr_check.nets.probing import Batches, Parameters, Probe, Sample
-from ilr_check.nets.specs import AttentionSpec, CNNSpec, MLPSpec, NetSpec, PreResNetSpec, ResNetSpec
+from ilr_check.nets.specs import (
+    AttentionSpec,
+    ClassifierSpec,
+    CNNSpec,
+    MLPSpec,
+    NetSpec,
+    PreResNetSpec,
+    ResNetSpec,
+)
+from ilr_check.nets.streams import stream
+from ilr_check.nets.transformer_specs import TransformerSpec
+from ilr_check.nets.transformers import invariant_matrices, stream_writers
 
 GroupKind = Literal["exact", "up to eps", "joint", "dead", "not invariant"]
 
@@ -120,12 +131,17 @@ def net_groups(spec: NetSpec) -> tuple[Group, ...]:
     trained gain and its shift are a group. The tests show for generated nets that blind probing finds the
     same groups. With an eps the sizes matter too, so a net with the same layers and generic sizes is probed:
     in a net with sets of two, for example, every gradient is rounding, and probing could not tell anything.
+
+    A language model with generic sizes is always probed. Its groups include those that are not invariant, and
+    joint groups that share tensors.
     """
+    if isinstance(spec, TransformerSpec):
+        return _probed_language_model(_small(spec))
     return _constructed(spec) if spec.norm.eps == 0 else _probed(_sibling(spec))
 
 
 @lru_cache(maxsize=4096)
-def _constructed(spec: NetSpec) -> tuple[Group, ...]:
+def _constructed(spec: ClassifierSpec) -> tuple[Group, ...]:
     names, calls, reads = skeleton(spec)
     tied: list[set[str]] = []
     for read in reads:
@@ -146,7 +162,7 @@ def _constructed(spec: NetSpec) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=lambda group: [order[n] for n in group.names]))
 
 
-def _subtracts_shift(spec: NetSpec, read: Read) -> bool:
+def _subtracts_shift(spec: ClassifierSpec, read: Read) -> bool:
     """Return whether a norm subtracts again what the shift of the norm before it has added.
 
     Without an activation between the norms the shift adds a constant to each channel. A linear layer hands it
@@ -169,6 +185,8 @@ def scalable(spec: NetSpec) -> tuple[tuple[str, ...], ...]:
     summed with the other terms of the layer before it is subtracted again, so a factor of its own would
     change the rounding.
     """
+    if isinstance(spec, TransformerSpec):
+        return (*((name,) for name in invariant_matrices(spec)), *_writers(spec))
     exact = msgspec.structs.replace(spec, norm=msgspec.structs.replace(spec.norm, eps=0.0))
     groups = _constructed(exact)
     dead = [name for group in groups if group.kind == "dead" for name in group.names]
@@ -181,13 +199,13 @@ def scalable(spec: NetSpec) -> tuple[tuple[str, ...], ...]:
 
 
 @lru_cache(maxsize=4096)
-def _probed(spec: NetSpec) -> tuple[Group, ...]:
+def _probed(spec: ClassifierSpec) -> tuple[Group, ...]:
     exact = msgspec.structs.replace(spec, norm=msgspec.structs.replace(spec.norm, eps=0.0))
     rows = torch.randn(16, spec.inputs, generator=stream("probing rows", 0), dtype=torch.float64)
     return invariant_groups(build(spec), [rows], proposals=[g.names for g in _constructed(exact)])
 
 
-def _sibling(spec: NetSpec) -> NetSpec:
+def _sibling(spec: ClassifierSpec) -> ClassifierSpec:
     """Return the net with the same layers in which no normalisation set and no fan-in is small."""
     width, replace = 8 * spec.norm.groups, msgspec.structs.replace
     spec = replace(spec, classes=4, head_seed=0, head_scale=1.0)
@@ -204,6 +222,24 @@ def _sibling(spec: NetSpec) -> NetSpec:
         return replace(spec, shape=(3, 5), width=width * spec.heads)
     shape = (5,) if len(spec.shape) == 1 else (2, 3, 3)
     return replace(spec, shape=shape, width=width, kernel=3)
+
+
+@lru_cache(maxsize=64)
+def _probed_language_model(spec: TransformerSpec) -> tuple[Group, ...]:
+    generator = stream("probing rows", 0)
+    rows = [torch.randint(spec.vocabulary, (4, spec.context), generator=generator) for _ in range(3)]
+    return invariant_groups(build(spec), rows, proposals=_writers(spec))
+
+
+def _writers(spec: TransformerSpec) -> tuple[tuple[str, ...], ...]:
+    return tuple(names for names in (stream_writers(spec),) if names)
+
+
+def _small(spec: TransformerSpec) -> TransformerSpec:
+    """Return the language model with the same blocks and norms, in a small size."""
+    return msgspec.structs.replace(
+        spec, context=6, width=16, heads=4, kv_heads=2, head_dim=6, mlp_width=20, vocabulary=11
+    )
 
 
 class Base(msgspec.Struct, frozen=True, eq=False):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ilr_check.nets.build import stream
 from ilr_check.nets.ranges import PrecisionWatch
+from ilr_check.nets.streams import stream
 
 Parameters = dict[str, Tensor]
 Batches = Sequence[Any] | Callable[[], Any]

@@ -14,44 +14,29 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
+from ilr_check.nets.norm_specs import (
+    MAX_DEPTH,
+    check_integer,
+    check_integers,
+    check_one_of,
+)
+from ilr_check.nets.norm_specs import MAX_WIDTH as MAX_WIDTH
+from ilr_check.nets.norm_specs import NormKind as NormKind
+from ilr_check.nets.norm_specs import NormSpec as NormSpec
+from ilr_check.nets.transformer_specs import TransformerSpec
 from ilr_check.seeds import MAX_SEED
 
-NormKind = Literal["batch", "group", "layer", "instance", "rms", "weight_norm", "weight_standard"]
 Activation = Literal["identity", "relu", "leaky_relu", "tanh", "gelu", "silu", "elu", "softplus"]
 Residual = Literal["pre", "post"]
 
-MAX_DEPTH = 256
-MAX_WIDTH = 4096
 HOMOGENEOUS: tuple[Activation, ...] = ("identity", "relu", "leaky_relu")
 """act(s x) = s act(x) for s > 0, so that a factor in front of these activations passes through."""
-EPS_RANGE = (1e-20, 1e20)
-"""Below it, 1/sqrt(eps) makes float32 overflow where a unit's variance vanishes. eps = 0 has a safe rule of
-its own."""
-
-
-def _integer(name: str, value: object, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r}: must be a whole number within [{low}, {high}]")
-
-
-def _integers(name: str, values: object, low: int, high: int) -> None:
-    if not isinstance(values, tuple) or not 1 <= len(values) <= MAX_DEPTH:
-        raise ValueError(
-            f"{name}={values!r}: must be a tuple of 1 to {MAX_DEPTH} whole numbers, one per layer"
-        )
-    for index, value in enumerate(values):
-        _integer(f"{name}[{index}]", value, low, high)
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
 
 
 def _ends(classes: int, activation: str, head_seed: int, head_scale: float) -> None:
-    _integer("classes", classes, 1, MAX_WIDTH)
-    _one_of("activation", activation, get_args(Activation))
-    _integer("head_seed", head_seed, 0, MAX_SEED)
+    check_integer("classes", classes, 1, MAX_WIDTH)
+    check_one_of("activation", activation, get_args(Activation))
+    check_integer("head_seed", head_seed, 0, MAX_SEED)
     if not 1e-6 <= head_scale <= 1e6:
         raise ValueError(
             f"head_scale={head_scale!r}: must be within [1e-06, 1e+06]; 1 gives logits of order 1"
@@ -62,8 +47,8 @@ def _image(image: object, kernel: int) -> None:
     if not isinstance(image, tuple) or len(image) != 3:
         raise ValueError(f"image={image!r}: must be (channels, height, width)")
     for name, size in zip(("channels", "height", "width"), image, strict=True):
-        _integer(f"image {name}", size, 1, MAX_WIDTH)
-    _integer("kernel", kernel, 1, 63)
+        check_integer(f"image {name}", size, 1, MAX_WIDTH)
+    check_integer("kernel", kernel, 1, 63)
     if kernel % 2 == 0:
         raise ValueError(
             f"kernel={kernel}: must be odd, so that padding kernel // 2 keeps the size; try {kernel + 1}"
@@ -87,54 +72,6 @@ def _divides(norm: NormSpec, width: int) -> None:
         raise ValueError(f"groups={norm.groups} does not divide width {width}; choose a divisor of {width}")
 
 
-class NormSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A norm without running statistics. It always uses the statistics of the present batch.
-
-    ``batch`` normalises each channel over the batch and the pixels, ``instance`` each channel of each sample
-    over the pixels, ``layer`` each sample over everything, and ``group`` each sample over each of ``groups``
-    sets of adjacent channels. ``rms`` is like ``group`` but does not subtract the mean. ``weight_norm`` and
-    ``weight_standard`` normalise the weights that lead to each unit instead, by their length or by their mean
-    and standard deviation. ``eps`` is added to the variance; with 0 the norm is exactly scale-invariant.
-
-    ``affine`` adds a learned gain for each channel, and a shift where the norm subtracts a mean of
-    activations. ``ilr_check.nets.build`` says which of them are trained. Raises ``ValueError`` for a value
-    out of range.
-    """
-
-    kind: NormKind = "batch"
-    groups: int = 1
-    eps: float = 0.0
-    affine: bool = False
-
-    def __post_init__(self) -> None:
-        _one_of("norm kind", self.kind, get_args(NormKind))
-        _integer("groups", self.groups, 1, MAX_WIDTH)
-        if self.groups != 1 and self.kind not in ("group", "rms"):
-            raise ValueError(
-                f"groups={self.groups} with kind={self.kind!r}: only 'group' and 'rms' use it; leave it at 1"
-            )
-        low, high = EPS_RANGE
-        if not (self.eps == 0 or low <= self.eps <= high):
-            raise ValueError(
-                f"eps={self.eps!r}: must be 0 (exactly scale-invariant) or within [{low:g}, {high:g}]"
-            )
-
-    @property
-    def of_weights(self) -> bool:
-        """Whether the norm normalises weights and not activations."""
-        return self.kind in ("weight_norm", "weight_standard")
-
-    @property
-    def kills_bias(self) -> bool:
-        """Whether each channel loses its mean, so that a bias in front has no effect."""
-        return self.kind in ("batch", "instance")
-
-    @property
-    def centred(self) -> bool:
-        """Whether a mean is subtracted."""
-        return self.kind not in ("rms", "weight_norm")
-
-
 class MLPSpec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mlp"
 ):
@@ -154,8 +91,8 @@ class MLPSpec(
     head_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _integer("inputs", self.inputs, 1, MAX_WIDTH**2)
-        _integers("widths", self.widths, 1, MAX_WIDTH)
+        check_integer("inputs", self.inputs, 1, MAX_WIDTH**2)
+        check_integers("widths", self.widths, 1, MAX_WIDTH)
         _one_size(self.shared, "widths", self.widths)
         _ends(self.classes, self.activation, self.head_seed, self.head_scale)
         _flat_norm(self.norm)
@@ -187,10 +124,10 @@ class CNNSpec(
 
     def __post_init__(self) -> None:
         _image(self.image, self.kernel)
-        _integers("channels", self.channels, 1, MAX_WIDTH)
+        check_integers("channels", self.channels, 1, MAX_WIDTH)
         _one_size(self.shared, "channels", self.channels)
         if self.strides:
-            _integers("strides", self.strides, 1, 64)
+            check_integers("strides", self.strides, 1, 64)
             if len(self.strides) != len(self.channels):
                 raise ValueError(
                     f"strides={self.strides!r}: need one per layer ({len(self.channels)}), or () for all ones"
@@ -233,7 +170,7 @@ class ResNetSpec(
         if isinstance(self.shape, tuple) and len(self.shape) == 3:
             _image(self.shape, self.kernel)
         elif isinstance(self.shape, tuple) and len(self.shape) == 1:
-            _integer("shape[0]", self.shape[0], 1, MAX_WIDTH**2)
+            check_integer("shape[0]", self.shape[0], 1, MAX_WIDTH**2)
             _flat_norm(self.norm)
             if self.kernel != 3:
                 raise ValueError(
@@ -241,9 +178,9 @@ class ResNetSpec(
                 )
         else:
             raise ValueError(f"shape={self.shape!r}: must be (features,) or (channels, height, width)")
-        _integer("width", self.width, 1, MAX_WIDTH)
-        _integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
-        _one_of("residual", self.residual, get_args(Residual))
+        check_integer("width", self.width, 1, MAX_WIDTH)
+        check_integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
+        check_one_of("residual", self.residual, get_args(Residual))
         _ends(self.classes, self.activation, self.head_seed, self.head_scale)
         _divides(self.norm, self.width)
 
@@ -277,8 +214,8 @@ class PreResNetSpec(
 
     def __post_init__(self) -> None:
         _image(self.image, self.kernel)
-        _integers("widths", self.widths, 1, MAX_WIDTH)
-        _integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
+        check_integers("widths", self.widths, 1, MAX_WIDTH)
+        check_integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
         _ends(self.classes, self.activation, self.head_seed, self.head_scale)
         if self.norm.affine or self.norm.of_weights:
             raise ValueError(f"norm={self.norm!r}: must normalise activations, without gains and shifts")
@@ -335,10 +272,10 @@ class AttentionSpec(
         if not isinstance(self.shape, tuple) or len(self.shape) != 2:
             raise ValueError(f"shape={self.shape!r}: must be (tokens, features)")
         for name, size in zip(("tokens", "features"), self.shape, strict=True):
-            _integer(name, size, 1, MAX_WIDTH)
-        _integer("width", self.width, 1, MAX_WIDTH)
-        _integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
-        _integer("heads", self.heads, 1, MAX_WIDTH)
+            check_integer(name, size, 1, MAX_WIDTH)
+        check_integer("width", self.width, 1, MAX_WIDTH)
+        check_integer("blocks", self.blocks, 1, MAX_DEPTH // 2)
+        check_integer("heads", self.heads, 1, MAX_WIDTH)
         if self.width % self.heads:
             raise ValueError(f"heads={self.heads} does not divide width {self.width}; choose a divisor of it")
         _ends(self.classes, self.activation, self.head_seed, self.head_scale)
@@ -352,7 +289,9 @@ class AttentionSpec(
         return math.prod(self.shape)
 
 
-NetSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec | PreResNetSpec | AttentionSpec
+ClassifierSpec: TypeAlias = MLPSpec | CNNSpec | ResNetSpec | PreResNetSpec | AttentionSpec
+"""A net that maps a row of numbers to one class, with a fixed head."""
+NetSpec: TypeAlias = ClassifierSpec | TransformerSpec
 
 
 def depth(spec: NetSpec) -> int:
@@ -363,6 +302,8 @@ def depth(spec: NetSpec) -> int:
         return len(spec.channels)
     if isinstance(spec, PreResNetSpec):
         return 1 + 2 * spec.blocks * len(spec.widths)
+    if isinstance(spec, TransformerSpec):
+        return 1 + 4 * spec.blocks  # in a block: V or Q, then O, then gate or up, then down
     return 1 + 2 * spec.blocks  # in a block of attention: V or Q, then O
 
 

@@ -24,6 +24,9 @@ Columns: TypeAlias = Mapping[str, Array]
 """Hyper-parameters by name, each [steps, runs]."""
 State: TypeAlias = tuple[Tensor, ...]
 
+OF_EVERY_RUN = ("lr", "weight_decay", "momentum", "dampening")
+"""The hyper-parameters that every run has, whatever its rule is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rule:
@@ -42,6 +45,18 @@ class Rule:
     slots: tuple[str, ...] = ()
     defaults: Mapping[str, float] = field(default_factory=dict)
     dimensions: int | None = None
+
+    def of(self, name: str) -> Rule:
+        """Return the rule that steps the tensor of this name. It gets the coefficients of the whole rule."""
+        return self
+
+    def columns_of(self, name: str, columns: Columns) -> Columns:
+        """Return the hyper-parameters of the tensor of this name."""
+        return columns
+
+    def limited(self, gradients: dict[str, Tensor], coefficients: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return the gradients of all tensors, [lanes, ...], as the steps use them: clipped, for example."""
+        return gradients
 
 
 @lru_cache(maxsize=256)

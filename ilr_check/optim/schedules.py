@@ -4,6 +4,7 @@ steps - 1."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -49,6 +50,66 @@ class Cosine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return tuple(0.5 * (1.0 + math.cos(math.pi * t / steps)) for t in range(steps))
 
 
+class WarmUpCosine(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="warm-up-cosine"
+):
+    """Linear growth over ``warm_up`` steps, then half a cosine from 1 to ``floor``, which is the last
+    factor."""
+
+    warm_up: int
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _steps("warm_up", self.warm_up)
+        _floor(self.floor)
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        def shape(share: float) -> float:
+            return 0.5 * (1.0 + math.cos(math.pi * share))
+
+        return _warmed(steps, self.warm_up, lambda share: self.floor + (1.0 - self.floor) * shape(share))
+
+
+class WarmUpLinear(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="warm-up-linear"
+):
+    """Linear growth over ``warm_up`` steps, then a straight line from 1 to ``floor``, which is the last
+    factor."""
+
+    warm_up: int
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _steps("warm_up", self.warm_up)
+        _floor(self.floor)
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        return _warmed(steps, self.warm_up, lambda share: 1.0 + (self.floor - 1.0) * share)
+
+
+class WarmUpStableDecay(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="warm-up-stable-decay"
+):
+    """Linear growth over ``warm_up`` steps, then 1, and over the last ``decay`` steps a straight line to
+    ``floor``, which is the last factor."""
+
+    warm_up: int
+    decay: int
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _steps("warm_up", self.warm_up)
+        _steps("decay", self.decay)
+        _floor(self.floor)
+
+    def factors(self, steps: int) -> tuple[float, ...]:
+        grown = _warmed(steps, self.warm_up, lambda share: 1.0)
+        return tuple(
+            factor * min(1.0, 1.0 + (self.floor - 1.0) * (t + 1 - steps + self.decay) / max(1, self.decay))
+            for t, factor in enumerate(grown)
+        )
+
+
 class Pauses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pauses"):
     """0 at every ``period``-th step, else 1. With period 1 the rate is always 0, and nothing may move."""
 
@@ -76,7 +137,26 @@ class Sequence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(self.values[t % len(self.values)] for t in range(steps))
 
 
-ScheduleSpec: TypeAlias = Constant | Drops | WarmUp | Cosine | Pauses | Sequence
+ScheduleSpec: TypeAlias = (
+    Constant | Drops | WarmUp | Cosine | WarmUpCosine | WarmUpLinear | WarmUpStableDecay | Pauses | Sequence
+)
+
+
+def _warmed(steps: int, warm_up: int, after: Callable[[float], float]) -> tuple[float, ...]:
+    """Return (t + 1) / warm_up below 1, then ``after`` of the share of the remaining steps, which ends at
+    1."""
+    rest = max(1, steps - warm_up)
+    return tuple((t + 1) / warm_up if t < warm_up else after((t + 1 - warm_up) / rest) for t in range(steps))
+
+
+def _steps(name: str, value: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name}={value!r}: must be a whole number of steps, at least 0")
+
+
+def _floor(value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"floor={value!r}: must be within [0, 1], because it is a share of the base rate")
 
 
 def _period(value: int) -> None:

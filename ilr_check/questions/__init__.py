@@ -23,7 +23,7 @@ __all__ = [
     "select",
 ]
 
-ROOMS = ("exact", "mean_field", "function_space")
+ROOMS = ("exact", "mean_field", "function_space", "language_models")
 """The folders that contain claims."""
 _WORD = re.compile(r"(?:questions|r[1-4](?:\.\w+)?)", re.IGNORECASE)
 

@@ -18,6 +18,7 @@ DATA_NAMES = {
     "teacher-student": "data of a teacher net",
     "mnist-5k": "MNIST-5k",
     "cifar-10": "CIFAR-10",
+    "text": "text",
 }
 
 
@@ -192,7 +193,7 @@ def _next(
     if "gate" in manifest.command.split()[:2]:
         return "", ""
     here = {part.text.chapter for part in parts}
-    for chapter in ("exact", "mean-field", "function-space"):
+    for chapter in ("exact", "mean-field", "function-space", "language-models"):
         judged = sum(part.text.chapter == chapter for part in parts)
         if chapter not in here or judged < 5:
             return (

@@ -24,6 +24,11 @@ CHAPTERS = {
         "What the paper conjectured, and what its reviewers asked to see: populations of trained functions "
         "compared as distributions, and the laws in deep nets, under other norms and on more data.",
     ),
+    "language-models": (
+        "Language models",
+        "Small transformers that predict the bytes of a text, with the optimizers that train large ones. The "
+        "matrices that a norm follows are scale-invariant, and the others are judged beside them.",
+    ),
 }
 MAX_PASSED = 100
 """This many records of a claim without problems are shown in full; the rest is counted."""

@@ -8,7 +8,7 @@ compilation serves every fleet of a net.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from typing import Any
@@ -24,12 +24,14 @@ from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import NetSpec
+from ilr_check.nets.transformers import mean_loss
 from ilr_check.optim.rules import Rule, State, as_rule
 from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.seeds import derive
 from ilr_check.train.blackbox import BlackBox, Stepper, Trial, find_layout
 from ilr_check.train.choice import choose, footprint, usual_lanes, usual_memory
 from ilr_check.train.compiling import compiled_or_eager, notify, room_for_programs, settled
+from ilr_check.train.fit import check_data, check_dimensions, check_noise, check_world
 from ilr_check.train.graphs import Captured
 from ilr_check.train.noise import Draws, Weights, batches_a_step, dot, mean_shares, program_of
 from ilr_check.train.recording import Buffers, Recording
@@ -39,10 +41,11 @@ from ilr_check.train.steps import (
     Tally,
     gradient_program,
     measure,
+    shaped,
     step_program,
 )
 from ilr_check.train.trace import Trace
-from ilr_check.train.world import Visit, World, WorldError
+from ilr_check.train.world import HYPER, Visit, World
 
 __all__ = ["BLOCK", "Fleet", "Runs"]
 
@@ -88,16 +91,12 @@ class Fleet:
         self.rule = rule if isinstance(rule, BlackBox) else as_rule(rule)
         self.dtype, self.device = dtype, device
         self.dataset = load(data, dtype=dtype, device=device)
-        if net.inputs != self.dataset.x.shape[1] or net.classes < self.dataset.classes:
-            raise ValueError(
-                f"the net has inputs={net.inputs}, classes={net.classes} and the data "
-                f"inputs={self.dataset.x.shape[1]}, classes={self.dataset.classes}; make them equal"
-            )
+        check_data(net, self.dataset)
         self.module = build(net, dtype=dtype, device=device)
         self.shapes = {name: p.shape for name, p in self.module.named_parameters()}
         self.names = tuple(self.shapes)
-        _check_dimensions(self.rule, self.shapes)
-        _check_noise(net, noise)
+        check_dimensions(self.rule, self.shapes)
+        check_noise(net, noise)
         self.batches = Batches(
             examples=len(self.dataset),
             classes=self.dataset.classes,
@@ -133,7 +132,7 @@ class Fleet:
         modelled = self.rule if isinstance(self.rule, Rule) else None
         compiled = self.choice.compiled
         if world:
-            _check_world(world, self.rule)
+            check_world(world, self.rule)
             modelled = None  # The world steps between the gradient and the rule, so they are not one program.
         self._step = _program(net, dtype, device, compiled, modelled, program_of(noise))
         self._measure = _measure_program(net, dtype, device, compiled)
@@ -175,6 +174,16 @@ class Fleet:
         def one(parameters: dict[str, Tensor]) -> Tensor:
             out: Tensor = functional_call(self.module, parameters, (x,))
             return out
+
+        with torch.no_grad():
+            out: Tensor = vmap(one)(weights)
+        return out
+
+    def losses(self, weights: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss [R] of every run on the same examples; ``Trace.final`` are such weights."""
+
+        def one(parameters: dict[str, Tensor]) -> Tensor:
+            return mean_loss(self.module, x, y, parameters)
 
         with torch.no_grad():
             out: Tensor = vmap(one)(weights)
@@ -241,9 +250,7 @@ class Fleet:
         recording.take(chunk, buffers, tally, weights, kept)
 
     def _modelled(self, rule: Rule, weights: Weights, tally: Tally, settings: Settings) -> Advance:
-        state: dict[str, State] = {
-            name: tuple(torch.zeros_like(w) for _ in rule.slots) for name, w in weights.items()
-        }
+        state = _no_state(rule, weights)
         numbers = rule.coefficients(settings.distinct)
         lanes = settings.of_lane
         step = self._bound(weights, state, tally, (self.dataset.x, self.dataset.y))
@@ -267,26 +274,25 @@ class Fleet:
     def _in_world(
         self, rule: Rule, weights: Weights, tally: Tally, settings: Settings, visit: Visit
     ) -> Advance:
-        state: dict[str, State] = {
-            name: tuple(torch.zeros_like(w) for _ in rule.slots) for name, w in weights.items()
-        }
+        state = _no_state(rule, weights)
         numbers = rule.coefficients(settings.distinct)
         grads = {name: torch.empty_like(w) for name, w in weights.items()}
         gradient = self._bound(weights, grads, tally, (self.dataset.x, self.dataset.y))
 
-        def of_lanes(values: NDArray[np.float64], t: int, w: Tensor) -> Tensor:
+        def of_lanes(values: NDArray[np.float64], t: int) -> Tensor:
             row = torch.from_numpy(np.ascontiguousarray(values[t, settings.of_lane]))
-            return row.to(self.device, self.dtype).reshape(-1, *[1] * (w.dim() - 1))
+            return row.to(self.device, self.dtype)
 
         def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
             loss = gradient(batch, noise)
             given = {name: visit.gradient(name, g, weights[name], t) for name, g in grads.items()}
+            row = tuple(of_lanes(values, t) for values in numbers)
+            used = rule.limited(given, row)
             for name, w in weights.items():
-                row = tuple(of_lanes(values, t, w) for values in numbers)
-                new, state[name] = rule.step(w, given[name], state[name], row)
-                names = ("lr", "weight_decay", "momentum")
-                hyper = tuple(of_lanes(settings.distinct[of], t, w) for of in names)
-                w.copy_(visit.update(name, w, given[name], new, hyper, t))  # type: ignore[arg-type]
+                new, state[name] = rule.of(name).step(w, used[name], state[name], shaped(row, w))
+                own = rule.columns_of(name, settings.distinct)
+                hyper = shaped(tuple(of_lanes(own[of], t) for of in HYPER), w)
+                w.copy_(visit.update(name, w, used[name], new, hyper, t))  # type: ignore[arg-type]
             return loss, {name: g.clone() for name, g in given.items()} if wanted else {}
 
         return advance
@@ -323,7 +329,13 @@ class Fleet:
 
     def _initial(self, runs: Runs, seeds: Sequence[int], lane_of: NDArray[np.intp]) -> Weights:
         total = (len(runs.seeds),)
-        scale = np.broadcast_to(np.asarray(runs.init_scale, float), total)[lane_of]
+        given = runs.init_scale if isinstance(runs.init_scale, Mapping) else None
+        scales = {
+            name: np.broadcast_to(
+                np.asarray(runs.init_scale if given is None else given.get(name, 1.0), float), total
+            )[lane_of]
+            for name in self.names
+        }
         norm = (
             None
             if runs.initial_norm is None
@@ -337,7 +349,7 @@ class Fleet:
             origin = seed if runs.init_seed is None else runs.init_seed
             drawn = initial_parameters(self.net, origin, dtype=torch.float64, device="cpu")
             for name, w in drawn.items():
-                w = w * float(scale[lane])
+                w = w * float(scales[name][lane])
                 if norm is not None:
                     w = w * (float(norm[run]) / dot(w[None], w[None]).sqrt())
                 stacked[name][lane] = w
@@ -359,6 +371,10 @@ def _measure_program(net: NetSpec, dtype: torch.dtype, device: str, compiled: bo
     return compiled_or_eager(measure, compiled)
 
 
+def _no_state(rule: Rule, weights: Weights) -> dict[str, State]:
+    return {name: tuple(torch.zeros_like(w) for _ in rule.of(name).slots) for name, w in weights.items()}
+
+
 def _in_world(settings: Settings, visit: Visit, steps: int) -> Settings:
     """Return the settings with the world's learning rates; each lane has a column of its own."""
     distinct = {name: column[:, settings.of_lane].copy() for name, column in settings.distinct.items()}
@@ -366,33 +382,6 @@ def _in_world(settings: Settings, visit: Visit, steps: int) -> Settings:
         for t in range(steps):
             distinct["lr"][t] = visit.lr(torch.from_numpy(distinct["lr"][t].copy()), t).numpy()
     return Settings(distinct, np.arange(len(settings.of_lane)))
-
-
-def _check_world(world: World, rule: Rule | BlackBox) -> None:
-    if isinstance(rule, BlackBox):
-        raise WorldError(
-            f"world {world.name!r} cannot enter an optimizer that is judged as a black box; "
-            "judge the optimizer without --world"
-        )
-
-
-def _check_noise(net: NetSpec, noise: NoiseSpec | None) -> None:
-    if isinstance(noise, BatchNoise) and net.norm.kind == "batch":
-        raise ValueError(
-            f"noise of shape {noise.shape!r} needs gradients of single examples, and under batch norm these "
-            "depend on the batch; use norm kind 'layer', 'group', 'instance' or 'rms'"
-        )
-
-
-def _check_dimensions(rule: Rule | BlackBox, shapes: dict[str, torch.Size]) -> None:
-    if isinstance(rule, BlackBox) or rule.dimensions is None:
-        return
-    bad = [f"{name} {tuple(shape)}" for name, shape in shapes.items() if len(shape) != rule.dimensions]
-    if bad:
-        raise ValueError(
-            f"{rule.name} steps tensors of {rule.dimensions} dimensions, and this net has {', '.join(bad)}; "
-            "use a net of linear layers without biases"
-        )
 
 
 def _scaled(progress: Progress | None, start: float, width: float) -> Progress | None:

@@ -17,6 +17,7 @@ from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import NetSpec
+from ilr_check.nets.transformers import mean_loss
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import ScheduleSpec
 from ilr_check.train.world import DepartingSGD, World
@@ -141,7 +142,7 @@ def steps_of(
 
         def closure(x: Tensor = x, y: Tensor = y) -> Tensor:
             stepper.zero_grad()
-            value = nn.functional.cross_entropy(module(x), y)
+            value = mean_loss(module, x, y)
             value.backward()  # type: ignore[no-untyped-call]
             return value
 

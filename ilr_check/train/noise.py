@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
 from ilr_check.data import BatchNoise, HeavyTailedNoise, NoiseSpec, SvagNoise, TangentNoise
+from ilr_check.nets.transformers import mean_loss
 from ilr_check.seeds import derive
 
 Weights = dict[str, Tensor]
@@ -42,7 +43,7 @@ def gradients(module: nn.Module, noise: NoiseSpec | None) -> Gradient:
     place."""
 
     def loss_of(parameters: Weights, x: Tensor, y: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(functional_call(module, parameters, (x,)), y)
+        return mean_loss(module, x, y, parameters)
 
     def shared_loss(parameters: Weights, x: Tensor, shares: Tensor) -> Tensor:
         return -(shares * torch.log_softmax(functional_call(module, parameters, (x,)), dim=-1)).sum()

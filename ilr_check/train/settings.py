@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from ilr_check.optim.rules import OF_EVERY_RUN
 
-OF_EVERY_RUN = ("lr", "weight_decay", "momentum", "dampening")
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
     """The data of each run: ``seeds`` [R]. The other fields broadcast to [steps, R].
 
-    ``init_scale`` multiplies the initial weights. ``initial_norm`` sets the norm of every tensor instead.
-    With ``init_seed`` all runs start from the weights of that seed, and their own seeds decide only the
-    batches. ``hyper`` holds the hyper-parameters of the rule beyond lr, weight_decay, momentum and dampening,
-    such as ``beta1`` or ``eps``; absent ones have torch's defaults.
+    ``init_scale`` multiplies the initial weights, and a mapping those that it names. ``initial_norm`` sets
+    the norm of every tensor instead. With ``init_seed`` all runs start from the weights of that seed, and
+    their own seeds decide only the batches. ``hyper`` holds the hyper-parameters of the rule beyond lr,
+    weight_decay, momentum and dampening, such as ``beta1`` or ``eps``; absent ones have torch's defaults.
     """
 
     seeds: Sequence[int]
@@ -31,7 +31,7 @@ class Runs:
     weight_decay: Array | float
     momentum: Array | float = 0.0
     dampening: Array | float = 0.0
-    init_scale: Array | float = 1.0
+    init_scale: Array | float | Mapping[str, Array | float] = 1.0
     initial_norm: Array | float | None = None
     init_seed: int | None = None
     hyper: Mapping[str, Array | float] = field(default_factory=dict)

@@ -71,9 +71,9 @@ def step_program(module: nn.Module, rule: Rule, noise: NoiseSpec | None) -> Step
         coefficients: tuple[Tensor, ...],
     ) -> tuple[Tensor, Weights]:
         grads, loss = gradient(weights, tally, examples, batch, noise)
+        used = rule.limited(grads, coefficients)
         for name, w in weights.items():
-            mine = tuple(c.reshape(-1, *[1] * (w.dim() - 1)) for c in coefficients)
-            new, after = rule.step(w, grads[name], state[name], mine)
+            new, after = rule.of(name).step(w, used[name], state[name], shaped(coefficients, w))
             w.copy_(new)
             for slot, value in zip(state[name], after, strict=True):
                 slot.copy_(value)
@@ -96,6 +96,11 @@ def gradient_program(module: nn.Module, noise: NoiseSpec | None) -> GradientProg
         return loss
 
     return fill
+
+
+def shaped(coefficients: tuple[Tensor, ...], w: Tensor) -> tuple[Tensor, ...]:
+    """Return numbers of lanes in a shape that broadcasts to the weights [lanes, ...]."""
+    return tuple(c.reshape(-1, *[1] * (w.dim() - 1)) for c in coefficients)
 
 
 def measure(before: Weights, grads: Weights, after: Weights) -> tuple[Tensor, ...]:

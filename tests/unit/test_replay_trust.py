@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ilr_check.data import cifar
+from ilr_check.data import cifar, text
 from ilr_check.replaying import ReplayError, replay
 
 SPEC = (
@@ -24,8 +24,23 @@ def test_the_folder_is_the_one_that_the_caller_named(tmp_path: Path, monkeypatch
     from ilr_check import replaying
 
     monkeypatch.setenv(cifar.VARIABLE, str(tmp_path))
-    found = replaying._with_named_folder({"data": [{"folder": "/etc"}], "folder": 3})
+    found = replaying._with_named_data({"data": [{"folder": "/etc"}], "folder": 3})
     assert found == {"data": [{"folder": str(tmp_path)}], "folder": 3}
+
+
+def test_a_text_in_a_spec_is_never_opened_unless_the_caller_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ilr_check import replaying
+
+    recorded = {"data": {"kind": "text", "path": "/etc/passwd", "context": 3}}
+    monkeypatch.delenv(text.VARIABLE, raising=False)
+    with pytest.raises(ReplayError, match="no path is taken from a file; name your text with --text"):
+        replaying._with_named_data(recorded)
+    monkeypatch.setenv(text.VARIABLE, str(tmp_path))
+    assert replaying._with_named_data(recorded)["data"]["path"] == str(tmp_path)
+    own = {"kind": "text", "context": 3}
+    assert replaying._with_named_data(own) == own
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda"])

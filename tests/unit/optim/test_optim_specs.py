@@ -8,7 +8,18 @@ import pytest
 import torch
 
 from ilr_check.optim.hyper import HyperParams
-from ilr_check.optim.schedules import Constant, Cosine, Drops, Pauses, ScheduleSpec, Sequence, WarmUp
+from ilr_check.optim.schedules import (
+    Constant,
+    Cosine,
+    Drops,
+    Pauses,
+    ScheduleSpec,
+    Sequence,
+    WarmUp,
+    WarmUpCosine,
+    WarmUpLinear,
+    WarmUpStableDecay,
+)
 
 BAD_HYPER: list[tuple[dict[str, Any], str]] = [
     ({"lr": -0.1}, "lr=-0.1"),
@@ -30,6 +41,13 @@ SCHEDULES: list[tuple[ScheduleSpec, tuple[float, ...]]] = [
     (Constant(), (1, 1, 1, 1, 1, 1)),
     (Drops(period=2, factor=0.5), (1, 1, 0.5, 0.5, 0.25, 0.25)),
     (WarmUp(period=4), (0.25, 0.5, 0.75, 1, 1, 1)),
+    (WarmUpLinear(warm_up=2, floor=0.2), (0.5, 1, 0.8, 0.6, 0.4, 0.2)),
+    (WarmUpLinear(warm_up=0), (5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0)),
+    (WarmUpLinear(warm_up=8), (1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8)),
+    (WarmUpCosine(warm_up=2), (0.5, 1, 0.5 + 0.125**0.5, 0.5, 0.5 - 0.125**0.5, 0)),
+    (WarmUpCosine(warm_up=4, floor=0.1), (0.25, 0.5, 0.75, 1, 0.55, 0.1)),
+    (WarmUpStableDecay(warm_up=2, decay=2, floor=0.5), (0.5, 1, 1, 1, 0.75, 0.5)),
+    (WarmUpStableDecay(warm_up=0, decay=0), (1, 1, 1, 1, 1, 1)),
     (Pauses(period=3), (1, 1, 0, 1, 1, 0)),
     (Sequence(values=(1.0, 0.0, 3.0)), (1, 0, 3, 1, 0, 3)),
 ]
@@ -40,6 +58,9 @@ BAD_SCHEDULES: list[tuple[type, dict[str, Any], str]] = [
     (Drops, {"period": 2, "factor": math.inf}, "factor=inf"),
     (WarmUp, {"period": 1.5}, "period=1.5"),
     (Pauses, {"period": False}, "period=False"),
+    (WarmUpCosine, {"warm_up": -1}, "warm_up=-1"),
+    (WarmUpLinear, {"warm_up": 1, "floor": 2.0}, "floor=2.0"),
+    (WarmUpStableDecay, {"warm_up": 1, "decay": 0.5}, "decay=0.5"),
     (Sequence, {"values": ()}, "at least one factor"),
     (Sequence, {"values": (1.0, math.nan)}, r"values\[1\]=nan"),
 ]
@@ -64,7 +85,7 @@ def test_hyper_parameters_are_torchs() -> None:
 
 @pytest.mark.parametrize(("schedule", "factors"), SCHEDULES, ids=lambda v: type(v).__name__)
 def test_a_schedule_gives_its_factors(schedule: ScheduleSpec, factors: tuple[float, ...]) -> None:
-    assert schedule.factors(6) == factors
+    assert schedule.factors(6) == pytest.approx(factors, abs=1e-15)
 
 
 def test_cosine_is_torchs_annealing() -> None:

@@ -1,0 +1,1 @@
+"""Claims about language models: one module for each claim."""

@@ -1,0 +1,1 @@
+"""Trainings that claims about language models share."""
