@@ -103,7 +103,7 @@ def _versions() -> dict[str, str]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables inside a ``with`` block. A machine with a CIFAR-10 folder of its own keeps it."""
+    """Set variables inside a ``with`` block. A machine that names data of its own keeps it."""
     before = {name: os.environ.get(name) for name in values}
     own = {name: value for name in PATHS if (value := os.environ.get(name)) is not None}
     os.environ.update({**values, **own})
