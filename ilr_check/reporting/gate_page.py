@@ -109,7 +109,7 @@ def build(report: GateReport) -> GatePage:
         answer=gate_words.answer(report),
         tone="inconclusive" if unjudged else report.verdict,
         coverage=gate_words.coverage(report),
-        exit_meaning=verdicts.EXIT_MEANINGS.get(report.exit_code, "unknown"),
+        exit_meaning=gate_words.exit_meaning(report),
         tally=verdicts.tally(part.law.verdict for part in parts),
         laws=parts,
         entries=entries,

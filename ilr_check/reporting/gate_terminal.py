@@ -67,7 +67,7 @@ class GateTerminal:
             "laws: " + (", ".join(f"{n} {verdicts.words(word)}" for word, n in counted.items()) or "none")
         )
         self._line(f"{gate_words.answer(report)} ({numbers.duration(report.seconds)})")
-        meaning = verdicts.EXIT_MEANINGS.get(report.exit_code, "unknown")
+        meaning = gate_words.exit_meaning(report)
         self._line(
             f"exit code {report.exit_code}: {meaning}", "bold red" if report.exit_code in (1, 2) else "bold"
         )

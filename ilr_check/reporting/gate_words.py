@@ -69,11 +69,9 @@ def _worst_first(finding: Finding) -> tuple[bool, int, int]:
 def answer(report: GateReport) -> str:
     """Say in one short sentence whether the optimizer obeys its contract."""
     if report.verdict == "holds":
-        if report.coverage.not_judged or not report.contract:
-            return "Every law that was judged holds."
-        if violations(report):
-            return f"The optimizer obeys its contract, apart from {_mild(report)}."
-        return "The optimizer obeys its contract."
+        part = report.coverage.not_judged or not report.contract
+        obeyed = "Every law that was judged holds" if part else "The optimizer obeys its contract"
+        return f"{obeyed}, apart from {_mild(report)}." if violations(report) else f"{obeyed}."
     if report.verdict == "violated" and not any(decides(f, report.fail_on) for f in violations(report)):
         return "The optimizer has changed since the baseline; --update-baseline accepts the changes."
     if report.verdict == "inconclusive" and report.coverage.not_judged:
@@ -85,6 +83,13 @@ def answer(report: GateReport) -> str:
         "inconclusive": "Undecided: the data do not settle it.",
         "error": "The gate could not judge everything.",
     }.get(report.verdict, "Nothing was judged.")
+
+
+def exit_meaning(report: GateReport) -> str:
+    """Say what the exit code means; a code of 0 beside violations says that they do not decide."""
+    if report.exit_code == 0 and violations(report):
+        return f"{_mild(report)} found, which does not decide (--fail-on {report.fail_on})"
+    return verdicts.EXIT_MEANINGS.get(report.exit_code, "unknown")
 
 
 def violations(report: GateReport) -> list[Finding]:

@@ -118,3 +118,24 @@ def test_the_terminal_tells_the_cause_once_and_counts_the_rest() -> None:
     assert "  and 1 more case\n" in text
     assert "VIOLATED: second-law" not in text
     assert "1 more law fails, probably for the reasons above" in text
+
+
+@pytest.mark.parametrize(
+    ("contract", "found", "says", "code"),
+    [
+        ("sgd", "holds", "The optimizer obeys its contract.", "every claim that was run holds"),
+        ("", "holds", "Every law that was judged holds.", "every claim that was run holds"),
+        (
+            "",
+            "violated",
+            "Every law that was judged holds, apart from 1 fragility.",
+            "1 fragility found, which does not decide (--fail-on defect)",
+        ),
+    ],
+)
+def test_a_green_end_names_what_did_not_decide(contract: str, found: str, says: str, code: str) -> None:
+    shown = report(
+        finding("closure", found, severity="fragility"), contract=contract, verdict="holds", exit_code=0
+    )
+    assert gate_words.answer(shown) == says
+    assert gate_words.exit_meaning(shown) == code
