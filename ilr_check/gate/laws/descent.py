@@ -10,11 +10,11 @@ import numpy as np
 from ilr_check.evidence import Margin, Measured
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.reference.trajectory import record_trajectory
+from ilr_check.gate.stimuli.silence import silent_steps
 from ilr_check.gate.subject import Subject
 
 ORDER = 5
-PATIENCE = 8
-"""Some optimizers collect moments first: schedule-free RAdam moves nothing in its first five steps."""
+STEPS = 2
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
@@ -25,10 +25,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     hyper: dict[str, Any] = {"lr": 0.01} if subject.can_vary("lr") else {}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = 0.0
-    trajectory = record_trajectory(subject, [start], [[gradient]] * 2, **hyper)
-    if not trajectory.moves and subject.contract is None:
-        trajectory = record_trajectory(subject, [start], [[gradient]] * PATIENCE, **hyper)
-    steps = len(trajectory.steps)
+    # Some optimizers collect moments first: schedule-free RAdam moves nothing in its first five steps.
+    steps = STEPS + silent_steps(subject)
+    trajectory = record_trajectory(subject, [start], [[gradient]] * steps, **hyper)
     moved = np.sum([trajectory.moved(t) for t in range(steps)], axis=0)
     size = float(np.linalg.norm(moved) * np.linalg.norm(gradient))
     cosine = float(np.sum(moved * gradient)) / size if size else 0.0

@@ -40,7 +40,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Judge the slope of log2 step size against log2 gradient size."""
     contract = subject.contract
     assert contract is not None
-    assert contract.degree is not None
+    degree = contract.degree_for(subject.declared)
+    assert degree is not None
     rng = circumstances.generator()
     shape = (3, 4)
     gradients = probing_gradients(contract, rng, [shape], STEPS)
@@ -67,24 +68,24 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         return
     logs = np.log2(np.array(sizes))
     slopes = np.diff(logs) / np.diff(np.array(POWERS, dtype=float))
-    worst = float(slopes[np.argmax(np.abs(slopes - contract.degree))])
+    worst = float(slopes[np.argmax(np.abs(slopes - degree))])
     margin = max(MARGIN, _rounding(start, sizes, subject.unit))
-    good = abs(worst - contract.degree) <= margin
+    good = abs(worst - degree) <= margin
     yield Reading(
         group="degree",
         verdict="holds" if good else "violated",
         quantity="degree of the step in the gradient",
         measured=Measured(value=worst),
-        expected=contract.degree,
-        margin=Margin(low=contract.degree - margin, high=contract.degree + margin),
+        expected=degree,
+        margin=Margin(low=degree - margin, high=degree + margin),
         message=f"gradients 2^4 times as large make steps {2 ** (4 * worst):.6g} times as large",
         diagnosis=""
         if good
-        else f"the step goes with the gradient to the power {worst:.4g}, expected {contract.degree:g}",
+        else f"the step goes with the gradient to the power {worst:.4g}, expected {degree:g}",
         rivals=tuple(
             RivalOutcome(name=f"degree {d}", expected=float(d), excluded=abs(worst - d) > margin)
             for d in (0, 1, 2)
-            if d != contract.degree
+            if d != degree
         ),
         n_steps=STEPS * len(POWERS),
         figure=Figure(
@@ -103,11 +104,11 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                     y=np.array(sizes),
                 ),
                 Series(
-                    name=f"degree {contract.degree:g}",
+                    name=f"degree {degree:g}",
                     kind="line",
                     role="predicted",
                     x=2.0 ** np.array(POWERS),
-                    y=sizes[2] * 2.0 ** (contract.degree * np.array(POWERS)),
+                    y=sizes[2] * 2.0 ** (degree * np.array(POWERS)),
                 ),
             ),
         ),

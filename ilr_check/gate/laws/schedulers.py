@@ -71,7 +71,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             group=f"acts, {name}",
             message=f"steps with lr from {max(rates):.3g} to {min(rates):.3g}, and with a constant lr",
             diagnosis=f"under {name}: the schedule of lr has no effect, as if lr were read once and kept",
-            n_steps=STEPS,
+            n_steps=len(course.gradients),
         )
 
 
@@ -83,7 +83,7 @@ def _scheduled(subject: Subject, course: Course, make: Callable[[Any], Any]) -> 
         warnings.simplefilter("ignore")  # torch warns of deprecated arguments of its own schedulers
         try:
             scheduler = make(trial.optimizer)
-            for t in range(STEPS):
+            for t in range(len(course.gradients)):
                 rates.append(float(trial.optimizer.param_groups[0]["lr"]))
                 advance(trial, course, t)
                 scheduler.step(*([1.0] if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) else []))

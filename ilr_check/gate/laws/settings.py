@@ -12,7 +12,6 @@ from ilr_check.gate.subject import Subject
 
 ORDER = 10
 STEPS = 8
-"""More than the five steps in which schedule-free RAdam moves nothing."""
 SHAPES = ((3, 4), (2, 3))
 VALUES = {"lr": (0.1, 0.025), "weight_decay": (0.3, 0.05)}
 """Each hyper-parameter has the value to set and an alternative."""
@@ -44,7 +43,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             message=f"{words} of {value:g} and of {other:g} give other steps",
             diagnosis=f"{words} has no effect: {value:g} and {other:g} give the same steps"
             + ("; the constructor takes any keyword and drops this one" if dropped else ""),
-            n_steps=STEPS,
+            n_steps=len(course.gradients),
             severity="fragility" if dropped else None,
         )
         if subject.can_schedule(name):

@@ -12,6 +12,7 @@ import torch
 from ilr_check.gate.reference.nearest import nearest
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.variation import built_with, varied_options
 from ilr_check.gate.words.explanation import explanation
 from ilr_check.optim.contracts import contracts
 from ilr_check.optim.contracts.contract import Contract
@@ -44,6 +45,19 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     found = {contract.name: _agreement(subject, contract) for contract in contracts().values()}
     best = max(found.values())
     equal = [name for name, agreement in found.items() if agreement == best]
+    if best.decayed and best.settings < 1.0 and (named is None or not found[named.name].decayed):
+        strange = {name: foreign_options(subject, contracts()[name]) for name in equal}
+        equal = sorted(
+            (name for name in equal if not strange[name]),
+            key=lambda name: -_usual_values(subject, contracts()[name]),
+        )
+        if not equal:
+            name, options = next(iter(strange.items()))
+            return None, (
+                f"at its default settings its steps are those of {' and '.join(strange)}, and it has "
+                f"{', '.join(options)} beside, which {name} does not know and which changes them; judged by "
+                "the laws that need no contract, --contract NAME names one"
+            )
     if best.decayed:
         chosen = named.name if named is not None and found[named.name].decayed else equal[0]
         others = [name for name in equal if name != chosen]
@@ -62,6 +76,44 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
         return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
     return nearest(subject)
+
+
+def foreign_options(subject: Subject, contract: Contract) -> tuple[str, ...]:
+    """Return the numbers of an optimizer that a family does not have and that act.
+
+    A PID controller is SGD until it gets a momentum. No other setting of SGD agrees with it, and it has
+    numbers of its own that act: it is no SGD with a defect.
+    """
+    moved = varied_options(subject)
+    known = {word.partition(".")[0] for name in contract.names.values() for word in name.names}
+    own = {key: value for key, value in moved.items() if key in known}
+    foreign = {key: value for key, value in moved.items() if key not in known}
+    try:
+        acts = foreign and _steps_with(subject, own) != _steps_with(subject, moved)
+    except Exception:  # whatever the target raises, nothing is known of these numbers
+        return ()
+    return tuple(foreign) if acts else ()
+
+
+def _usual_values(subject: Subject, contract: Contract) -> int:
+    """Return how many arguments have the family's own default; plain SGD is schedule-free with beta = 0."""
+    defaults = {key: parameter.default for key, parameter in subject.named_arguments.items()}
+    return sum(
+        word in defaults and defaults[word] == name.default
+        for name in contract.names.values()
+        for word in name.names
+    )
+
+
+def _steps_with(subject: Subject, options: Mapping[str, Any]) -> list[list[float]]:
+    """Return the weights after each of some steps with these options."""
+    rng = np.random.default_rng(5)
+    trial = built_with(subject, options).start([subject.tensor(rng.normal(size=(3, 4)))])
+    rows = []
+    for _ in LRS:
+        trial.step([subject.tensor(rng.normal(size=(3, 4)))])
+        rows.append(trial.values()[0].double().cpu().numpy().ravel().tolist())
+    return rows
 
 
 def _named(subject: Subject) -> Contract | None:

@@ -35,12 +35,16 @@ LATER_LR = 0.4 * LR
 
 @dataclass(frozen=True)
 class Play:
-    """The size of each step's gradients (``None``: no gradient for every second tensor)."""
+    """The size of each step's gradients, and what else happens before which step."""
 
-    scales: tuple[float | None, ...]
+    scales: tuple[float, ...]
     dtype: str = "float64"
     lrs: Mapping[int, float] = field(default_factory=dict)
     """What a schedule writes before some of the steps."""
+    some_missing: tuple[int, ...] = ()
+    """The steps at which every second tensor has no gradient."""
+    all_missing: tuple[int, ...] = ()
+    """The steps at which no tensor has one."""
 
 
 PLAIN = {"": Play((1.0,) * 12, lrs={8: LATER_LR})}
@@ -52,7 +56,9 @@ WHOLE = {
     "tiny gradients": Play((1e-6,) * 4),
     "large gradients": Play((1e6,) * 4),
     "an lr of zero": Play((1.0,) * 4, lrs={1: 0.0, 2: LR}),
-    "a missing gradient": Play((1.0, None, 1.0, 1.0)),
+    "an lr of zero first": Play((1.0,) * 3, lrs={0: 0.0, 1: LR}),
+    "a missing gradient": Play((1.0,) * 4, some_missing=(1,)),
+    "no gradient at first": Play((1.0,) * 3, all_missing=(0,)),
     "in float32": Play((1.0,) * 4, dtype="float32"),
 }
 
@@ -126,9 +132,9 @@ def _steps(
         for t, scale in enumerate(play.scales):
             gradients: list[Tensor | None] = []
             for i, name in enumerate(names):
-                drawn = draws[i].normal(size=SHAPES[name]) * (1.0 if scale is None else scale)
+                drawn = draws[i].normal(size=SHAPES[name]) * scale
                 nudge = 1.0 + perturbation * nudges[i].choice((-1.0, 1.0), size=SHAPES[name])
-                absent = scale is None and i % 2 == 0
+                absent = t in play.all_missing or (t in play.some_missing and i % 2 == 0)
                 gradients.append(None if absent else _tensor(drawn * nudge, play, setting.subject))
             changed = {"lr": play.lrs[t]} if scheduled and t in play.lrs else {}
             trial.step(gradients, **changed)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ilr_check.gate.driving import arranged, layout_copy
 from ilr_check.gate.reference.trajectory import DTYPES, probing_gradients
+from ilr_check.gate.stimuli.silence import silent_steps
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import Driven, Trial
 from ilr_check.gate.words.exceptions import exception_words
@@ -106,8 +107,10 @@ def make_course(
 ) -> Course:
     """Return a course with gradients over four decades.
 
-    ``missing`` are the steps at which a tensor has no gradient. ``hyper`` goes to the constructor.
+    ``missing`` are the steps at which a tensor has no gradient. ``hyper`` goes to the constructor. Where the
+    optimizer moves nothing at first, the course is longer by these steps, unless a schedule has its length.
     """
+    steps += 0 if schedule else silent_steps(subject)
     names = [subject.dtype] * len(shapes) if dtypes is None else list(dtypes)
     device = subject.device
     # Gradients of float16 end at 6e-8 and their squares at 2.4e-4, so narrow dtypes get moderate ones.

@@ -55,7 +55,16 @@ def explanation(
 
 CONVENTIONS = (
     *("eps_place", "lr_place", "momentum_form", "buffer_start", "sign_of", "trust_ratio", "eta_of"),
-    *("first_phase", "rho_threshold", "scale_parameter", "relative_step", "decay_on"),
+    *(
+        "first_phase",
+        "rho_threshold",
+        "scale_parameter",
+        "relative_step",
+        "decay_on",
+        "ratio_at_zero",
+        "ratio_used",
+        "vectors",
+    ),
 )
 """Variations that documented optimizers have. Missing bias correction is none of them: it changes the first
 steps by up to 1 / sqrt(1 - beta2), and whoever means it declares it."""

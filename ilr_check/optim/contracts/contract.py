@@ -107,6 +107,8 @@ class Contract:
     """Hyper-parameters that reach every branch of the reference implementation. Quick probes use the
     first."""
     mutations: tuple[Mutation, ...] = ()
+    degrees: Mapping[str, Mapping[Any, float]] = field(default_factory=dict)
+    """Other degrees without weight decay, by a variation and its value."""
     variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The keys of ``declare`` with their allowed values; the first value is the default."""
     exceptions: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +124,11 @@ class Contract:
     """Whether a step needs a closure. The step may call it several times."""
     float32_state: bool = False
     """Whether the family's own scalars may be float32 for weights of any dtype."""
+
+    def degree_for(self, declared: Mapping[str, Any]) -> float | None:
+        """Return the degree in the gradient under these declared variations."""
+        found = [by[declared[name]] for name, by in self.degrees.items() if declared.get(name) in by]
+        return found[0] if found else self.degree
 
     def decay_for(self, hyper: Hyper) -> Decay:
         """Return the decay that these hyper-parameters and declarations choose."""

@@ -27,12 +27,23 @@ def norm(x: Number) -> Number:
 
 
 def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-    """Return -lr b' with b' = mu b + local (g + wd w) and local = c ||w|| / (||g|| + wd ||w|| + eps)."""
+    """Return -lr b' with b' = mu b + local (g + wd w) and local = c ||w|| / (||g|| + wd ||w|| + eps).
+
+    The ratio is 1 where one of its two norms is 0. Implementations differ in three places, which may be
+    declared: at a zero gradient with decay the ratio may be the formula's; it may be used with decay only;
+    and vectors may be stepped without the ratio and without decay.
+    """
     size, slope = norm(w), norm(g)
-    local = h["trust"] * size / (slope + h["weight_decay"] * size + h["eps"])
-    if not (plain(size) > 0 and plain(slope) > 0):
+    decay = h["weight_decay"]
+    if plain(w).ndim < 2 and h.get("vectors", "adapted") == "plain":
+        local, decay = 1.0, 0.0
+    elif decay == 0 and h.get("ratio_used", "always") == "with decay":
         local = 1.0
-    step = local * (g + h["weight_decay"] * w)
+    elif plain(size) > 0 and (plain(slope) > 0 or (decay > 0 and h.get("ratio_at_zero", "one") == "formula")):
+        local = h["trust"] * size / (slope + decay * size + h["eps"])
+    else:
+        local = 1.0
+    step = local * (g + decay * w)
     if h.get("lr_place", "outside") == "inside":
         step = h["lr"] * step
     if h["momentum"]:
@@ -132,10 +143,19 @@ LARS = Contract(
     settings=({}, {"momentum": 0.9}),
     mutations=(
         Mutation(sentence="lr is inside the momentum buffer", hyper={"lr_place": "inside"}),
+        Mutation(sentence="the ratio is that of the formula, not 1", hyper={"ratio_at_zero": "formula"}),
+        Mutation(sentence="the ratio is used with weight decay only", hyper={"ratio_used": "with decay"}),
+        Mutation(sentence="vectors have no ratio and no decay", hyper={"vectors": "plain"}),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
         Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
     ),
-    variations={"lr_place": ("outside", "inside")},
+    variations={
+        "lr_place": ("outside", "inside"),
+        "ratio_at_zero": ("one", "formula"),
+        "ratio_used": ("always", "with decay"),
+        "vectors": ("adapted", "plain"),
+    },
+    degrees={"ratio_used": {"with decay": 1.0}},
     mixes_entries=True,
 )
 LAMB = Contract(

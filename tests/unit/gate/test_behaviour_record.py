@@ -35,6 +35,8 @@ def cubic(change: str = "", **more: Any) -> type[torch.optim.Optimizer]:
         @torch.no_grad()
         def step(self, closure: Any = None) -> None:
             self.taken += 1
+            if change == "no gradient":
+                1 / sum(p.grad is not None for group in self.param_groups for p in group["params"])
             for group in self.param_groups:
                 for p in group["params"]:
                     if p.grad is not None:
@@ -59,6 +61,7 @@ def cubic(change: str = "", **more: Any) -> type[torch.optim.Optimizer]:
                 "large": size > 1e4,
                 "float32": p.dtype == torch.float32,
                 "lr zero": lr == 0.0,
+                "lr zero first": lr == 0.0 and self.taken == 1,
                 "lr change": lr != self.first_lr,
                 "every tenth": self.taken % 10 == 0,
             }
@@ -111,6 +114,8 @@ def plain() -> Behaviour:
         ("float32", "weight decay", "the first step of a vector (in float32) differs"),
         ("lr change", "default settings", "the ninth step of a vector differs"),
         ("lr zero", "default settings", "the second step of a vector (an lr of zero) differs"),
+        ("lr zero first", "default settings", "the first step of a vector (an lr of zero first) differs"),
+        ("no gradient", "default settings", "the first step of a vector (no gradient at first) raises ZeroD"),
         ("every tenth", "default settings", "the tenth step of a vector differs"),
         ("scalar raises", "default settings", "the first step of a scalar raises TypeError: 0-d tensor"),
         ("refuses nesterov", "nesterov=True and weight decay", "it raises ValueError: no nesterov, where"),

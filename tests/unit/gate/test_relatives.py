@@ -1,0 +1,151 @@
+"""Right optimizers beside a family: they are neither judged as what they are not, nor told to stand still."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import ilr_check
+from ilr_check.gate.subjects import subject_of
+
+
+class Layerwise(torch.optim.Optimizer):
+    """LARS with the conventions of released packages."""
+
+    vectors_plain, formula_at_zero, with_decay_only = False, False, False
+    flaw = 1.0
+
+    def __init__(
+        self, params: Any, lr: float = 1.0, momentum: float = 0.0, weight_decay: float = 0.0,
+        trust_coefficient: float = 1e-3,
+    ) -> None:  # fmt: skip
+        options = {"momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(params, {"lr": lr, "trust_coefficient": trust_coefficient, **options})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.move(p, p.grad.clone(), group)
+
+    def move(self, p: torch.Tensor, g: torch.Tensor, group: dict[str, Any]) -> None:
+        decay = group["weight_decay"]
+        size, slope = float(p.norm()), float(g.norm())
+        known = size > 0 and (slope > 0 or (decay > 0 and self.formula_at_zero))
+        if not (self.vectors_plain and p.dim() < 2):
+            g.add_(p, alpha=decay)
+            if known and (decay or not self.with_decay_only):
+                g.mul_(self.flaw * group["trust_coefficient"] * size / (slope + decay * size))
+        if group["momentum"]:
+            state = self.state[p]
+            state["buffer"] = g = g if "buffer" not in state else state["buffer"] * group["momentum"] + g
+        p.sub_(group["lr"] * g)
+
+
+def verdicts(optimizer: Any, **options: Any) -> dict[str, str]:
+    """Return the severity of each violated law, the worst of it."""
+    result = ilr_check.check_optimizer(optimizer, **options)
+    found: dict[str, str] = {}
+    for f in result.findings:
+        if f.verdict == "violated" and found.get(f.claim) != "defect":
+            found[f.claim] = f.severity
+    return found
+
+
+LAWS = "descent,decay-zero-gradient,decay-schedule,gradient-degree,memory,textbook-step,tensor-shapes"
+
+
+@pytest.mark.parametrize("convention", ["vectors_plain", "formula_at_zero", "with_decay_only"])
+def test_a_convention_of_released_lars_is_a_departure(convention: str) -> None:
+    kind = type("LARS", (Layerwise,), {convention: True})
+    found = verdicts(kind, contract="lars", laws=LAWS)
+    assert set(found.values()) <= {"departure", "fragility"}
+    assert "departure" in found.values()
+
+
+def test_a_wrong_lars_is_no_departure() -> None:
+    kind = type("LARS", (Layerwise,), {"with_decay_only": True, "flaw": 2.0})
+    assert verdicts(kind, contract="lars", laws=LAWS)["textbook-step"] == "defect"
+
+
+class Controller(torch.optim.Optimizer):
+    """SGD until it has a momentum; then a PID controller, which no family knows."""
+
+    def __init__(
+        self, params: Any, lr: float = 0.1, momentum: float = 0.0, integral: float = 0.5,
+        derivative: float = 0.25, weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        options = {"integral": integral, "derivative": derivative, "weight_decay": weight_decay}
+        super().__init__(params, {"lr": lr, "momentum": momentum, **options})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                g = p.grad + group["weight_decay"] * p
+                state, m = self.state[p], group["momentum"]
+                if m:
+                    old = state.get("old", torch.zeros_like(g))
+                    state["sum"] = state.get("sum", torch.zeros_like(g)) * m + g
+                    state["old"] = g
+                    g = g + group["integral"] * state["sum"] + group["derivative"] * (g - old)
+                p.sub_(group["lr"] * g)
+
+
+def test_a_family_is_confirmed_beyond_the_default_settings() -> None:
+    subject, note = subject_of(Controller)
+    assert subject.contract is None
+    assert "it has integral, derivative beside" in note
+
+
+def test_an_sgd_with_a_defect_is_still_judged_as_sgd() -> None:
+    class Mine(torch.optim.Optimizer):
+        def __init__(self, params: Any, lr: float = 0.1, momentum: float = 0.0, weight_decay: float = 0.0):
+            super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        g = p.grad + group["weight_decay"] * p
+                        old = self.state[p].get("buffer", torch.zeros_like(g))
+                        self.state[p]["buffer"] = old = 0.9 * group["momentum"] * old + g
+                        p.sub_(group["lr"] * old)
+
+    subject, _ = subject_of(Mine)
+    assert subject.contract is not None
+    assert subject.contract.name == "sgd"
+
+
+class Late(torch.optim.SGD):
+    """Collects ten gradients before it moves, as AdaShift does."""
+
+    wait, uphill = 10, 1.0
+
+    def __init__(self, params: Any, lr: float = 0.1, weight_decay: float = 0.0) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    kept = self.state[p].setdefault("kept", [])
+                    kept.append(p.grad.sign() * p.grad.abs().sqrt())
+                    if len(kept) > self.wait:
+                        p.mul_(1 - group["lr"] * group["weight_decay"])
+                        p.sub_(self.uphill * group["lr"] * kept.pop(0))
+
+
+def test_an_optimizer_that_waits_is_judged_by_the_steps_that_it_takes() -> None:
+    laws = "descent,settings,schedulers"
+    found = verdicts(Late, laws=laws)
+    assert not {law for law, severity in found.items() if severity == "defect"}
+    assert verdicts(type("Up", (Late,), {"uphill": -1.0}), laws=laws)["descent"] == "defect"
+    assert verdicts(type("Never", (Late,), {"wait": 99}), laws=laws)["descent"] == "defect"
