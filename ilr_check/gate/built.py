@@ -43,7 +43,7 @@ def _demand_no_graph(subject: Subject) -> None:
         optimizer = subject.build([parameter])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns that such gradients keep their parameters alive
-            (parameter**2).sum().backward(create_graph=True)
+            torch.autograd.backward((parameter**2).sum(), create_graph=True)
         optimizer.step()
     except Exception:  # it fails for another reason, which the laws will tell
         return

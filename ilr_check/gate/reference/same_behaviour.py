@@ -65,10 +65,10 @@ def differences(ours: Mapping[str, Played], theirs: Mapping[str, Played], than: 
     if not found and not ours.keys() & theirs.keys():
         # One of the two refuses the setting, and has nothing but the exception.
         one, other = next(iter(ours.values())), next(iter(theirs.values()))
-        told = (
+        refused = (
             f"it raises {one.error}, where {than} does not" if one.error else f"{than} raised {other.error}"
         )
-        found.append(Difference("", told, math.inf))
+        found.append(Difference("", refused, math.inf))
     return found
 
 

@@ -136,7 +136,8 @@ def _names(subject: Subject, ours: str) -> tuple[str, ...]:
 def _hints(factory: Any) -> Mapping[str, Any]:
     """Return the annotations as types; none where they name what cannot be found."""
     try:
-        return typing.get_type_hints(factory.__init__ if isinstance(factory, type) else factory)
+        called = getattr(factory, "__init__", factory) if isinstance(factory, type) else factory
+        return typing.get_type_hints(called)
     except Exception:  # annotations are expressions of the target's module, which may raise anything
         return {}
 
