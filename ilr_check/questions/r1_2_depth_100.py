@@ -16,16 +16,24 @@ QUESTION = Question(
     claims=("deep-bn", "angular-update", "angle-identity", "first-step-bound"),
     equation="r₁² = a² r₀² + η² G²/r₀²;  ‖g₁‖ ≈ r₀/η where η G ≫ r₀²;  1 − cos θ = λₑ at equilibrium",
     answer=(
-        "The squared gradient G² on the unit sphere grows by π/(π − 1) ≈ 1.467 per layer (ReLU; Yang et al. "
-        "2019). The first step turns this gradient into norm: a layer whose gradient exploded jumps from "
-        "norm r₀ to r₁ ≈ ηG/r₀, and its gradient is then about r₀/η, whatever G was. From there its norm "
-        "falls exponentially. Until the norm is back, the layer hardly rotates at all. The extra time is a "
-        "logarithm of G², so it is linear in depth: about 0.383/(4λₑ) steps per layer. At equilibrium every "
-        "layer rotates by the same angle."
+        "The squared gradient G² on the unit sphere grows by π/(π − 1) ≈ 1.467 per layer (ReLU, large "
+        "batches; Yang et al. 2019), and by 1 + 1.1/B times that in batches of B. The first step turns this "
+        "gradient into norm: a layer whose gradient exploded jumps from norm r₀ to r₁ ≈ ηG/r₀, and its "
+        "gradient is then about r₀/η, whatever G was. From there its norm falls exponentially. Until the "
+        "norm is back, the layer hardly rotates at all. The extra time is a logarithm of G², so it is linear "
+        "in depth: about 0.383/(4λₑ) steps per layer. At equilibrium every layer rotates by the same angle."
     ),
-    theory=("sgd.next_squared_norm_on_sphere", "sgd.effective_lr_ceiling", "sgd.rotation_cosine"),
+    theory=(
+        "sgd.next_squared_norm_on_sphere",
+        "sgd.effective_lr_ceiling",
+        "sgd.rotation_cosine",
+        "depth.gradient_growth",
+    ),
     open=(
-        "The first step rotates an exploded layer by almost 90 degrees, so the layer forgets its initial "
-        "direction. The theory does not say what that costs in accuracy, or whether such a net learns well."
+        "Only norms, gradients and rotations are shown at depth 100. Functions at depth 100 are not shown: "
+        "no claim compares the predictions of such nets, at equilibrium or on the way there. Functions are "
+        "compared on nets of two and three layers only. The first step rotates an exploded layer by almost "
+        "90 degrees, so the layer forgets its initial direction. The theory does not say what that costs in "
+        "accuracy, or whether such a net learns well."
     ),
 )

@@ -18,8 +18,11 @@ QUESTION = Question(
         "judged. First, the norm's memory of its start and the whole path of the norm after the drop must "
         "follow from the noise of other runs. Second, the predictions of the nets at the moment of the drop "
         "must differ from those at equilibrium after 0.1 and 0.3 times 1/λₑ, and must no longer differ after "
-        "3 times. The held-out loss at the end of one budget of steps is reported for each time of the drop, "
-        "and so is a table of how far usual recipes get."
+        "3 times. The held-out loss at the end of one budget of steps is reported for each time of the drop. "
+        "Usual recipes are run on a small net, without momentum, at a larger λₑ and with their own progress "
+        "4λₑt in every phase. Along them the norm must follow from the noise of other runs too. The record "
+        "says how much of the norm at its start each phase remembers, and by how much predictions and loss "
+        "at its end depend on the initial norm. A table of closed forms has all recipes."
     ),
     claims=("drop-before-equilibrium", "schedule-law", "relaxation-rate"),
     equation="progress s = 4λₑt, memory m = (γ₀/γ_t)·e^(−s); time constant of the norm 1/(4λₑ)",
@@ -35,6 +38,7 @@ QUESTION = Question(
     open=(
         "The theory does not predict whether an early drop improves or worsens the metric. This is measured "
         "for each net, at one budget of steps and one size of the drop. Between 0.3 and 3 times 1/λₑ the "
-        "theory has no constant that says when the functions have reached equilibrium."
+        "theory has no constant that says when the functions have reached equilibrium. The recipes are not "
+        "run on their own nets and at their own λₑ, and those with AdamW are not run at all."
     ),
 )

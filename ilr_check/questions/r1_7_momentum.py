@@ -6,12 +6,15 @@ QUESTION = Question(
     question="The theory is written for plain SGD. What replaces λₑ when momentum is used?",
     why="Hardly anybody trains without momentum.",
     experiment=(
-        "For heavy ball, Nesterov and dampening, the equilibrium norm, the rotation and the relaxation rate "
-        "are compared with closed forms at equal λₑ and different momentum. The recursion of inner products "
-        "is checked exactly. The equilibria of AdamW, Lion, Muon and related optimizers are judged in the "
-        "same way."
+        "Functions: plain SGD, and heavy ball with momentum 0.9 at two learning rates a factor of 10 apart, "
+        "are trained at one λₑ. The distributions of their predictions and their held-out losses must be "
+        "the same, up to a share of the difference that four times λₑ makes with momentum. Norms: for heavy "
+        "ball, Nesterov and dampening, the equilibrium norm and the rotation are compared with closed forms. "
+        "The recursion of inner products is checked exactly. The equilibria of AdamW, Lion, Muon and related "
+        "optimizers are judged in the same way."
     ),
     claims=(
+        "equilibrium-forgets",
         "momentum-equilibrium",
         "momentum-identity",
         "angular-update",
@@ -35,7 +38,10 @@ QUESTION = Question(
     ),
     open=(
         "It is a conjecture that SGD with and without momentum reach equal distributions of functions at "
-        "equal λₑ. It requires that the memory of momentum, 1/(1 − μ) steps, is far shorter than 1/λₑ. Muon "
-        "has no closed form that needs no measurement; its prediction uses measured inputs."
+        "equal λₑ. It requires that the memory of momentum, 1/(1 − μ) steps, is far shorter than 1/λₑ. It is "
+        "judged on one net, with heavy ball, where 1/λₑ is 8 times that memory; functions under Nesterov "
+        "momentum and under the adaptive optimizers are not compared. The time that functions need under "
+        "momentum is not measured. Muon has no closed form that needs no measurement; its prediction uses "
+        "measured inputs."
     ),
 )

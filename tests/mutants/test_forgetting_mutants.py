@@ -6,8 +6,8 @@ from broken_rules import decay_without_lr
 from worlds import stepping_by
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.function_space.equilibrium_forgets import LAW, contest
-from ilr_check.claims.function_space.trainings.functions import Stage
+from ilr_check.claims.function_space.equilibrium_forgets import LAW, contest, momentum_contest
+from ilr_check.claims.function_space.trainings.functions import History, Stage
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
@@ -15,6 +15,7 @@ from ilr_check.train import compiling
 
 pytestmark = pytest.mark.on_push(
     "test_a_history_that_had_no_time_to_be_forgotten_is_seen",
+    "test_momentum_at_equal_lr_times_decay_is_another_equilibrium",
 )
 
 LEVEL = 3.2e-2
@@ -74,3 +75,25 @@ def test_a_history_that_had_no_time_to_be_forgotten_is_seen() -> None:
 def test_last_phases_of_other_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="equally long"):
         msgspec.structs.replace(WHOLE, others=(HASTY,))
+
+
+MOMENTUM = momentum_contest("cheap, momentum", WHOLE.net, WHOLE.data, 1.6e-2)
+HEAVY = MOMENTUM.others[0]
+
+
+def with_momentum(course: History = HEAVY) -> str:
+    planned = {"probabilities": MOMENTUM.planned["probabilities"]}
+    small = msgspec.structs.replace(MOMENTUM, others=(course,), looks=(512,), planned=planned)
+    context = Context(seed=0, profile="quick", default_alpha=1e-4)
+    (finding,) = LAW.judge(msgspec.to_builtins(small), context).findings
+    return finding.verdict
+
+
+def test_momentum_at_equal_lambda_e_is_the_same_equilibrium() -> None:
+    assert with_momentum() == "holds"
+
+
+def test_momentum_at_equal_lr_times_decay_is_another_equilibrium() -> None:
+    """Its lambda_e is ten times as large: 1/(1 - momentum) is left out."""
+    (stage,) = MOMENTUM.reference.phases
+    assert with_momentum(msgspec.structs.replace(HEAVY, phases=(stage,))) == "violated"

@@ -1,5 +1,6 @@
 """The claims about deep nets and other norms refute broken trainers and nets without normalisation."""
 
+import math
 from dataclasses import replace
 
 import msgspec
@@ -10,15 +11,19 @@ from worlds import stepping_by, training
 from ilr_check.claims.claim import Context
 from ilr_check.claims.function_space import deep_bn, other_norms
 from ilr_check.claims.function_space.trainings.deep import DeepNet
+from ilr_check.claims.lab import Lab
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec, TangentNoise
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import UpdateRule
+from ilr_check.stats import estimate
+from ilr_check.theory.depth import gradient_growth
 from ilr_check.train import compiling
 
 pytestmark = pytest.mark.on_push(
     "test_a_deep_net_shows_what_decay_is_applied[decay_twice-violated]",
     "test_skips_take_the_growth_away",
+    "test_the_growth_in_small_batches_excludes_the_limit_of_large_ones",
     "test_weight_norm_with_noise_shows_what_decay_is_applied[decay_twice-violated]",
     "test_weight_norm_with_noise_shows_what_decay_is_applied[decay_written_first-holds]",
 )
@@ -78,3 +83,14 @@ def test_weight_norm_with_noise_shows_what_decay_is_applied(rule: UpdateRule, ve
     context = replace(CONTEXT, world=stepping_by(rule))
     found = other_norms.LAW.judge(msgspec.to_builtins(experiment), context)
     assert [finding.verdict for finding in found.findings] == [verdict]
+
+
+def test_the_growth_in_small_batches_excludes_the_limit_of_large_ones() -> None:
+    """The closed form for the size of the batch, and not pi/(pi-1), is what nets in batches of 16 show."""
+    small = msgspec.structs.replace(PLAIN, net=DeepNet(depth=40, width=64), batch_size=16)
+    growth = deep_bn.DeepRuns(small, Lab(CONTEXT, 1.0)).read(deep_bn.GROWTH, 32)
+    found = estimate([growth], [1.0], rate=1e-3)
+    margin = deep_bn.design(small, deep_bn.GROWTH, 1e-3).margin
+    assert margin[0] < found.low < found.high < margin[1]
+    assert found.low < math.log(gradient_growth(16)) < found.high
+    assert found.low > math.log(gradient_growth())

@@ -27,27 +27,42 @@ TEXT = ClaimText(
     id="deep-bn",
     title="A hundred layers with BatchNorm",
     statement=(
-        "In a deep BatchNorm ReLU net the squared gradient at unit norm grows by pi/(pi-1) a layer towards "
-        "the input. One step makes the gradients of the exploded layers alike. Once the norms have "
-        "returned, every layer rotates by arccos(1 - lambda_e) a step, where lambda_e is the learning rate "
-        "times the weight decay. With skip connections the rotation is the same."
+        "In a deep BatchNorm ReLU net the squared gradient at unit norm grows by a fixed factor a layer "
+        "towards the input: pi/(pi-1) = 1.467 in the limit of large batches, and 1.493 in batches of 64, by "
+        "a closed form in the batch size. One step makes the gradients of the exploded layers alike. Once "
+        "the norms have returned, every layer rotates by arccos(1 - lambda_e) a step, where lambda_e is the "
+        "learning rate times the weight decay. With skip connections the rotation is the same."
     ),
-    equation="‖ḡₗ‖² ∝ (π/(π−1))^(L−l);  ‖g‖ ≈ r₀/η after a step;  cos θ* = 1 − ηλ",
-    source="Yang et al. 2019; Li, Lyu, Arora 2020, section 5; a reviewer's question on depth",
+    equation="‖ḡₗ‖² ∝ q^(L−l), q ≈ π/(π−1)·(1 + 1.1/B);  ‖g‖ ≈ r₀/η after a step;  cos θ* = 1 − ηλ",
+    source=(
+        "Yang et al. 2019, here for batches of any size B; Li, Lyu, Arora 2020, section 5; a reviewer's "
+        "question on depth"
+    ),
     kind="statistical",
     chapter="function-space",
     groups=("function-space",),
-    rivals=("no growth", "growth pi/(pi-1) of the norm, not its square", "still growing", "no normalisation"),
+    rivals=("no growth", "growth of the norm, not of its square", "still growing", "no normalisation"),
     meaning="The net is not normalised where it should be, or the decay does not reach every layer.",
     blind=(
         "what such a net learns, and whether it trains well; the growth of gradients with skip "
-        "connections; the jumps of the norms at equilibrium; and the time before the first layers have "
-        "returned, when they hardly rotate: the rotation is not equal right after the first step."
+        "connections; the jumps of the norms at equilibrium; the time before the first layers have "
+        "returned, when they hardly rotate: the rotation is not equal right after the first step; and the "
+        "difference between a growth of 1.493, of pi/(pi-1) = 1.467 and of 3/2, which all lie inside the "
+        "margin for finite width. The growth that is measured in batches of 64 (0.408 [0.399, 0.424] in its "
+        "logarithm, depth 100) excludes log pi/(pi-1) = 0.383, and the closed form for batches of 64 (0.401) "
+        "explains it."
     ),
 )
 
 GROWTH_TOLERANCE = 0.03
-"""Tolerated beyond 1/width + 1/batch, the order of the correction to wide nets and large batches."""
+"""Tolerated beyond 1/width, the order of the correction to wide nets.
+
+In a pilot (seeds from 900000 on, 24 layers, batches of 64, 32 nets) the growth was 0.407 +- 0.006 at width
+32, 0.397 +- 0.004 at width 64 and 0.392 +- 0.003 at width 128, where the closed form for the batch has 0.401.
+In batches of 16 it was 0.466 +- 0.003, where the closed form has 0.464 and the limit of large batches 0.383.
+In batches larger than the width it falls below the closed form: 0.375 +- 0.002 in batches of 256 at width
+128, where the closed form has 0.387.
+"""
 
 ROTATION_TOLERANCE = 0.05
 NORM_CHANGE = 1.0
@@ -220,31 +235,30 @@ def _tamed(runs: DeepRuns, n: int) -> Array:
 def design(deep: Deep, part: Part, alpha: float) -> Design:
     """Return the design of one part."""
     about: dict[str, Any] = {"looks": deep.looks, "false_fail": alpha}
-    # The order of the correction to the limit of wide nets and large batches.
-    finite_size = 1.0 / deep.net.width + 1.0 / deep.batch_size
-    growth = math.log(gradient_growth())
+    finite_size = 1.0 / deep.net.width
+    growth = math.log(gradient_growth(deep.batch_size))
     if part is GROWTH:
         room = finite_size + GROWTH_TOLERANCE
         return MeanEquivalence(
             estimand="growth of log squared gradient at unit norm, a layer, before the first step",
             theory=growth,
             margin=(growth - room, growth + room),
-            margin_reason=f"1/width + 1/batch {finite_size:.3f} + tolerance {GROWTH_TOLERANCE}",
-            rivals=rivals_at(
-                ("no growth", 0.0), ("growth pi/(pi-1) of the norm, not its square", 2.0 * growth)
-            ),
+            margin_reason=f"finite width {finite_size:.3f} (1/width) + tolerance {GROWTH_TOLERANCE}",
+            rivals=rivals_at(("no growth", 0.0), ("growth of the norm, not of its square", 2.0 * growth)),
             sd=0.05,
             **about,
         )
     if part is TAMED:
         # ||g'|| = G' r / (lr G): a quotient of two gradients at unit norm, each of which may deviate from
-        # theory by as much as the margin of ``GROWTH``.
-        room = 2.0 * (finite_size + GROWTH_TOLERANCE)
+        # theory by as much as the margin of ``GROWTH``. The new weights are sums of a batch's examples, so
+        # that the correction for small batches need not cancel.
+        width, batch = 2.0 * finite_size, growth - math.log(gradient_growth())
+        room = width + batch + 2.0 * GROWTH_TOLERANCE
         return MeanEquivalence(
             estimand="growth of log squared gradient, a layer, after one step",
             margin=(-room, room),
-            margin_reason=f"the growth before and after: 2 (1/width + 1/batch) {2.0 * finite_size:.3f} + "
-            f"tolerance {2.0 * GROWTH_TOLERANCE}",
+            margin_reason=f"the growth before and after: finite width {width:.3f} (2/width) + batch "
+            f"{batch:.3f} + tolerance {2.0 * GROWTH_TOLERANCE}",
             rivals=rivals_at(("still growing", growth)),
             sd=0.05,
             **about,
@@ -264,12 +278,8 @@ def design(deep: Deep, part: Part, alpha: float) -> Design:
 
 
 def mistakes(deep: Deep, part: Part) -> tuple[Mistake, ...]:
-    """Return the mistake near the margin of each part.
-
-    A growth of log(3/2) = 0.405, for log(pi/(pi-1)) = 0.383, lies inside the margin of finite width and
-    batch, so this claim cannot tell the two apart.
-    """
-    growth = math.log(gradient_growth())
+    """Return the mistake near the margin of each part."""
+    growth = math.log(gradient_growth(deep.batch_size))
     if part is GROWTH:
         return (mistake("a growth that is {} too large", lambda size: (1.0 + size) * growth),)
     if part is TAMED:
@@ -308,7 +318,7 @@ def closing(deep: Deep, runs: DeepRuns, subject: dict[str, Any], n: int) -> Judg
     """Draw gradients and rotation by layer."""
     layers = np.arange(1.0, deep.net.depth + 1.0)
     before, after = (np.exp(0.5 * np.log(runs.first(n, step).grad2).mean(axis=0)) for step in (0, 1))
-    law = before[-ENDS] * gradient_growth() ** (0.5 * (deep.net.depth + 1 - ENDS - layers))
+    law = before[-ENDS] * gradient_growth(deep.batch_size) ** (0.5 * (deep.net.depth + 1 - ENDS - layers))
     turned, room, ones = 1.0 + runs.rotation(n), rotation_margin(deep), np.ones(len(layers))
     gradients = Figure(
         name=file_name(TEXT.id, deep.title, "gradients"),
@@ -317,7 +327,7 @@ def closing(deep: Deep, runs: DeepRuns, subject: dict[str, Any], n: int) -> Judg
         y_label="norm of the gradient",
         y_log=True,
         series=(
-            *(() if deep.net.skips else (line("pi/(pi-1) a layer", "predicted", layers, law),)),
+            *(() if deep.net.skips else (line("closed form", "predicted", layers, law),)),
             points("before the first step", "measured", layers, before),
             points("after one step", "control", layers, after),
         ),

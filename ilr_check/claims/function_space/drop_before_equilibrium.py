@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.function_space.trainings.early_answers import closing
 from ilr_check.claims.function_space.trainings.early_drops import Early, EarlyRuns, design, sample, words
+from ilr_check.claims.function_space.trainings.recipe_functions import RecipeFunctions, RecipeRun
 from ilr_check.claims.law import SeveralLaws, StatisticalLaw
 from ilr_check.claims.mean_field.trainings.course import CourseQuestion, Phase, ScheduledTraining
 from ilr_check.claims.mean_field.trainings.noise_references import TransferReadings
@@ -27,10 +30,11 @@ TEXT = ClaimText(
     title="Which drops come before equilibrium can be computed",
     statement=(
         "Let lambda_e be the learning rate (LR) times the weight decay. When the LR drops 0.1, 0.3, 1 or 3 "
-        "times 1/lambda_e steps after the start, the norm before and after the drop follows from its "
-        "memory of the initial norm and from the noise of other runs. The predictions at the drop differ "
-        "from those at equilibrium after 0.1 and 0.3, and no longer after 3. The claim also reports "
-        "whether an early drop hurts, and how far usual recipes get."
+        "times 1/lambda_e steps after the start, the norm before and after the drop follows from its memory "
+        "of the initial norm and from the noise of other runs. The predictions at the drop differ from those "
+        "at equilibrium after 0.1 and 0.3, and no longer after 3. Along usual recipes, run with their own "
+        "progress lambda_e * steps in every phase, the norm follows in the same way. The claim also reports "
+        "whether an early drop hurts, how far usual recipes get, and what their functions remember."
     ),
     equation="s = 4λₑt,  m = (γ₀/γ_t)·e^(−s),  γ = ‖w‖⁴/η²",
     source="Li, Lyu, Arora 2020, Theorem 5.1 from the start of training; asked by reviewer 1, point 3",
@@ -58,7 +62,7 @@ own."""
 
 
 class EarlyDrop(ScheduledTraining, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A course that starts from the initial norm, without burn-in; its first phase ends with the drop."""
+    """A course that starts from the initial norm, without burn-in; its first phase ends with a drop."""
 
     burn_in: int = 0
     weight_decay: float = 0.032
@@ -87,7 +91,7 @@ def courses(profile: Profile, seed: int) -> list[EarlyDrop]:
     """Return the reference net on digits with label noise 0.5; in ``quick`` every other drop."""
     early = early_drops(profile, seed)[0]
     times = early.times[::2] if profile == "quick" else early.times
-    return [
+    found = [
         EarlyDrop(
             title=f"digits, dropped after {time:g}/lambda_e",
             net=early.net,
@@ -102,7 +106,26 @@ def courses(profile: Profile, seed: int) -> list[EarlyDrop]:
         )
         for time in times
     ]
+    run = RECIPES_RUN[:1] if profile == "quick" else RECIPES_RUN
+    for recipe in run:
+        phases = recipe.scaled(early.intrinsic_lr)
+        found.append(
+            EarlyDrop(
+                title=f"digits, recipe: {recipe.name}",
+                net=early.net,
+                data=early.data,
+                lr=early.lr,
+                weight_decay=early.weight_decay,
+                initial_norm=early.initial_norm,
+                phases=tuple(Phase(steps=steps, start=factor, end=factor) for factor, steps in phases),
+            )
+        )
+    return found
 
+
+RECIPES_RUN = tuple(recipe for recipe in recipes.RECIPES if not recipe.decoupled)
+"""Usual recipes that are run: without momentum, at a lambda_e that fits here, with their own progress in
+every phase. lr * weight_decay / (1 - momentum) takes the place of lr * weight_decay."""
 
 PLANNED = {
     "dropped after 3": (0.12, 0.45),
@@ -137,10 +160,25 @@ def memory_words(readings: TransferReadings[ScheduledTraining], n: int) -> str:
         float(memory(start**2, np.mean((lr[last] / np.exp(path[..., at])) ** 2), progress))
         for path in (readings.log_predicted(n), readings.log_effective_lr(n))
     )
-    return (
-        f"as the LR drops: progress s = {progress:.2f}, memory of the initial norm m = {measured:.3g} "
-        f"({predicted:.3g} from other runs' noise)"
+    return "; ".join(
+        (
+            f"as the LR drops: progress s = {progress:.2f}, memory of the initial norm m = {measured:.3g} "
+            f"({predicted:.3g} from other runs' noise)",
+            *(later_words(readings, n) if len(course.phases) > 2 else ()),
+        )
     )
+
+
+def later_words(readings: TransferReadings[ScheduledTraining], n: int) -> Iterator[str]:
+    """Return what is left at the end of each later phase of the norm at its start."""
+    course = readings.training
+    fourth = np.concatenate([(trace.norm2**2).mean(axis=1, keepdims=True) for trace in readings.traces(n)], 1)
+    path, lr = fourth.mean(axis=1), course.schedule()
+    ends = np.cumsum([phase.steps for phase in course.phases])
+    for number, (start, end) in enumerate(pairwise(ends.tolist()), start=2):
+        progress = float(memory_rate(lr[start] * course.weight_decay)) * (end - 1 - start)
+        left = float(memory(path[start], path[end - 1], progress))
+        yield f"phase {number}: progress {progress:.2g}, memory {left:.3g} of the norm at its start"
 
 
 NORM = CourseQuestion(
@@ -170,5 +208,25 @@ FUNCTIONS = StatisticalLaw(
     closing=partial(closing, TEXT.id),
 )
 
-LAW = SeveralLaws(TEXT, NORM, FUNCTIONS, recipes.RecipeReport(TEXT.id))
+
+def recipe_runs() -> tuple[RecipeRun, ...]:
+    """Return the recipes whose functions are reported, on the net and data of the early drops."""
+    early = early_drops("quick", 0)[0]
+    return tuple(
+        RecipeRun(
+            title=f"functions of the recipe: {recipe.name}",
+            net=early.net,
+            data=early.data,
+            lr=early.lr,
+            weight_decay=early.weight_decay,
+            initial_norm=early.initial_norm,
+            phases=recipe.scaled(early.intrinsic_lr),
+        )
+        for recipe in RECIPES_RUN
+    )
+
+
+LAW = SeveralLaws(
+    TEXT, NORM, FUNCTIONS, RecipeFunctions(TEXT.id, recipe_runs()), recipes.RecipeReport(TEXT.id)
+)
 CLAIM = LAW.claim()

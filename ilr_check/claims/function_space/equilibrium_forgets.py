@@ -18,27 +18,31 @@ from ilr_check.seeds import derive
 
 TEXT = ClaimText(
     id="equilibrium-forgets",
-    title="Equilibrium forgets lr, weight decay, scale and schedule",
+    title="Equilibrium forgets lr, weight decay, momentum, scale and schedule",
     statement=(
-        "Let lambda_e be the learning rate (lr) times the weight decay. After a few times 1/lambda_e "
-        "steps, the distribution of predictions on held-out inputs is the same for every lr and weight "
-        "decay with an equal product, every initial scale and every early schedule. Another product gives "
-        "another distribution."
+        "Let lambda_e be the learning rate (lr) times the weight decay, over 1 - momentum with heavy ball. "
+        "After a few times 1/lambda_e steps, the distribution of predictions on held-out inputs is the same "
+        "for every lr, weight decay and momentum with an equal lambda_e, every initial scale and every "
+        "early schedule. Another lambda_e gives another distribution."
     ),
-    equation="P(label | x) at equilibrium = f(x; λₑ),  λₑ = ηλ",
-    source="Li, Lyu, Arora 2020, equilibrium conjecture, figure of five schedules; reviewer 1, point 6",
+    equation="P(label | x) at equilibrium = f(x; λₑ),  λₑ = ηλ/(1 − μ)",
+    source=(
+        "Li, Lyu, Arora 2020, equilibrium conjecture, figure of five schedules; reviewer 1, point 6, and "
+        "point 7 on momentum"
+    ),
     kind="statistical",
     chapter="function-space",
     groups=("function-space",),
     rivals=("four times lambda_e",),
     meaning=(
-        "The history is not forgotten: the weight decay that acts is not lr * weight_decay, the initial "
-        "norm or an old phase has a lasting effect, or the runs had too little time."
+        "The history is not forgotten: the weight decay that acts is not lr * weight_decay, momentum does "
+        "not multiply lr by 1/(1 - momentum), the initial norm or an old phase has a lasting effect, or the "
+        "runs had too little time."
     ),
     blind=(
         "anything that changes all populations alike, such as a wrong gradient; a memory in weights that "
-        "predictions do not show; and a difference smaller than that of a lambda_e 1.6 to 1.8 times as "
-        "large."
+        "predictions do not show; a difference smaller than that of a lambda_e 1.6 to 1.8 times as "
+        "large; and momentum whose memory, 1/(1 - momentum) steps, is not far shorter than 1/lambda_e."
     ),
 )
 
@@ -86,13 +90,50 @@ def contest(title: str, net: NetSpec, data: DataSpec, level: float, *, initial_n
             name="four times lambda_e", phases=(phase(LENGTH, LR, 4.0 * level),), initial_norm=initial_norm
         ),
         planned=PLANNED,
+        looks=(256, 832),
+    )
+
+
+MOMENTUM = 0.9
+PLANNED_MOMENTUM = {"probabilities": (0.09, 0.19), "loss": (0.11, 0.17)}
+"""Above the largest standard deviations (0.089, 0.098) and below the smallest effects (0.195, 0.176) of 128
+runs with the seed 777002 at lambda_e = 0.0125. There 1/lambda_e is eight times the memory of momentum. At
+0.008 (seed 777001) the control's effect is smaller, and a thousand runs would be needed."""
+
+
+def momentum_contest(title: str, net: NetSpec, data: DataSpec, level: float) -> Contest:
+    """Return plain SGD, heavy ball at two lr, all at one lambda_e, and heavy ball at four times it.
+
+    Momentum is 0.9, so its memory of ten steps should be short beside 1/lambda_e.
+    """
+
+    def course(name: str, lr: float, momentum: float = 0.0, times: float = 1.0) -> History:
+        decay = times * level * (1.0 - momentum) / lr
+        stage = Stage(steps=round(LENGTH / (times * level)), lr=lr, weight_decay=decay)
+        return History(name=name, phases=(stage,), momentum=momentum)
+
+    return Contest(
+        title=title,
+        net=net,
+        data=data,
+        reference=course("no momentum", LR),
+        others=(
+            course("momentum 0.9, lr / 10", LR * (1.0 - MOMENTUM), MOMENTUM),
+            course("momentum 0.9, weight decay / 10", LR, MOMENTUM),
+        ),
+        control=course("momentum 0.9, four times lambda_e", LR * (1.0 - MOMENTUM), MOMENTUM, 4.0),
+        planned=PLANNED_MOMENTUM,
     )
 
 
 def contests(profile: Profile, seed: int) -> tuple[Contest, ...]:
-    """Return digits with label noise 0.5; beyond ``quick`` a LayerNorm net; in ``paper`` five schedules."""
+    """Return digits with label noise 0.5, twice; beyond ``quick`` a LayerNorm net; in ``paper`` five
+    schedules."""
     digits = SplitDigitsSpec(label_noise=0.5)
-    found = [contest("digits, lambda_e = 0.016", REFERENCE, digits, 1.6e-2)]
+    found = [
+        contest("digits, lambda_e = 0.016", REFERENCE, digits, 1.6e-2),
+        momentum_contest("digits, with and without momentum", REFERENCE, digits, 1.25e-2),
+    ]
     if profile != "quick":
         found.append(contest("LayerNorm net, teacher and student", LAYER_NORM_MLP, TEACHER, 1.6e-2))
     data = full_size.RECIPE.data()
@@ -153,12 +194,12 @@ def five_schedules(data: DataSpec, seed: int) -> Contest:
 LAW = ForgettingQuestion(
     text=TEXT,
     contests=contests,
-    quantities=("labels", "probabilities", "log effective lr", "earlier loss"),
+    quantities=("labels", "probabilities", "loss", "log effective lr", "earlier loss"),
     control_words="four times lambda_e",
     caption=(
-        "How far each population is from the one with constant settings, as a distribution of labels over "
-        "runs, while the last phase, the same lambda_e for all, goes on. Unbiased: equal populations "
-        "scatter about 0. The control ends at four times lambda_e."
+        "How far each population is from the one with constant settings and no momentum, as a distribution "
+        "of labels over runs, while the last phase, the same lambda_e for all, goes on. Unbiased: equal "
+        "populations scatter about 0. The control ends at four times lambda_e."
     ),
 ).law()
 CLAIM = LAW.claim()

@@ -51,6 +51,18 @@ class UsualRecipe(msgspec.Struct, frozen=True, kw_only=True):
         """The number of steps at the full LR that make one unit of progress."""
         return 1.0 / float(self._progress(self.lr, 1.0))
 
+    def scaled(self, intrinsic_lr: float) -> tuple[tuple[float, int], ...]:
+        """Return phases with the same factors and the same progress at another first lambda_e."""
+        if self.decoupled:
+            raise ValueError(
+                f"{self.name!r}: lambda_e is that of SGD, and this recipe has updates of fixed size"
+            )
+        first = self.phases[0][0]
+        return tuple(
+            (factor / first, max(1, round(progress * first / (4.0 * intrinsic_lr * factor))))
+            for (factor, _), progress in zip(self.phases, self.progress().tolist(), strict=True)
+        )
+
     def _progress(self, lr: Any, steps: Any) -> Array:
         if self.decoupled:
             return decoupled_progress(lr, self.weight_decay, steps)

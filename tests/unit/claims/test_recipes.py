@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ilr_check.claims.claim import Context
+from ilr_check.claims.claim import Context, Profile
 from ilr_check.claims.function_space.drop_before_equilibrium import CLAIM
 from ilr_check.claims.settings.recipes import ARRIVED, CIFAR_EPOCH, RECIPES, drawn, words
 
@@ -62,3 +62,18 @@ def test_the_table_is_a_unit_of_its_own_and_judges_nothing() -> None:
     (finding,), (figure,) = judged.findings, judged.figures
     assert (finding.verdict, finding.counts, finding.figure) == ("skipped", False, figure.name)
     assert finding.measured.value == pytest.approx(3.2, rel=1e-12)
+
+
+def test_a_recipe_is_scaled_with_its_progress() -> None:
+    # 32 times lambda_e in the first phase, so a 32nd of the steps; 320 times where there is no momentum.
+    assert RECIPES[1].scaled(0.016) == ((1.0, 1000), (0.1, 500), (0.01, 500))
+    assert RECIPES[0].scaled(0.016) == ((1.0, 100), (0.1, 50), (0.01, 50))
+    with pytest.raises(ValueError, match="fixed size"):
+        RECIPES[4].scaled(0.016)
+
+
+@pytest.mark.parametrize(("profile", "count"), [("quick", 1), ("standard", 3)])
+def test_quick_runs_one_recipe_and_standard_all_of_sgd(profile: Profile, count: int) -> None:
+    titles = [unit.title for unit in CLAIM.plan(profile, 0)]
+    assert sum("digits, recipe: SGD" in title for title in titles) == count
+    assert sum("functions of the recipe" in title for title in titles) == count

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import integrate, stats
 
 from ilr_check.theory.depth import equilibration_time, gradient_growth
@@ -13,6 +14,41 @@ def test_the_growth_is_half_over_the_variance_of_a_rectified_gaussian() -> None:
         return float(integrate.quad(lambda x: x**power * stats.norm.pdf(x), 0, np.inf)[0])
 
     assert gradient_growth() == pytest.approx(0.5 / (moment(2) - moment(1) ** 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("batch", [8, 64])
+def test_the_growth_in_a_small_batch_is_that_of_simulated_batch_norms(batch: int) -> None:
+    """Autograd through BatchNorm and ReLU of a wide layer whose examples are equally far from each other."""
+    generator = torch.Generator().manual_seed(5)
+    units, scale = 20_000, 0.5 - relu_product(batch)
+    z = (scale**0.5 * torch.randn((units, batch), generator=generator, dtype=torch.float64)).requires_grad_()
+    centred = z - z.mean(dim=1, keepdim=True)
+    out = torch.relu(centred / centred.square().mean(dim=1, keepdim=True).sqrt())
+    # Gradients that arrive orthogonal to (1, .., 1), as BatchNorm of the next layer sends them.
+    arriving = torch.randn(out.shape, generator=generator, dtype=torch.float64)
+    arriving = arriving - arriving.mean(dim=1, keepdim=True)
+    (leaving,) = torch.autograd.grad(out, z, arriving)
+    growth = float(leaving.square().sum() / arriving.square().sum())
+    assert growth == pytest.approx(gradient_growth(batch), rel=0.02)
+    centred_out = (out - out.mean(dim=1, keepdim=True)).square().sum() / (units * (batch - 1))
+    assert float(centred_out.detach()) == pytest.approx(scale, rel=0.01)
+
+
+def relu_product(batch: int) -> float:
+    """E relu(y_1) relu(y_2) of unit Gaussians at the correlation -1/(batch - 1), by integration."""
+    rho = -1.0 / (batch - 1)
+    spread = np.sqrt(1.0 - rho**2)
+
+    def given(x: float) -> float:
+        mean = rho * x
+        return float(mean * stats.norm.cdf(mean / spread) + spread * stats.norm.pdf(mean / spread))
+
+    return float(integrate.quad(lambda x: x * stats.norm.pdf(x) * given(x), 0, np.inf)[0])
+
+
+def test_the_growth_tends_to_that_of_large_batches() -> None:
+    ratios = [(gradient_growth(n) / gradient_growth() - 1.0) * n for n in (1_000, 100_000)]
+    assert ratios == pytest.approx([1.1, 1.1], abs=0.05)
 
 
 @pytest.mark.parametrize("big", [1e6, 1e10])

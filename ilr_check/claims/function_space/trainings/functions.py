@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from ilr_check.claims.lab import Lab
-from ilr_check.data import DataSpec
+from ilr_check.data import DataSpec, TangentNoise
 from ilr_check.data.sets import load_held_out
 from ilr_check.nets.build import build
 from ilr_check.nets.norms import Norm
@@ -55,7 +55,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What the runs of a population share: the phases, one after another, and the start.
 
     ``initial_norm`` is the initial norm of every tensor. With ``init_seed`` all runs start from the same
-    weights and differ by their batches only. Buffers of the optimizer last from phase to phase.
+    weights and differ by their batches only. With ``momentum`` the optimizer is heavy ball; its buffers last
+    from phase to phase.
     """
 
     name: str
@@ -123,9 +124,11 @@ class FunctionRuns:
         probes: int = 128,
         batch_size: int = 32,
         lanes: int | None = None,
+        noise: TangentNoise | None = None,
     ) -> None:
         self._lab = lab
-        self.fleet = lab.fleet(net, data, batch_size=batch_size, lanes=lanes)
+        self._fleet = partial(lab.fleet, net, data, batch_size=batch_size, lanes=lanes, noise=noise)
+        self.fleet = self._fleet()
         device = lab.context.device
         self.probes = load_held_out(data, probes, dtype=self.fleet.dtype, device=device)
         self._module = build(self.fleet.net, dtype=self.fleet.dtype, device=device)
@@ -201,8 +204,9 @@ class FunctionRuns:
             initial_norm=course.initial_norm,
             init_seed=course.init_seed,
         )
+        fleet = self._fleet(rule="heavy-ball") if course.momentum else self.fleet
         trace = self._lab.train(
-            self.fleet, runs, course.steps, record_every=record_every, observer=see, observed=at
+            fleet, runs, course.steps, record_every=record_every, observer=see, observed=at
         )
         return trace, {step: _joined(parts) for step, parts in seen.items()}
 
