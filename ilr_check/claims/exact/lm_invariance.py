@@ -81,8 +81,8 @@ TEXT = ClaimText(
         "says, or a norm does not divide by sqrt(mean square + eps)."
     ),
     blind=(
-        "what an optimizer makes of the invariance; the size of <g, w>, for which docs/language-models.md has "
-        "figures; and a mean square that is clamped at eps, which has the same symmetry."
+        "what an optimizer makes of the invariance; the size of <g, w>, which docs/language-models.md lists; "
+        "and a mean square that is clamped at eps, which has the same symmetry."
     ),
 )
 
