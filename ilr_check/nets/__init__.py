@@ -26,7 +26,13 @@ from ilr_check.nets.specs import (
     to_json,
 )
 from ilr_check.nets.transformer_specs import FAMILIES, TransformerSpec
-from ilr_check.nets.transformers import hidden_matrices, invariant_matrices, mean_loss, stream_writers
+from ilr_check.nets.transformers import (
+    hidden_matrices,
+    invariant_matrices,
+    mean_loss,
+    own_norms,
+    stream_writers,
+)
 
 __all__ = [
     "FAMILIES",
@@ -58,6 +64,7 @@ __all__ = [
     "normalise",
     "orthogonality_bounds",
     "orthogonality_scale",
+    "own_norms",
     "parameter_shapes",
     "scalable",
     "set_sizes",

@@ -182,17 +182,17 @@ def _scales(
     uses = max(calls.count(layer) for layer in layers)
     weight = leaves[names[0]]
     if read.norm.of_weights:
-        return [_norm_scale(norm, z, out, v, z.abs(), leaves, names=names, length=uses + 2)]
+        return [norm_scale(norm, z, out, v, z.abs(), leaves, names=names, length=uses + 2)]
     samples = z.numel() // z.shape[1]
     fan_in = max(leaves[n][0].numel() for n in names if n.endswith("weight"))
     length = samples + fan_in + 2 * len(layers) + uses
     magnitude: Tensor = sum(seen.magnitudes[call] for call in read.calls)  # type: ignore[assignment]
-    scales = [_norm_scale(norm, z, out, v, magnitude, leaves, names=names, length=length)]
+    scales = [norm_scale(norm, z, out, v, magnitude, leaves, names=names, length=length)]
     if read.affine:
         pair = tuple(n for n in leaves if n.rpartition(".")[0] == read.affine)
         longer = length + weight[:, 0].numel()
         reach = seen.affine_magnitudes[read.calls[0]]
-        scales.append(_norm_scale(norm, z, out, v, reach, leaves, names=pair, length=longer))
+        scales.append(norm_scale(norm, z, out, v, reach, leaves, names=pair, length=longer))
     return scales
 
 
@@ -237,7 +237,7 @@ def inner_product(
     return math.fsum(torch.cat(products).tolist())
 
 
-def _norm_scale(
+def norm_scale(
     norm: Norm,
     z: Tensor,
     y: Tensor,

@@ -203,6 +203,23 @@ def invariant_matrices(spec: TransformerSpec) -> tuple[str, ...]:
     return tuple(f"{name}.{i}.weight" for name in lists for i in range(spec.blocks))
 
 
+def own_norms(spec: TransformerSpec) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return, for each group of tensors that is scale-invariant up to eps, the norms that read its scale.
+
+    L(c w, c^2 eps) = L(w, eps) for the eps of these norms alone. V and O have the same norm, and so have up
+    and down: each is linear in front of it, so that the product of their scales is what the norm sees.
+    """
+    reader = {"q": "q_norm", "k": "k_norm", "up": "after_mlp", "down": "after_mlp"}
+    owners: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for name in invariant_matrices(spec):
+        part, block, _ = name.split(".")
+        owners[(name,)] = (f"{reader.get(part, 'after_attention')}.{block}.norm",)
+    if stream_writers(spec):
+        before = [f"before_{half}.{i}.norm" for i in range(spec.blocks) for half in ("attention", "mlp")]
+        owners[stream_writers(spec)] = (*before, "last.norm")
+    return owners
+
+
 def stream_writers(spec: TransformerSpec) -> tuple[str, ...]:
     """Return the names of the tensors that are scale-invariant only together, because they write the residual
     stream.

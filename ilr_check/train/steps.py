@@ -60,6 +60,8 @@ GradientProgram = Callable[[Weights, Weights, Tally, Examples, Batch, Weights], 
 def step_program(module: nn.Module, rule: Rule, noise: NoiseSpec | None) -> StepProgram:
     """Return (weights, state, tally, examples, batch, noise, coefficients) -> (loss [lanes], gradients)."""
     gradient = _gradient(module, noise)
+    # They are looked up before, because a compiler cannot trace how names are matched.
+    rules = {name: rule.of(name) for name, _ in module.named_parameters()}
 
     def step(
         weights: Weights,
@@ -73,7 +75,7 @@ def step_program(module: nn.Module, rule: Rule, noise: NoiseSpec | None) -> Step
         grads, loss = gradient(weights, tally, examples, batch, noise)
         used = rule.limited(grads, coefficients)
         for name, w in weights.items():
-            new, after = rule.of(name).step(w, used[name], state[name], shaped(coefficients, w))
+            new, after = rules[name].step(w, used[name], state[name], shaped(coefficients, w))
             w.copy_(new)
             for slot, value in zip(state[name], after, strict=True):
                 slot.copy_(value)

@@ -49,7 +49,7 @@ def leaves_range(module: nn.Module, states: tuple[dict[str, Tensor], ...], x: Te
             functional_call(module, state, (x,))
     for hook in hooks:
         hook.remove()
-    info = torch.finfo(x.dtype)
+    info = torch.finfo(next(iter(states[0].values())).dtype)
     entries = [w.double().abs() for state in states for w in state.values()]
     floor = info.tiny / info.eps
     return any(
