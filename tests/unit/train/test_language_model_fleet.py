@@ -1,5 +1,8 @@
 """A fleet of language models: each run is a plain PyTorch loop with torch's optimizer, and it learns."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +117,13 @@ def test_named_tensors_start_larger() -> None:
     before = {n: w.double() for n, w in initial_parameters(NET, SEEDS[1]).items()}
     expected = [float(w.square().sum()) * (4 if n == "q.0.weight" else 1) for n, w in before.items()]
     assert trace.norm2[0, 1] == pytest.approx(expected)
+
+
+def test_the_snippet_of_the_page_trains(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "language-models.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(snippet, {})
+    assert "tensor(" in capsys.readouterr().out
 
 
 class Watching:
