@@ -54,12 +54,13 @@ def judge_raw(
     rivals: Mapping[str, float],
     near: Mistake,
     shown: Any = float,
+    says: str = "the paper says",
     **about: Any,
 ) -> Finding:
     """Judge the mean of ``values`` [n] against ``theory`` within ``margin``.
 
-    ``because`` says why the row is not part of the exit code, and ``explanation`` what the measured noise
-    explains. ``shown`` maps a value to the scale of the record.
+    ``because`` says why the row is not part of the exit code, ``explanation`` what the measured noise
+    explains, and ``says`` whose value ``theory`` is. ``shown`` maps a value to the scale of the record.
     """
     n = len(values)
     design = with_near_rival(
@@ -89,7 +90,7 @@ def judge_raw(
         dtype="float32",
         counts=False,
         message=(
-            f"raw: {value:.4g} [{low:.4g}, {high:.4g}] where the paper says {expected:.4g}; this row is not "
+            f"raw: {value:.4g} [{low:.4g}, {high:.4g}] where {says} {expected:.4g}; this row is not "
             f"part of the exit code, because {because}; {explanation}"
         ),
         rivals=tuple(
