@@ -102,7 +102,22 @@ def _other_values(subject: Subject) -> tuple[dict[str, Any], list[tuple[str, Any
             switches += [(name, word) for word in _choices(annotation) if word != value]
         elif (other := _another(value, kinds)) is not None:
             numbers[name] = other
+    if subject.taken is None:
+        # A constructor that takes any keyword may drop it: a key of its groups need not be an argument.
+        numbers = {name: value for name, value in numbers.items() if _arrives(subject, name, value)}
+        switches = [(name, value) for name, value in switches if _arrives(subject, name, value)]
     return numbers, switches
+
+
+def _arrives(subject: Subject, name: str, value: Any) -> bool:
+    """Return whether the constructor names this argument, or puts it into the groups."""
+    if name in subject.named_arguments:
+        return True
+    try:
+        group = built_with(subject, {name: value}).build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
+    except Exception:  # whatever the target raises, it does not take this word
+        return False
+    return bool(group.get(name) == value)
 
 
 def _arguments(subject: Subject) -> dict[str, tuple[Any, Any]]:

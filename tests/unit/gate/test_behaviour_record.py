@@ -171,6 +171,15 @@ def test_a_factory_that_hides_its_arguments_is_driven_by_the_keys_of_its_groups(
     assert {"momentum=0.3" in name for name in recorded(hidden)} == {True, False}
 
 
+def test_a_key_of_a_group_that_is_no_argument_is_left_alone() -> None:
+    class Counts(torch.optim.SGD):
+        def __init__(self, params: Any, lr: float = 0.1, **rest: Any) -> None:
+            super().__init__(params, lr=lr)
+            self.param_groups[0]["steps_taken"] = 0.0
+
+    assert not [name for name in recorded(Counts) if "steps_taken" in name or "momentum" in name]
+
+
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "LBFGS", "Muon", "Adafactor"])
 def test_a_record_is_cheap_and_the_same_every_time(name: str) -> None:
     began = time.process_time()
