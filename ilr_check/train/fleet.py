@@ -31,7 +31,7 @@ from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train.advance import BLOCK, black_box, in_world, modelled
 from ilr_check.train.blackbox import BlackBox, Trial, find_layout
 from ilr_check.train.choice import choose, footprint, usual_lanes, usual_memory
-from ilr_check.train.compiling import LOOPS, compiled_or_eager, notify, room_for_programs, settled
+from ilr_check.train.compiling import LOOP_LANES, LOOPS, compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.fit import check_data, check_dimensions, check_noise, check_world
 from ilr_check.train.graphs import Captured
 from ilr_check.train.noise import Draws, Weights, batches_a_step, dot, mean_shares, program_of
@@ -130,7 +130,8 @@ class Fleet:
         if world:
             check_world(world, self.rule)
             inside = None  # The world steps between the gradient and the rule, so they are not one program.
-        self._loops = LOOPS and compiled and device == "cpu" and inside is not None
+        few = self.lanes <= LOOP_LANES and self.lanes < usual
+        self._loops = LOOPS and few and compiled and device == "cpu" and inside is not None
         """Whether the program makes all steps until the next record in one call."""
         drawn = program_of(noise)
         self._step = _program(net, dtype, device, compiled, inside, drawn, self._loops)
