@@ -1,4 +1,5 @@
-"""A compiled fleet with few lanes makes all steps until the next record in one call, with the bits of single steps."""
+"""A compiled fleet with few lanes makes all steps until the next record in one call, with the bits of single
+steps."""
 
 from typing import Any
 
