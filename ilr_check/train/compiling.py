@@ -30,9 +30,9 @@ LOOPS = torch.torch_version.TorchVersion(torch.__version__) >= "2.13"
 """Whether many steps are one program that C++ calls instead of Python. It was not tested with older versions,
 which compile single steps."""
 LOOP_LANES = 16
-"""The largest number of lanes whose steps are one loop, if a net usually has more. A run-step of the reference
-net takes 44 us instead of 104 with one lane, 31 instead of 35 with 16 lanes, and the same with 64. torch does
-not keep compiled loops on the disk, so each process compiles its own."""
+"""The largest number of lanes whose steps are one loop, if a net usually has more. On the reference net a
+run-step takes 44 us instead of 104 with one lane, 31 instead of 35 with 16, and the same with 64. torch keeps
+no compiled loops on the disk, so each process compiles its own."""
 _OPTIONS: dict[str, Any] = {"cpp_wrapper": True} if LOOPS else {}
 
 NO_COMPILER = "no C++ compiler was found, so training runs uncompiled (about 5 times slower); install g++"
