@@ -65,13 +65,14 @@ def slower(found: Mapping[str, Sequence[float]], committed: Mapping[str, Sequenc
 
 def committed() -> dict[str, dict[str, dict[str, list[float]]]]:
     """Return the committed rounds by machine, workload and ratio."""
-    found: dict[str, dict[str, dict[str, list[float]]]] = json.loads(FILE.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, dict[str, list[float]]]]
+    found = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     return found
 
 
 def main(workloads: Sequence[str]) -> None:
     """Measure workloads on this machine and write them to the file, beside what is there."""
-    known = committed() if FILE.exists() else {}
+    known = committed()
     for workload in workloads:
         known.setdefault(machine(), {})[workload] = measured(workload, COMMITTED_ROUNDS)
         FILE.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ compilation serves every fleet of a net.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache, partial
@@ -19,42 +20,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from ilr_check.data import BatchNoise, DataSpec, NoiseSpec, in_epochs
+from ilr_check.data import BatchNoise, DataSpec, NoiseSpec, SvagNoise, in_epochs
 from ilr_check.data.batches import Batches
 from ilr_check.data.sets import load
 from ilr_check.nets.build import build, initial_parameters
 from ilr_check.nets.specs import NetSpec
 from ilr_check.nets.transformers import mean_loss
-from ilr_check.optim.rules import Rule, State, as_rule
+from ilr_check.optim.rules import Rule, as_rule
 from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.seeds import derive
-from ilr_check.train.blackbox import BlackBox, Stepper, Trial, find_layout
+from ilr_check.train.advance import BLOCK, black_box, in_world, modelled
+from ilr_check.train.blackbox import BlackBox, Trial, find_layout
 from ilr_check.train.choice import choose, footprint, usual_lanes, usual_memory
-from ilr_check.train.compiling import compiled_or_eager, notify, room_for_programs, settled
+from ilr_check.train.compiling import LOOP_LANES, LOOPS, compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.fit import check_data, check_dimensions, check_noise, check_world
 from ilr_check.train.graphs import Captured
 from ilr_check.train.noise import Draws, Weights, batches_a_step, dot, mean_shares, program_of
 from ilr_check.train.recording import Buffers, Recording
-from ilr_check.train.settings import Runs, Settings, settings_of
+from ilr_check.train.settings import Runs, settings_of
 from ilr_check.train.steps import (
     Batch,
     Tally,
     gradient_program,
     measure,
-    shaped,
     step_program,
+    stretch_program,
 )
 from ilr_check.train.trace import Trace
-from ilr_check.train.world import HYPER, Visit, World
+from ilr_check.train.world import Visit, World
 
 __all__ = ["BLOCK", "Fleet", "Runs"]
 
-BLOCK = 32
-"""The number of steps whose batches are drawn at once. It is large enough that the draws cost little."""
-
 Progress = Callable[[float], None]
-Advance = Callable[[int, Batch, Weights, bool], tuple[Tensor, Weights]]
-"""(step, batch, noise, whether the gradients are wanted) -> (losses, gradients). It makes the step."""
 Observer = Callable[[int, slice, Weights], None]
 """(steps made, which runs, their weights). The next step changes these weights, so clone what you keep."""
 
@@ -129,12 +125,16 @@ class Fleet:
         if self.choice.notice:
             notify(self.choice.notice)
         self.lanes = self.choice.lanes
-        modelled = self.rule if isinstance(self.rule, Rule) else None
+        inside = self.rule if isinstance(self.rule, Rule) else None
         compiled = self.choice.compiled
         if world:
             check_world(world, self.rule)
-            modelled = None  # The world steps between the gradient and the rule, so they are not one program.
-        self._step = _program(net, dtype, device, compiled, modelled, program_of(noise))
+            inside = None  # The world steps between the gradient and the rule, so they are not one program.
+        few = self.lanes <= LOOP_LANES and self.lanes < usual
+        self._loops = LOOPS and few and compiled and device == "cpu" and inside is not None
+        """Whether the program makes all steps until the next record in one call."""
+        drawn = program_of(noise)
+        self._step = _program(net, dtype, device, compiled, inside, drawn, self._loops)
         self._measure = _measure_program(net, dtype, device, compiled)
         self.trials: dict[int, Trial] = {}
         """By the number of different settings in a chunk, how a black box was found to be steppable."""
@@ -211,15 +211,21 @@ class Fleet:
             departing = self.world.departing(len(runs.seeds))
             lanes = torch.from_numpy(np.isin(lane_of, departing)).to(self.device)
             visit = Visit(self.world, lanes, self.rule.name if isinstance(self.rule, Rule) else "black box")
+        bound = partial(self._bound, weights, tally)
         if isinstance(self.rule, Rule) and visit:
-            advance = self._in_world(self.rule, weights, tally, _in_world(settings, visit, steps), visit)
+            advance = in_world(bound, self.rule, weights, settings, visit, steps)
         elif isinstance(self.rule, Rule):
-            advance = self._modelled(self.rule, weights, tally, settings)
+            advance = modelled(bound, self.rule, weights, settings, self._loops)
         else:
-            advance = self._black_box(self.rule, weights, tally, settings, used, seeds)
+            trial = self.trials.get(settings.count)
+            if trial is None:
+                trial = self.trials[settings.count] = find_layout(self.rule, weights, settings)
+            advance = black_box(bound, self.rule, weights, settings, trial, seeds, used)
         buffers = Buffers(weights, len(recording.steps))
         generators = self.batches.generators(seeds[:used])
         noise = iter(Draws(self.noise, weights, seeds, self._mean))
+        fixed = self.noise is None or isinstance(self.noise, SvagNoise)
+        stops = sorted({steps, *(watch[1] if watch else ())}) if self._loops and fixed else ()
 
         def look(done: int) -> None:
             if watch and done in watch[1]:
@@ -227,104 +233,33 @@ class Fleet:
 
         look(0)
         with ExitStack() as stack:
-            for t in range(steps):
-                offset = t % BLOCK
-                if offset == 0:
-                    index, label = self.batches.draw(generators, BLOCK, lanes=self.lanes)
+            t = 0
+            while t < steps:
+                if t % BLOCK == 0:
+                    block = Batch(*self.batches.draw(generators, BLOCK, lanes=self.lanes))
                 # A black box may hold compiled code of its own that this module does not know.
                 if t == 1 and self.choice.compiled and isinstance(self.rule, Rule) and not visit:
                     stack.enter_context(settled())
-                batch = Batch(index[offset], label[offset])
-                if visit:
-                    batch = Batch(*visit.batch(batch.rows, batch.labels, t))
                 recorded = t % record_every == 0
                 before = {name: w.clone() for name, w in weights.items()} if recorded else {}
-                loss, grads = advance(t, batch, next(noise), recorded)
+                count = 1
+                if stops and not recorded:
+                    ends = (BLOCK - t % BLOCK, record_every - t % record_every)
+                    count = min(*ends, stops[bisect_right(stops, t)] - t)
+                loss, grads = advance(t, count, block, next(noise), recorded)
                 if recorded:
                     buffers.keep(t // record_every, loss, self._measure(before, grads, weights))
-                look(t + 1)
-                if progress and (offset == BLOCK - 1 or t == steps - 1):
-                    progress((t + 1) / steps)
+                t += count
+                look(t)
+                if progress and (t % BLOCK == 0 or t == steps):
+                    progress(t / steps)
         tally.begin(weights)
         kept = {name: settings.of_lanes(name, recording.steps)[:, :used] for name in ("lr", "weight_decay")}
         recording.take(chunk, buffers, tally, weights, kept)
 
-    def _modelled(self, rule: Rule, weights: Weights, tally: Tally, settings: Settings) -> Advance:
-        state = _no_state(rule, weights)
-        numbers = rule.coefficients(settings.distinct)
-        lanes = settings.of_lane
-        step = self._bound(weights, state, tally, (self.dataset.x, self.dataset.y))
-        block: list[Tensor] = []
-
-        def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
-            if t % BLOCK == 0:
-                block[:] = [
-                    # They are contiguous, because a compiled step is specialised on strides.
-                    torch.from_numpy(np.ascontiguousarray(values[t : t + BLOCK, lanes])).to(
-                        self.device, self.dtype
-                    )
-                    for values in numbers
-                ]
-            row = tuple(values[t % BLOCK] for values in block)
-            loss, grads = step(batch, noise, row)
-            return loss, grads
-
-        return advance
-
-    def _in_world(
-        self, rule: Rule, weights: Weights, tally: Tally, settings: Settings, visit: Visit
-    ) -> Advance:
-        state = _no_state(rule, weights)
-        numbers = rule.coefficients(settings.distinct)
-        grads = {name: torch.empty_like(w) for name, w in weights.items()}
-        gradient = self._bound(weights, grads, tally, (self.dataset.x, self.dataset.y))
-
-        def of_lanes(values: NDArray[np.float64], t: int) -> Tensor:
-            row = torch.from_numpy(np.ascontiguousarray(values[t, settings.of_lane]))
-            return row.to(self.device, self.dtype)
-
-        def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
-            loss = gradient(batch, noise)
-            given = {name: visit.gradient(name, g, weights[name], t) for name, g in grads.items()}
-            row = tuple(of_lanes(values, t) for values in numbers)
-            used = rule.limited(given, row)
-            for name, w in weights.items():
-                new, state[name] = rule.of(name).step(w, used[name], state[name], shaped(row, w))
-                own = rule.columns_of(name, settings.distinct)
-                hyper = shaped(tuple(of_lanes(own[of], t) for of in HYPER), w)
-                w.copy_(visit.update(name, w, used[name], new, hyper, t))  # type: ignore[arg-type]
-            return loss, {name: g.clone() for name, g in given.items()} if wanted else {}
-
-        return advance
-
-    def _black_box(
-        self,
-        box: BlackBox,
-        weights: Weights,
-        tally: Tally,
-        settings: Settings,
-        used: int,
-        seeds: Sequence[int],
-    ) -> Advance:
-        trial = self.trials.get(settings.count)
-        if trial is None:
-            trial = self.trials[settings.count] = find_layout(box, weights, settings)
-        grads = {name: torch.empty_like(w) for name, w in weights.items()}
-        random = [derive("optimizer", seed) for seed in seeds] if trial.random else None
-        stepper = Stepper(box, weights, grads, settings, used=used, layout=trial.layout, random=random)
-        gradient = self._bound(weights, grads, tally, (self.dataset.x, self.dataset.y))
-
-        def advance(t: int, batch: Batch, noise: Weights, wanted: bool) -> tuple[Tensor, Weights]:
-            loss = gradient(batch, noise)
-            # They are taken before the step, because an optimizer may write into its gradients.
-            given = {name: g.clone() for name, g in grads.items()} if wanted else {}
-            stepper.step(t)
-            return loss, given
-
-        return advance
-
-    def _bound(self, *storage: Any) -> Callable[..., Any]:
+    def _bound(self, weights: Weights, tally: Tally, written: Any) -> Callable[..., Any]:
         """Return the program on this storage, on a GPU as one graph."""
+        storage = (weights, written, tally, (self.dataset.x, self.dataset.y))
         return Captured(self._step, storage) if self.device == "cuda" else partial(self._step, *storage)
 
     def _initial(self, runs: Runs, seeds: Sequence[int], lane_of: NDArray[np.intp]) -> Weights:
@@ -358,30 +293,27 @@ class Fleet:
 
 @lru_cache(maxsize=256)
 def _program(
-    net: NetSpec, dtype: torch.dtype, device: str, compiled: bool, rule: Rule | None, noise: NoiseSpec | None
+    net: NetSpec,
+    dtype: torch.dtype,
+    device: str,
+    compiled: bool,
+    rule: Rule | None,
+    noise: NoiseSpec | None,
+    loops: bool,
 ) -> Callable[..., Any]:
     """Return one program for all fleets that are alike, so that a net is compiled once per process."""
     module = build(net, dtype=dtype, device=device)
-    program = gradient_program(module, noise) if rule is None else step_program(module, rule, noise)
-    return compiled_or_eager(program, compiled)
+    program: Callable[..., Any]
+    if rule is None:
+        program = gradient_program(module, noise)
+    else:
+        program = (stretch_program if loops else step_program)(module, rule, noise)
+    return compiled_or_eager(program, compiled, device)
 
 
 @lru_cache(maxsize=256)
 def _measure_program(net: NetSpec, dtype: torch.dtype, device: str, compiled: bool) -> Callable[..., Any]:
-    return compiled_or_eager(measure, compiled)
-
-
-def _no_state(rule: Rule, weights: Weights) -> dict[str, State]:
-    return {name: tuple(torch.zeros_like(w) for _ in rule.of(name).slots) for name, w in weights.items()}
-
-
-def _in_world(settings: Settings, visit: Visit, steps: int) -> Settings:
-    """Return the settings with the world's learning rates; each lane has a column of its own."""
-    distinct = {name: column[:, settings.of_lane].copy() for name, column in settings.distinct.items()}
-    if visit.has("lr"):
-        for t in range(steps):
-            distinct["lr"][t] = visit.lr(torch.from_numpy(distinct["lr"][t].copy()), t).numpy()
-    return Settings(distinct, np.arange(len(settings.of_lane)))
+    return compiled_or_eager(measure, compiled, device)
 
 
 def _scaled(progress: Progress | None, start: float, width: float) -> Progress | None:

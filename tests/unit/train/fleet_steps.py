@@ -42,7 +42,9 @@ def watched(fleet: Fleet, runs: Runs, steps: int) -> tuple[list[Seen], Trace]:
     def watch(weights: Any, state: Any, tally: Any, examples: Any, batch: Any, *rest: Any) -> Any:
         before, slots = copied(weights), {name: tuple(s.clone() for s in v) for name, v in state.items()}
         out = step(weights, state, tally, examples, batch, *rest)
-        seen.append(Seen(before, slots, batch.rows.clone(), batch.labels.clone(), copied(weights)))
+        # A compiled fleet gets a block of batches, and the places of the first step and of the end in it.
+        one = batch.at(int(rest[-2])) if batch.rows.dim() == 3 else batch
+        seen.append(Seen(before, slots, one.rows.clone(), one.labels.clone(), copied(weights)))
         return out
 
     fleet._step = watch
