@@ -116,6 +116,27 @@ def test_one_run_writes_every_form_and_the_baseline_tells_a_change(
     }
 
 
+def test_changes_that_are_allowed_are_told_and_do_not_decide(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ("my.py:Mine", "--contract", "sgdw", "--claims", "descent", "--baseline", "b.json")
+    (place / "my.py").write_text(OPTIMIZER.replace("FACTOR", ""))
+    assert run(*options) == 0
+    (place / "my.py").write_text(OPTIMIZER.replace("FACTOR", "* 2"))
+    capfd.readouterr()
+    assert run(*options) == 1
+    told = capfd.readouterr().out
+    assert "The optimizer has changed since the baseline; --update-baseline accepts" in told
+    assert run(*options, "--allow-changes") == 0
+    out = capfd.readouterr().out
+    for text in (told, out):
+        assert "changed since the baseline in" in text.splitlines()[2]
+        assert "it differs from the baseline from step 1 on" in text
+        assert "✗ changed      same-as-baseline" in text
+    assert run(*options, "--update-baseline") == 0
+    assert run(*options) == 0
+
+
 def test_a_reference_is_compared_by_scenario(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ("torch.optim:AdamW", "--contract", "adamw", "--claims", "leaves-the-world-alone")
     assert run(*words, "--reference", "torch.optim:Adam", "--json", "-") == 1

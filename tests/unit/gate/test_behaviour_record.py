@@ -33,7 +33,7 @@ def cubic(change: str = "", **more: Any) -> type[torch.optim.Optimizer]:
             self.first_lr = lr
 
         @torch.no_grad()
-        def step(self, closure: Any = None) -> None:
+        def step(self, closure: Any = None) -> Any:
             self.taken += 1
             if change == "no gradient":
                 1 / sum(p.grad is not None for group in self.param_groups for p in group["params"])

@@ -50,6 +50,7 @@ def test_an_unknown_option_is_an_error_with_the_known_ones() -> None:
         ({"fail_on": "all"}, "fail on 'all' is not known; choose one of defect, fragility, departure"),
         ({"memory_limit": 0.0}, "memory limit 0.0 is out of range"),
         ({"update_baseline": True}, "add --baseline FILE"),
+        ({"allow_changes": True}, "--allow-changes has nothing to compare with; add --baseline FILE"),
     ],
 )
 def test_a_value_out_of_range_is_refused(given: dict[str, object], words: str) -> None:

@@ -25,7 +25,7 @@ class Layerwise(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "trust_coefficient": trust_coefficient, **options})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
@@ -82,7 +82,7 @@ class Controller(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, **options})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -109,7 +109,7 @@ def test_an_sgd_with_a_defect_is_still_judged_as_sgd() -> None:
             super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
         @torch.no_grad()
-        def step(self, closure: Any = None) -> None:
+        def step(self, closure: Any = None) -> Any:
             for group in self.param_groups:
                 for p in group["params"]:
                     if p.grad is not None:
