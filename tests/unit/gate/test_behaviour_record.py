@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import Any, cast
 
 import msgspec
@@ -181,10 +180,8 @@ def test_a_key_of_a_group_that_is_no_argument_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "LBFGS", "Muon", "Adafactor"])
-def test_a_record_is_cheap_and_the_same_every_time(name: str) -> None:
-    began = time.process_time()
+def test_a_record_is_small_and_the_same_every_time(name: str) -> None:
     one = recorded(getattr(torch.optim, name))
-    assert time.process_time() - began < 2.0
     assert len(msgspec.json.encode(one)) < 100_000
     assert one == recorded(getattr(torch.optim, name))
     assert not any(n.partition(", ")[2] == "" and p.error for n, p in one["default settings"].items())
