@@ -236,6 +236,7 @@ ROWS = (
     Row("not-gaussian", "LayerNorm net, teacher and student"),
     Row("muon-equilibrium", "control: digits, a matrix of 24 by 64, dominated by noise", (), "muon"),
     Row("wd-threshold", "digits, label noise 1"),
+    Row("lr-against-decay", "digits, label noise 0.5"),
     Row("schedule-law", "digits, warm-up and linear decay"),
     Row("adaptive-recovery", "control: AdamW, dominated by noise", (), "adamw", BETAS),
     Row("heavy-tails", "digits, Pareto noise of tail 4"),

@@ -1,6 +1,6 @@
 """docs/power.md is written from the verdicts that docs/power.json keeps."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -11,14 +11,11 @@ import ilr_check
 ROOT = Path(ilr_check.__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def power() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("power", ROOT / "tests" / "mutants" / "power.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def power(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module with the table of worlds, which imports others of its folder."""
+    monkeypatch.syspath_prepend(ROOT / "tests" / "mutants")
+    return importlib.import_module("power")
 
 
 def test_the_committed_page_is_what_the_verdicts_say(power: ModuleType) -> None:
