@@ -158,3 +158,56 @@ def adam_l2_drop(lr_factor: float, eta: float, lam: float, coordinates: int, G: 
         pull = 2.0 * new * lam * path[t] ** 1.5 * coordinates**0.5 / G
         path[t + 1] = path[t] - pull + new**2 * coordinates
     return np.asarray((path[0] / path) ** 0.5 / lr_factor)
+
+
+def changing_norm(eta: Array, lam: Array, rho: Array, start: float | None = None) -> Array:
+    """Return E r^2 over E||u||^2 before each step and after the last, [T + 1], while eta and lam change.
+
+    For w' = a_t w - eta_t u_t, where the u_t have one length and the autocorrelations ``rho`` [K], k = 1, 2,
+    ..., the square of w_t = -sum_s eta_s (prod of later a) u_s gives
+
+        R' = a^2 R + eta_t^2 + 2 a eta_t X_t,    X_t = sum_k rho_k eta_(t-k) (prod of the a in between).
+
+    Before the first step the training was at equilibrium with eta_0 and lam_0, unless ``start`` gives R_0.
+    Then the weights of step 0 have no correlation with later updates.
+    """
+    lags = np.arange(1, len(rho) + 1)
+    a = 1.0 - eta * lam
+    # moved[k - 1] is the part of w_t per -u_(t-k): eta_(t-k) times the decays since.
+    moved = eta[0] * a[0] ** (lags - 1.0) if start is None else np.zeros(len(rho))
+    path = np.empty(len(eta) + 1)
+    path[0] = decoupled(eta[0], lam[0], 1.0, rho)[0] if start is None else start
+    for t, (step, keep) in enumerate(zip(eta, a, strict=True)):
+        path[t + 1] = keep**2 * path[t] + step**2 + 2.0 * keep * step * float(rho @ moved)
+        moved = np.concatenate([[step], keep * moved[:-1]])
+    return path
+
+
+def adamw_norm(eta: Array, lam: Array, beta1: float, beta2: float) -> Array:
+    """Return E r^2 / C of AdamW before each step and after the last, [T + 1], while eta and lam change.
+
+    The gradient is white noise tangent to the sphere, of variance 1/r^2 in each coordinate. With R = r^2 / C,
+    M = E m^2, X = E <w, m> / C and V = E v,
+
+        M' = beta1^2 M + (1 - beta1)^2 / R,    V' = beta2 V + (1 - beta2) / R,
+        R' = a^2 R - 2 a eta beta1 X / sqrt(V') + eta^2 M' / V',    X' = a beta1 X - eta M' / sqrt(V').
+
+    V lags behind a norm that changes, and so does M. Therefore the norm forgets its start at the rate 2 eta
+    lam / (1 + 2 eta lam (beta2/(1 - beta2) - beta1/(1 - beta1))), to first order in eta lam: more slowly than
+    at 2 eta lam if beta2 is the longer memory. Before the first step the training was at equilibrium with
+    eta_0 and lam_0. The fluctuation of v is left out.
+    """
+    norm2, _ = adamw(float(eta[0]), float(lam[0]), 1, beta1)
+    square = 1.0 / norm2
+    mean = square * (1.0 - beta1) / (1.0 + beta1)
+    keep = 1.0 - eta[0] * lam[0]
+    inner = -eta[0] * mean / square**0.5 / (1.0 - keep * beta1)
+    path = np.empty(len(eta) + 1)
+    path[0] = norm2
+    for t, (step, a) in enumerate(zip(eta, 1.0 - eta * lam, strict=True)):
+        mean = beta1**2 * mean + (1.0 - beta1) ** 2 / path[t]
+        square = beta2 * square + (1.0 - beta2) / path[t]
+        root = square**0.5
+        path[t + 1] = a**2 * path[t] - 2.0 * a * step * beta1 * inner / root + step**2 * mean / square
+        inner = a * beta1 * inner - step * mean / root
+    return path

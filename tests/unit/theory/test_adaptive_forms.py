@@ -13,7 +13,9 @@ from ilr_check.theory.adaptive import (
     adam_l2_drop,
     adamw,
     adamw_without_correlation,
+    changing_norm,
     correlations,
+    decoupled,
     decoupled_drop,
     lion,
     moving_average,
@@ -152,3 +154,28 @@ def test_that_term_vanishes_with_one_minus_beta2_and_not_with_the_decay(decay: f
     assert terms[0] == pytest.approx(-0.0145, abs=0.0005)
     assert terms[1] == pytest.approx(-0.0010, abs=0.0002)
     assert terms[2] == 0.0
+
+
+def test_the_norm_follows_a_changing_lr_and_decay() -> None:
+    """Filtered noise with a decoupled decay is simulated through a drop of the LR and a rise of the decay."""
+    beta, runs, dim, burn, steps = 0.8, 400, 16, 300, 60
+    eta = np.where(np.arange(burn + steps) < burn, 0.2, 0.05)
+    lam = np.where(np.arange(burn + steps) < burn + 20, 0.1, 0.4)
+    generator = np.random.default_rng(3)
+    w, m = np.zeros((runs, dim)), np.zeros((runs, dim))
+    norms = []
+    for step, decay in zip(eta, lam, strict=True):
+        norms.append((w * w).sum(axis=1).mean())
+        m = beta * m + (1.0 - beta) * generator.standard_normal((runs, dim))
+        w = (1.0 - step * decay) * w - step * m
+    norms.append((w * w).sum(axis=1).mean())
+    rho = correlations(moving_average(beta))[:100]
+    before = np.concatenate([eta[:1], eta[burn:]]), np.concatenate([lam[:1], lam[burn:]])
+    path = dim * (1.0 - beta) / (1.0 + beta) * changing_norm(*before, rho)[1:]
+    # 6400 independent coordinates: the mean of their squares has a standard error of 1.8 %.
+    assert path / np.array(norms[burn:]) == pytest.approx(1.0, abs=0.07)
+    # A constant LR stays at equilibrium, and from 0 it gets there.
+    level = np.full(400, 0.2), np.full(400, 0.1)
+    rest = decoupled(0.2, 0.1, 1.0, rho)[0]
+    assert changing_norm(*level, rho) == pytest.approx(rest, rel=1e-6)
+    assert changing_norm(*level, rho, 0.0)[-1] == pytest.approx(rest, rel=1e-4)

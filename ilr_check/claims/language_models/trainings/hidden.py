@@ -1,0 +1,153 @@
+"""Language models whose hidden matrices are trained by one optimizer, and all other tensors by AdamW.
+
+The hidden matrices are those inside the blocks. Embedding, head and gains have an LR of their own and no
+weight decay, so that a change of LR or weight decay concerns the hidden matrices alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.lab import Lab, Population
+from ilr_check.data import TextSpec
+from ilr_check.data.text import text_spec
+from ilr_check.nets.transformer_specs import Placement, TransformerSpec
+from ilr_check.nets.transformers import hidden_matrices, invariant_matrices
+from ilr_check.optim.composed import ENDS, GAINS, Composed, Part, composed
+from ilr_check.optim.modelled import MODELLED
+from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.trace import Trace
+
+Array = NDArray[np.float64]
+HiddenRule = Literal["adamw", "muon", "lion", "sgd"]
+
+CONTEXT = 32
+BETA1, BETA2 = 0.9, 0.95
+"""The averages of AdamW in language models, for example in Llama and OLMo-2."""
+MOMENTUM = 0.9
+"""The momentum of Muon."""
+STRIDE = 5
+"""Every fifth step is measured. A measurement of all tensors costs a tenth of a step."""
+
+
+def small_model(placement: Placement) -> TransformerSpec:
+    """Return a model with two blocks, which is trained in seconds."""
+    return TransformerSpec(context=CONTEXT, width=32, blocks=2, heads=2, mlp_width=64, placement=placement)
+
+
+def small_text() -> TextSpec:
+    """Return the text that the models of this chapter are trained on."""
+    return text_spec(context=CONTEXT)
+
+
+class LanguageTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the populations of one experiment share. ``lr`` and ``weight_decay`` are of the hidden matrices.
+
+    ``rest_lr`` is the LR of all other tensors, and ``initial_scale`` multiplies the initial hidden matrices.
+    ``planned_sd`` is the run-to-run standard deviation that the design must cope with.
+    """
+
+    title: str
+    net: TransformerSpec
+    data: TextSpec
+    rule: HiddenRule
+    lr: float
+    weight_decay: float
+    batch_size: int = 8
+    rest_lr: float = 4e-3
+    initial_scale: float = 2.0**0.5
+    planned_sd: float | None = None
+    looks: tuple[int, ...] = (32,)
+
+    @property
+    def intrinsic_lr(self) -> float:
+        """lr * weight_decay of the hidden matrices."""
+        return self.lr * self.weight_decay
+
+    @property
+    def momentum(self) -> float:
+        """The momentum of the run, which Muon reads."""
+        return MOMENTUM if self.rule == "muon" else 0.0
+
+
+@lru_cache(maxsize=8)
+def hidden_rule(rule: HiddenRule) -> Composed:
+    """Return a rule in parts: ``rule`` steps the hidden matrices, and AdamW steps the rest."""
+    rest = {"beta2": BETA2, "weight_decay": 0.0}
+    return composed(
+        f"{rule} of hidden matrices",
+        Part(name="gains", rule=MODELLED["adamw"], tensors=GAINS, hyper=rest),
+        Part(name="ends", rule=MODELLED["adamw"], tensors=ENDS, hyper=rest),
+        Part(name="hidden", rule=MODELLED[rule], hyper={"beta2": BETA2} if rule == "adamw" else {}),
+    )
+
+
+def kinds(net: TransformerSpec) -> dict[str, tuple[str, ...]]:
+    """Return the hidden matrices by kind (``q``, ``k``, ...), each in all blocks."""
+    found: dict[str, list[str]] = {}
+    for name in hidden_matrices(net):
+        found.setdefault(name.split(".")[0], []).append(name)
+    return {kind: tuple(names) for kind, names in found.items()}
+
+
+def invariant_kinds(net: TransformerSpec) -> tuple[str, ...]:
+    """Return the kinds of hidden matrices that are scale-invariant alone, up to eps."""
+    alone = set(invariant_matrices(net))
+    return tuple(kind for kind, names in kinds(net).items() if alone.issuperset(names))
+
+
+class LanguageRuns:
+    """The populations of an experiment; nothing is trained until it is asked for."""
+
+    def __init__(self, spec: LanguageTraining, lab: Lab) -> None:
+        self.spec, self.lab = spec, lab
+
+    @property
+    def fleet(self) -> Fleet:
+        """The fleet of the experiment."""
+        spec = self.spec
+        return self.lab.fleet(spec.net, spec.data, batch_size=spec.batch_size, rule=hidden_rule(spec.rule))
+
+    def population(
+        self,
+        name: str,
+        lr: Array,
+        weight_decay: Array,
+        *,
+        scale: float = 1.0,
+        rest: float = 1.0,
+        stride: int = STRIDE,
+    ) -> Population:
+        """Return runs with this LR and weight decay of the hidden matrices at each step, [steps].
+
+        ``scale`` multiplies the initial hidden matrices, beside the spec's ``initial_scale``. The LR of all
+        other tensors is ``rest`` times that of the spec.
+        """
+        spec = self.spec
+        factor = (rest * spec.rest_lr / lr)[:, None]
+
+        def train(seeds: Sequence[int]) -> Trace:
+            hyper: Mapping[str, Array] = {"ends.lr": factor, "gains.lr": factor}
+            runs = Runs(
+                seeds=seeds,
+                lr=lr[:, None],
+                weight_decay=weight_decay[:, None],
+                momentum=spec.momentum,
+                init_scale=dict.fromkeys(hidden_matrices(spec.net), scale * spec.initial_scale),
+                hyper=hyper,
+            )
+            return self.lab.train(self.fleet, runs, len(lr), record_every=stride)
+
+        return self.lab.population(name, train)
+
+
+def of_kind(trace: Trace, names: Sequence[str], field: str) -> Array:
+    """Return a measurement of the matrices of one kind, [recorded steps, runs, matrices]."""
+    columns = [trace.names.index(name) for name in names]
+    return np.asarray(getattr(trace, field)[..., columns])
