@@ -1,0 +1,307 @@
+"""Trainings with equal lr * weight_decay end alike, if lr changes for the scale-invariant matrices alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Judged, Profile
+from ilr_check.claims.figures import interval, line
+from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.hidden import (
+    STRIDE,
+    LanguageRuns,
+    LanguageTraining,
+    invariant_kinds,
+    kinds,
+    of_kind,
+    small_model,
+    small_text,
+)
+from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
+from ilr_check.data.text import rows_held_out
+from ilr_check.evidence import ClaimText, Figure
+from ilr_check.nets.transformer_specs import Placement
+from ilr_check.stats import ContrastEquivalence, DistributionEquivalence
+from ilr_check.train.trace import Trace
+
+Array = NDArray[np.float64]
+Quantity = Literal["rotation", "held-out loss", "predictions"]
+QUANTITIES: tuple[Quantity, ...] = ("rotation", "held-out loss", "predictions")
+
+TEXT = ClaimText(
+    id="lm-time-scale",
+    title="Equal lr * weight_decay, equal language model: if lr changes for invariant matrices alone",
+    statement=(
+        "Two trainings of a language model with post-norm have equal lr * weight_decay on their hidden "
+        "matrices, and one has twice the lr and half of the weight decay. All other tensors are trained "
+        "alike. From one and the same initialisation both end with the same rotation per step, the same "
+        "held-out loss and the same distribution of predictions. A training with an eighth of the weight "
+        "decay does not."
+    ),
+    equation="(η, λ) ~ (cη, λ/c) with AdamW and Muon, for scale-invariant weights",
+    source="Li, Lyu, Arora 2020, section 5; AdamW's time scale 1/(lr wd): Wang and Aitchison 2024",
+    kind="statistical",
+    chapter="language-models",
+    groups=(),
+    rivals=("an eighth of the weight decay, the control, ends alike",),
+    meaning=(
+        "Some hidden matrix is not scale-invariant, weight decay is not multiplied by lr, or the training is "
+        "too short to forget the initial norms."
+    ),
+    blind=(
+        "a weight decay that is wrong by the same factor in all trainings; and differences below the stated "
+        "share of what a factor of 8 in weight decay makes."
+    ),
+)
+
+FACTOR = 2.0
+"""The ratio of the lr of the two trainings."""
+CONTROL = 8.0
+"""The control has this many times less weight decay at the same lr."""
+THETA: dict[Quantity, float] = {"rotation": 0.1, "held-out loss": 0.25, "predictions": 0.1}
+"""The share of the control's difference that counts as no difference.
+
+The control rotates sqrt(8) times less in a step, so a tenth is 11 per cent. The loss is nearly linear in the
+log of lr * weight_decay, so a quarter is a factor of 8^(1/4) = 1.7 in lr * weight_decay. An energy distance
+grows like the square of a small difference, so a tenth is a factor of 8^0.32 = 1.9.
+"""
+ROWS = 64
+"""The number of held-out rows on which the models are compared, 32 predictions each."""
+CHUNK = 8
+"""The number of runs whose logits are computed at once: 34 MB."""
+
+REFERENCE, HIDDEN, EVERY, LESS = (
+    "the reference",
+    "twice the lr of the hidden matrices",
+    "twice the lr of all tensors",
+    "an eighth of the weight decay",
+)
+
+
+class Pair(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``steps`` steps, of which the last ``window`` are measured.
+
+    ``planned`` gives for each quantity the run-to-run standard deviation and the control's effect, with which
+    the design is checked before any training, or None.
+    """
+
+    steps: int
+    window: int
+    planned: Mapping[str, tuple[float, float] | None]
+
+
+def experiments(profile: Profile, seed: int) -> list[Pair]:
+    """Return OLMo-2 with AdamW; beyond ``quick`` also with Muon, and Gemma-3 with both."""
+    found = [("post", "adamw")]
+    if profile != "quick":
+        found += [("post", "muon"), ("sandwich", "adamw"), ("sandwich", "muon")]
+    return [pair(placement, rule) for placement, rule in found]  # type: ignore[arg-type]
+
+
+def pair(placement: Placement, rule: Literal["adamw", "muon"]) -> Pair:
+    """Return the experiment for one architecture and one optimizer."""
+    net = small_model(placement)
+    words = {"adamw": "AdamW", "muon": "Muon"}[rule]
+    lr, weight_decay = (0.06, 0.4) if rule == "adamw" else (0.1, 0.25)
+    return Pair(
+        title=f"{net.family}, {words}",
+        net=net,
+        data=small_text(),
+        rule=rule,
+        lr=lr,
+        weight_decay=weight_decay,
+        batch_size=4,
+        steps=200,
+        window=50,
+        planned=PLANNED,
+    )
+
+
+PLANNED: dict[str, tuple[float, float] | None] = {
+    "rotation": (0.05, 0.8),
+    "held-out loss": (0.05, 0.15),
+    "predictions": None,
+}
+
+
+class PairRuns(LanguageRuns):
+    """The four populations, and what is read off each run."""
+
+    def __init__(self, spec: Pair, lab: Lab) -> None:
+        super().__init__(spec, lab)
+        self.pair = spec
+        self._tokens: Any = None
+
+        def constant(name: str, factor: float, decay: float, rest: float) -> Population:
+            steps = np.ones(spec.steps)
+            lr, wd = factor * spec.lr * steps, decay * spec.weight_decay * steps
+            return self.population(name, lr, wd, rest=rest)
+
+        self.populations: dict[str, Population] = {
+            REFERENCE: constant(REFERENCE, 1.0, 1.0, 1.0),
+            HIDDEN: constant(HIDDEN, FACTOR, 1.0 / FACTOR, 1.0),
+            EVERY: constant(EVERY, FACTOR, 1.0 / FACTOR, FACTOR),
+            LESS: constant(LESS, 1.0, 1.0 / CONTROL, 1.0),
+        }
+
+    def read(self, name: str, quantity: Quantity, n: int) -> Array:
+        """Return a quantity of ``n`` runs, [n] or, for predictions, [n, tokens]."""
+        population = self.populations[name]
+        if quantity == "rotation":
+            return population.gather(n, self._rotation)
+        log_shares = population.gather(n, self._log_shares)
+        return np.asarray(-log_shares.mean(axis=0) if quantity == "held-out loss" else np.exp(log_shares).T)
+
+    def rotation_of(self, name: str, matrices: tuple[str, ...], n: int) -> Array:
+        """Return log of the rotation per step of some matrices, mean over them and the window, [n]."""
+        return self.populations[name].gather(n, lambda trace: self._turned(trace, matrices))
+
+    def _rotation(self, trace: Trace) -> Array:
+        found = kinds(self.pair.net)
+        free = invariant_kinds(self.pair.net) or tuple(found)
+        return self._turned(trace, tuple(name for kind in free for name in found[kind]))
+
+    def _turned(self, trace: Trace, matrices: tuple[str, ...]) -> Array:
+        first = (self.pair.steps - self.pair.window) // STRIDE
+        turned2, norm2, inner = (
+            of_kind(trace, matrices, field)[first:] for field in ("turned2", "norm2", "inner")
+        )
+        return np.asarray(np.log(np.sqrt(turned2 * norm2) / inner).mean(axis=(0, 2)))
+
+    def _log_shares(self, trace: Trace) -> Array:
+        """Return the log probability of every held-out token at the end, [tokens, runs]."""
+        rows = rows_held_out(self.pair.data, ROWS)[0].to(trace.final["embedding.weight"].device)
+        wanted = rows[:, 1:].reshape(1, -1, 1).long()
+        found = []
+        for start in range(0, len(trace.first_bad), CHUNK):
+            weights = {name: w[start : start + CHUNK] for name, w in trace.final.items()}
+            logits = self.fleet.logits(weights, rows[:, :-1]).flatten(1, 2)
+            shares = torch.log_softmax(logits, dim=-1)
+            found.append(shares.gather(2, wanted.expand(len(shares), -1, -1))[..., 0].double().cpu())
+        return np.asarray(torch.cat(found).T)
+
+
+def parts(spec: Pair) -> tuple[Part, ...]:
+    """Return one part for each quantity."""
+    return tuple(Part(quantity, what=quantity) for quantity in QUANTITIES)
+
+
+def design(spec: Pair, part: Part, alpha: float) -> ContrastEquivalence | DistributionEquivalence:
+    """Return the design: both lr must agree in this quantity, and the control must not."""
+    theta = THETA[part.what]
+    sd, effect = spec.planned.get(part.what) or (None, None)
+    about: dict[str, Any] = {
+        "theta": theta,
+        "margin_reason": f"{theta:g} of the difference that an eighth of the weight decay makes",
+        "looks": spec.looks,
+        "false_fail": alpha,
+        "sd": sd,
+        "effect": effect,
+    }
+    if part.what == "predictions":
+        words = "energy distance of the predictions of two lr"
+        return DistributionEquivalence(estimand=f"{words}, less {theta:g} of the control's", **about)
+    words = {"rotation": "log of the rotation per step", "held-out loss": "held-out loss"}[part.what]
+    return ContrastEquivalence(
+        estimand=f"{words}: difference of two lr, less {theta:g} of the control's", **about
+    )
+
+
+def sample(runs: PairRuns, part: Part, n: int) -> tuple[Array, ...]:
+    """Return the quantity of both lr, and of the control."""
+    return tuple(runs.read(name, part.what, n) for name in (REFERENCE, HIDDEN, LESS))
+
+
+def message(seen: Examined[Pair, PairRuns]) -> str:
+    """Say what the quantity is in every population."""
+    spec, quantity = seen.spec, seen.part.what
+    told = [f"lr {spec.lr:g}, weight_decay {spec.weight_decay:g} of the hidden matrices"]
+    if quantity == "predictions":
+        return told[0]
+    for name in seen.runs.populations:
+        values = seen.runs.read(name, quantity, seen.n)
+        words = "log rotation" if quantity == "rotation" else "held-out loss"
+        error = values.std(ddof=1) / np.sqrt(seen.n)
+        told.append(f"{words} of {name}: {values.mean():.3f} +- {error:.3f}")
+    return ". ".join(told)
+
+
+def closing(spec: Pair, runs: PairRuns, subject: dict[str, Any], n: int) -> Judged:
+    """Draw the rotation of every kind of matrix, and the held-out loss, of all populations."""
+    return Judged((), (rotations(spec, runs, n), losses(spec, runs, n)))
+
+
+def rotations(spec: Pair, runs: PairRuns, n: int) -> Figure:
+    """Draw the rotation per step of every kind of tensor, over that of the reference."""
+    tensors = {**kinds(spec.net), "embedding": ("embedding.weight",), "head": ("head.weight",)}
+    if spec.net.tied:
+        tensors.pop("head")
+    x = np.arange(1.0, len(tensors) + 1.0)
+    series = [line("equal rotation", "predicted", x, np.ones(len(x)))]
+    roles = {HIDDEN: "measured", EVERY: "reference", LESS: "control"}
+    for name, role in roles.items():
+        gaps = np.stack(
+            [runs.rotation_of(name, m, n) - runs.rotation_of(REFERENCE, m, n) for m in tensors.values()]
+        )
+        error = 2.0 * gaps.std(axis=1, ddof=1) / np.sqrt(n)
+        middle = gaps.mean(axis=1)
+        series.append(
+            interval(name, x, np.exp(middle), np.exp(middle - error), np.exp(middle + error), role=role)
+        )
+    return Figure(
+        name=file_name(TEXT.id, spec.title, "rotation"),
+        title=f"{spec.title}: how far a step turns each kind of tensor",
+        x_label=", ".join(f"{number:g} {name}" for number, name in zip(x, tensors, strict=True)),
+        y_label="rotation per step / that of the reference",
+        y_log=True,
+        series=tuple(series),
+        caption=(
+            "With twice the lr and half of the weight decay the hidden matrices turn equally far in a step. "
+            "The embedding and the head have no weight decay. If their lr is doubled too, they turn farther. "
+            "Bars are two standard errors."
+        ),
+    )
+
+
+def losses(spec: Pair, runs: PairRuns, n: int) -> Figure:
+    """Draw the held-out loss of all populations."""
+    names = list(runs.populations)
+    x = np.arange(1.0, len(names) + 1.0)
+    values = np.stack([runs.read(name, "held-out loss", n) for name in names])
+    middle, error = values.mean(axis=1), 2.0 * values.std(axis=1, ddof=1) / np.sqrt(n)
+    return Figure(
+        name=file_name(TEXT.id, spec.title, "loss"),
+        title=f"{spec.title}: held-out loss at the end",
+        x_label=", ".join(f"{number:g} {name}" for number, name in zip(x, names, strict=True)),
+        y_label="nats per byte",
+        series=(
+            line("the reference", "predicted", x, np.full(len(x), middle[0])),
+            interval("mean of the runs, two standard errors", x, middle, middle - error, middle + error),
+        ),
+        caption=(
+            "The first two have equal lr * weight_decay and must be equal. The third also doubles the lr of "
+            "the embedding, the head and the gains, which have no weight decay. The fourth is the control."
+        ),
+    )
+
+
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Pair,
+    experiments=experiments,
+    run_steps=lambda spec: 4 * spec.looks[0] * spec.steps,
+    trained=PairRuns,
+    parts=parts,
+    design=design,
+    sample=sample,
+    steps=lambda spec, part: 3 * spec.steps,
+    form="prediction",
+    message=message,
+    closing=closing,
+)
+CLAIM = LAW.claim()
