@@ -122,27 +122,33 @@ class LanguageRuns:
         *,
         scale: float = 1.0,
         rest: float = 1.0,
-        stride: int = STRIDE,
     ) -> Population:
         """Return runs with this LR and weight decay of the hidden matrices at each step, [steps].
 
         ``scale`` multiplies the initial hidden matrices, beside the spec's ``initial_scale``. The LR of all
         other tensors is ``rest`` times that of the spec.
         """
+        names = hidden_matrices(self.spec.net)
+        scales = dict.fromkeys(names, scale * self.spec.initial_scale)
+        return self.settled(name, lr, weight_decay, scales, rest=rest)
+
+    def settled(
+        self, name: str, lr: Array, weight_decay: Array, scales: Mapping[str, float], *, rest: float = 1.0
+    ) -> Population:
+        """Return the same with a factor for each initial matrix that ``scales`` names."""
         spec = self.spec
         factor = (rest * spec.rest_lr / lr)[:, None]
 
         def train(seeds: Sequence[int]) -> Trace:
-            hyper: Mapping[str, Array] = {"ends.lr": factor, "gains.lr": factor}
             runs = Runs(
                 seeds=seeds,
                 lr=lr[:, None],
                 weight_decay=weight_decay[:, None],
                 momentum=spec.momentum,
-                init_scale=dict.fromkeys(hidden_matrices(spec.net), scale * spec.initial_scale),
-                hyper=hyper,
+                init_scale=scales,
+                hyper={"ends.lr": factor, "gains.lr": factor},
             )
-            return self.lab.train(self.fleet, runs, len(lr), record_every=stride)
+            return self.lab.train(self.fleet, runs, len(lr), record_every=STRIDE)
 
         return self.lab.population(name, train)
 

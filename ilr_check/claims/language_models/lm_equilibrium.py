@@ -1,0 +1,349 @@
+"""Norm and rotation of the hidden matrices at equilibrium, as functions of lr and of weight decay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilr_check.claims.claim import Profile
+from ilr_check.claims.figures import interval, line
+from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.hidden import (
+    BETA1,
+    BETA2,
+    MOMENTUM,
+    STRIDE,
+    LanguageRuns,
+    LanguageTraining,
+    invariant_kinds,
+    kinds,
+    of_kind,
+    small_model,
+    small_text,
+)
+from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw
+from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
+from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
+from ilr_check.evidence import ClaimText, Figure, Margin
+from ilr_check.evidence.records import Premise
+from ilr_check.nets.build import parameter_shapes
+from ilr_check.nets.transformer_specs import Placement
+from ilr_check.stats import CurveEquivalence, Rival
+from ilr_check.theory.adaptive import adamw, decoupled
+from ilr_check.train.trace import Trace
+
+Array = NDArray[np.float64]
+Quantity = Literal["rotation", "norm"]
+
+TEXT = ClaimText(
+    id="lm-equilibrium",
+    title="In a language model sqrt(lr * wd) sets the rotation and sqrt(lr / wd) the norm",
+    statement=(
+        "In a language model with post-norm, the rotation per step of the scale-invariant matrices is "
+        "proportional to sqrt(lr * weight_decay), and with Muon their norm is proportional to "
+        "sqrt(lr / weight_decay), whether lr or weight decay changes. Both have the size that the optimizer "
+        "would give to them if all gradients were white noise, without any measurement on the model."
+    ),
+    equation="cos θ ≈ 1 − ηλ/(1 + 2D),  E‖w‖² ≈ η U² (1 + 2D)/(2λ),  D = Σ aᵏρₖ,  a = 1 − ηλ",
+    source="Kosson et al. 2024, Wen et al. 2025; length and correlation of Muon's updates of white noise",
+    kind="statistical",
+    chapter="language-models",
+    groups=(),
+    rivals=("proportional to lr * weight_decay, or to lr / weight_decay", "neither depends on weight decay"),
+    meaning=(
+        "Weight decay does not act as lr * weight_decay times the weights, or acts not on all matrices, or "
+        "the updates of successive steps are correlated in another way than by the optimizer's averages."
+    ),
+    blind="a weight decay that is wrong by less than a third, which is within the margin of the sizes.",
+)
+
+FOURFOLD = 4.0
+"""lr or weight decay is divided by this from one level to the next. ``standard`` divides by 16 as well."""
+TOLERANCE = 0.15
+"""The tolerance on the sizes. Gradients of a language model are not white: in pilots single matrices were 25
+per cent off, and their mean 7 per cent. A rival is a factor of 2 away at least."""
+TOLERANCE_OF_POWER = 0.06
+"""The tolerance on the powers. A power 0.44 in place of 0.5 is 0.083 away over a factor of 4."""
+STILL = 0.1
+"""How far log of the norm may move over the window while it counts as standing still."""
+
+SIZE: Mapping[Quantity, str] = {"rotation": "size of the rotation", "norm": "size of the norm"}
+POWER: Mapping[Quantity, str] = {"rotation": "power of the rotation", "norm": "power of the norm"}
+
+
+class Levels(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Trainings with ``lr`` and ``weight_decay`` divided by ``divisors``, each from about its equilibrium.
+
+    At each level there are ``before`` steps and then ``window`` steps that are measured. ``size`` is the
+    initial squared norm over that of the theory of white gradients.
+    """
+
+    divisors: tuple[tuple[float, float], ...]
+    before: int
+    window: int
+    size: float
+
+    def level(self, number: int) -> tuple[float, float]:
+        """Return lr and weight decay of a level."""
+        by_lr, by_decay = self.divisors[number]
+        return self.lr / by_lr, self.weight_decay / by_decay
+
+    @property
+    def total(self) -> int:
+        """Steps of one run at every level."""
+        return len(self.divisors) * (self.before + self.window)
+
+
+def experiments(profile: Profile, seed: int) -> list[Levels]:
+    """Return OLMo-2 with Muon; beyond ``quick`` over a factor of 16, and Gemma-3."""
+    placements: tuple[Placement, ...] = ("post",) if profile == "quick" else ("post", "sandwich")
+    return [levels(placement, "muon", quick=profile == "quick") for placement in placements]
+
+
+def levels(placement: Placement, rule: Literal["adamw", "muon"], *, quick: bool) -> Levels:
+    """Return the experiment for one architecture and one optimizer."""
+    net = small_model(placement)
+    lr, weight_decay = (0.03, 0.4) if rule == "adamw" else (0.05, 0.25)
+    far = () if quick else (FOURFOLD**2,)
+    divisors = ((1.0, 1.0), *((1.0, d) for d in (FOURFOLD, *far)), *((d, 1.0) for d in (FOURFOLD, *far)))
+    return Levels(
+        title=f"{net.family}, {'AdamW' if rule == 'adamw' else 'Muon'}",
+        net=net,
+        data=small_text(),
+        rule=rule,
+        lr=lr,
+        weight_decay=weight_decay,
+        batch_size=4,
+        divisors=divisors,
+        before=240 if quick else 1200,
+        window=60 if quick else 200,
+        size=0.75 if rule == "adamw" else 1.0,
+        planned_sd=0.03,
+    )
+
+
+def theory(rule: str, lr: float, weight_decay: float, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return (E r^2, log of the tangent of the rotation) of one matrix if gradients were white noise."""
+    if rule == "adamw":
+        norm2, cosine = adamw(lr, weight_decay, math.prod(shape), BETA1, BETA2)
+    else:
+        covariance = _muon_covariance(shape)
+        rho = covariance[1:] / covariance[0]
+        norm2, cosine = decoupled(lr, weight_decay, float(covariance[0]), rho)
+    return norm2, 0.5 * math.log(1.0 / cosine**2 - 1.0)
+
+
+@lru_cache(maxsize=16)
+def _muon_covariance(shape: tuple[int, ...]) -> Array:
+    return np.asarray(autocovariances(shape, MOMENTUM, range(8)).mean(axis=0))
+
+
+class LevelRuns(LanguageRuns):
+    """The populations at every level."""
+
+    def __init__(self, spec: Levels, lab: Lab) -> None:
+        super().__init__(spec, lab)
+        self.levels = spec
+        self.shapes = parameter_shapes(spec.net)
+
+    def at(self, number: int) -> Population:
+        """Return the runs of a level, whose norms start near equilibrium."""
+        spec = self.levels
+        lr, wd = spec.level(number)
+        ones = np.ones(spec.before + spec.window)
+        # The initial entries have the variance 1 / fan_in, so that the squared norm is the number of rows.
+        scales = {
+            name: math.sqrt(
+                spec.size * theory(spec.rule, lr, wd, self.shapes[name])[0] / self.shapes[name][0]
+            )
+            for names in kinds(spec.net).values()
+            for name in names
+        }
+        return self.settled(f"level {number}", lr * ones, wd * ones, scales)
+
+    def read(self, number: int, quantity: Quantity, names: tuple[str, ...], n: int) -> Array:
+        """Return log(measured / theory) of each matrix, mean over the window, [matrices, n]."""
+        spec = self.levels
+        first = spec.before // STRIDE
+        lr, wd = spec.level(number)
+        expected = [theory(spec.rule, lr, wd, self.shapes[name]) for name in names]
+
+        def logs(trace: Trace) -> Array:
+            norm2, inner, turned2 = (
+                of_kind(trace, names, field)[first:] for field in ("norm2", "inner", "turned2")
+            )
+            if quantity == "norm":
+                return np.asarray(0.5 * np.log(norm2).mean(axis=0).T)
+            return np.asarray(np.log(np.sqrt(turned2 * norm2) / inner).mean(axis=0).T)
+
+        middle = [0.5 * math.log(norm2) if quantity == "norm" else angle for norm2, angle in expected]
+        return self.at(number).gather(n, logs) - np.array(middle)[:, None]
+
+    def drift(self, names: tuple[str, ...], n: int) -> float:
+        """Return the largest mean change of log norm over the window, of all levels and matrices."""
+        first = self.levels.before // STRIDE
+
+        def change(trace: Trace) -> Array:
+            norm2 = of_kind(trace, names, "norm2")
+            return np.asarray(0.5 * np.log(norm2[-1] / norm2[first]).T)
+
+        numbers = range(len(self.levels.divisors))
+        found = np.concatenate([self.at(number).gather(n, change).mean(axis=1) for number in numbers])
+        return float(found[np.abs(found).argmax()])
+
+
+def parts(spec: Levels) -> tuple[Part, ...]:
+    """Return size and power of rotation and norm."""
+    names = tuple(name for kind in invariant_kinds(spec.net) for name in kinds(spec.net)[kind])
+    return tuple(
+        Part(words[of], names, what=(words is POWER, of), figure=of)
+        for of in ("rotation", "norm")
+        for words in (POWER, SIZE)
+    )
+
+
+def sample(runs: LevelRuns, part: Part, n: int) -> Array:
+    """Return the mean over the matrices at every level, or less that of the first level, [n, points]."""
+    power, quantity = part.what
+    rows = np.stack(
+        [
+            runs.read(number, quantity, part.tensors, n).mean(axis=0)
+            for number in range(len(runs.levels.divisors))
+        ],
+        axis=1,
+    )
+    return rows[:, :1] - rows[:, 1:] if power else rows
+
+
+def changes(spec: Levels, quantity: Quantity) -> Array:
+    """Return log(first level / other level) in theory, to first order in lr * weight_decay."""
+    logs = np.log(np.array(spec.divisors[1:]))
+    return np.asarray(0.5 * (logs @ np.array([1.0, 1.0 if quantity == "rotation" else -1.0])))
+
+
+def design(spec: Levels, part: Part, alpha: float) -> CurveEquivalence:
+    """Return the design for all levels at once."""
+    power, quantity = part.what
+    room = TOLERANCE_OF_POWER if power else TOLERANCE
+    count = len(spec.divisors) - (1 if power else 0)
+    law = changes(spec, quantity)
+    decays = np.log(np.array(spec.divisors)[1:, 1])
+    if power:
+        gaps = law, -0.5 * decays * (1.0 if quantity == "rotation" else -1.0)
+    else:
+        gaps = np.full(count, math.log(2.0)), np.full(count, -math.log(2.0))
+    names = TEXT.rivals if power else ("twice as large", "half as large")
+    return CurveEquivalence(
+        estimand=f"log({quantity} / theory)" + (", less that of other levels" if power else ""),
+        points=count,
+        margin=(-room, room),
+        margin_reason=f"tolerance {room:g}" + (", 0.043 in the power over a factor of 4" if power else ""),
+        rivals=tuple(Rival(name=n, expected=tuple(g.tolist())) for n, g in zip(names, gaps, strict=True)),
+        looks=spec.looks,
+        false_fail=alpha,
+        sd=spec.planned_sd,
+    )
+
+
+def mistakes(spec: Levels, part: Part) -> tuple[Mistake, ...]:
+    """Return another power than one half, or too much weight decay."""
+    power, quantity = part.what
+    if power:
+        law = changes(spec, quantity)
+        return (mistake("power of lr and weight decay {} too small", lambda size: (-size * law).tolist()),)
+    sign, count = (1.0 if quantity == "rotation" else -1.0), len(spec.divisors)
+    return (too_much_decay(lambda factor: [0.5 * sign * math.log(factor)] * count),)
+
+
+def premises(seen: Examined[Levels, LevelRuns]) -> tuple[Premise, ...]:
+    """The law is about equilibrium, so the norms must stand still."""
+    drift = seen.runs.drift(seen.tensors, seen.n)
+    return (
+        Premise(
+            name="change of log norm over the window, worst level and matrix",
+            measured=drift,
+            margin=Margin(low=-STILL, high=STILL),
+            met=abs(drift) <= STILL,
+        ),
+    )
+
+
+def message(seen: Examined[Levels, LevelRuns]) -> str:
+    """Say the levels, and how far single matrices are from theory."""
+    spec, quantity = seen.spec, seen.part.what[1]
+    pairs = [spec.level(number) for number in range(len(spec.divisors))]
+    told = ["lr, weight_decay of the levels: " + "; ".join(f"{lr:g}, {wd:g}" for lr, wd in pairs)]
+    gaps = seen.runs.read(0, quantity, seen.tensors, seen.n).mean(axis=1)
+    low, high = int(gaps.argmin()), int(gaps.argmax())
+    told.append(
+        f"{quantity} / theory at the first level: from {math.exp(gaps[low]):.2f} ({seen.tensors[low]}) to "
+        f"{math.exp(gaps[high]):.2f} ({seen.tensors[high]})"
+    )
+    return ". ".join(told)
+
+
+def figure(seen: Examined[Levels, LevelRuns]) -> Figure:
+    """Draw rotation or norm of every kind of matrix over lr * weight_decay or lr / weight_decay."""
+    spec, quantity = seen.spec, seen.part.what[1]
+    free = invariant_kinds(spec.net)
+    numbers = range(len(spec.divisors))
+    pairs = np.array([spec.level(number) for number in numbers])
+    x = pairs[:, 0] * pairs[:, 1] if quantity == "rotation" else pairs[:, 0] / pairs[:, 1]
+    order = np.argsort(x, kind="stable")
+    series = [line("theory for white gradients", "predicted", x[order], np.ones(len(x)))]
+    for kind, names in kinds(spec.net).items():
+        runs = np.stack([seen.runs.read(k, quantity, names, seen.n).mean(axis=0) for k in numbers])
+        middle, error = runs.mean(axis=1), 2.0 * runs.std(axis=1, ddof=1) / math.sqrt(seen.n)
+        ends = (np.exp(v)[order] for v in (middle, middle - error, middle + error))
+        name, role = (kind, "measured") if kind in free else (f"{kind} (not invariant)", "control")
+        series.append(interval(name, x[order], *ends, role=role))
+    product = "lr * weight_decay" if quantity == "rotation" else "lr / weight_decay"
+    return Figure(
+        name="",
+        title=f"{quantity} at equilibrium, {spec.title}",
+        x_label=product,
+        y_label=f"{quantity} / theory",
+        x_log=True,
+        y_log=True,
+        series=tuple(series),
+        caption=(
+            f"The theory is proportional to the square root of {product}. Its size follows from the "
+            "optimizer alone. Points on a level line show that the square root is right, whether lr or "
+            "weight decay was changed. Bars are two standard errors."
+        ),
+    )
+
+
+LAW = StatisticalLaw(
+    text=TEXT,
+    spec=Levels,
+    experiments=experiments,
+    run_steps=lambda spec: spec.looks[0] * spec.total,
+    trained=LevelRuns,
+    parts=parts,
+    design=design,
+    sample=sample,
+    steps=lambda spec, part: spec.total,
+    form="prediction",
+    message=message,
+    figure=figure,
+    mistakes=mistakes,
+    premises=premises,
+    presupposes=f"log of every norm moves by {STILL:g} at most over the window.",
+    departures=(
+        Departure(
+            spec=levels("post", "adamw", quick=True),
+            expected={POWER["norm"]: "violated", SIZE["norm"]: "violated"},
+            reason=(
+                "AdamW's norm is smaller than for white gradients, the more so the larger lr * weight_decay "
+                "is, because gradients of a language model vary in size more than v can follow"
+            ),
+        ),
+    ),
+)
+CLAIM = LAW.claim()
