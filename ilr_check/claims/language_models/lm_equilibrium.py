@@ -87,6 +87,7 @@ class Levels(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=
     before: int
     window: int
     size: float
+    planned_sd: float
 
     def level(self, number: int) -> tuple[float, float]:
         """Return lr and weight decay of a level."""
@@ -182,7 +183,7 @@ class LevelRuns(LanguageRuns):
             return np.asarray(np.log(np.sqrt(turned2 * norm2) / inner).mean(axis=0).T)
 
         middle = [0.5 * math.log(norm2) if quantity == "norm" else angle for norm2, angle in expected]
-        return self.at(number).gather(n, logs) - np.array(middle)[:, None]
+        return np.asarray(self.at(number).gather(n, logs) - np.array(middle)[:, None])
 
     def drift(self, names: tuple[str, ...], n: int) -> float:
         """Return the largest mean change of log norm over the window, of all levels and matrices."""

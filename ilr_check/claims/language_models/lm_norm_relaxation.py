@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,8 @@ TEXT = ClaimText(
         "of an update depends on the norm, as it does with SGD."
     ),
     blind=(
-        "a weight decay that is wrong by a few per cent, which is within the margin; and tensors outside of "
-        "the blocks, which have no weight decay here."
+        "a weight decay that is wrong by less than about 15 per cent, which is within the margin; an lr that "
+        "is late by one step; and tensors outside of the blocks, which have no weight decay here."
     ),
 )
 
@@ -64,15 +65,19 @@ FACTOR = 2.0**0.5
 """Before the switch one population has lr * FACTOR and weight_decay / FACTOR, the other the reverse. By the
 scaling symmetry of both optimizers their norms at equilibrium differ by FACTOR^2."""
 
-TOLERANCE = 0.15
+TOLERANCE = 0.1
 """The tolerance on the mean over all matrices. The rivals are 0.5 and 1 away.
 
 The prediction is that of white gradients. It leaves out the fluctuation of v in AdamW, of order 1 - beta2 =
-0.05, and that the size of an update grows or falls with the norm. If its square grew as r^(2s), the rate
-would be smaller by the factor 1 - s; s is 0 for white gradients and -1 for SGD.
+0.05, and that the size of an update may grow with the norm. If its square grew as r^(2s), the rate would be
+smaller by the factor 1 - s; s is 0 for white gradients and -1 for SGD. In a pilot of Muon with seed 4242 the
+rate was 6 per cent above the prediction.
 """
 TOLERANCE_OF_ONE = 0.3
-"""The tolerance on each matrix alone. A matrix without weight decay is 1 away."""
+"""The tolerance on each matrix alone. A matrix without weight decay is 1 away. In the pilot the worst matrix,
+an O projection, was 18 per cent above the prediction."""
+PLANNED_SD = {"mean": 0.04, "one": 0.15}
+"""The run-to-run standard deviations, a little above those of the pilot."""
 RATIO_MARGIN = 0.15
 """How far log of the ratio of the squared norms may be from log 4 before the switch. The prediction of the
 rate depends on this ratio only through the optimizer's averages, by less than a tenth of its deviation."""
@@ -119,16 +124,21 @@ def experiments(profile: Profile, seed: int) -> list[Switch]:
     return [switch(placement, rule) for placement in placements for rule in ("adamw", "muon")]
 
 
-def switch(placement: Placement, rule: str) -> Switch:
+def switch(placement: Placement, rule: Literal["adamw", "muon"]) -> Switch:
     """Return the experiment for one architecture and one optimizer."""
     net = small_model(placement)
-    common = {"net": net, "data": small_text(), "batch_size": 4, "before": 200, "after": 121}
-    if rule == "adamw":
-        settings = {"lr": 0.03, "weight_decay": 0.2, "planned_sd": 0.1}
-    else:
-        settings = {"lr": 0.05, "weight_decay": 0.125, "planned_sd": 0.1}
-    names = {"adamw": "AdamW", "muon": "Muon"}
-    return Switch(title=f"{net.family}, {names[rule]}", rule=rule, **common, **settings)  # type: ignore[arg-type]
+    words, lr, weight_decay = {"adamw": ("AdamW", 0.03, 0.2), "muon": ("Muon", 0.05, 0.125)}[rule]
+    return Switch(
+        title=f"{net.family}, {words}",
+        net=net,
+        data=small_text(),
+        rule=rule,
+        lr=lr,
+        weight_decay=weight_decay,
+        batch_size=4,
+        before=200,
+        after=121,
+    )
 
 
 @lru_cache(maxsize=4)
@@ -207,12 +217,12 @@ def design(spec: Switch, part: Part, alpha: float) -> Design:
     room = TOLERANCE if part.what == MEAN else TOLERANCE_OF_ONE
     points = len(part.tensors)
     expected = [effect(spec, share_of(spec.prediction(decay))) for decay in (0.5, 2.0)]
-    about = {
+    about: dict[str, Any] = {
         "margin": (-room, room),
         "margin_reason": f"tolerance {room:g}; the rivals are 0.5 and 1 away",
         "looks": spec.looks,
         "false_fail": alpha,
-        "sd": spec.planned_sd,
+        "sd": PLANNED_SD["mean" if part.what == MEAN else "one"],
     }
     if part.what == MEAN:
         return MeanEquivalence(
@@ -327,8 +337,12 @@ LAW = StatisticalLaw(
     departures=(
         Departure(
             spec=switch("pre", "muon"),
-            expected={"": "violated"},
-            reason="no matrix of Llama is scale-invariant, and the loss pulls at the norms",
+            expected={"": "inconclusive"},
+            reason=(
+                "no matrix of Llama is scale-invariant, so equal lr * weight_decay does not set the ratio of "
+                "the norms, and the premise fails"
+            ),
+            profiles=("standard",),
         ),
     ),
 )

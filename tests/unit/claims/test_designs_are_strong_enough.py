@@ -16,9 +16,11 @@ RUNS: tuple[tuple[str, Profile], ...] = (
     ("core", "quick"),
     ("mean-field", "quick"),
     ("function-space", "quick"),
+    ("language-models", "quick"),
     ("core", "standard"),
     ("mean-field", "standard"),
     ("function-space", "standard"),
+    ("language-models", "standard"),
 )
 
 

@@ -50,7 +50,6 @@ class LanguageTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What the populations of one experiment share. ``lr`` and ``weight_decay`` are of the hidden matrices.
 
     ``rest_lr`` is the LR of all other tensors, and ``initial_scale`` multiplies the initial hidden matrices.
-    ``planned_sd`` is the run-to-run standard deviation that the design must cope with.
     """
 
     title: str
@@ -62,7 +61,6 @@ class LanguageTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     batch_size: int = 8
     rest_lr: float = 4e-3
     initial_scale: float = 2.0**0.5
-    planned_sd: float | None = None
     looks: tuple[int, ...] = (32,)
 
     @property
