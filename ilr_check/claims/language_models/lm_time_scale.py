@@ -92,8 +92,10 @@ EACH: dict[str, str] = {
     "norms": "norm of each kind of matrix",
 }
 ROOM = 0.2 * 0.5 * math.log(CONTROL)
-"""The margin of log rotation and log norm of each kind, 0.208. This is a fifth of the effect of the control in
-theory, twice the share of all matrices together, because the runs tell less about one kind."""
+"""The margin of log rotation and log norm of each kind, 0.208: a fifth of the control's effect in theory.
+
+It is twice the share of all matrices together, because the runs tell less about one kind.
+"""
 PLANNED_SD_OF_A_KIND = 0.09
 """The run-to-run standard deviation of the difference of two runs, a little above the 0.08 of the pilot."""
 
