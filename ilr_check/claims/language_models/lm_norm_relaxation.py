@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -14,18 +13,17 @@ from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.language_models.trainings.hidden import (
     BETA1,
     BETA2,
-    MOMENTUM,
     STRIDE,
     LanguageRuns,
     LanguageTraining,
     invariant_kinds,
     kinds,
+    muon_correlations,
     of_kind,
     small_model,
     small_text,
 )
 from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw
-from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
 from ilr_check.claims.mistakes import Mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure, Margin
 from ilr_check.evidence.records import Premise
@@ -140,13 +138,6 @@ def switch(placement: Placement, rule: Literal["adamw", "muon"]) -> Switch:
         before=200,
         after=121,
     )
-
-
-@lru_cache(maxsize=4)
-def muon_correlations(width: int) -> Array:
-    """Return the autocorrelations of the updates that Muon makes of a square matrix from white noise."""
-    covariance = autocovariances((width, width), MOMENTUM, range(8)).mean(axis=0)
-    return np.asarray(covariance[1:] / covariance[0])
 
 
 class SwitchRuns(LanguageRuns):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
 from ilr_check.data import TextSpec
 from ilr_check.data.text import text_spec
 from ilr_check.nets.transformer_specs import Placement, TransformerSpec
@@ -98,6 +99,13 @@ def invariant_kinds(net: TransformerSpec) -> tuple[str, ...]:
     """Return the kinds of hidden matrices that are scale-invariant alone, up to eps."""
     alone = set(invariant_matrices(net))
     return tuple(kind for kind, names in kinds(net).items() if alone.issuperset(names))
+
+
+@lru_cache(maxsize=8)
+def muon_correlations(width: int) -> Array:
+    """Return the autocorrelations of the updates that Muon makes of a square matrix from white noise."""
+    covariance = autocovariances((width, width), MOMENTUM, range(8)).mean(axis=0)
+    return np.asarray(covariance[1:] / covariance[0])
 
 
 class LanguageRuns:
