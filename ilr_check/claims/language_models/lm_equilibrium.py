@@ -26,7 +26,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
     small_model,
     small_text,
 )
-from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw
+from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
 from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure, Margin
@@ -45,9 +45,10 @@ TEXT = ClaimText(
     title="In a language model sqrt(lr * wd) sets the rotation and sqrt(lr / wd) the norm",
     statement=(
         "In a language model with post-norm, the rotation per step of the scale-invariant matrices is "
-        "proportional to sqrt(lr * weight_decay), and with Muon their norm is proportional to "
-        "sqrt(lr / weight_decay), whether lr or weight decay changes. Both have the size that the optimizer "
-        "would give to them if all gradients were white noise, without any measurement on the model."
+        "proportional to sqrt(lr * weight_decay), and their norm is proportional to sqrt(lr / weight_decay), "
+        "whether lr or weight decay changes. Both have the size that the optimizer would give to them if all "
+        "gradients were white noise, without any measurement on the model. This is shown for Muon, and "
+        "beyond quick also for AdamW."
     ),
     equation="cos θ ≈ 1 − ηλ/(1 + 2D),  E‖w‖² ≈ η U² (1 + 2D)/(2λ),  D = Σ aᵏρₖ,  a = 1 − ηλ",
     source="Kosson et al. 2024, Wen et al. 2025; length and correlation of Muon's updates of white noise",
@@ -68,8 +69,9 @@ TEXT = ClaimText(
 FOURFOLD = 4.0
 """lr or weight decay is divided by this from one level to the next. ``standard`` divides by 16 as well."""
 TOLERANCE = 0.15
-"""The tolerance on the sizes. Gradients of a language model are not white: in pilots single matrices were 25
-per cent off, and their mean 7 per cent. A rival is a factor of 2 away at least."""
+"""The tolerance on the sizes. Gradients of a language model are not white: in pilots with seed 4242 the mean
+over the matrices was off by 3 per cent with Muon and by 12 per cent with AdamW. The rivals are a factor of 2
+away."""
 TOLERANCE_OF_POWER = 0.06
 """The tolerance on the powers. A power 0.44 in place of 0.5 is 0.083 away over a factor of 4."""
 STILL = 0.1
@@ -115,9 +117,13 @@ class Levels(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def experiments(profile: Profile, seed: int) -> list[Levels]:
-    """Return OLMo-2 with Muon; beyond ``quick`` over a factor of 16, and Gemma-3."""
-    placements: tuple[Placement, ...] = ("post",) if profile == "quick" else ("post", "sandwich")
-    return [levels(placement, "muon", quick=profile == "quick") for placement in placements]
+    """Return OLMo-2 with Muon; beyond ``quick`` over a factor of 16, and also AdamW and Gemma-3."""
+    if profile == "quick":
+        return [levels("post", "muon", quick=True)]
+    return [levels(placement, rule, quick=False) for placement in ("post", "sandwich") for rule in RULES]
+
+
+RULES: tuple[Literal["adamw", "muon"], ...] = ("adamw", "muon")
 
 
 def levels(placement: Placement, rule: Literal["adamw", "muon"], *, quick: bool) -> Levels:
@@ -137,7 +143,9 @@ def levels(placement: Placement, rule: Literal["adamw", "muon"], *, quick: bool)
         divisors=divisors,
         before=240,
         window=60,
-        planned_sd=0.03,
+        # In pilots with seed 4242, 0.01 with Muon and up to 0.06 with AdamW, some of whose runs lie far out.
+        planned_sd=0.03 if rule == "muon" else 0.06,
+        looks=(32,) if rule == "muon" else (128,),
     )
 
 
@@ -350,16 +358,5 @@ LAW = StatisticalLaw(
     mistakes=mistakes,
     premises=premises,
     presupposes=f"log of every norm moves by {STILL:g} at most over the window.",
-    departures=(
-        Departure(
-            spec=levels("post", "adamw", quick=True),
-            profiles=("standard",),
-            expected={POWER["norm"]: "violated", SIZE["norm"]: "violated"},
-            reason=(
-                "AdamW's norm is smaller than for white gradients, the more so the larger lr * weight_decay "
-                "is, because gradients of a language model vary in size more than v can follow"
-            ),
-        ),
-    ),
 )
 CLAIM = LAW.claim()

@@ -13,10 +13,12 @@ from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.language_models.trainings.hidden import (
     BETA1,
     BETA2,
+    FLUCTUATION,
     STRIDE,
     LanguageRuns,
     LanguageTraining,
     invariant_kinds,
+    judged_kinds,
     kinds,
     muon_correlations,
     of_kind,
@@ -63,8 +65,6 @@ FACTOR = 2.0**0.5
 """Before the switch one population has lr * FACTOR and weight_decay / FACTOR, the other the reverse. By the
 scaling symmetry of both optimizers their norms at equilibrium differ by FACTOR^2."""
 
-FLUCTUATION = 1.0 - BETA2
-"""The second moment v of AdamW fluctuates, which its prediction leaves out to the order 1 - beta2."""
 TOLERANCE = 0.1
 """The tolerance on the mean over all matrices. The rivals are 0.5 and 1 away.
 
@@ -188,13 +188,8 @@ def share_of(difference: Array) -> float:
 
 def parts(spec: Switch) -> tuple[Part, ...]:
     """Return the invariant matrices of the blocks, or all matrices where none is invariant."""
-    names = tuple(name for kind in judged_kinds(spec) for name in kinds(spec.net)[kind])
+    names = tuple(name for kind in judged_kinds(spec.net) for name in kinds(spec.net)[kind])
     return tuple(Part(what, names, what=what, figure=spec.rule) for what in (MEAN, EACH))
-
-
-def judged_kinds(spec: Switch) -> tuple[str, ...]:
-    """Return the kinds of matrices that are judged."""
-    return invariant_kinds(spec.net) or tuple(kinds(spec.net))
 
 
 def effect(spec: Switch, share: Array | float) -> float:
@@ -208,7 +203,7 @@ def design(spec: Switch, part: Part, alpha: float) -> Design:
     tolerance = TOLERANCE if part.what == MEAN else TOLERANCE_OF_A_KIND
     room = fluctuation + tolerance
     words = f"fluctuation of v (1 - beta2) {fluctuation:g} + " if fluctuation else ""
-    points = len(judged_kinds(spec))
+    points = len(judged_kinds(spec.net))
     expected = [effect(spec, share_of(spec.prediction(decay))) for decay in (0.5, 2.0)]
     about: dict[str, Any] = {
         "margin": (-room, room),
@@ -248,7 +243,7 @@ def mistakes(spec: Switch, part: Part) -> tuple[Mistake, ...]:
 
     def wrong(factor: float) -> float | tuple[float, ...]:
         gap = effect(spec, share_of(spec.prediction(factor)))
-        return gap if part.what == MEAN else (gap,) * len(judged_kinds(spec))
+        return gap if part.what == MEAN else (gap,) * len(judged_kinds(spec.net))
 
     return (too_much_decay(wrong),)
 

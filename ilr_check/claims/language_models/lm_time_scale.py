@@ -17,7 +17,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
     STRIDE,
     LanguageRuns,
     LanguageTraining,
-    invariant_kinds,
+    judged_kinds,
     kinds,
     of_kind,
     small_model,
@@ -205,8 +205,8 @@ class PairRuns(LanguageRuns):
 
     def _rotation(self, trace: Trace) -> Array:
         found = kinds(self.pair.net)
-        free = invariant_kinds(self.pair.net) or tuple(found)
-        return self._turned(trace, tuple(name for kind in free for name in found[kind]))
+        judged = judged_kinds(self.pair.net)
+        return self._turned(trace, tuple(name for kind in judged for name in found[kind]))
 
     def _turned(self, trace: Trace, matrices: tuple[str, ...]) -> Array:
         turned2, norm2, inner = (
@@ -229,7 +229,7 @@ class PairRuns(LanguageRuns):
 
 def parts(spec: Pair) -> tuple[Part, ...]:
     """Return rotation and norm of every kind of matrix, and the quantities that the control decides."""
-    names = invariant_kinds(spec.net)
+    names = judged_kinds(spec.net)
     each = (Part(words, names, what=key, figure=key) for key, words in EACH.items())
     return (*each, *(Part(q, what=q) for q in QUANTITIES if q in spec.planned))
 

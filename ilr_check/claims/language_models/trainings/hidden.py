@@ -31,6 +31,9 @@ HiddenRule = Literal["adamw", "muon", "lion", "sgd"]
 CONTEXT = 32
 BETA1, BETA2 = 0.9, 0.95
 """The averages of AdamW in language models, for example in Llama and OLMo-2."""
+FLUCTUATION = 0.05
+"""1 - beta2: the second moment v of AdamW fluctuates, which predictions for changing norms leave out to this
+order."""
 MOMENTUM = 0.9
 """The momentum of Muon."""
 STRIDE = 5
@@ -99,6 +102,11 @@ def invariant_kinds(net: TransformerSpec) -> tuple[str, ...]:
     """Return the kinds of hidden matrices that are scale-invariant alone, up to eps."""
     alone = set(invariant_matrices(net))
     return tuple(kind for kind, names in kinds(net).items() if alone.issuperset(names))
+
+
+def judged_kinds(net: TransformerSpec) -> tuple[str, ...]:
+    """Return the kinds that a claim judges: the invariant ones, or all where none is invariant."""
+    return invariant_kinds(net) or tuple(kinds(net))
 
 
 @lru_cache(maxsize=8)
