@@ -11,6 +11,7 @@ from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.language_models import lm_norm_relaxation
 from ilr_check.claims.language_models.lm_norm_relaxation import EACH, MEAN
 from ilr_check.claims.language_models.trainings import hidden
+from ilr_check.data.text import text_spec
 from ilr_check.nets import TransformerSpec
 from ilr_check.optim.composed import ENDS, GAINS, Composed, Part, composed
 from ilr_check.optim.modelled import MODELLED
@@ -46,7 +47,7 @@ def judged(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Finding]:
     monkeypatch.setattr(hidden, "hidden_rule", lambda rule: broken(name))
     law = lm_norm_relaxation.LAW
     spec = msgspec.structs.replace(
-        lm_norm_relaxation.switch("post", "muon"), net=TINY, data=hidden.text_spec(context=16)
+        lm_norm_relaxation.switch("post", "muon"), net=TINY, data=text_spec(context=16)
     )
     findings = law.judge(msgspec.to_builtins(spec), CONTEXT).findings
     return {finding.group: finding for finding in findings}

@@ -16,7 +16,7 @@ from ilr_check.claims.lab import Lab
 from ilr_check.claims.language_models import lm_norm_relaxation, lm_time_scale
 from ilr_check.claims.language_models.lm_norm_relaxation import EACH, MEAN, Switch, SwitchRuns
 from ilr_check.claims.language_models.trainings import hidden
-from ilr_check.data.text import rows_held_out
+from ilr_check.data.text import rows_held_out, text_spec
 from ilr_check.nets import TransformerSpec, build
 from ilr_check.nets.transformers import mean_loss
 
@@ -97,7 +97,7 @@ def test_the_held_out_loss_is_that_of_the_model() -> None:
     spec = msgspec.structs.replace(
         lm_time_scale.pair("post", "adamw"),
         net=tiny,
-        data=hidden.text_spec(context=16),
+        data=text_spec(context=16),
         steps=10,
         window=5,
     )
