@@ -160,6 +160,14 @@ def theory(rule: str, lr: float, weight_decay: float, shape: tuple[int, ...]) ->
     return norm2, 0.5 * math.log(1.0 / cosine**2 - 1.0)
 
 
+def log_theory(
+    quantity: Quantity, rule: str, lr: float, weight_decay: float, shape: tuple[int, ...]
+) -> float:
+    """Return log of the norm, or of the rotation, of one matrix in theory."""
+    norm2, angle = theory(rule, lr, weight_decay, shape)
+    return 0.5 * math.log(norm2) if quantity == "norm" else angle
+
+
 @lru_cache(maxsize=16)
 def _muon_covariance(shape: tuple[int, ...]) -> Array:
     return np.asarray(autocovariances(shape, MOMENTUM, range(8)).mean(axis=0))
@@ -193,7 +201,7 @@ class LevelRuns(LanguageRuns):
         spec = self.levels
         first = spec.steps_before(number) // STRIDE
         lr, wd = spec.level(number)
-        expected = [theory(spec.rule, lr, wd, self.shapes[name]) for name in names]
+        expected = [log_theory(quantity, spec.rule, lr, wd, self.shapes[name]) for name in names]
 
         def logs(trace: Trace) -> Array:
             norm2, inner, turned2 = (
@@ -203,8 +211,7 @@ class LevelRuns(LanguageRuns):
                 return np.asarray(0.5 * np.log(norm2).mean(axis=0).T)
             return np.asarray(np.log(np.sqrt(turned2 * norm2) / inner).mean(axis=0).T)
 
-        middle = [0.5 * math.log(norm2) if quantity == "norm" else angle for norm2, angle in expected]
-        return np.asarray(self.at(number).gather(n, logs) - np.array(middle)[:, None])
+        return np.asarray(self.at(number).gather(n, logs) - np.array(expected)[:, None])
 
     def drift(self, names: tuple[str, ...], n: int) -> float:
         """Return the largest mean change of log norm over the window, of all levels and matrices."""
@@ -311,33 +318,43 @@ def message(seen: Examined[Levels, LevelRuns]) -> str:
 
 
 def figure(seen: Examined[Levels, LevelRuns]) -> Figure:
-    """Draw rotation or norm of every kind of matrix over lr * weight_decay or lr / weight_decay."""
-    spec, quantity = seen.spec, seen.part.what[1]
-    free = invariant_kinds(spec.net)
+    """Draw rotation or norm, the geometric mean over the matrices, over lr * wd or lr / wd."""
+    spec, quantity, names = seen.spec, seen.part.what[1], seen.tensors
+    turns = quantity == "rotation"
     numbers = range(len(spec.divisors))
     pairs = np.array([spec.level(number) for number in numbers])
-    x = pairs[:, 0] * pairs[:, 1] if quantity == "rotation" else pairs[:, 0] / pairs[:, 1]
+    x = pairs[:, 0] * pairs[:, 1] if turns else pairs[:, 0] / pairs[:, 1]
+    expected = np.array(
+        [
+            np.mean([log_theory(quantity, spec.rule, lr, wd, seen.runs.shapes[name]) for name in names])
+            for lr, wd in (spec.level(number) for number in numbers)
+        ]
+    )
+    runs = np.stack([seen.runs.read(k, quantity, names, seen.n).mean(axis=0) for k in numbers])
+    middle, error = expected + runs.mean(axis=1), 2.0 * runs.std(axis=1, ddof=1) / math.sqrt(seen.n)
     order = np.argsort(x, kind="stable")
-    series = [line("theory for white gradients", "predicted", x[order], np.ones(len(x)))]
-    for kind, names in kinds(spec.net).items():
-        runs = np.stack([seen.runs.read(k, quantity, names, seen.n).mean(axis=0) for k in numbers])
-        middle, error = runs.mean(axis=1), 2.0 * runs.std(axis=1, ddof=1) / math.sqrt(seen.n)
-        ends = (np.exp(v)[order] for v in (middle, middle - error, middle + error))
-        name, role = (kind, "measured") if kind in free else (f"{kind} (not invariant)", "control")
-        series.append(interval(name, x[order], *ends, role=role))
-    product = "lr * weight_decay" if quantity == "rotation" else "lr / weight_decay"
+    steeper = expected[0] + np.log(x / x[0])
+    series = [
+        line("prediction from the optimizer alone", "predicted", x[order], np.exp(expected[order])),
+        line(f"rival: {TEXT.rivals[0]}", "rival", x[order], np.exp(steeper[order])),
+    ]
+    for words, column, role in (("weight decay changes", 0, "measured"), ("lr changes", 1, "reference")):
+        chosen = [k for k in numbers if spec.divisors[k][column] == 1.0]
+        ends = (np.exp(v[chosen]) for v in (middle, middle - error, middle + error))
+        series.append(interval(f"measured, {words}", x[chosen], *ends, role=role))
+    product = "lr * weight_decay" if turns else "lr / weight_decay"
     return Figure(
         name="",
-        title=f"{quantity} at equilibrium, {spec.title}",
+        title=f"{quantity.capitalize()} at equilibrium, {spec.title}",
         x_label=product,
-        y_label=f"{quantity} / theory",
+        y_label="rotation per step, radian" if turns else "norm, geometric mean of the matrices",
         x_log=True,
         y_log=True,
         series=tuple(series),
         caption=(
-            f"The theory is proportional to the square root of {product}. Its size follows from the "
-            "optimizer alone. Points on a level line show that the square root is right, whether lr or "
-            "weight decay was changed. Bars are two standard errors."
+            f"The prediction is proportional to the square root of {product}, and its height follows from "
+            "the optimizer alone. It does not matter whether lr or weight decay is changed. Bars are two "
+            "standard errors."
         ),
     )
 
