@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Judged, Profile
@@ -17,15 +16,15 @@ from ilr_check.claims.language_models.trainings.hidden import (
     STRIDE,
     LanguageRuns,
     LanguageTraining,
+    held_out_log_shares,
     judged_kinds,
     kinds,
     of_kind,
     small_model,
     small_text,
 )
-from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name
+from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw, file_name
 from ilr_check.claims.mistakes import Mistake, mistake
-from ilr_check.data.text import rows_held_out
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.transformer_specs import Placement
 from ilr_check.stats import ContrastEquivalence, CurveEquivalence, Design, DistributionEquivalence, Rival
@@ -76,9 +75,6 @@ grows like the square of a small difference, so a tenth is a factor of 8^0.32 = 
 """
 ROWS = 64
 """The number of held-out rows on which the models are compared, 32 predictions each."""
-CHUNK = 8
-"""The number of runs whose logits are computed at once: 34 MB."""
-
 REFERENCE, HIDDEN, EVERY, LESS = (
     "the reference",
     "twice the lr of the hidden matrices",
@@ -162,7 +158,6 @@ class PairRuns(LanguageRuns):
     def __init__(self, spec: Pair, lab: Lab) -> None:
         super().__init__(spec, lab)
         self.pair = spec
-        self._tokens: Any = None
 
         def constant(name: str, factor: float, decay: float, rest: float) -> Population:
             steps = np.ones(spec.steps)
@@ -181,7 +176,7 @@ class PairRuns(LanguageRuns):
         population = self.populations[name]
         if quantity == "rotation":
             return population.gather(n, self._rotation)
-        log_shares = population.gather(n, self._log_shares)
+        log_shares = population.gather(n, lambda trace: held_out_log_shares(self.fleet, trace, ROWS))
         return np.asarray(-log_shares.mean(axis=0) if quantity == "held-out loss" else np.exp(log_shares).T)
 
     def rotation_of(self, name: str, matrices: tuple[str, ...], n: int) -> Array:
@@ -214,23 +209,12 @@ class PairRuns(LanguageRuns):
         )
         return np.asarray(np.log(np.sqrt(turned2 * norm2) / inner).mean(axis=(0, 2)))
 
-    def _log_shares(self, trace: Trace) -> Array:
-        """Return the log probability of every held-out token at the end, [tokens, runs]."""
-        rows = rows_held_out(self.pair.data, ROWS)[0].to(trace.final["embedding.weight"].device)
-        wanted = rows[:, 1:].reshape(1, -1, 1).long()
-        found = []
-        for start in range(0, len(trace.first_bad), CHUNK):
-            weights = {name: w[start : start + CHUNK] for name, w in trace.final.items()}
-            logits = self.fleet.logits(weights, rows[:, :-1]).flatten(1, 2)
-            shares = torch.log_softmax(logits, dim=-1)
-            found.append(shares.gather(2, wanted.expand(len(shares), -1, -1))[..., 0].double().cpu())
-        return np.asarray(torch.cat(found).T)
-
 
 def parts(spec: Pair) -> tuple[Part, ...]:
     """Return rotation and norm of every kind of matrix, and the quantities that the control decides."""
     names = judged_kinds(spec.net)
-    each = (Part(words, names, what=key, figure="rotation") for key, words in EACH.items())
+    kinds_too = EACH if "rotation" in spec.planned else {}
+    each = (Part(words, names, what=key, figure="rotation") for key, words in kinds_too.items())
     judged = (
         Part(q, what=q, figure="rotation" if q == "rotation" else "loss")
         for q in QUANTITIES
@@ -393,5 +377,16 @@ LAW = StatisticalLaw(
     mistakes=mistakes,
     message=message,
     closing=closing,
+    departures=(
+        Departure(
+            spec=pair("pre", "adamw", runs=128, planned={"held-out loss": None}),
+            expected={"": "violated"},
+            reason=(
+                "no matrix of Llama is scale-invariant: with twice the lr and half of the weight decay its "
+                "held-out loss was 0.12 nats per byte higher in a pilot with seed 4242"
+            ),
+            profiles=("standard",),
+        ),
+    ),
 )
 CLAIM = LAW.claim()

@@ -12,12 +12,13 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
 from ilr_check.data import TextSpec
-from ilr_check.data.text import text_spec
+from ilr_check.data.text import rows_held_out, text_spec
 from ilr_check.nets.transformer_specs import Placement, TransformerSpec
 from ilr_check.nets.transformers import hidden_matrices, invariant_matrices
 from ilr_check.optim.composed import ENDS, GAINS, Composed, Part, composed
@@ -171,3 +172,21 @@ def of_kind(trace: Trace, names: Sequence[str], field: str) -> Array:
     """Return a measurement of the matrices of one kind, [recorded steps, runs, matrices]."""
     columns = [trace.names.index(name) for name in names]
     return np.asarray(getattr(trace, field)[..., columns])
+
+
+CHUNK = 8
+"""The number of runs whose logits are computed at once: 34 MB for 64 rows of 32 tokens."""
+
+
+def held_out_log_shares(fleet: Fleet, trace: Trace, count: int) -> Array:
+    """Return the log probability of every token of ``count`` held-out rows at the end, [tokens, runs]."""
+    assert isinstance(fleet.data, TextSpec)
+    rows = rows_held_out(fleet.data, count)[0].to(fleet.device)
+    wanted = rows[:, 1:].reshape(1, -1, 1).long()
+    found = []
+    for start in range(0, len(trace.first_bad), CHUNK):
+        weights = {name: w[start : start + CHUNK] for name, w in trace.final.items()}
+        logits = fleet.logits(weights, rows[:, :-1]).flatten(1, 2)
+        shares = torch.log_softmax(logits, dim=-1)
+        found.append(shares.gather(2, wanted.expand(len(shares), -1, -1))[..., 0].double().cpu())
+    return np.asarray(torch.cat(found).T)
