@@ -122,7 +122,7 @@ def experiments(profile: Profile, seed: int) -> list[Pair]:
     found: list[tuple[Placement, Literal["adamw", "muon"]]] = [("post", "adamw")]
     if profile != "quick":
         found += [("post", "muon"), ("sandwich", "adamw"), ("sandwich", "muon")]
-    runs, planned = (32, QUICK) if profile == "quick" else (384, MORE)
+    runs, planned = (32, QUICK) if profile == "quick" else (512, MORE)
     return [pair(*subject, runs=runs, planned=planned) for subject in found]
 
 
