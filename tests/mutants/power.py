@@ -191,6 +191,9 @@ FEW = (
 CANCELS = "both trainings have it, so that their lambda_e are still equal"
 WITHOUT = "this training has no weight decay"
 MEASURED = "the size of the gradient is measured on other runs, which have the same power"
+RATIO = "it acts before and after the drop alike, so that the ratio of the two stays"
+BATCHES = "the claim speaks of batches and not of decay"
+BOUND = "the claim is a bound on how far weights are from mixing, and decay does not make them mix"
 SIZE = "the rotation of equilibrium does not depend on the size of the gradient"
 
 
@@ -230,15 +233,21 @@ ROWS = (
     Row("adaptive-equilibrium", "control: digits, dominated by noise", (), "adamw", BETAS),
     Row("batch-size", "linear scaling, LayerNorm net"),
     Row("svag", "LayerNorm net"),
-    Row("noise-independence", "shuffled epochs"),
+    Row("noise-independence", "shuffled epochs", named("decay", BATCHES)),
     Row("deep-bn", "depth 24, without skips"),
-    Row("no-parameter-mixing", "digits, label noise 0.5, lambda_e 0.016"),
+    Row("no-parameter-mixing", "digits, label noise 0.5, lambda_e 0.016", named("decay", BOUND)),
     Row("not-gaussian", "LayerNorm net, teacher and student"),
     Row("muon-equilibrium", "control: digits, a matrix of 24 by 64, dominated by noise", (), "muon"),
     Row("wd-threshold", "digits, label noise 1"),
     Row("lr-against-decay", "digits, label noise 0.5"),
     Row("schedule-law", "digits, warm-up and linear decay"),
-    Row("adaptive-recovery", "control: AdamW, dominated by noise", (), "adamw", BETAS),
+    Row(
+        "adaptive-recovery",
+        "control: AdamW, dominated by noise",
+        named("too strong", RATIO) + named("too weak", RATIO),
+        "adamw",
+        BETAS,
+    ),
     Row("heavy-tails", "digits, Pareto noise of tail 4"),
     Row("full-recovery", "digits, label noise 0.5"),
     Row("gamma-ode", "digits, label noise 0.5"),
