@@ -135,3 +135,15 @@ def as_departure(finding: Finding, expected: VerdictWord, reason: str) -> Findin
         agreement="",
         message=f"{words}; {finding.message}",
     )
+
+
+def unreached(finding: Finding, world: str) -> Finding:
+    """Return the finding as ``skipped``, because the world ``world`` changed nothing in its training."""
+    words = (
+        f"world {world!r} changes nothing in this training, because its `update` does not stand in for the "
+        "update rule here; name the rule in `replaces`, or give the world a `gradient` or an `lr`"
+    )
+    return replace(
+        finding, verdict="skipped", counts=False, agreement="", departure="", expected_verdict="",
+        message=f"{words}; without it: {finding.verdict}",
+    )  # fmt: skip

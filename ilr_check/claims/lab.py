@@ -13,7 +13,7 @@ from ilr_check.claims.claim import Context
 from ilr_check.data import DataSpec, NoiseSpec
 from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.modelled import MODELLED
-from ilr_check.optim.rules import Rule
+from ilr_check.optim.rules import Rule, as_rule
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.seeds import derive
 from ilr_check.train.fleet import Fleet, Runs
@@ -88,6 +88,21 @@ class Lab:
         self._fleets: dict[Any, Fleet] = {}
         self._populations: dict[str, Population] = {}
         self._owners: dict[int, str] = {}
+        self._changed: set[str] = set()
+
+    @property
+    def untouched(self) -> bool:
+        """Whether there is a world that changed nothing in what was trained here.
+
+        An update rule that the world does not replace keeps its own update.
+        """
+        return self.context.world is not None and not self._changed
+
+    def part(self, run_steps: float) -> Lab:
+        """Return a lab for a part of the unit, with populations of its own."""
+        found = Lab(self.context, run_steps)
+        found._changed = self._changed
+        return found
 
     @property
     def seed(self) -> int:
@@ -114,6 +129,7 @@ class Lab:
         if world is not None and world.judged_only and role != "judged":
             world = None
         found = MODELLED[rule] if isinstance(rule, str) else rule
+        self._changed |= set() if world is None else world.changes(as_rule(found).name)
         key = (net, data, batch_size, found, noise, dtype, lanes, world)
         if key not in self._fleets:
             self._fleets[key] = Fleet(
@@ -135,6 +151,7 @@ class Lab:
         world = self.context.world
         if world is None:
             return None
+        self._changed |= world.changes("sgd")
         departing = world.departing(count)
         lanes = torch.tensor([run in departing for run in range(count)], device=self.context.device)
         return Visit(world, lanes, "sgd")

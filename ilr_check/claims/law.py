@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from ilr_check.claims.claim import Claim, Context, Finding, Judged, Profile, Unit, Workload
-from ilr_check.claims.findings import as_departure, finding_of
+from ilr_check.claims.findings import as_departure, finding_of, unreached
 from ilr_check.claims.lab import Lab
 from ilr_check.claims.mistakes import Mistake, with_near_rival
 from ilr_check.evidence import ClaimText, Figure
@@ -201,7 +201,8 @@ class StatisticalLaw(Generic[Spec, Trained]):
     def judge(self, subject: dict[str, Any], context: Context) -> Judged:
         """Train and judge one experiment."""
         spec = msgspec.convert(subject, type=self.spec)
-        runs = self.trained(spec, Lab(context, self.run_steps(spec)))
+        lab = Lab(context, self.run_steps(spec))
+        runs = self.trained(spec, lab)
         findings: list[Finding] = []
         figures: dict[str, Figure] = {}
         most, parts = 0, self.parts(spec)
@@ -217,10 +218,10 @@ class StatisticalLaw(Generic[Spec, Trained]):
         last = self.closing(spec, runs, subject, most) if most or not parts else Judged(())
         drawn = (*figures.values(), *last.figures)
         names = {figure.name for figure in drawn}
-        return Judged(
-            tuple(f if f.figure in names else replace(f, figure="") for f in (*findings, *last.findings)),
-            drawn,
-        )
+        found = [f if f.figure in names else replace(f, figure="") for f in (*findings, *last.findings)]
+        if context.world is not None and lab.untouched:
+            found = [unreached(finding, context.world.name) for finding in found]
+        return Judged(tuple(found), drawn)
 
     def planned_design(self, spec: Spec, part: Part, context: Context) -> Design:
         """Return the design of a part with its error rates in this run."""

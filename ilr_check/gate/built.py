@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ilr_check.gate.subject import SWITCHES, Subject, SubjectError
+from ilr_check.gate.words.exceptions import exception_words
 
 
 def demand_built(subject: Subject) -> None:
@@ -75,5 +76,5 @@ def _first_step_fails(subject: Subject) -> str:
     try:
         subject.start([ones]).step([ones])
     except Exception as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return exception_words(error)
     return ""

@@ -225,14 +225,14 @@ def test_the_page_of_a_question_names_its_claims_and_theirs_the_question(
     assert run(["claims", "r1.5"]) == 0
     page = capsys.readouterr().out
     assert page.startswith("R1.5: What about warm-up")
-    assert "ilr-check verify --claims schedule-law," in page
+    assert "ilr-check verify --claims lr-against-decay," in " ".join(page.split())
     assert run(["claims", "schedule-law"]) == 0
     assert "answers: R1.5 What about warm-up" in capsys.readouterr().out
 
 
 def test_a_question_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["claims", "R1.5", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["claims"][0] == "schedule-law"
+    assert json.loads(capsys.readouterr().out)["claims"][0] == "lr-against-decay"
 
 
 def test_a_question_that_nobody_asked(capsys: pytest.CaptureFixture[str]) -> None:

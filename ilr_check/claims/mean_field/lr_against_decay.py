@@ -133,8 +133,7 @@ class BothTrained:
     def __init__(self, spec: TwoSettings, lab: Lab) -> None:
         self.spec = spec
         self.arms = tuple(
-            TransferRuns(training, Lab(lab.context, run_steps(training)))
-            for training in (spec.at(1), spec.at(-1))
+            TransferRuns(training, lab.part(run_steps(training))) for training in (spec.at(1), spec.at(-1))
         )
 
     def readings(self, part: Part) -> tuple[TransferReadings[TwoSettings], TransferReadings[TwoSettings]]:

@@ -124,7 +124,7 @@ def trained(base: Return, lab: Lab) -> Starts:
     Each start has a lab of its own, so that both use the same seeds. A row of the sample is one seed.
     """
     starts = {multiple: base.started_at(multiple) for multiple in MULTIPLES}
-    return {m: TransferRuns(start, Lab(lab.context, run_steps(start))) for m, start in starts.items()}
+    return {m: TransferRuns(start, lab.part(run_steps(start))) for m, start in starts.items()}
 
 
 def design(base: Return, part: Part, alpha: float) -> CurveEquivalence:

@@ -14,6 +14,7 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, la
 from ilr_check.gate.stimuli.paths import Path, difference, paths
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.trial import Trial
+from ilr_check.gate.words.exceptions import exception_words
 
 ORDER = 27
 STEPS, BREAK = 5, 2
@@ -74,7 +75,7 @@ def _lost(path: Path, whole: list[Tensor], copied: Any, names: str) -> str:
     try:
         size = difference(whole, _go_on(path, copied))
     except Exception as error:
-        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        words = exception_words(error)
         return f"{cause}, so that a deepcopy cannot step ({words}); {fix}"
     return f"{cause}, so that a deepcopy ends elsewhere, by {size:.3g}; {fix}" if size else ""
 

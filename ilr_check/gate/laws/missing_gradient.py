@@ -12,6 +12,7 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, la
 from ilr_check.gate.reference.trajectory import probing_gradients
 from ilr_check.gate.stimuli.paths import difference, rates
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.words.exceptions import exception_words
 
 ORDER = 6
 
@@ -67,7 +68,7 @@ def _one(subject: Subject, circumstances: Circumstances, setting: Mapping[str, A
         late.step([None, gradients[0]])
         late.step([gradients[1], gradients[1]])
     except Exception as error:
-        failed = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        failed = exception_words(error)
     yield fact_reading(
         not failed,
         group=f"late first gradient, {words}",

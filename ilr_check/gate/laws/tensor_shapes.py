@@ -9,6 +9,7 @@ from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.reference.comparison import compared
 from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.words.exceptions import exception_words
 
 ORDER = 24
 STEPS = 2
@@ -53,7 +54,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 subject, starts, gradients, transposed=LAYOUTS.get(case, ""), **hyper
             )
         except Exception as error:
-            words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            words = exception_words(error)
             yield Reading(
                 group=case,
                 verdict="violated",
