@@ -93,15 +93,18 @@ def grades(records: Iterable[Record]) -> str:
     held = [record for record in records if record.verdict == "holds" and record.counts]
     algebra = sum(record.form in ("exact", "identity") for record in held)
     kinds = {
-        "agree with theory": "agrees",
-        "deviate from it within the margin": "deviates within the margin",
-        "are inequalities": "inequality",
+        "agrees": ("agrees with theory", "agree with theory"),
+        "deviates within the margin": (
+            "deviates from it within the margin",
+            "deviate from it within the margin",
+        ),
+        "inequality": ("is an inequality", "are inequalities"),
     }
-    counted = {words: sum(record.agreement == kind for record in held) for words, kind in kinds.items()}
+    counted = {words: sum(record.agreement == kind for record in held) for kind, words in kinds.items()}
     if not any(counted.values()):
         return ""
-    counted["are algebra, which judges the trainer"] = algebra
-    told = ", ".join(f"{count} {words}" for words, count in counted.items() if count)
+    counted["is algebra, which judges the trainer", "are algebra, which judges the trainer"] = algebra
+    told = ", ".join(f"{n} {one if n == 1 else many}" for (one, many), n in counted.items() if n)
     at_most = sum(record.false_pass for record in held)
     return f"{told}; if every theory were wrong, at most {at_most:.2g} of them would be false on average"
 

@@ -52,8 +52,8 @@ def test_agreement_deviation_inequality_and_algebra_are_counted_apart() -> None:
         record(verdict="violated"),
     ]
     assert verdicts.grades(found) == (
-        "2 agree with theory, 1 deviate from it within the margin, 1 are inequalities, "
-        "1 are algebra, which judges the trainer; if every theory were wrong, at most 0.05 of them would be "
+        "2 agree with theory, 1 deviates from it within the margin, 1 is an inequality, "
+        "1 is algebra, which judges the trainer; if every theory were wrong, at most 0.05 of them would be "
         "false on average"
     )
 
