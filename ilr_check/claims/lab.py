@@ -146,14 +146,18 @@ class Lab:
             )
         return self._fleets[key]
 
-    def visit(self, count: int) -> Visit | None:
-        """Return what the world does to ``count`` judged runs that no fleet trains; ``None`` in no world."""
+    def visit(self, count: int, runs: Sequence[int] | None = None) -> Visit | None:
+        """Return what the world does to ``count`` judged runs that no fleet trains; ``None`` in no world.
+
+        Lane k is run ``runs[k]`` of them; by default there is one lane for each run, in order.
+        """
         world = self.context.world
         if world is None:
             return None
         self._changed |= world.changes("sgd")
         departing = world.departing(count)
-        lanes = torch.tensor([run in departing for run in range(count)], device=self.context.device)
+        chosen = range(count) if runs is None else runs
+        lanes = torch.tensor([run in departing for run in chosen], device=self.context.device)
         return Visit(world, lanes, "sgd")
 
     def net(self, spec: NetT) -> NetT:

@@ -118,14 +118,18 @@ class Chromium:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", {"features": [scheme]})
 
-    def open(self, url: str) -> Complaints:
-        """Load a page, wait until its scripts have settled, and return its errors."""
-        self.complaints = Complaints()
+    def load(self, url: str) -> None:
+        """Load a page and wait until it is there."""
         self._loaded = False
         self.call("Page.navigate", {"url": url})
         deadline = time.monotonic() + self.timeout
         while not self._loaded:
             self._event(deadline)
+
+    def open(self, url: str) -> Complaints:
+        """Load a page, wait until its scripts have settled, and return its errors."""
+        self.complaints = Complaints()
+        self.load(url)
         # After two frames and a task, everything that the page does on load has happened, and so have its
         # errors.
         self.evaluate(SETTLED)

@@ -264,8 +264,7 @@ def test_without_scripts_verdicts_and_figures_stand_there(browser: Chromium, rep
     browser.view()
     browser.call("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        browser.call("Page.navigate", {"url": report})
-        browser.call("Page.getLayoutMetrics")
+        browser.load(report)
         text = browser.call("Accessibility.getFullAXTree")["nodes"]
         root = browser.call("DOM.getDocument")["root"]["nodeId"]
         found = browser.call("DOM.querySelectorAll", {"nodeId": root, "selector": ".claim svg.fig > g"})

@@ -14,7 +14,8 @@ NUMBERS = {"R1": [*"abt", *range(1, 9)], "R2": range(1, 12), "R3": range(1, 6), 
 EXPECTED = {f"{review}.{number}" for review, numbers in NUMBERS.items() for number in numbers}
 
 WITHOUT_CLAIMS = {"R3.5": "it asks for a tool, and no measurement shows that a tool is clear"}
-NO_QUESTION: dict[str, str] = {}
+PRACTICE = "the practice of language models asks it, which came after the reviews"
+NO_QUESTION = dict.fromkeys(("lm-norm-relaxation", "lm-equilibrium", "lm-time-scale", "lm-drop"), PRACTICE)
 """Statistical claims that no reviewer asked for, with the reason why they are there."""
 
 EVERY = list(questions.questions().values())

@@ -24,7 +24,6 @@ from ilr_check.nets.specs import NetSpec
 from ilr_check.seeds import derive
 from ilr_check.theory.descent import edge, free_growth
 from ilr_check.train.noise import tangent
-from ilr_check.train.world import Visit
 
 Array = NDArray[np.float64]
 
@@ -246,10 +245,7 @@ class SpikeRuns:
 
     def _steps(self, runs: Sequence[int], count: int) -> Steps:
         """Return the steps of all lanes; lane k is run ``runs[k]`` of the ``count`` runs of its cell."""
-        world = self._lab.context.world
-        departing = world.departing(count) if world else range(0)
-        lanes = torch.tensor([run in departing for run in runs], device=self._lab.context.device)
-        return Steps(Visit(world, lanes, "sgd") if world else None, len(runs))
+        return Steps(self._lab.visit(count, runs), len(runs))
 
     def _along(self, w0: Weights, g0: Weights, w1: Weights, g1: Weights) -> Tensor:
         step = {name: w - w0[name][: len(w)] for name, w in w1.items()}
