@@ -16,6 +16,12 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+LEAVE = b""
+"""What a worker is sent instead of work when it shall end by itself."""
+PATIENCE = 2.0
+"""Seconds for workers to end by themselves, and so give back what they share with others. An idle one takes
+hundredths of a second; one that works is ended."""
+
 
 class Processes:
     """Processes with one thread each. One that dies fails its own work alone, and the next work replaces it.
@@ -27,7 +33,7 @@ class Processes:
         self._threads = ThreadPoolExecutor(jobs)
         self._of_thread = threading.local()
         self._lock = threading.Lock()
-        self._started: list[BaseProcess] = []
+        self._started: list[tuple[BaseProcess, Connection]] = []
         self._closed = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
@@ -39,9 +45,15 @@ class Processes:
         with self._lock:
             self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self._started:
+        for _, connection in self._started:
+            with suppress(OSError):
+                connection.send_bytes(LEAVE)
+        deadline = time.monotonic() + PATIENCE
+        for process, _ in self._started:
+            process.join(max(0.0, deadline - time.monotonic()))
+        for process, _ in self._started:
             process.terminate()
-        for process in self._started:
+        for process, _ in self._started:
             process.join(5.0)
 
     def _ask(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -66,7 +78,7 @@ class Processes:
             if self._closed:
                 raise BrokenExecutor("the processes were ended")
             process.start()
-            self._started.append(process)
+            self._started.append((process, ours))
         theirs.close()
         return ours
 
@@ -79,6 +91,8 @@ def _serve(connection: Connection, parent: int) -> None:
     with suppress(EOFError):
         while True:
             asked = connection.recv_bytes()
+            if asked == LEAVE:
+                return
             try:
                 fn, args = pickle.loads(asked)
                 answer = ForkingPickler.dumps((True, fn(*args)))
