@@ -93,7 +93,7 @@ def test_a_dead_process_loses_its_own_work_alone() -> None:
 
 
 def test_an_idle_worker_ends_by_itself_and_gives_back_its_semaphores() -> None:
-    # A worker that is killed leaves its semaphores to Python's tracker, which complains at the end of the run.
+    # A worker that is killed leaves its semaphores to Python's tracker, which complains at the end.
     with opened("processes:jobs=2", None, 1, "cpu") as pool:
         assert pool is not None
         pid = pool.submit(os.getpid).result()

@@ -252,7 +252,7 @@ ROWS = (
     Row("full-recovery", "digits, label noise 0.5"),
     Row("gamma-ode", "digits, label noise 0.5"),
     Row("mixing-time", "generated net 1"),
-    Row("intrinsic-parameter", "digits, label noise 0.5"),
+    Row("intrinsic-parameter", "digits, label noise 0.5", named("decay", CANCELS)),
     Row("momentum-equilibrium", "digits, label noise 0.5"),
     Row("wd-drop", "digits, label noise 0.5"),
     Row("init-lr-forgotten", "digits, first LR"),
