@@ -22,8 +22,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
     kinds,
     muon_correlations,
     of_kind,
-    small_model,
-    small_text,
+    trained_with,
 )
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mistakes import Mistake, mistake
@@ -126,16 +125,9 @@ RULES: tuple[Literal["adamw", "muon"], ...] = ("adamw", "muon")
 
 def drop(placement: Placement, rule: Literal["adamw", "muon"]) -> Drop:
     """Return the experiment for one architecture and one optimizer."""
-    net = small_model(placement)
-    words, lr, weight_decay = {"adamw": ("AdamW", 0.06, 0.4), "muon": ("Muon", 0.1, 0.25)}[rule]
+    rates = {"adamw": (0.06, 0.4), "muon": (0.1, 0.25)}[rule]
     return Drop(
-        title=f"{net.family}, {words}",
-        net=net,
-        data=small_text(),
-        rule=rule,
-        lr=lr,
-        weight_decay=weight_decay,
-        batch_size=4,
+        **trained_with(placement, rule, *rates),
         before=200,
         after=301,
     )
@@ -248,7 +240,7 @@ LAW = StatisticalLaw(
     design=design,
     sample=sample,
     steps=lambda spec, part: spec.steps,
-    form="raw",
+    form="prediction",
     message=lambda seen: f"lr {seen.spec.lr:g}, weight_decay {seen.spec.weight_decay:g}",
     figure=figure,
     mistakes=mistakes,

@@ -23,8 +23,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
     invariant_kinds,
     kinds,
     of_kind,
-    small_model,
-    small_text,
+    trained_with,
 )
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
@@ -128,18 +127,11 @@ RULES: tuple[Literal["adamw", "muon"], ...] = ("adamw", "muon")
 
 def levels(placement: Placement, rule: Literal["adamw", "muon"], *, quick: bool) -> Levels:
     """Return the experiment for one architecture and one optimizer."""
-    net = small_model(placement)
-    lr, weight_decay = (0.03, 0.4) if rule == "adamw" else (0.05, 0.25)
+    rates = {"adamw": (0.03, 0.4), "muon": (0.05, 0.25)}[rule]
     far = () if quick else (FOURFOLD**2,)
     divisors = ((1.0, 1.0), *((1.0, d) for d in (FOURFOLD, *far)), *((d, 1.0) for d in (FOURFOLD, *far)))
     return Levels(
-        title=f"{net.family}, {'AdamW' if rule == 'adamw' else 'Muon'}",
-        net=net,
-        data=small_text(),
-        rule=rule,
-        lr=lr,
-        weight_decay=weight_decay,
-        batch_size=4,
+        **trained_with(placement, rule, *rates),
         divisors=divisors,
         before=240,
         window=60,

@@ -22,8 +22,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
     kinds,
     muon_correlations,
     of_kind,
-    small_model,
-    small_text,
+    trained_with,
 )
 from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw
 from ilr_check.claims.mistakes import Mistake, too_much_decay
@@ -125,16 +124,9 @@ def experiments(profile: Profile, seed: int) -> list[Switch]:
 
 def switch(placement: Placement, rule: Literal["adamw", "muon"]) -> Switch:
     """Return the experiment for one architecture and one optimizer."""
-    net = small_model(placement)
-    words, lr, weight_decay = {"adamw": ("AdamW", 0.03, 0.2), "muon": ("Muon", 0.05, 0.125)}[rule]
+    rates = {"adamw": (0.03, 0.2), "muon": (0.05, 0.125)}[rule]
     return Switch(
-        title=f"{net.family}, {words}",
-        net=net,
-        data=small_text(),
-        rule=rule,
-        lr=lr,
-        weight_decay=weight_decay,
-        batch_size=4,
+        **trained_with(placement, rule, *rates),
         before=200,
         after=121,
     )

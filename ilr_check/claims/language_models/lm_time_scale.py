@@ -20,8 +20,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
     judged_kinds,
     kinds,
     of_kind,
-    small_model,
-    small_text,
+    trained_with,
 )
 from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw, file_name
 from ilr_check.claims.mistakes import Mistake, mistake
@@ -106,7 +105,7 @@ the control was 0.85 and 0.08."""
 
 
 class Pair(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``steps`` steps, of which the last ``window`` are measured.
+    """A training of ``steps`` steps. Its last ``window`` steps are measured.
 
     ``planned`` gives for each quantity that is compared with the control the run-to-run standard deviation
     and the control's effect, with which the design is checked before any training, or None.
@@ -134,17 +133,9 @@ def pair(
     planned: Mapping[str, tuple[float, float] | None] = QUICK,
 ) -> Pair:
     """Return the experiment for one architecture and one optimizer."""
-    net = small_model(placement)
-    words = {"adamw": "AdamW", "muon": "Muon"}[rule]
-    lr, weight_decay = (0.06, 0.4) if rule == "adamw" else (0.1, 0.25)
+    rates = {"adamw": (0.06, 0.4), "muon": (0.1, 0.25)}[rule]
     return Pair(
-        title=f"{net.family}, {words}",
-        net=net,
-        data=small_text(),
-        rule=rule,
-        lr=lr,
-        weight_decay=weight_decay,
-        batch_size=4,
+        **trained_with(placement, rule, *rates),
         steps=200,
         window=50,
         planned=planned,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -49,6 +49,20 @@ def small_model(placement: Placement) -> TransformerSpec:
 def small_text() -> TextSpec:
     """Return the text that the models of this chapter are trained on."""
     return text_spec(context=CONTEXT)
+
+
+def trained_with(placement: Placement, rule: HiddenRule, lr: float, weight_decay: float) -> dict[str, Any]:
+    """Return the fields of an experiment that say what is trained, and by what, with its title."""
+    net = small_model(placement)
+    return {
+        "title": f"{net.family}, {'AdamW' if rule == 'adamw' else rule.capitalize()}",
+        "net": net,
+        "data": small_text(),
+        "rule": rule,
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "batch_size": 4,
+    }
 
 
 class LanguageTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
