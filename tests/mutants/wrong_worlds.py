@@ -1,0 +1,136 @@
+"""Wrong worlds of several kinds and sizes, for the table of what statistical claims can see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from worlds import SteppingAs
+
+from ilr_check.optim.modelled import MODELLED
+
+
+class Wrong:
+    """A world of one size; ``name`` says what is wrong.
+
+    The updates below have heavy ball's form, so that a training with Nesterov momentum keeps its own.
+    """
+
+    replaces = ("sgd", "heavy-ball")
+
+    def __init__(self, name: str, size: float = 0.0, **settings: Any) -> None:
+        self.name, self.size = name, size
+        vars(self).update(settings)
+
+
+class Decay(Wrong):
+    """Weight decay acts ``size`` times as much as stated."""
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        buffer = momentum * buffer + gradient + self.size * weight_decay * weights
+        return weights - lr * buffer, buffer
+
+
+class DecayOfRule(SteppingAs):
+    """Weight decay acts ``size`` times as much as stated, in another rule than SGD's."""
+
+    def __init__(self, of: Decay, rule: str, hyper: Mapping[str, float]) -> None:
+        super().__init__(MODELLED[rule], rule, **hyper)
+        self.name, self.size, self.fraction = of.name, of.size, getattr(of, "fraction", 1.0)
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        more = self.size * weight_decay
+        return super().update(name, weights, gradient, buffer, lr, more, momentum, step)
+
+
+class LateDecay(Wrong):
+    """Weight decay is applied to the weights after the step."""
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        buffer = momentum * buffer + gradient
+        return (1.0 - lr * weight_decay) * (weights - lr * buffer), buffer
+
+
+class EveryOther(Wrong):
+    """Weight decay is doubled at every other step and absent at the others."""
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        buffer = momentum * buffer + gradient + (2.0 if step % 2 == 0 else 0.0) * weight_decay * weights
+        return weights - lr * buffer, buffer
+
+
+class FirstLayerSpared(Wrong):
+    """The first tensor of the net has no weight decay."""
+
+    first = ""
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        self.first = self.first or name
+        decay = 0.0 if name == self.first else weight_decay
+        buffer = momentum * buffer + gradient + decay * weights
+        return weights - lr * buffer, buffer
+
+
+class LateLR(Wrong):
+    """The optimizer sees every learning rate one step late."""
+
+    before: Tensor | None = None
+
+    def lr(self, lr: Tensor, step: int) -> Tensor:
+        late = lr if self.before is None else self.before
+        self.before = lr.clone()
+        return late
+
+
+class Power(Wrong):
+    """The gradient falls as r^-(1 + size), where r is the norm of the tensor."""
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        norm = weights.flatten(1).norm(dim=1).reshape(-1, *[1] * (weights.dim() - 1))
+        return gradient * norm**-self.size
+
+
+class Leak(Wrong):
+    """The gradient has a part of ``size`` times its length along the weights."""
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        shape = (-1, *[1] * (weights.dim() - 1))
+        lengths, norms = (x.flatten(1).norm(dim=1).reshape(shape) for x in (gradient, weights))
+        return gradient + self.size * lengths * weights / norms
+
+
+class SameBatch(Wrong):
+    """Every batch is used in two steps, one after the other."""
+
+    kept: tuple[Tensor, Tensor] | None = None
+
+    def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        if step % 2 == 0 or self.kept is None:
+            self.kept = (rows.clone(), labels.clone())
+        return self.kept
+
+
+class OnePath(Wrong):
+    """All runs of a population take the batches of the first one."""
+
+    def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        return rows[:1].expand_as(rows).clone(), labels[:1].expand_as(labels).clone()
+
+
+WORLDS: tuple[Wrong | None, ...] = (
+    None,
+    *(Decay(f"decay {100 * size:g} % too strong", 1.0 + size) for size in (0.02, 0.05, 0.1, 0.2, 1.0)),
+    Decay("decay 20 % too weak", 0.8),
+    LateDecay("decay after the step"),
+    EveryOther("decay doubled at every other step"),
+    FirstLayerSpared("no decay in the first layer"),
+    *(Decay(f"no decay in {100 * share:g} % of the runs", 0.0, fraction=share) for share in (0.03, 0.1)),
+    Decay("tenfold decay in 3 % of the runs", 10.0, fraction=0.03),
+    LateLR("lr late by a step"),
+    *(Power(f"gradient as r^-{1.0 + size:g}", size) for size in (0.1, 0.25, 0.5)),
+    *(Leak(f"{100 * size:g} % of the gradient along the weights", size) for size in (0.005, 0.01, 0.02)),
+    SameBatch("every batch used twice"),
+    OnePath("one path of batches for all runs"),
+)
+"""``None`` is the theory's own row."""
