@@ -8,6 +8,7 @@ judges what docs/power.json lacks and writes docs/power.md. The cheapest unit of
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import time
 from collections.abc import Mapping
@@ -194,24 +195,49 @@ def title(wrong: Wrong | None) -> str:
 
 
 def load() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    found: dict[str, dict[str, Any]] = json.loads(CACHE.read_text() or "{}") if CACHE.exists() else {}
     return found
 
 
 def fill(minutes: float, only: str = "") -> None:
-    """Judge what the cache lacks, row by row, until the CPU time is spent."""
-    cache, budget = load(), 60.0 * minutes
+    """Judge what the page lacks until the CPU time is spent: the cheap claims and the first worlds first.
+
+    Several processes may fill the page at once if they have different claims (``only``).
+    """
+    budget = 60.0 * minutes
+    for row, wrong in missing(only):
+        if time.process_time() > budget:
+            return
+        found = judge(row, wrong)
+        keep(row, wrong, found)
+        print(row.claim, title(wrong), found, flush=True)
+
+
+def missing(only: str) -> list[tuple[Row, Wrong | None]]:
+    """Return the cells that were not judged, in the order of their cost times the place of their world."""
+    cache = load()
     order = {name: place for place, name in enumerate(FIRST)}
-    for wrong in sorted(WORLDS, key=lambda wrong: order.get(title(wrong), len(order))):
-        for row in ROWS:
-            own = cache.setdefault(row.claim, {})
-            if title(wrong) in own or (only and row.claim not in only.split(",")):
-                continue
-            if time.process_time() > budget:
-                return
-            own[title(wrong)] = judge(row, wrong)
-            CACHE.write_text(json.dumps(cache, indent=1, sort_keys=True) + "\n")
-            print(row.claim, title(wrong), own[title(wrong)], flush=True)
+
+    def cost(cell: tuple[Row, Wrong | None]) -> float:
+        seconds = [found["seconds"] for found in cache.get(cell[0].claim, {}).values()]
+        return max(seconds, default=60.0) * (1 + order.get(title(cell[1]), len(order)))
+
+    cells = [
+        (row, wrong)
+        for row in ROWS
+        for wrong in WORLDS
+        if title(wrong) not in cache.get(row.claim, {}) and (not only or row.claim in only.split(","))
+    ]
+    return sorted(cells, key=cost)
+
+
+def keep(row: Row, wrong: Wrong | None, found: dict[str, Any]) -> None:
+    """Write one cell; cells that other processes wrote in the meantime stay."""
+    with CACHE.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cache = load()
+        cache.setdefault(row.claim, {})[title(wrong)] = found
+        CACHE.write_text(json.dumps(cache, indent=1, sort_keys=True) + "\n")
 
 
 INTRO = """# What the statistical claims can see
@@ -252,13 +278,13 @@ def render() -> str:
         judged = sum(name in cache[row.claim] for name in names)
         if judged:
             lines.append(f"- `{row.claim}`, of {judged} worlds: {'; '.join(told) or 'none'}.")
-    missing = [name for name in statistical_laws() if not cache.get(name)]
+    absent = [name for name in statistical_laws() if not cache.get(name)]
     lines += [
         "",
         "## Not judged",
         "",
-        f"{len(missing)} of {len(statistical_laws())} statistical claims have no column yet: "
-        f"{', '.join(f'`{name}`' for name in missing)}.",
+        f"{len(absent)} of {len(statistical_laws())} statistical claims have no column yet: "
+        f"{', '.join(f'`{name}`' for name in absent)}.",
     ]
     short = {row.claim: len(WORLDS) - len(cache[row.claim]) for row in rows}
     gaps = [
