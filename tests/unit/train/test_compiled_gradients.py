@@ -13,6 +13,8 @@ from torch import Tensor
 
 from ilr_check.claims.settings.subjects import BESIDE, DIGITS, Subject
 from ilr_check.data.sets import load
+from ilr_check.data.text import text_spec
+from ilr_check.nets import TransformerSpec
 from ilr_check.nets.build import build, initial_parameters
 from ilr_check.optim.rules import State, as_rule
 from ilr_check.optim.sgd import plain
@@ -21,7 +23,16 @@ from ilr_check.train.steps import Batch, Tally, gradient_program, stretch_progra
 
 LANES = 4
 LOOPING = pytest.mark.skipif(not LOOPS, reason="needs torch 2.13")
-SUBJECTS = {"reference": DIGITS, **BESIDE}
+_TRANSFORMERS = {
+    f"{placement} transformer": Subject(
+        "text",
+        TransformerSpec(context=16, width=16, blocks=1, heads=2, mlp_width=32, placement=placement),
+        text_spec(context=16),
+        batch_size=4,
+    )
+    for placement in ("pre", "post")
+}
+SUBJECTS = {"reference": DIGITS, **BESIDE, **_TRANSFORMERS}
 EVERY_PUSH = ("LayerNorm", "residual CNN")
 """The cheapest net, and one of the kind that was once compiled wrongly; the others are compiled nightly."""
 
