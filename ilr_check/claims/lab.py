@@ -18,7 +18,7 @@ from ilr_check.optim.sgd import UpdateRule
 from ilr_check.seeds import derive
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import Trace
-from ilr_check.train.world import Visit
+from ilr_check.train.world import HOOKS, Visit
 
 Array = NDArray[np.float64]
 NetT = TypeVar("NetT")
@@ -146,15 +146,18 @@ class Lab:
             )
         return self._fleets[key]
 
-    def visit(self, count: int, runs: Sequence[int] | None = None) -> Visit | None:
+    def visit(
+        self, count: int, runs: Sequence[int] | None = None, only: frozenset[str] = frozenset(HOOKS)
+    ) -> Visit | None:
         """Return what the world does to ``count`` judged runs that no fleet trains; ``None`` in no world.
 
-        Lane k is run ``runs[k]`` of them; by default there is one lane for each run, in order.
+        Lane k is run ``runs[k]`` of them; by default there is one lane for each run, in order. ``only`` are
+        the hooks that such a run asks.
         """
         world = self.context.world
         if world is None:
             return None
-        self._changed |= world.changes("sgd")
+        self._changed |= world.changes("sgd") & only
         departing = world.departing(count)
         chosen = range(count) if runs is None else runs
         lanes = torch.tensor([run in departing for run in chosen], device=self.context.device)

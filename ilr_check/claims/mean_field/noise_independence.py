@@ -138,7 +138,7 @@ class NoiseRuns:
 
     def _batches(self, seeds: Sequence[int]) -> list[NDArray[np.intp]]:
         found = [drawn(self.sampling, seed) for seed in seeds]
-        visit = self._lab.visit(len(seeds))
+        visit = self._lab.visit(len(seeds), only=frozenset({"batch"}))
         if visit is None:
             return found
         shape = found[0].shape

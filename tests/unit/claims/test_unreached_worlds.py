@@ -45,6 +45,14 @@ def test_no_world_leaves_nothing_untouched() -> None:
     assert not Lab(Context(seed=0, profile="quick"), 100.0).untouched
 
 
+def test_what_only_draws_batches_is_not_reached_by_other_gradients() -> None:
+    ours = lab(Doubled)
+    ours.visit(2, only=frozenset({"batch"}))
+    assert ours.untouched
+    ours.visit(2)
+    assert not ours.untouched
+
+
 @pytest.mark.nightly
 def test_a_claim_about_another_rule_is_skipped_and_says_so() -> None:
     (unit,) = muon_equilibrium.CLAIM.plan("quick", 0)

@@ -75,7 +75,7 @@ class TraceRuns:
         weights = {name: torch.stack([one[name] for one in each]) for name in each[0]}
         columns = []
         for done, size in enumerate(self.traces.sizes):
-            visit = self._lab.visit(len(seeds))
+            visit = self._lab.visit(len(seeds), only=frozenset({"batch"}))
             total = sum(self._apart(weights, seeds, size, pair, visit) for pair in range(self.traces.pairs))
             columns.append(total / (2 * self.traces.pairs))
             self._lab.context.progress((done + 1) / len(self.traces.sizes))
