@@ -161,6 +161,8 @@ def judge(row: Row, wrong: Wrong | None) -> dict[str, Any]:
             "seconds": _since(started),
         }
     laws = [f for f in judged.findings if f.counts and f.form in ("transfer", "prediction")]
+    if all(f.verdict == "skipped" for f in laws):
+        return {"verdict": "skipped", "seconds": _since(started)}
     worst = min(laws, key=_rank)
     algebra = [f.verdict for f in judged.findings if f.form in ("identity", "exact")]
     margin = worst.margin
@@ -179,7 +181,7 @@ def judge(row: Row, wrong: Wrong | None) -> dict[str, Any]:
 
 def _rank(finding: Finding) -> tuple[int, float]:
     """The worst verdict first, then the estimate that is farthest out in its margin."""
-    order = ("violated", "error", "inconclusive", "holds").index(finding.verdict)
+    order = ("violated", "error", "inconclusive", "holds", "skipped").index(finding.verdict)
     value, low, high = finding.measured.value, finding.margin.low, finding.margin.high
     if value is None or low is None or high is None:
         return order, 0.0
@@ -244,8 +246,8 @@ INTRO = """# What the statistical claims can see
 
 Each row is a training that departs from the theory in a stated way ([worlds](worlds.md)). The first row is
 plain training. Each column is a statistical claim, for which one unit of `quick` stands. A cell says how the
-law was judged, with the estimate of its worst decision: `holds`, **violated**, or open (`inconclusive`). An
-empty cell was not judged. Step identities see most of these worlds at once and are not counted here. Where
+law was judged, with the estimate of its worst decision: `holds`, **violated**, open (`inconclusive`), or –
+(`skipped`, because the world changes nothing in what the claim measures). An empty cell was not judged. Step identities see most of these worlds at once and are not counted here. Where
 one of them was violated, the cell has a dagger (†). Where a premise failed, it has a double dagger (‡).
 
     PYTHONPATH=tests/mutants python -m power --minutes 20
@@ -254,7 +256,7 @@ judges what is missing and writes this page. The seed is {seed}. A decision may 
 probability 1e-5 and falsely hold with probability 1e-2.
 """
 
-SIGNS = {"holds": "holds", "violated": "**violated**", "inconclusive": "open", "error": "*error*"}
+SIGNS = {"holds": "holds", "violated": "**violated**", "inconclusive": "open", "error": "*error*", "skipped": "–"}
 
 
 def render() -> str:
