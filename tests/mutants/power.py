@@ -247,8 +247,8 @@ INTRO = """# What the statistical claims can see
 Each row is a training that departs from the theory in a stated way ([worlds](worlds.md)). The first row is
 plain training. Each column is a statistical claim, for which one unit of `quick` stands. A cell says how the
 law was judged, with the estimate of its worst decision: `holds`, **violated**, open (`inconclusive`), or –
-(`skipped`, because the world changes nothing in what the claim measures). An empty cell was not judged. Step identities see most of these worlds at once and are not counted here. Where
-one of them was violated, the cell has a dagger (†). Where a premise failed, it has a double dagger (‡).
+(`skipped`, because the world changes nothing in what the claim measures). An empty cell was not judged. Step
+identities see most of these worlds at once and are not counted here. Where one of them was violated, the cell has a dagger (†). Where a premise failed, it has a double dagger (‡).
 
     PYTHONPATH=tests/mutants python -m power --minutes 20
 
@@ -256,7 +256,13 @@ judges what is missing and writes this page. The seed is {seed}. A decision may 
 probability 1e-5 and falsely hold with probability 1e-2.
 """
 
-SIGNS = {"holds": "holds", "violated": "**violated**", "inconclusive": "open", "error": "*error*", "skipped": "–"}
+SIGNS = {
+    "holds": "holds",
+    "violated": "**violated**",
+    "inconclusive": "open",
+    "error": "*error*",
+    "skipped": "–",
+}
 
 
 def render() -> str:
