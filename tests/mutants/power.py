@@ -248,7 +248,8 @@ Each row is a training that departs from the theory in a stated way ([worlds](wo
 plain training. Each column is a statistical claim, for which one unit of `quick` stands. A cell says how the
 law was judged, with the estimate of its worst decision: `holds`, **violated**, open (`inconclusive`), or –
 (`skipped`, because the world changes nothing in what the claim measures). An empty cell was not judged. Step
-identities see most of these worlds at once and are not counted here. Where one of them was violated, the cell has a dagger (†). Where a premise failed, it has a double dagger (‡).
+identities see most of these worlds at once and are not counted here. Where one of them was violated, the cell
+has a dagger (†). Where a premise failed, it has a double dagger (‡).
 
     PYTHONPATH=tests/mutants python -m power --minutes 20
 
