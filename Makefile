@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 FAST := $(addprefix tests/unit/,theory stats evidence data optim questions reporting test_architecture.py test_registration.py test_seeds.py)
 
 # `ilr-check verify --claims exact` and a plain `pytest properties/` draw 60 examples for each exact law.
-EXAMPLES := --ilr-examples 12
+EXAMPLES := --ilr-examples 8
 
 .PHONY: verify test test-fast test-nightly lint bench setup
 

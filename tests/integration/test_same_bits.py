@@ -56,13 +56,9 @@ def usual(verify: Verify) -> list[bytes]:
     return verify()
 
 
-def test_surroundings_change_no_bit(verify: Verify, usual: list[bytes]) -> None:
+def test_workers_and_surroundings_change_no_bit(verify: Verify, usual: list[bytes]) -> None:
     odd = {"PYTHONHASHSEED": "4711", "LC_ALL": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "LANG": "de_DE"}
-    assert verify(place="somewhere with blanks and ü", **odd) == usual
-
-
-def test_two_workers_change_no_bit(verify: Verify, usual: list[bytes]) -> None:
-    assert verify("--jobs", "2", PYTHONHASHSEED="1") == usual
+    assert verify("--jobs", "2", place="somewhere with blanks and ü", **odd) == usual
 
 
 def test_two_threads_change_no_bit_of_an_exact_claim(verify: Verify, usual: list[bytes]) -> None:
