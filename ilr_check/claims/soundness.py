@@ -34,18 +34,22 @@ STEP = "the steps are those of the rule: residual of the norm in rounding bounds
 DECAY = "the decay that acts is the stated one: its mean over the steps, less 1, in the worst run"
 ALONG = "no gradient along the weights: its share, mean over the steps, in the worst run"
 FALL = "the gradient falls as 1/r: its power at doubled weights, plus 1, in the worst run"
+AT_ONCE = "a change of lr acts at once: log of the fall of the steps over that of lr, median over the runs"
 TOGETHER = "the runs are independent: correlation of their losses from step to step"
 
-LIMITS = {STEP: 1.0, DECAY: 0.01, ALONG: 2e-4, FALL: 0.01, TOGETHER: 0.02}
+LIMITS = {STEP: 1.0, DECAY: 0.01, ALONG: 2e-4, FALL: 0.01, AT_ONCE: 0.2, TOGETHER: 0.02}
 """The largest size of each premise. What is measured is rounding where all is well, and the limits are above
 it and below what moves a law by a good part of its margin. A share e of the gradient along the weights moves
 the effective LR by e / sqrt(2 lambda_e), which is 0.003 at lambda_e = 2e-3. A decay moves it by half of its
-error. A power of -1.01 changes the gradient by 1 % where the norm is e times larger."""
+error. A power of -1.01 changes the gradient by 1 % where the norm is e times larger. From one step to the
+next an adaptive update changes its length by much less than lr changes where ``AT_ONCE`` is measured."""
 
 CERTAIN = 6.0
 """Standard errors by which the correlation of the losses must also differ from 0."""
 ENOUGH = 24
-"""Recorded steps from which on the correlation of the losses is measured."""
+"""Half of the recorded steps from which on the correlation of the losses is measured."""
+JUMP = 1.5
+"""The factor of a change of lr from which on it is seen whether the next step follows it."""
 PROBED = 16
 """The last runs of a population, at whose final weights the gradient is taken twice."""
 STEPS = 6
@@ -67,7 +71,9 @@ class Soundness:
         rule = getattr(fleet.rule, "name", "")
         if rule == "sgd":
             self._add(STEP, step_residual(fleet, trace))
-        elif rule == "heavy-ball":
+        else:
+            self._add(AT_ONCE, late_change(trace))
+        if rule in ("sgd", "heavy-ball"):
             self._add(DECAY, acting_decay(runs, trace))
         self._add(TOGETHER, common_losses(trace.loss))
         if isinstance(net, TransformerSpec):
@@ -113,9 +119,10 @@ class Soundness:
 
 
 def step_residual(fleet: Fleet, trace: Trace) -> float:
-    """Return the largest residual of r'^2 = a^2 r^2 + lr^2 ||g||^2 - 2 lr a <g, w>, over its rounding bound.
+    """Return the largest residual of the identities of a step of SGD, over their rounding bound.
 
-    It is taken at every recorded step, in every run and tensor; see ``identities.norm_identity``.
+    They are r'^2 = a^2 r^2 + lr^2 ||g||^2 - 2 lr a <g, w> and <w, w'> = a r^2 - lr <g, w>, at every recorded
+    step, in every run and tensor; see ``identities.norm_identity`` for the bound.
     """
     dtype = "float64" if fleet.dtype == torch.float64 else "float32"
     terms = [shape[0] + math.prod(shape[1:]) for shape in fleet.shapes.values()]
@@ -124,34 +131,49 @@ def step_residual(fleet: Fleet, trace: Trace) -> float:
     a, kick = 1.0 - decay, lr**2 * trace.grad2
     size = np.sqrt(trace.norm2) * (1.0 + decay) + np.sqrt(kick)
     residual = trace.next_norm2 - (a**2 * trace.norm2 + kick - 2.0 * lr * a * trace.radial)
+    along = trace.inner - (a * trace.norm2 - lr * trace.radial)
     bound = np.maximum(sums * size**2, np.finfo(np.float32).tiny)
-    return float(np.max(np.abs(residual) / bound))
+    return float(np.max(np.maximum(np.abs(residual), np.abs(along)) / bound))
 
 
 def acting_decay(runs: Runs, trace: Trace) -> float:
-    """Return how far the decay that acts in heavy ball is from the stated one, as a share of it.
+    """Return how far the decay that acts in heavy ball, or SGD, is from the stated one, as a share of it.
 
     The buffer before a step is m = (w_before - w) / lr. So <w, w'> = r^2 - lr (mu <m, w> + (1 - d)(<g, w> +
-    wd r^2)) needs inner products of neighbouring steps alone. Where only some steps are recorded, it is nan.
+    wd r^2)) needs inner products of neighbouring steps alone. With momentum it is nan where only some steps
+    are recorded, and it is nan where there is no decay.
     """
-    if len(trace.steps) < 2 or np.any(np.diff(trace.steps) != 1):
-        return math.nan
-    shape = trace.lr.shape
+    lr, norm2 = trace.lr[..., None], trace.norm2
+    lost = norm2 - trace.inner
+    if np.any(np.asarray(runs.momentum) != 0.0):
+        if np.any(np.diff(trace.steps) != 1):
+            return math.nan
+        mu, dampening = (
+            np.broadcast_to(np.asarray(values, float), trace.lr.shape)[1:, :, None]
+            for values in (runs.momentum, runs.dampening)
+        )
+        memory = mu * (trace.inner[:-1] - norm2[1:]) / lr[:-1]
+        lost = np.concatenate([lost[:1], (lost[1:] - lr[1:] * memory) / (1.0 - dampening)])
+    acting = ((lost - lr * trace.radial) / norm2).sum(axis=0)
+    stated = (lr * trace.weight_decay[..., None]).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = np.abs(acting - stated) / np.where(stated > 0, stated, math.nan)
+    return float(np.nanmax(off)) if (stated > 0).any() else math.nan
 
-    def column(values: Array | float) -> Array:
-        return np.broadcast_to(np.asarray(values, float), shape)[1:, :, None]
 
-    lr, before = trace.lr[1:, :, None], trace.lr[:-1, :, None]
-    stated = trace.weight_decay[1:, :, None]
-    norm2, kept = trace.norm2[1:], 1.0 - column(runs.dampening)
-    memory = column(runs.momentum) * (trace.inner[:-1] - norm2) / before
-    acting = (((norm2 - trace.inner[1:]) / lr - memory) / kept - trace.radial[1:]) / norm2
-    total = np.sum(lr * stated, axis=0)
-    return (
-        float(np.max(np.abs(np.sum(lr * (acting - stated), axis=0)) / total))
-        if (total > 0).all()
-        else math.nan
-    )
+def late_change(trace: Trace) -> float:
+    """Return by how much the turning part of a step fails to follow lr where lr changes by ``JUMP`` or more.
+
+    It is the log of its change less that of lr, the median over runs, in the worst tensor and at the worst
+    change. It is nan where there is no such change between neighbouring recorded steps.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.diff(np.log(trace.lr), axis=0)
+        turned = 0.5 * np.diff(np.log(trace.turned2), axis=0)
+    jumps = (np.abs(ratio) >= math.log(JUMP)) & np.isfinite(ratio) & (np.diff(trace.steps) == 1)[:, None]
+    at = np.flatnonzero(jumps.all(axis=1))
+    off = np.abs(np.median(turned[at] - ratio[at][..., None], axis=1))
+    return float(np.max(off)) if off.size and np.isfinite(off).all() else math.nan
 
 
 def share_along(trace: Trace, names: tuple[str, ...]) -> float:

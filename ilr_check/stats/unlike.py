@@ -1,7 +1,8 @@
 """Runs that are not like the others: a mean may lie in its margin although few runs obey another law.
 
 A run counts where it deviates by more than twice the margin *and* lies farther from the others than normal
-runs do. Wide scatter alone, or a small difference that a mean shows better, does not count.
+runs do. Wide scatter, or a small difference that a mean shows better, does not count: where the others
+scatter by more than the margin, one run says nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ MARGINS = 2.0
 def unlike(runs: Array, low: Array, high: Array) -> npt.NDArray[np.intp]:
     """Return which runs [n, points] are unlike the others and outside of [low, high] at some point.
 
+    ``low`` and ``high`` are twice the margin away from theory. An end may be infinite.
+
     It is Rosner's test for several outliers (Technometrics 25, 1983, 165), a point at a time: runs are taken
     away one after another, the farthest from the mean of the rest first, and all up to the last one that is
     too far are outliers. So they do not hide one another.
@@ -32,8 +35,11 @@ def unlike(runs: Array, low: Array, high: Array) -> npt.NDArray[np.intp]:
     found: set[int] = set()
     for column, bottom, top in zip(runs.T, low, high, strict=True):
         beyond = (column < bottom) | (column > top)
-        if beyond.any():
-            found |= set(_outliers(column, LEVEL / len(low))) & set(np.flatnonzero(beyond).tolist())
+        if not beyond.any():
+            continue
+        outliers = _outliers(column, LEVEL / len(low))
+        if np.delete(column, outliers).std(ddof=1) <= (top - bottom) / (2.0 * MARGINS):
+            found |= set(outliers) & set(np.flatnonzero(beyond).tolist())
     return np.array(sorted(found), dtype=np.intp)
 
 

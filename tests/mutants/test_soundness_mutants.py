@@ -1,17 +1,20 @@
 """A law cannot hold in trainings that are not those of the claim, even where its mean lies in the margin."""
 
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from torch import Tensor
-from wrong_worlds import Decay, EveryOther, Leak, OnePath, Power, Wrong
+from wrong_worlds import Decay, EveryOther, LateLR, Leak, OnePath, Power, Wrong
 
 from ilr_check.claims import soundness
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.function_space import other_norms
-from ilr_check.claims.mean_field import momentum_equilibrium, norm_offset
+from ilr_check.claims.mean_field import adaptive_recovery, momentum_equilibrium, norm_offset
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
@@ -103,3 +106,33 @@ def test_a_power_at_some_steps_is_seen() -> None:
     found = judged("other-norms", Third(""))
     assert found.verdict == "inconclusive", found.message
     assert soundness.FALL in found.message
+
+
+@pytest.mark.nightly
+def test_an_lr_that_drops_one_step_late_costs_the_holds_of_an_adaptive_optimizer() -> None:
+    adamw = adaptive_recovery.LAW.experiments("quick", 0)[0]
+    context = replace(CONTEXT, world=world_of(LateLR("")))
+    (found,) = adaptive_recovery.LAW.judge(msgspec.to_builtins(adamw), context).findings
+    assert found.verdict == "inconclusive", found.message
+    assert [premise.name for premise in found.premises] == [soundness.AT_ONCE]
+
+
+def trace(lr: list[float], sizes: list[float]) -> Any:
+    """Steps of one tensor in one run whose turning part has these sizes."""
+    column = np.array(sizes)[:, None, None]
+    return SimpleNamespace(steps=np.arange(len(lr)), lr=np.array(lr)[:, None], turned2=column**2)
+
+
+def test_a_change_of_lr_must_act_at_once() -> None:
+    lr = [1.0, 1.0, 0.25, 0.25]
+    assert soundness.late_change(trace(lr, [3.0, 3.1, 0.8, 0.8])) < soundness.LIMITS[soundness.AT_ONCE]
+    assert soundness.late_change(trace(lr, [3.0, 3.1, 3.1, 0.8])) > 1.0
+    assert math.isnan(soundness.late_change(trace([1.0] * 4, [3.0, 3.1, 3.1, 0.8])))
+
+
+def test_losses_of_runs_that_share_their_batches_move_together() -> None:
+    rng = np.random.default_rng(0)
+    learned = 2.0 * np.exp(-np.arange(200) / 30.0)[:, None]
+    own, shared = rng.standard_normal((200, 32)), rng.standard_normal((200, 1))
+    assert soundness.common_losses(learned + own) == 0.0
+    assert soundness.common_losses(learned + own + 0.5 * shared) > 0.05
