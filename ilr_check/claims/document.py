@@ -37,7 +37,8 @@ must be recorded in 48 steps.
 
 Nor does a claim hold where a few runs obey another law than the others: a run that deviates by more than two
 margins, and by more than normal runs do, makes it `inconclusive` and is named, unless all runs scatter by
-more than the margin. All of this can only cost a `holds`; `violated` stays `violated`.
+more than the margin. All of this can only cost a `holds`; `violated` stays `violated`. But where runs are not
+independent, no interval means anything, and the verdict is `error`.
 """
 
 

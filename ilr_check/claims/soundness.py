@@ -4,7 +4,7 @@ A mean over runs may lie within a margin although the trainings are not those of
 cancel, few runs have one, or judged runs and noise references share it. So each training shows here, run by
 run, that its steps are the stated ones, that no gradient has a part along the weights, that gradients fall as
 1/r, and that the runs are independent. Where it does not, a law cannot hold in its unit. It may still be
-violated.
+violated, unless the runs depend on each other, which is an error.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ the effective LR by e / sqrt(2 lambda_e), which is 0.003 at lambda_e = 2e-3. A d
 error. A power of -1.01 changes the gradient by 1 % where the norm is e times larger. From one step to the
 next an adaptive update changes its length by much less than lr changes where ``AT_ONCE`` is measured."""
 
-CERTAIN = 6.0
-"""Standard errors by which the correlation of the losses must also differ from 0."""
+CERTAIN = 1e-9
+"""The chance that losses of independent runs of one training seem to move together."""
 ENOUGH = 24
 """Half of the recorded steps from which on the correlation of the losses is measured."""
 JUMP = 1.5
@@ -103,15 +103,19 @@ class Soundness:
         )
 
     def demanded(self, finding: Finding) -> Finding:
-        """Return the finding; a law that holds is ``inconclusive`` where a premise of its trainings fails."""
+        """Return the finding; a law that holds is ``inconclusive`` where a premise of its trainings fails.
+
+        Where the runs are not independent, no interval means anything, and every verdict is an ``error``.
+        """
         failed = tuple(premise for premise in self.premises() if not premise.met)
-        judged = finding.counts and finding.verdict == "holds" and finding.form not in ("identity", "exact")
-        if not failed or not judged:
+        dependent = TOGETHER in [premise.name for premise in failed]
+        told = dependent or finding.verdict == "holds"
+        if not failed or not finding.counts or not told or finding.form in ("identity", "exact"):
             return finding
         words = (*map(unmet, failed), finding.message)
         return replace(
             finding,
-            verdict="inconclusive",
+            verdict="error" if dependent else "inconclusive",
             agreement="",
             premises=(*finding.premises, *failed),
             message="; ".join(word for word in words if word),
@@ -186,20 +190,22 @@ def share_along(trace: Trace, names: tuple[str, ...]) -> float:
 def common_losses(loss: Array) -> float:
     """Return the mean correlation of the losses of two runs from step to step, [steps, runs].
 
-    It is 0 where it is within ``CERTAIN`` standard errors of it. The second difference of a loss removes what
-    learning has in common in all runs. Every third one is used, so that they share no batch, and the signs
-    alone, so that single steps such as a drop of lr do not matter. The first half is left out, because there
-    the curves are not smooth.
+    It is 0 where independent runs may show as much, by ``CERTAIN``. The second difference of a loss removes
+    what learning has in common in all runs. Every third one is used, so that they share no batch, and the
+    signs alone, so that single steps such as a drop of lr do not matter. The first half is left out, because
+    there the curves are not smooth. The squared sum of the signs of a step, over the number of runs, then has
+    one degree of freedom.
     """
+    from scipy.special import chdtri
+
     late = loss[len(loss) // 2 :]
     if len(loss) < 2 * ENOUGH or late.shape[1] < 4:
         return math.nan
     bend = (late[:-2] - 2.0 * late[1:-1] + late[2:])[::3]
     steps, runs = bend.shape
-    pairs = runs * (runs - 1)
-    each = (np.sign(bend).sum(axis=1) ** 2 - runs) / pairs
-    size, error = float(each.mean()), math.sqrt(2.0 / pairs / steps)
-    return size if size > CERTAIN * error else 0.0
+    squares = np.sign(bend).sum(axis=1) ** 2 / runs
+    certain = float(squares.sum()) > float(chdtri(steps, CERTAIN))
+    return float((squares.mean() - 1.0) / (runs - 1)) if certain else 0.0
 
 
 def fall(fleet: Fleet, runs: Runs, trace: Trace, groups: list[tuple[str, ...]]) -> float:

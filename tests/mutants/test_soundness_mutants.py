@@ -73,7 +73,6 @@ WORLDS = {
     "other-norms, 1 % of the gradient along the weights": ("other-norms", Leak("", 0.01), soundness.ALONG),
     "other-norms, gradient as r^-1.25": ("other-norms", Power("", 0.25), soundness.FALL),
     "other-norms, decay doubled at every other step": ("other-norms", EveryOther(""), soundness.STEP),
-    "other-norms, one path of batches for all runs": ("other-norms", OnePath(""), soundness.TOGETHER),
     "momentum-equilibrium, decay 3 % too strong in 3 % of the runs": (
         "momentum-equilibrium",
         Decay("", 1.03, fraction=0.03),
@@ -89,6 +88,12 @@ def test_a_wrong_training_costs_the_holds_and_says_which_premise_failed(case: st
     assert found.verdict == "inconclusive", found.message
     assert premise in [p.name for p in found.premises if not p.met]
     assert premise in found.message
+
+
+def test_one_path_of_batches_for_all_runs_is_an_error() -> None:
+    found = judged("other-norms", OnePath(""))
+    assert found.verdict == "error", found.message
+    assert [premise.name for premise in found.premises] == [soundness.TOGETHER]
 
 
 def test_a_defect_that_a_law_sees_is_still_violated() -> None:
