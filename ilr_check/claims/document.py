@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ilr_check.claims import catalogue, statistical_laws
+from ilr_check.claims import catalogue, soundness, statistical_laws
 from ilr_check.claims.law import Departure, Part, StatisticalLaw
 from ilr_check.claims.mistakes import without_near_rival
 from ilr_check.stats import Design
@@ -26,12 +26,26 @@ The record says in `agreement` whether the interval contains the prediction itse
 the judged runs, and where it fails, the verdict is `inconclusive`. A *known departure* is a subject on which
 the claim is expected to fail; it is judged in every run. `python -m ilr_check.claims.document` writes this
 page.
+
+A mean over runs may lie inside a margin although the trainings are not those of the claim. So no claim holds
+unless all trainings of its unit, noise references among them, show run by run what follows. Each number is 0
+where all is well, apart from rounding, and has a limit. Some trainings lack one: the steps are those of SGD,
+the decay is that of SGD and heavy ball, the gradients are those of scale-invariant layers, and the losses
+must be recorded in 48 steps.
+
+{premises}
+
+Nor does a claim hold where a few runs obey another law than the others: a run that deviates by more than two
+margins, and by more than normal runs do, makes it `inconclusive` and is named, unless all runs scatter by
+more than the margin. All of this can only cost a `holds`; `violated` stays `violated`. But where runs are not
+independent, no interval means anything, and the verdict is `error`.
 """
 
 
 def render() -> str:
     """Return the page as Markdown."""
-    parts = [LEAD]
+    limits = "\n".join(f"- {name}: at most {limit:g}" for name, limit in soundness.LIMITS.items())
+    parts = [LEAD.format(premises=limits)]
     for name, laws in statistical_laws().items():
         text = catalogue()[name].text
         parts += [f"## `{name}`: {text.title}\n", f"{text.statement}\n"]

@@ -37,7 +37,7 @@ def finding_of(
     failed = [premise for premise in premises if not premise.met]
     agreement = agreement_of(d) if d.verdict == "holds" and not failed else ""
     words = (
-        *map(_unmet, failed),
+        *map(unmet, failed),
         _deviation(d, agreement),
         message,
         f"margin: {d.margin_reason}",
@@ -106,7 +106,8 @@ def _deviation(decision: Decision, agreement: Agreement) -> str:
     )
 
 
-def _unmet(premise: Premise) -> str:
+def unmet(premise: Premise) -> str:
+    """Return the words of a premise that is not met."""
     low, high = premise.margin.low, premise.margin.high
     return (
         f"the premise {premise.name!r} is not met: measured {premise.measured:.4g}, "

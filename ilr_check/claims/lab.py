@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Context
+from ilr_check.claims.soundness import Soundness
 from ilr_check.data import DataSpec, NoiseSpec
 from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.modelled import MODELLED
@@ -89,6 +90,8 @@ class Lab:
         self._populations: dict[str, Population] = {}
         self._owners: dict[int, str] = {}
         self._changed: set[str] = set()
+        self._nets: dict[Fleet, NetSpec] = {}
+        self.soundness = Soundness()
 
     @property
     def untouched(self) -> bool:
@@ -101,7 +104,7 @@ class Lab:
     def part(self, run_steps: float) -> Lab:
         """Return a lab for a part of the unit, with populations of its own."""
         found = Lab(self.context, run_steps)
-        found._changed = self._changed
+        found._changed, found.soundness = self._changed, self.soundness
         return found
 
     @property
@@ -144,6 +147,7 @@ class Lab:
                 expected_run_steps=self.run_steps,
                 world=world,
             )
+            self._nets[self._fleets[key]] = net
         return self._fleets[key]
 
     def visit(
@@ -161,7 +165,9 @@ class Lab:
         departing = world.departing(count)
         chosen = range(count) if runs is None else runs
         lanes = torch.tensor([run in departing for run in chosen], device=self.context.device)
-        return Visit(world, lanes, "sgd")
+        visit = Visit(world, lanes, "sgd")
+        self.soundness.visits.append(visit)
+        return visit
 
     def net(self, spec: NetT) -> NetT:
         """Return the net that is trained for a net of a claim; they differ only in a world that says so."""
@@ -192,12 +198,17 @@ class Lab:
                 )
 
     def train(self, fleet: Fleet, runs: Runs, steps: int, **watch: Any) -> Trace:
-        """Train ``runs`` with ``fleet``; ``watch`` are the arguments of ``Fleet.train`` about recording."""
+        """Train ``runs`` with ``fleet``; ``watch`` are the arguments of ``Fleet.train`` about recording.
+
+        What every law presupposes of its trainings is measured on the trace.
+        """
         done, width = self._done, len(runs.seeds) * steps / self.run_steps
         self._done += width
-        return fleet.train(
+        trace = fleet.train(
             runs,
             steps,
             progress=lambda fraction: self.context.progress(min(1.0, done + width * fraction)),
             **watch,
         )
+        self.soundness.see(self._nets.get(fleet, fleet.net), fleet, runs, trace)
+        return trace

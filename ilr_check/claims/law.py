@@ -219,6 +219,7 @@ class StatisticalLaw(Generic[Spec, Trained]):
         drawn = (*figures.values(), *last.figures)
         names = {figure.name for figure in drawn}
         found = [f if f.figure in names else replace(f, figure="") for f in (*findings, *last.findings)]
+        found = [lab.soundness.demanded(finding) for finding in found]
         if context.world is not None and lab.untouched:
             found = [unreached(finding, context.world.name) for finding in found]
         return Judged(tuple(found), drawn)

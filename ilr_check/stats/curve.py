@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ilr_check.stats.design import Design
 from ilr_check.stats.intervals import Array, student_quantile, student_tail
 from ilr_check.stats.looks import Rates
 from ilr_check.stats.reading import Reading, finite, outside_band, read_points
 from ilr_check.stats.robust import Summary, summarise
+from ilr_check.stats.unlike import MARGINS, unlike
 from ilr_check.stats.verdicts import Rival
 
 
@@ -89,6 +91,10 @@ class CurveEquivalence(Design):
             points.caution.max(axis=-1),
             what="point",
         )
+
+    def runs_apart(self, data: Array) -> npt.NDArray[np.intp]:
+        bottom, top = self.bounds()
+        return unlike(self._shape(data), MARGINS * bottom, MARGINS * top)
 
     def bounds(self) -> tuple[Array, Array]:
         """Return the lower and upper margin of each point."""

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ilr_check.stats import robust
 from ilr_check.stats.looks import Rates
 from ilr_check.stats.planning import Plan
 from ilr_check.stats.reading import Reading
+from ilr_check.stats.unlike import MARGINS
 from ilr_check.stats.verdicts import Decision, Rival, RivalResult, confirmation_only, word
 
 TOLERATED_LOSS = 1.0 / 8.0
@@ -45,6 +47,11 @@ class Design(Plan):
         """Return whether the interval that decides ``holds`` excludes ``rival``."""
         expected = float(np.asarray(rival.expected))
         return not float(reading.low) <= expected <= float(reading.high)
+
+    def runs_apart(self, data: Any) -> npt.NDArray[np.intp]:
+        """Return the runs that obey another law than the others, by ``unlike``; none where runs have no
+        margin of their own."""
+        return np.array([], dtype=np.intp)
 
     def decide(self, data: Any, *, look: int | None = None) -> Decision:
         """Judge ``data``. ``look`` is the number of the interim analysis, counted from 0; the default is the
@@ -77,6 +84,13 @@ class Design(Plan):
             notes.append(f"{runs} runs, {self.looks[index]} planned at this interim analysis")
         if self.false_fail > 0 and self.rates(index).false_fail == 0:
             notes.append("this interim analysis has a false-fail rate of 0, so it cannot end in violated")
+        apart = self.runs_apart(sample) if bool(reading.inside) else ()
+        if len(apart):
+            notes.insert(
+                0,
+                f"{len(apart)} of {runs} runs are unlike the others and deviate by more than {MARGINS:g} "
+                f"margins: {', '.join(map(str, apart))}; a mean over all runs does not speak of them",
+            )
         low, high = self.margin if reading.margin is None else reading.margin
         error = float(np.max(reading.error))
         if not error > 0:
@@ -84,7 +98,10 @@ class Design(Plan):
             notes.insert(0, weak)
         return Decision(
             verdict=word(
-                inside=bool(reading.inside), outside=bool(reading.outside), rivals=rivals, weakness=weak
+                inside=bool(reading.inside) and not len(apart),
+                outside=bool(reading.outside),
+                rivals=rivals,
+                weakness=weak,
             ),
             estimand=self.estimand,
             estimate=float(reading.estimate),

@@ -13,6 +13,7 @@ from ilr_check.stats.intervals import Array
 from ilr_check.stats.looks import Rates
 from ilr_check.stats.reading import Reading, finite, read_one
 from ilr_check.stats.robust import Summary, summarise
+from ilr_check.stats.unlike import MARGINS, unlike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,10 @@ class MeanEquivalence(Design):
     def summary(self, data: Array) -> Summary:
         """Summarise samples [..., n_runs]."""
         return summarise([data], [1.0])
+
+    def runs_apart(self, data: Array) -> npt.NDArray[np.intp]:
+        low, high = (self.theory + MARGINS * (end - self.theory) for end in self.margin)
+        return unlike(data[:, None], np.array([low]), np.array([high]))
 
     def read(self, summary: Summary, rates: Rates) -> Reading:
         interval = summary.interval(rates.false_pass, of_all_runs=True)

@@ -34,7 +34,7 @@ from ilr_check.train.choice import choose, footprint, usual_lanes, usual_memory
 from ilr_check.train.compiling import LOOP_LANES, LOOPS, compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.fit import check_data, check_dimensions, check_noise, check_world
 from ilr_check.train.graphs import Captured
-from ilr_check.train.noise import Draws, Weights, batches_a_step, dot, mean_shares, program_of
+from ilr_check.train.noise import Draws, Weights, batches_a_step, dot, gradients, mean_shares, program_of
 from ilr_check.train.recording import Buffers, Recording
 from ilr_check.train.settings import Runs, settings_of
 from ilr_check.train.steps import (
@@ -189,6 +189,39 @@ class Fleet:
             out: Tensor = vmap(one)(weights)
         return out
 
+    @torch.no_grad()
+    def powers(
+        self, weights: Weights, seeds: Sequence[int], doubled: Sequence[str], *, count: int, steps: range
+    ) -> NDArray[np.float64]:
+        """Return the power of r with which gradients change, [steps, runs, tensors ``doubled``].
+
+        The runs are the last ones of a population of ``count``; ``weights`` and ``seeds`` are theirs. The
+        gradient of one batch is taken at their weights, and once more with twice of the tensors ``doubled``.
+        A world changes both as it would in each of the ``steps``. It is nan where the gradient is 0.
+        """
+        rows, labels = self.batches.draw(self.batches.generators(seeds), 1)
+        y = torch.where(labels[0] >= 0, labels[0], self.dataset.y[rows[0]])
+        noise = next(iter(Draws(self.noise, weights, seeds, self._mean)))
+        gradient = gradients(self.module, self.noise)
+        both = weights, {name: 2.0 * w if name in doubled else w for name, w in weights.items()}
+        found = [gradient(w, self.dataset.x, rows[0], y, noise)[0] for w in both]
+        lengths = []
+        for step in steps if self.world and "gradient" in self.world.hooks else steps[-1:]:
+            for w, grads in zip(both, found, strict=True):
+                if self.world:
+                    visit = self._visit(np.arange(count - len(seeds), count), count)
+                    grads = {name: visit.gradient(name, g, w[name], step) for name, g in grads.items()}
+                lengths.append(torch.stack([dot(grads[name], grads[name]) for name in doubled], dim=1))
+        norm2 = torch.stack(lengths).double().cpu().numpy().reshape(-1, 2, len(seeds), len(doubled))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(0.5 * np.log2(norm2[:, 1] / norm2[:, 0]))
+
+    def _visit(self, lane_of: NDArray[np.intp], count: int) -> Visit:
+        """Return what the world does to lanes that are runs ``lane_of`` of a population of ``count``."""
+        assert self.world
+        lanes = torch.from_numpy(np.isin(lane_of, self.world.departing(count))).to(self.device)
+        return Visit(self.world, lanes, self.rule.name if isinstance(self.rule, Rule) else "black box")
+
     def _train_chunk(
         self,
         runs: Runs,
@@ -206,11 +239,7 @@ class Fleet:
         weights = self._initial(runs, seeds, lane_of)
         tally = Tally.new(self.lanes, self.device)
         used = chunk.stop - chunk.start
-        visit = None
-        if self.world:
-            departing = self.world.departing(len(runs.seeds))
-            lanes = torch.from_numpy(np.isin(lane_of, departing)).to(self.device)
-            visit = Visit(self.world, lanes, self.rule.name if isinstance(self.rule, Rule) else "black box")
+        visit = self._visit(lane_of, len(runs.seeds)) if self.world else None
         bound = partial(self._bound, weights, tally)
         if isinstance(self.rule, Rule) and visit:
             advance = in_world(bound, self.rule, weights, settings, visit, steps)

@@ -171,6 +171,19 @@ class Visit:
         self._object = world.make()
         self._lanes, self._all = lanes, bool(lanes.all())
         self._buffers: dict[str, Any] = {}
+        self.off_the_rule = 0.0
+        """The largest distance of a step of ``note_step`` from that of SGD, over what rounding may do."""
+
+    def note_step(self, w: Tensor, gradient: Tensor, new: Tensor, lr: Tensor, weight_decay: Tensor) -> None:
+        """Note how far a step of one tensor, [R, ...], is from w - lr (g + wd w).
+
+        At most 6 roundings an entry, each relative to the terms before anything cancels.
+        """
+        terms = (w, lr * gradient, lr * weight_decay * w)
+        off = (new - (terms[0] - terms[1] - terms[2])).abs()
+        bound = 6.0 * torch.finfo(w.dtype).eps * sum(term.abs() for term in terms)
+        worst = float((off / (bound + torch.finfo(w.dtype).tiny)).max())
+        self.off_the_rule = max(self.off_the_rule, worst)
 
     def keep(self, count: int) -> None:
         """Go on with the first ``count`` lanes alone."""

@@ -201,6 +201,17 @@ def load() -> dict[str, dict[str, Any]]:
     return found
 
 
+def forget(verdict: str) -> None:
+    """Take the cells of wrong worlds with this verdict out of the cache."""
+    with CACHE.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = {
+            claim: {name: f for name, f in own.items() if f["verdict"] != verdict or name == title(None)}
+            for claim, own in load().items()
+        }
+        CACHE.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
 def fill(minutes: float, only: str = "") -> None:
     """Judge what the page lacks until the CPU time is spent: the cheap claims and the first worlds first.
 
@@ -246,10 +257,11 @@ INTRO = """# What the statistical claims can see
 
 Each row is a training that departs from the theory in a stated way ([worlds](worlds.md)). The first row is
 plain training. Each column is a statistical claim, for which one unit of `quick` stands. A cell says how the
-law was judged, with the estimate of its worst decision: `holds`, **violated**, open (`inconclusive`), or –
-(`skipped`, because the world changes nothing in what the claim measures). An empty cell was not judged. Step
-identities see most of these worlds at once and are not counted here. Where one of them was violated, the cell
-has a dagger (†). Where a premise failed, it has a double dagger (‡).
+law was judged, with the estimate of its worst decision: `holds`, **violated**, or open (`inconclusive`). A
+dash says that the world changes nothing in these trainings. An empty cell was not judged. Step identities see
+most of these worlds at once and are not counted here. Where one of them was violated, the cell has a dagger
+(†). Where a premise failed, it has a double dagger (‡). [What a `holds` means](holds.md) has the premises of
+all trainings; where one of them fails, no law holds, so that the number may lie well inside the margin.
 
     PYTHONPATH=tests/mutants python -m power --minutes 20
 
@@ -318,8 +330,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0, help="CPU minutes to spend")
     parser.add_argument("--claims", default="", help="only these claims")
+    parser.add_argument("--again", default="", help="judge wrong worlds with this verdict again")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    if asked.again:
+        forget(asked.again)
     fill(asked.minutes, asked.claims)
     PAGE.write_text(render())
 

@@ -1,6 +1,7 @@
 """The claims about equilibrium refute broken trainers, on cheap subjects.
 
-A claim about a ratio of norms is also judged on a defect that multiplies both norms, and must not see it.
+A claim about a ratio of norms is also judged on a defect that multiplies both norms. Its ratio does not see
+it, and the steps of its trainings do.
 """
 
 from dataclasses import replace
@@ -12,6 +13,7 @@ from broken_rules import decay_halved, decay_keeps_the_first_lr, decay_twice, de
 from torch import Tensor
 from worlds import stepping_as, stepping_by
 
+from ilr_check.claims import soundness
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import (
     adaptive_equilibrium,
@@ -177,8 +179,13 @@ def test_a_reader_is_told_whether_the_norm_stood_still() -> None:
 
 
 @pytest.mark.parametrize("rule", [decay_halved, decay_twice])
-def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms(rule: UpdateRule) -> None:
-    assert judged("norm-offset", stepping_by(rule, replaces=("sgd",))).verdict == "holds"
+def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms_and_costs_the_holds(rule: UpdateRule) -> None:
+    finding = judged("norm-offset", stepping_by(rule, replaces=("sgd",)))
+    assert finding.verdict == "inconclusive"
+    assert finding.measured.low is not None
+    assert finding.margin.low is not None
+    assert finding.measured.low > finding.margin.low
+    assert [premise.name for premise in finding.premises] == [soundness.STEP, soundness.DECAY]
 
 
 @pytest.mark.parametrize("law", LEVELS)

@@ -45,6 +45,28 @@ class ShuffledEpochs:
         return self.order[:, at * BATCH : (at + 1) * BATCH], labels
 
 
+class Returning:
+    """Every batch comes back three steps later. Neighbours have nothing in common."""
+
+    def __init__(self) -> None:
+        self.kept: list[Tensor] = []
+
+    def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        self.kept = [*self.kept, rows if step % 6 < 3 else self.kept[-3]][-3:]
+        return self.kept[-1], labels
+
+
+class Remembered:
+    """A tenth of the last gradient is added to each. The batches are as stated."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, Tensor] = {}
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        before, self.before[name] = self.before.get(name), gradient.clone()
+        return gradient if before is None else gradient + 0.1 * before
+
+
 OTHER = {"with replacement": ShuffledEpochs, "shuffled epochs": WithReplacement}
 
 
@@ -58,6 +80,11 @@ def judged(order: str, world: Any = None) -> Finding:
 @pytest.mark.parametrize("order", ORDERS)
 def test_batches_that_overlap_are_refuted(order: str) -> None:
     assert judged(order, Overlapping).verdict == "violated"
+
+
+@pytest.mark.parametrize(("order", "world"), zip(ORDERS, (Returning, Remembered), strict=True))
+def test_noise_that_is_correlated_in_time_is_refuted(order: str, world: Any) -> None:
+    assert judged(order, world).verdict == "violated"
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -47,9 +47,9 @@ TEXT = ClaimText(
         "reach the decay, or the decay has another power of lr."
     ),
     blind=(
-        "a gradient that is wrong in the noise-reference runs too; the loss at the end, for which theory "
-        "gives no sign; and drops between 0.3 and 3, where the functions come to equilibrium and theory "
-        "gives no constant."
+        "a gradient that is off by one factor in the noise-reference runs too; the loss at the end, for "
+        "which theory gives no sign; and drops between 0.3 and 3, where the functions come to equilibrium "
+        "and theory gives no constant."
     ),
 )
 

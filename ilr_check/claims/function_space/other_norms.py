@@ -44,9 +44,9 @@ TEXT = ClaimText(
     meaning="A norm breaks scale invariance, on which the law rests, or the decay is wrong.",
     blind=(
         "why the nets classify differently well: the accuracies are reported, and the theory says nothing "
-        "about a gap between two norms, nor about whether noise closes it; a gradient that is wrong in the "
-        "noise-reference runs too; and departures inside the margin: a gradient with 1 % of its length along "
-        "the weights holds, with 0.053 of 0.072."
+        "about a gap between two norms, nor about whether noise closes it; and a gradient that is off by one "
+        "factor in the noise-reference runs too. A gradient with 1 % of its length along the weights moves "
+        "the effective LR by 0.053, which is inside the margin; it shows in the gradients alone."
     ),
 )
 

@@ -40,7 +40,7 @@ TEXT = ClaimText(
         "or it has another power of lr. A factor of 2 in the decay is seen as sqrt(2)."
     ),
     blind=(
-        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "a gradient that is off by one factor in the judged runs and in the noise references, the other runs "
         "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )

@@ -28,7 +28,7 @@ TEXT = ClaimText(
         "each step set. A schedule reaches one of the two terms only, or the decay has another power of lr."
     ),
     blind=(
-        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "a gradient that is off by one factor in the judged runs and in the noise references, the other runs "
         "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )

@@ -59,9 +59,9 @@ TEXT = ClaimText(
         "power, or the initial norm is forgotten at another rate."
     ),
     blind=(
-        "a gradient that is equally wrong at both lr in the judged runs and in the noise references; a "
-        "weight decay that is off by less than 20 % at both lr, which moves m by less than the margin; and "
-        "the loss, whose derivative is reported, because the theory does not predict it."
+        "a gradient that is off by one factor at both lr in the judged runs and in the noise references; and "
+        "the loss, whose derivative is reported, because the theory does not predict it. A weight decay that "
+        "is off by less than 20 % at both lr moves m by less than the margin; it shows in the steps alone."
     ),
 )
 

@@ -49,7 +49,7 @@ TEXT = ClaimText(
         "more or less often than once a step, or it is not proportional to lr."
     ),
     blind=(
-        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "a gradient that is off by one factor in the judged runs and in the noise references, the other runs "
         "whose gradient noise is measured: its size is not predicted."
     ),
 )

@@ -42,7 +42,7 @@ TEXT = ClaimText(
         "3 to 10 % with Nesterov. There the precondition is not met, and this is not a defect."
     ),
     blind=(
-        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "a gradient that is off by one factor in the judged runs and in the noise references, the other runs "
         "whose gradient noise is measured; and heavy ball in place of Nesterov momentum, because their norms "
         "agree within 0.2 % here."
     ),

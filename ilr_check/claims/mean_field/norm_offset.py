@@ -33,8 +33,8 @@ TEXT = ClaimText(
         "decay or the gradient step has another power of lr than 1."
     ),
     blind=(
-        "a decay or a gradient that is off by a constant factor, and a part of the gradient along the "
-        "weights, which cancel in the ratio of the norms."
+        "a gradient that is off by a constant factor, which cancels in the ratio of the norms. So do a decay "
+        "that is off and a part of the gradient along the weights; they show in the steps alone."
     ),
 )
 

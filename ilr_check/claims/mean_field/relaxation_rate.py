@@ -48,7 +48,7 @@ TEXT = ClaimText(
         "more or less often than once a step, or with another factor."
     ),
     blind=(
-        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "a gradient that is off by one factor in the judged runs and in the noise references, the other runs "
         "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )

@@ -27,7 +27,7 @@ TEXT = ClaimText(
         "step, or it reaches one of them a step late or with another power."
     ),
     blind=(
-        "a gradient that is equally wrong in the judged runs and in the noise references, the other runs "
+        "a gradient that is off by one factor in the judged runs and in the noise references, the other runs "
         "whose gradient noise is measured: the size of the gradient is measured there and not predicted."
     ),
 )

@@ -37,6 +37,10 @@ evaluation keeps a few layers at a time, which is about a tenth of it."""
 KNOWN = 5120
 """Training examples from which norm layers take their statistics. The sets inside wheels are smaller."""
 
+RECORDED = 16
+"""Steps of a training at which it is seen whether they are those of the rule. The number of steps from one to
+the next is odd, so that what is wrong at every other step is seen."""
+
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A stretch of training at constant settings."""
@@ -145,12 +149,12 @@ class FunctionRuns:
     ) -> FunctionPopulation:
         """Return the runs of a course, seen after each of ``at`` steps; 0 and ``course.steps`` are allowed.
 
-        A trace is recorded every ``record_every`` steps, or only at the first step if that is not given.
+        A trace is recorded every ``record_every`` steps, or at about ``RECORDED`` steps if that is not given.
         """
         outside = [step for step in at if not 0 <= step <= course.steps]
         if outside:
             raise ValueError(f"at={outside}: course {course.name!r} has steps 0 to {course.steps}")
-        train = partial(self._train, course, tuple(at), weights, record_every or course.steps)
+        train = partial(self._train, course, tuple(at), weights, record_every or course.steps // RECORDED | 1)
         return FunctionPopulation(course, self._lab, train)
 
     def functions_of(self, weights: Mapping[str, Tensor], *, keep: bool = False) -> Functions:

@@ -29,13 +29,14 @@ class Steps:
         self._taken += 1
         if visit is None:
             return {name: self._plain(w, grads[name], lr, weight_decay) for name, w in weights.items()}
-        lr = visit.lr(lr.expand(self._count).clone(), t)
+        stated, lr = lr, visit.lr(lr.expand(self._count).clone(), t)
         new = {}
         for name, w in weights.items():
             gradient = visit.gradient(name, grads[name], w, t)
             stepped = self._plain(w, gradient, lr, weight_decay)
             hyper = (_over(lr, w), _over(weight_decay.expand(self._count), w), w.new_zeros(()))
             new[name] = visit.update(name, w, gradient, stepped, hyper, t)
+            visit.note_step(w, gradient, new[name], _over(stated, w), _over(weight_decay, w))
         return new
 
     def _plain(self, w: Tensor, gradient: Tensor, lr: Tensor, weight_decay: Tensor) -> Tensor:

@@ -1,0 +1,143 @@
+"""A law cannot hold in trainings that are not those of the claim, even where its mean lies in the margin."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from torch import Tensor
+from wrong_worlds import Decay, EveryOther, LateLR, Leak, OnePath, Power, Wrong
+
+from ilr_check.claims import soundness
+from ilr_check.claims.claim import Context, Finding
+from ilr_check.claims.function_space import other_norms
+from ilr_check.claims.mean_field import adaptive_recovery, momentum_equilibrium, norm_offset
+from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
+from ilr_check.data import DigitsSpec
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.train import compiling
+from ilr_check.train.world import world_of
+
+CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
+LAWS: dict[str, tuple[Any, tuple[Level, ...]]] = {
+    "other-norms": (other_norms.LEVELS, (Level(lr=0.5, weight_decay=0.064),)),
+    "norm-offset": (norm_offset.LAW, tuple(Level(lr=lr, weight_decay=0.032 / lr) for lr in (0.5, 0.1, 2.0))),
+    "momentum-equilibrium": (
+        momentum_equilibrium.LAW,
+        tuple(
+            Level(lr=lr, weight_decay=0.032, rule="heavy-ball", momentum=m)
+            for lr, m in ((0.05, 0.9), (0.25, 0.5))
+        ),
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
+
+
+def judged(law: str, world: Wrong | None) -> Finding:
+    claim, levels = LAWS[law]
+    spec = Equilibrium(
+        title="cheap",
+        net=MLPSpec(inputs=64, widths=(24,), classes=10),
+        data=DigitsSpec(label_noise=0.5),
+        levels=levels,
+        looks=(64,),
+        planned_sd=0.05,
+    )
+    context = replace(CONTEXT, world=None if world is None else world_of(world))
+    found = [f for f in claim.judge(msgspec.to_builtins(spec), context).findings if f.counts]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_plain_trainings_are_sound(law: str) -> None:
+    found = judged(law, None)
+    assert found.verdict == "holds", found.message
+    assert all(premise.met for premise in found.premises)
+
+
+WORLDS = {
+    "norm-offset, decay 7 % too strong": ("norm-offset", Decay("", 1.07), soundness.STEP),
+    "norm-offset, tenfold decay in 2 % of the runs": (
+        "norm-offset",
+        Decay("", 10.0, fraction=0.02),
+        soundness.STEP,
+    ),
+    "other-norms, 1 % of the gradient along the weights": ("other-norms", Leak("", 0.01), soundness.ALONG),
+    "other-norms, gradient as r^-1.25": ("other-norms", Power("", 0.25), soundness.FALL),
+    "other-norms, decay doubled at every other step": ("other-norms", EveryOther(""), soundness.STEP),
+    "momentum-equilibrium, decay 3 % too strong in 3 % of the runs": (
+        "momentum-equilibrium",
+        Decay("", 1.03, fraction=0.03),
+        soundness.DECAY,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WORLDS)
+def test_a_wrong_training_costs_the_holds_and_says_which_premise_failed(case: str) -> None:
+    law, world, premise = WORLDS[case]
+    found = judged(law, world)
+    assert found.verdict == "inconclusive", found.message
+    assert premise in [p.name for p in found.premises if not p.met]
+    assert premise in found.message
+
+
+def test_one_path_of_batches_for_all_runs_is_an_error() -> None:
+    found = judged("other-norms", OnePath(""))
+    assert found.verdict == "error", found.message
+    assert [premise.name for premise in found.premises] == [soundness.TOGETHER]
+
+
+def test_a_defect_that_a_law_sees_is_still_violated() -> None:
+    assert judged("other-norms", Decay("", 2.0)).verdict == "violated"
+
+
+class Third(Wrong):
+    """The gradient falls as r^-1.4 at every third step."""
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        return gradient if step % 3 else Power("", 0.4).gradient(name, gradient, weights, step)
+
+
+def test_a_power_at_some_steps_is_seen() -> None:
+    found = judged("other-norms", Third(""))
+    assert found.verdict == "inconclusive", found.message
+    assert soundness.FALL in found.message
+
+
+@pytest.mark.nightly
+def test_an_lr_that_drops_one_step_late_costs_the_holds_of_an_adaptive_optimizer() -> None:
+    adamw = adaptive_recovery.LAW.experiments("quick", 0)[0]
+    context = replace(CONTEXT, world=world_of(LateLR("")))
+    (found,) = adaptive_recovery.LAW.judge(msgspec.to_builtins(adamw), context).findings
+    assert found.verdict == "inconclusive", found.message
+    assert [premise.name for premise in found.premises] == [soundness.AT_ONCE]
+
+
+def trace(lr: list[float], sizes: list[float]) -> Any:
+    """Steps of one tensor in one run whose turning part has these sizes."""
+    column = np.array(sizes)[:, None, None]
+    return SimpleNamespace(steps=np.arange(len(lr)), lr=np.array(lr)[:, None], turned2=column**2)
+
+
+def test_a_change_of_lr_must_act_at_once() -> None:
+    lr = [1.0, 1.0, 0.25, 0.25]
+    assert soundness.late_change(trace(lr, [3.0, 3.1, 0.8, 0.8])) < soundness.LIMITS[soundness.AT_ONCE]
+    assert soundness.late_change(trace(lr, [3.0, 3.1, 3.1, 0.8])) > 1.0
+    assert math.isnan(soundness.late_change(trace([1.0] * 4, [3.0, 3.1, 3.1, 0.8])))
+
+
+def test_losses_of_runs_that_share_their_batches_move_together() -> None:
+    rng = np.random.default_rng(0)
+    learned = 2.0 * np.exp(-np.arange(200) / 30.0)[:, None]
+    own, shared = rng.standard_normal((200, 32)), rng.standard_normal((200, 1))
+    assert soundness.common_losses(learned + own) == 0.0
+    assert soundness.common_losses(learned + own + 0.5 * shared) > 0.05
