@@ -90,6 +90,21 @@ def test_a_wrong_training_costs_the_holds_and_says_which_premise_failed(case: st
     assert premise in found.message
 
 
+class Doubled(Wrong):
+    """Gradients are twice as large."""
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        return 2.0 * gradient
+
+
+def test_a_gradient_that_is_doubled_in_few_runs_of_both_populations_is_seen_and_named() -> None:
+    found = judged("momentum-equilibrium", Doubled("", fraction=0.03))
+    assert found.verdict == "inconclusive", found.message
+    # The judged runs 62 and 63, and the noise references 62 and 63 beside the judged runs 0 and 1.
+    assert "4 of 64 runs are unlike the others" in found.message
+    assert ": 0, 1, 62, 63;" in found.message
+
+
 def test_one_path_of_batches_for_all_runs_is_an_error() -> None:
     found = judged("other-norms", OnePath(""))
     assert found.verdict == "error", found.message

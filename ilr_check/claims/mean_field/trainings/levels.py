@@ -179,13 +179,14 @@ def norm_deviations(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> 
     """Return (1 - r^4 / (gain G^2)) / 2 for every level: to first order log(effective LR / prediction).
 
     G^2 is that of the noise references. r^4 is linear in the noise, so that its mean over runs follows the
-    mean noise. The prediction is linear in it too, so that the noise of reference i is its pseudo-value.
+    mean noise. The prediction is linear in it too, so that the noise of a reference is its pseudo-value. The
+    first run is paired with the last reference: what is wrong with the same runs of both must not cancel.
     """
     columns = []
     for level in runs.experiment.levels:
         predicted = level.gain * runs.window("noise reference", level, tensors, n).unit_grad2
         fourth = runs.window("judged", level, tensors, n).fourth_power
-        columns.append(0.5 * (predicted - fourth) / predicted.mean())
+        columns.append(0.5 * (predicted[::-1] - fourth) / predicted.mean())
     return np.stack(columns, axis=1)
 
 

@@ -153,10 +153,11 @@ class TransferReadings(Generic[AnyTraining]):
 
         To first order it is log(effective LR / prediction). r^4 is lr^2 gamma and linear in the noise, so
         that its mean over runs follows the mean noise. The mean of a logarithm would be off by half the
-        variance between runs.
+        variance between runs. The first run is paired with the last noise reference, so that what is wrong
+        with the same runs of both populations does not cancel in a row.
         """
         predicted, pseudo = self._predicted(n)
-        return np.asarray(0.5 * (pseudo - self._norm2(n, self.training.grid()) ** 2) / predicted)
+        return np.asarray(0.5 * (pseudo[::-1] - self._norm2(n, self.training.grid()) ** 2) / predicted)
 
     def _norm2(self, n: int, at: NDArray[np.intp]) -> Array:
         return self.runs.judged.gather(n, lambda trace: trace.group(self.tensors).norm2[at]).T

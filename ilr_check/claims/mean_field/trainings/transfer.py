@@ -42,8 +42,8 @@ def relaxation_rates(
     norm of the noise references. The model is the recursion gamma' = (a^2 gamma + G^2)^2 / gamma with
     a = exp(-rate / 4), driven by the mean of the noise references. Its rate is fitted to the log gamma of
     each run by least squares at ``points`` times over the whole path (Gauss-Newton, linearised at the mean
-    over runs). The influence of noise reference i on the fit is added to that of run i as a jackknife
-    pseudo-value.
+    over runs). The influence of each noise reference on the fit is added to that of a run as a jackknife
+    pseudo-value, the last one to the first run, so that a defect of the same runs of both does not cancel.
     """
     theory, m = float(memory_rate(intrinsic_lr)), reference_G2.shape[1]
     times = np.unique(np.linspace(0, norm2.shape[0] - 1, points).round().astype(int))
@@ -64,7 +64,7 @@ def relaxation_rates(
         moved = weight @ (at[:, 1:] - at[:, :1])
         centre = float(fitted.mean())
     pseudo = (m - 1) * moved
-    return np.asarray(fitted + pseudo - pseudo.mean())
+    return np.asarray(fitted + pseudo[::-1] - pseudo.mean())
 
 
 GAUSS_NEWTON_STEPS = 8
