@@ -17,6 +17,7 @@ from torch import nn
 
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.seeds import derive
+from ilr_check.spelling import did_you_mean
 
 FORMS = "package.module:Name or path/to/file.py:Name"
 HYPER = ("lr", "weight_decay", "momentum", "dampening", "nesterov")
@@ -70,14 +71,29 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
     module = _from_file(called, Path(where)) if where.endswith(".py") else _from_module(called, where)
     factory = getattr(module, name, None)
     if factory is None:
-        offered = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_") or "nothing"
-        raise TargetError(f"{what} {text!r}: {where} has no {name!r}; choose one of these: {offered}")
+        public = {n: v for n, v in vars(module).items() if callable(v) and n[0] != "_"}
+        offered = ", ".join(_offered(public, module.__name__)) or "nothing"
+        hint = did_you_mean(name, public)
+        raise TargetError(f"{what} {text!r}: {where} has no {name!r}; {hint}choose one of these: {offered}")
     if what == "optimizer" and not callable(factory):
         raise TargetError(
             f"{what} {text!r} is of type {type(factory).__name__}; name an optimizer class, or a function "
             "that returns an optimizer"
         )
     return factory
+
+
+def _offered(public: Mapping[str, Any], module: str) -> list[str]:
+    """Return the optimizer classes among these names; without any, what the module itself defines."""
+    optimizers = [
+        name
+        for name, value in public.items()
+        if isinstance(value, type)
+        and issubclass(value, torch.optim.Optimizer)
+        and value is not torch.optim.Optimizer
+    ]
+    own = [name for name, value in public.items() if getattr(value, "__module__", "") == module]
+    return optimizers or own or list(public)
 
 
 def _from_file(called: str, path: Path) -> ModuleType:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from ilr_check.gate.agreement import agreement, failed_reading, gap
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
-from ilr_check.gate.subject import Subject
+from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.gate.variation import FROM_ZERO, another_value
 
 ORDER = 10
 STEPS = 8
 SHAPES = ((3, 4), (2, 3))
 VALUES = {"lr": (0.1, 0.025), "weight_decay": (0.3, 0.05)}
 """Each hyper-parameter has the value to set and an alternative."""
+PROMISED = ("momentum", "nesterov", "beta", "beta1", "beta2", "betas", "ns_steps")
+"""Options that mean the same in every optimizer. Each has to change some step."""
 
 
 def applies(subject: Subject) -> str:
@@ -55,6 +60,43 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 "with it,",
                 unit=subject.unit,
             )
+    for words, options, other_options in _other_options(subject):
+        one, other_one = subject.with_switches(**options), subject.with_switches(**other_options)
+        try:
+            apart = gap(drive(one, course), drive(other_one, course), subject.unit)
+        except (SubjectError, StepFailedError):  # it does not take this value, and need not
+            continue
+        yield fact_reading(
+            apart.ratio > 1.0,
+            group=f"option {words}",
+            message=f"another {words} gives other steps",
+            diagnosis=f"{words} has no effect: it is taken ({other_options}) and the steps stay the same",
+            n_steps=len(course.gradients),
+        )
+
+
+def _other_options(subject: Subject) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield the name of each promised option, and two values of it with what it needs beside it."""
+    defaults = {
+        key: parameter.default
+        for key, parameter in subject.named_arguments.items()
+        if parameter.default is not inspect.Parameter.empty
+        and key not in {**subject.args, **subject.switches}
+    }
+    for key in PROMISED:
+        value = defaults.get(key)
+        if isinstance(value, bool):
+            beside = {"momentum": FROM_ZERO} if defaults.get("momentum") == 0 else {}
+            yield key, {**beside, key: value}, {**beside, key: not value}
+        elif isinstance(value, (tuple, list)):
+            for i, entry in enumerate(value):
+                if (other := another_value(entry)) is not None:
+                    moved = (*value[:i], other, *value[i + 1 :])
+                    yield f"{key}[{i}]", {key: tuple(value)}, {key: moved}
+        elif type(value) is int and value > 1:
+            yield key, {key: value}, {key: value - 1}
+        elif isinstance(value, (int, float)) and (other := another_value(float(value))) is not None:
+            yield key, {key: value}, {key: other}
 
 
 def _with(course: Course, name: str, value: float) -> Course:
@@ -76,18 +118,19 @@ LAW = GateLaw(
     text=law_text(
         "settings",
         "Settings act, and act as they stand",
-        "Another lr or weight decay gives other steps, and one that is set in the group before the first "
-        "step acts as one from the constructor.",
+        "Another lr, weight decay, momentum or beta gives other steps, and an lr or decay that is set in the "
+        "group before the first step acts as one from the constructor.",
         equation="w′ is a function of the settings in the group as step() begins",
         source="torch.optim: param_groups; warm-ups set lr before the first step",
         meaning="A setting is overwritten by the step, cached by the constructor, or ignored.",
     ),
     tier="exact",
-    blind_to="settings other than lr and weight decay",
+    blind_to="other settings than lr, weight decay, momentum, betas and Newton-Schulz steps",
     check=check,
     applies=applies,
     milder={
         "lr set": ("departure", "some optimizers keep the lr that they were built with as a yardstick"),
+        "option": ("fragility", "an optimizer may read an option at rare steps alone, or in another method"),
         "weight decay set": ("departure", "an optimizer may give several groups decays of their own"),
     },
 )

@@ -45,6 +45,12 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     found = {contract.name: _agreement(subject, contract) for contract in contracts().values()}
     best = max(found.values())
     equal = [name for name, agreement in found.items() if agreement == best]
+    promised = _decoupled_by_name(subject, found)
+    if promised and best.decayed and all(contracts()[name].decay.where == "gradient" for name in equal):
+        return contracts()[promised], (
+            f"its name says {promised}, and its steps agree with {equal[0]}, which decays in the gradient; "
+            f"judged as {promised}, --contract names another"
+        )
     if best.decayed and best.settings < 1.0 and (named is None or not found[named.name].decayed):
         strange = {name: foreign_options(subject, contracts()[name]) for name in equal}
         equal = sorted(
@@ -125,6 +131,17 @@ def _named(subject: Subject) -> Contract | None:
     words = [word.lower() for word in (subject.title.rpartition(":")[2], *own)]
     every = [form for word in words for form in (word, word.removeprefix("sgd"))]  # SGDScheduleFree
     return next((contracts()[form] for form in every if form in contracts()), None)
+
+
+def _decoupled_by_name(subject: Subject, found: Mapping[str, Agreement]) -> str:
+    """Return the family with decoupled decay that its name begins with and its steps without decay are of."""
+    word = subject.title.rpartition(":")[2].lower()
+    names = [
+        name
+        for name in ("adamw", "sgdw")
+        if word.startswith(name) and found[name].plain and not found[name].decayed
+    ]
+    return next(iter(names), "")
 
 
 def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]:

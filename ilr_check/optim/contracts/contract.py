@@ -33,6 +33,8 @@ class Decay:
     factor: float = 1.0
     lr_of: Literal["this step", "the step before", "the first step", "the next step"] = "this step"
     shape: Literal["weights", "sign of the weights", "initial weights"] = "weights"
+    from_step: int = 1
+    """The first step with decay, where it stands beside the gradient."""
 
     @property
     def law(self) -> str:
@@ -134,7 +136,7 @@ class Contract:
         """Return the decay that these hyper-parameters and declarations choose."""
         decay = self.decay
         if hyper.get("decoupled_weight_decay") and decay.where == "gradient":
-            decay = DECOUPLED
+            decay = replace(DECOUPLED, from_step=decay.from_step)
         where, law = hyper.get("decay"), hyper.get("decay_law")
         if where is not None:
             decay = {"coupled": COUPLED, "decoupled": DECOUPLED}.get(where) or replace(DECOUPLED, where=where)

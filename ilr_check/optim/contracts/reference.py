@@ -80,6 +80,7 @@ class ReferenceImplementation:
         if self.mutation.gradient is not None:
             gradient = self.mutation.gradient(gradient)
         spared = self.hyper.get("decay_on") == "matrices" and plain(weights).ndim < 2
+        spared = spared or (decay.where != "gradient" and t < decay.from_step)
         strength = None if spared else self._strength(decay, lr, i)
         if strength is not None and decay.where == "gradient":
             gradient = gradient + strength * self._shape(decay, i)

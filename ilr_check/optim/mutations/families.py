@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from ilr_check.optim.contracts.accumulators import adadelta, adagrad, rprop
 from ilr_check.optim.contracts.adam import corrections, denominator, moments
+from ilr_check.optim.contracts.cautious import masked
 from ilr_check.optim.contracts.contract import Hyper, Mutation, Number, State
 from ilr_check.optim.contracts.layerwise import norm
 from ilr_check.optim.contracts.running import plain
@@ -73,6 +75,11 @@ def _lion(form: str) -> Mutation:
     return Mutation(sentence=sentences[form], update=update)
 
 
+def _masked(mutation: Mutation) -> Mutation:
+    """Return a mutation of Lion for its cautious variant."""
+    return mutation if mutation.update is None else replace(mutation, update=masked(mutation.update))
+
+
 def _sign_first(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     g = np.sign(g)
     if h["momentum"]:
@@ -87,8 +94,9 @@ def _sign_by_size(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     return -h["lr"] * np.abs(g).mean() * np.sign(m)
 
 
+SWAPPED = Mutation(sentence="beta1 and beta2 are swapped", change=swapped("beta1", "beta2"))
 LION_MISSES = (
-    Mutation(sentence="beta1 and beta2 are swapped", change=swapped("beta1", "beta2")),
+    SWAPPED,
     _lion("order"),
     _lion("soft"),
 )
@@ -205,7 +213,10 @@ FAMILY_MUTATIONS: Mapping[str, tuple[Mutation, ...]] = {
     "adam": ADAM_MISSES,
     "adamw": ADAM_MISSES,
     "nadam": NADAM_MISSES,
+    "grams": (SWAPPED,),
+    "cadamw": (SWAPPED,),
     "lion": LION_MISSES,
+    "clion": tuple(_masked(mutation) for mutation in LION_MISSES),
     "signsgd": SIGN_MISSES,
     "lars": LARS_MISSES,
     "lamb": LAMB_MISSES,

@@ -16,7 +16,7 @@ from torch.optim import sgd as torch_sgd
 
 from .broken.adam_decay import SwitchedAdam
 from .broken.sgd_decay import ForeachSGDW
-from .by_hand import adam, adaptive, layerwise, lifetimes, listed, modes, narrow, sgd, signs
+from .by_hand import adam, adaptive, layerwise, lifetimes, listed, modes, narrow, recent, sgd, signs
 from .by_hand.base import Group, Hand, State, shrink
 from .records import UNKNOWN, VARIANTS, Variant, variant
 
@@ -39,6 +39,13 @@ for contract, rewrite in {
     "lamb": layerwise.HandLAMB,
     "lars": layerwise.HandLARS,
     "muon": layerwise.HandMuon,
+    "adan": recent.HandAdan,
+    "ademamix": recent.HandAdEMAMix,
+    "adopt": recent.HandADOPT,
+    "madgrad": recent.HandMADGRAD,
+    "grams": recent.HandGrams,
+    "cadamw": recent.HandCautiousAdamW,
+    "clion": recent.HandCautiousLion,
 }.items():
     variant(contract, "by hand, one parameter at a time")(rewrite)
 
