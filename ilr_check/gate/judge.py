@@ -17,6 +17,7 @@ from ilr_check.gate.law import Circumstances, GateLaw, LeftOpen, Reading
 from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.surroundings import Watch
+from ilr_check.gate.reference.conventions import conventions_of
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
 from ilr_check.gate.words.exceptions import blames_the_target, encodable, exception_words, raised_at
@@ -95,6 +96,7 @@ class Judge:
             steps = gate_laws()[STEPS]
             first = Circumstances(STEPS, self.options.seed, self.options.profile)
             self.conventions = proposed(readings_of(steps, self.subject, first))
+            self.conventions += _several(self.subject)
         own = [declared for declared in proposed(readings) if declared not in self.conventions]
         again = partial(_again, law, circumstances)
         return settle(readings, again, self.subject, [*own, *self.conventions])
@@ -183,6 +185,15 @@ def _crash(error: Exception) -> Reading:
         return Reading(group="exception", verdict="violated", message=words, diagnosis=told)
     told = f"an error inside ilr-check, not of the optimizer: {words}{where}"
     return Reading(group="exception", verdict="error", message=words, diagnosis=told)
+
+
+def _several(subject: Subject) -> list[Declared]:
+    """Return the combination of conventions that the measured steps follow, if there is one."""
+    try:
+        found = conventions_of(subject)
+    except Exception:  # whatever the target raises here, the laws tell it
+        return []
+    return [found] if found else []
 
 
 def _again(law: GateLaw, circumstances: Circumstances, subject: Subject) -> list[Reading]:

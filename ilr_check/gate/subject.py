@@ -332,7 +332,7 @@ class Subject:
         if name.names in self._hidden:
             return self._hidden[name.names] is not None
         probe = nn.Parameter(torch.ones(2, 2))
-        for candidate in name.names:
+        for candidate in self._candidates(name):
             keyword, _, index = candidate.partition(".")
             value = name.default
             if index:
@@ -345,6 +345,18 @@ class Subject:
             return True
         self._hidden[name.names] = None
         return False
+
+    def _candidates(self, name: Name) -> list[str]:
+        """Return the words that a factory with ``**kwargs`` may know: named arguments, else keys of a group.
+
+        It takes any other word as well and drops it. lr and weight decay are tried by every word, so that a
+        factory that drops them is found out.
+        """
+        words = {candidate: candidate.partition(".")[0] for candidate in name.names}
+        own = [candidate for candidate, word in words.items() if word in self.named_arguments]
+        if own or name in (self.hyper_names.get("lr"), self.hyper_names.get("weight_decay")):
+            return own or list(name.names)
+        return [candidate for candidate, word in words.items() if word in self._probed_group]
 
     def arguments(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the constructor arguments, and the values to write into ``param_groups`` afterwards."""

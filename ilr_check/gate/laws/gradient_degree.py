@@ -30,7 +30,7 @@ def applies(subject: Subject) -> str:
     reason = needs("lr")(subject)
     if reason or subject.contract is None:
         return reason
-    if subject.contract.degree is None:
+    if subject.contract.degree_for(subject.declared) is None:
         return "the family's step has no degree in the gradient"
     eps = [name for name in ("eps",) if name in subject.contract.names]
     return needs(*eps)(subject) if eps else ""

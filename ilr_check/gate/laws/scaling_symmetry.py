@@ -84,7 +84,7 @@ def _powers(subject: Subject, contract: Contract, setting: Mapping[str, Any]) ->
     place = str(hyper.get("eps_place", "outside"))
     if place.startswith("inside") and place != "inside, squared" and "eps" in powers:
         powers["eps"] = -2
-    if hyper.get("decoupled_weight_decay") or "decay" in hyper or "decay_law" in hyper:
+    if hyper.get("decoupled_weight_decay") is not None or "decay" in hyper or "decay_law" in hyper:
         decay = contract.decay_for(hyper)
         step = powers.get("lr", 0)
         if decay.where in ("before", "after"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from ilr_check.gate.agreement import agreement, failed_reading, gap
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError
-from ilr_check.gate.variation import FROM_ZERO, another_value
+from ilr_check.gate.variation import FROM_ZERO
 
 ORDER = 10
 STEPS = 8
@@ -60,23 +61,44 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 "with it,",
                 unit=subject.unit,
             )
-    for words, options, other_options in _other_options(subject):
-        one, other_one = subject.with_switches(**options), subject.with_switches(**other_options)
-        try:
-            apart = gap(drive(one, course), drive(other_one, course), subject.unit)
-        except (SubjectError, StepFailedError):  # it does not take this value, and need not
-            continue
-        yield fact_reading(
-            apart.ratio > 1.0,
-            group=f"option {words}",
-            message=f"another {words} gives other steps",
-            diagnosis=f"{words} has no effect: it is taken ({other_options}) and the steps stay the same",
-            n_steps=len(course.gradients),
-        )
+    for words, key, values in _other_options(subject):
+        told = [_acts(subject, course, key, values[0], other) for other in values[1:]]
+        if any(acts is not None for acts in told):
+            yield fact_reading(
+                any(told),
+                group=f"option {words}",
+                message=f"another {words} gives other steps",
+                diagnosis=f"{words} has no effect: {key}={values[0]} and {values[1]} give the same steps",
+                n_steps=len(course.gradients),
+            )
 
 
-def _other_options(subject: Subject) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Yield the name of each promised option, and two values of it with what it needs beside it."""
+def _acts(subject: Subject, course: Course, key: str, value: Any, other: Any) -> bool | None:
+    """Return whether another value of an option changes a step, alone or beside a switch that it needs.
+
+    The result is ``None`` where the optimizer does not take the value.
+    """
+    defaults = {name: p.default for name, p in subject.named_arguments.items()}
+    beside: list[dict[str, Any]] = [{}]
+    if key != "momentum" and defaults.get("momentum") == 0:
+        beside.append({"momentum": FROM_ZERO})
+    beside += [{name: True} for name, default in defaults.items() if default is False and name != key]
+    found: list[bool] = []
+    for switches in beside:
+        one = subject.with_switches(**switches, **{key: value})
+        another = subject.with_switches(**switches, **{key: other})
+        with suppress(SubjectError, StepFailedError):  # it does not take these, and need not
+            found.append(gap(drive(one, course), drive(another, course), subject.unit).ratio > 1.0)
+            if found[-1]:
+                return True
+    return False if found else None
+
+
+def _other_options(subject: Subject) -> Iterator[tuple[str, str, list[Any]]]:
+    """Yield the name of each promised option, its argument, and values of it, the default first.
+
+    The other values are far off: the sign of an average is the same for many momenta.
+    """
     defaults = {
         key: parameter.default
         for key, parameter in subject.named_arguments.items()
@@ -86,17 +108,23 @@ def _other_options(subject: Subject) -> Iterator[tuple[str, dict[str, Any], dict
     for key in PROMISED:
         value = defaults.get(key)
         if isinstance(value, bool):
-            beside = {"momentum": FROM_ZERO} if defaults.get("momentum") == 0 else {}
-            yield key, {**beside, key: value}, {**beside, key: not value}
+            yield key, key, [value, not value]
         elif isinstance(value, (tuple, list)):
             for i, entry in enumerate(value):
-                if (other := another_value(entry)) is not None:
-                    moved = (*value[:i], other, *value[i + 1 :])
-                    yield f"{key}[{i}]", {key: tuple(value)}, {key: moved}
+                if others := _far(entry):
+                    moved = [(*value[:i], other, *value[i + 1 :]) for other in others]
+                    yield f"{key}[{i}]", key, [tuple(value), *moved]
         elif type(value) is int and value > 1:
-            yield key, {key: value}, {key: value - 1}
-        elif isinstance(value, (int, float)) and (other := another_value(float(value))) is not None:
-            yield key, {key: value}, {key: other}
+            yield key, key, [value, value - 1]
+        elif others := _far(value):
+            yield key, key, [value, *others]
+
+
+def _far(value: Any) -> list[float]:
+    """Return other values of a share, far from it; none where the value is no share."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0.0 <= value < 1.0:
+        return []
+    return [FROM_ZERO] if value == 0.0 else [0.5 * value, 0.05 * value]
 
 
 def _with(course: Course, name: str, value: float) -> Course:

@@ -55,7 +55,7 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         strange = {name: foreign_options(subject, contracts()[name]) for name in equal}
         equal = sorted(
             (name for name in equal if not strange[name]),
-            key=lambda name: -_usual_values(subject, contracts()[name]),
+            key=lambda name: _strangeness(subject, contracts()[name]),
         )
         if not equal:
             name, options = next(iter(strange.items()))
@@ -101,14 +101,19 @@ def foreign_options(subject: Subject, contract: Contract) -> tuple[str, ...]:
     return tuple(foreign) if acts else ()
 
 
-def _usual_values(subject: Subject, contract: Contract) -> int:
-    """Return how many arguments have the family's own default; plain SGD is schedule-free with beta = 0."""
+def _strangeness(subject: Subject, contract: Contract) -> tuple[int, int]:
+    """Return minus the number of arguments with the family's own default, and the number that are missing.
+
+    Plain SGD is schedule-free with beta = 0, and a PID controller without momentum.
+    """
     defaults = {key: parameter.default for key, parameter in subject.named_arguments.items()}
-    return sum(
+    usual = sum(
         word in defaults and defaults[word] == name.default
         for name in contract.names.values()
         for word in name.names
     )
+    words = {key: [word.partition(".")[0] for word in name.names] for key, name in contract.names.items()}
+    return -usual, sum(not any(word in defaults for word in found) for found in words.values())
 
 
 def _steps_with(subject: Subject, options: Mapping[str, Any]) -> list[list[float]]:

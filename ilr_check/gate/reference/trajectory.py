@@ -158,7 +158,8 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
             ratios = _ratios(after - target, bound)
             entry = int(np.argmax(ratios))
             moved = float(np.max(np.abs(target - step.before[i])))
-            widest = max(widest, float(np.max(bound)) / moved if moved > 0 else 0.0)
+            room = float(np.max(bound))
+            widest = max(widest, room / moved if moved > 0 else (np.inf if np.isinf(room) else 0.0))
             if float(ratios.flat[entry]) > worst.ratio:
                 worst = Deviation(
                     float(ratios.flat[entry]),

@@ -45,7 +45,9 @@ def explanation(
     for mutation in candidate_mutations(trajectory, contract):
         with np.errstate(all="ignore"):
             fits = mutation.shared_count or deviation(alone, contract, mutation).ratio <= 1.0
-            fits = fits and deviation(trajectory, contract, mutation).ratio <= 1.0
+            whole = deviation(trajectory, contract, mutation) if fits else found
+            # A bound without end fits any steps and explains none.
+            fits = whole.ratio <= 1.0 and math.isfinite(whole.widest)
         tried.append(RivalOutcome(name=mutation.sentence, expected=None, excluded=not fits))
         if fits:
             explaining = mutation
@@ -65,6 +67,8 @@ CONVENTIONS = (
         "ratio_used",
         "vectors",
     ),
+    *("betas_are", "clip", "clip_counts", "debias", "first_decay", "mask_scale", "norm_bound", "no_prox"),
+    *("added_to_variance", "decay_by", "eps_in_variance", "rate", "ratio_eps"),
 )
 """Variations that documented optimizers have. Missing bias correction is none of them: it changes the first
 steps by up to 1 / sqrt(1 - beta2), and whoever means it declares it."""

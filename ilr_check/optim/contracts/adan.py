@@ -39,7 +39,7 @@ ADAN = Contract(
         "beta1": Name(default=0.98, names=("betas.0", "beta1", "b1")),
         "beta2": Name(default=0.92, names=("betas.1", "beta2", "b2")),
         "beta3": Name(default=0.99, names=("betas.2", "beta3", "b3")),
-        "no_prox": Name(default=False, names=("no_prox", "weight_decouple", "decoupled_weight_decay")),
+        "no_prox": Name(default=False, names=("no_prox", "weight_decouple")),
     },
     decay=Decay(where="own"),
     degree=0.0,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ilr_check.optim.contracts.adam import MOMENTS
@@ -22,14 +20,15 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """
     if "v" not in s:
         s["v"] = g * g
-        return 0.0 * g
+        return 0.0 * g if h.get("first_decay") == "first step" else None
     new = h["beta2"] * s["v"] + (1.0 - h["beta2"]) * (g * g)
     v = new if h.get("divides_by") == "the new moment" else s["v"]
     below = np.sqrt(v) + h["eps"] if h.get("eps_place") == "outside" else np.maximum(np.sqrt(v), h["eps"])
     scaled, clip = g / below, h["clip"]
     if clip is not None:
         power = 0.25 if clip == FOURTH_ROOT else clip
-        bound = power(t - 1) if callable(power) else float(t - 1) ** power
+        steps = t if h.get("clip_counts") == "this step too" else t - 1
+        bound = power(steps) if callable(power) else float(steps) ** power
         scaled = np.minimum(np.maximum(scaled, -bound), bound)
     s["m"] = m = h["beta1"] * s.get("m", 0.0 * g) + (1.0 - h["beta1"]) * scaled
     s["v"] = new
@@ -50,7 +49,7 @@ ADOPT = Contract(
             default=False, names=("decouple", "decoupled", "weight_decouple", "decoupled_weight_decay")
         ),
     },
-    decay=replace(COUPLED, from_step=2),
+    decay=COUPLED,
     degree=0.0,
     symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -2, "eps": -1}),
     momentum="exponential average of normalised gradients from zero",
@@ -59,6 +58,10 @@ ADOPT = Contract(
         Mutation(sentence="the normalised gradient is not clipped", hyper={"clip": None}),
         Mutation(sentence="the normalised gradient is clipped at t^(1/4)", hyper={"clip": FOURTH_ROOT}),
         Mutation(
+            sentence="the bound of the normalised gradient counts this step too",
+            hyper={"clip_counts": "this step too"},
+        ),
+        Mutation(
             sentence="the step divides by the second moment that has the new gradient in it",
             hyper={"divides_by": "the new moment"},
         ),
@@ -66,6 +69,11 @@ ADOPT = Contract(
         Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
         Mutation(sentence="the first moment is not used (beta1 acts as 0)", hyper={"beta1": 0.0}),
     ),
-    variations={"clip": (None, FOURTH_ROOT), "eps_place": ("maximum", "outside")},
+    variations={
+        "first_decay": ("second step", "first step"),
+        "clip": (None, FOURTH_ROOT),
+        "eps_place": ("maximum", "outside"),
+        "clip_counts": ("steps before", "this step too"),
+    },
 )
 CONTRACTS = (ADOPT,)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ilr_check.optim.contracts import adam, signs
 from ilr_check.optim.contracts.contract import Hyper, Mutation, Number, State, Update
-from ilr_check.optim.contracts.running import plain
+from ilr_check.optim.contracts.running import ROUNDINGS, Tracked, error_of, plain
 
 
 def grams(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -27,9 +27,12 @@ def masked(update: Update) -> Update:
 
     def cautious(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
         step = update(g, w, s, h, t)
-        # Each sign carries whether rounding may turn it.
-        downhill = 1.0 if h.get("mask") == "uphill" else -1.0
-        agree = np.maximum(downhill * np.sign(step) * np.sign(g), 0.0)
+        values, downhill = plain(step), 1.0 if h.get("mask") == "uphill" else -1.0
+        agree = np.asarray(downhill * np.sign(values) * np.sign(plain(g)) > 0, dtype=np.float64)
+        unsure = (np.abs(values) <= ROUNDINGS * error_of(step)) & (values != 0) & (plain(g) != 0)
+        if isinstance(step, Tracked) and unsure.any():
+            # Rounding decides which entries are masked, so the step has no bound.
+            return Tracked(values * agree, step.unit, np.full_like(values, np.inf))
         scale, entries = h.get("mask_scale", "n/(k+1)"), float(max(plain(g).size, 1))
         if scale == "n/(k+1)":
             agree = agree * (entries / (agree.sum() + 1.0))

@@ -15,7 +15,7 @@ Hyper = Mapping[str, Any]
 State = dict[str, Any]
 Update = Callable[[Number, Number, State, Hyper, int], Number]
 """(gradient, weights, state, hyper, t) -> the change of the weights. t starts at 1. The function changes the
-state in place."""
+state in place. It returns ``None`` for a step that moves nothing and leaves decoupled decay out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,6 @@ class Decay:
     factor: float = 1.0
     lr_of: Literal["this step", "the step before", "the first step", "the next step"] = "this step"
     shape: Literal["weights", "sign of the weights", "initial weights"] = "weights"
-    from_step: int = 1
-    """The first step with decay, where it stands beside the gradient."""
 
     @property
     def law(self) -> str:
@@ -109,8 +107,8 @@ class Contract:
     """Hyper-parameters that reach every branch of the reference implementation. Quick probes use the
     first."""
     mutations: tuple[Mutation, ...] = ()
-    degrees: Mapping[str, Mapping[Any, float]] = field(default_factory=dict)
-    """Other degrees without weight decay, by a variation and its value."""
+    degrees: Mapping[str, Mapping[Any, float | None]] = field(default_factory=dict)
+    """Other degrees without weight decay, by a variation and its value; ``None`` where there is none."""
     variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The keys of ``declare`` with their allowed values; the first value is the default."""
     exceptions: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +134,9 @@ class Contract:
         """Return the decay that these hyper-parameters and declarations choose."""
         decay = self.decay
         if hyper.get("decoupled_weight_decay") and decay.where == "gradient":
-            decay = replace(DECOUPLED, from_step=decay.from_step)
+            decay = DECOUPLED
+        elif hyper.get("decoupled_weight_decay") is False and decay.where == "before":
+            decay = COUPLED
         where, law = hyper.get("decay"), hyper.get("decay_law")
         if where is not None:
             decay = {"coupled": COUPLED, "decoupled": DECOUPLED}.get(where) or replace(DECOUPLED, where=where)

@@ -55,16 +55,32 @@ def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 def lamb(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """Return -lr (||w|| / ||r||) r with r = m^ / (sqrt(v^) + eps) + wd w.
 
-    The ratio is 1 if one of its two norms is 0.
+    The ratio is 1 if one of its two norms is 0. Implementations differ in what they correct for its bias, in
+    whether the first correction stands in the step and not in r, in a bound of 10 on ||w||, and in an eps
+    that is added to ||r||. Each of these may be declared.
     """
     m, v = moments(g, s, h)
-    first, second = corrections(h, t)
-    r = m / first / denominator(v, h, second) + h["weight_decay"] * w
-    size, length = norm(w), norm(r)
-    ratio = size / length if plain(size) > 0 and plain(length) > 0 else 1.0
+    mode, outside = h.get("debias", "both"), 1.0
+    read = {**h, "bias_correction": "neither"} if mode == "neither" else h
+    first, second = corrections(read, t)
+    if mode == "first, in the step":
+        first, second, outside = 1.0, 1.0, first
+    apart = "decay" in h  # declared to stand beside the step
+    r = m / first / denominator(v, h, second) + (0.0 if apart else h["weight_decay"]) * w
+    size, length = norm(shrunk(w, h) if h.get("decay") == "decoupled" else w), norm(r)
+    if h.get("norm_bound") == "10":
+        size = np.minimum(size, 10.0)
+    known = plain(size) > 0 and plain(length) > 0
+    below = length + h["eps"] if h.get("ratio_eps") == "added" else length
+    ratio = size / below if known else 1.0
     if h.get("trust_ratio", "norms") == "at most 1":
         ratio = np.minimum(ratio, 1.0)
-    return -h["lr"] * ratio * r
+    return -h["lr"] / outside * ratio * r
+
+
+def shrunk(w: Number, h: Hyper) -> Number:
+    """Return the weights after decoupled decay, from which a step reads the norm."""
+    return w - h["lr"] * h["weight_decay"] * w
 
 
 def adamp(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -171,13 +187,23 @@ LAMB = Contract(
     bias_correction=True,
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
     mutations=(
-        *(m for m in MUTATIONS if "amsgrad" not in m.hyper),
+        *(m for m in MUTATIONS if not {"amsgrad", "bias_correction"} & set(m.hyper)),
+        Mutation(sentence="there is no bias correction", hyper={"debias": "neither"}),
+        Mutation(
+            sentence="only the step is corrected, for the bias of the first moment",
+            hyper={"debias": "first, in the step"},
+        ),
+        Mutation(sentence="the norm of the weights counts as 10 at most", hyper={"norm_bound": "10"}),
+        Mutation(sentence="eps is added to the norm of the step", hyper={"ratio_eps": "added"}),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
         Mutation(sentence="the trust ratio is clipped at 1", hyper={"trust_ratio": "at most 1"}),
     ),
     variations={
         "bias_correction": ("both", "neither", "first only", "second only"),
+        "debias": ("both", "neither", "first, in the step"),
         "trust_ratio": ("norms", "at most 1"),
+        "norm_bound": ("none", "10"),
+        "ratio_eps": ("none", "added"),
         "eps_place": ("outside", "inside", "before correction"),
     },
     mixes_entries=True,
@@ -206,6 +232,7 @@ ADAMP = Contract(
         Mutation(sentence="wd_ratio has no effect", hyper={"wd_ratio": 1.0}),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
     ),
+    variations={"eps_place": ("outside", "inside", "before correction")},
     exceptions={"eps-placement": "eps also guards the norms of the weights, at another power"},
     mixes_entries=True,
 )

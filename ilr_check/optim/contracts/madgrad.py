@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from ilr_check.optim.contracts.contract import COUPLED, Contract, Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.running import plain
 
 
 def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """Return (1 - momentum) (z - w) with z = w_1 - total / (cbrt(v) + eps).
 
     total and v are the sums of c g and of c g^2, where c = (lr + eps) sqrt(t). The paper has lr alone; the
-    authors' code adds eps to it, and so do the packages that took it over.
+    authors' code adds eps to an lr that is not zero, and so do the packages that took it over.
     """
     start = s.setdefault("start", w)
-    rate = h["lr"] + h["eps"] if h.get("rate", "lr + eps") == "lr + eps" else h["lr"]
+    form = h.get("rate", "lr + eps")
+    added = form == "lr + eps, always" or (form == "lr + eps" and float(plain(h["lr"])) != 0.0)
+    rate = h["lr"] + h["eps"] if added else h["lr"]
     weight = rate if h.get("weights") == "constant" else rate * np.sqrt(float(t))
     s["total"] = total = s.get("total", 0.0 * g) + weight * g
     s["v"] = v = s.get("v", 0.0 * g) + weight * (g * g)
@@ -43,12 +46,13 @@ MADGRAD = Contract(
     settings=({}, {"momentum": 0.0}, {"momentum": 0.6, "eps": 1e-2}),
     mutations=(
         Mutation(sentence="eps is not added to lr", hyper={"rate": "lr"}),
+        Mutation(sentence="eps is added to an lr of zero as well", hyper={"rate": "lr + eps, always"}),
         Mutation(sentence="the root of the sum of squares is a square root", hyper={"root": "square"}),
         Mutation(sentence="gradients have the weight lr, expected lr*sqrt(t)", hyper={"weights": "constant"}),
         Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
         Mutation(sentence="the weight of a gradient is off by one step: sqrt(t+1)", shift=1),
     ),
-    variations={"rate": ("lr + eps", "lr")},
+    variations={"rate": ("lr + eps", "lr + eps, always", "lr")},
     exceptions={"zero-lr": "the weights go on towards the dual average, whatever lr is"},
 )
 CONTRACTS = (MADGRAD,)

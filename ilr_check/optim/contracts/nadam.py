@@ -20,7 +20,10 @@ from ilr_check.optim.contracts.contract import Hyper, Mutation, Name, Number, St
 from ilr_check.optim.contracts.running import ROUNDINGS, Tracked, error_of, kept_in_single, plain
 from ilr_check.optim.symmetry import Symmetry
 
-DECOUPLED_ON_REQUEST = ADAM.names["decoupled_weight_decay"]
+DECOUPLED_ON_REQUEST = Name(
+    default=False, names=("decoupled_weight_decay", "weight_decouple", "decouple", "decouple_wd")
+)
+"""Its own default counts, because an argument of the constructor says so."""
 
 
 def nadam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -54,7 +57,8 @@ def radam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
         # Rounding decides on which side of the threshold this step is, so the step has no bound.
         return Tracked(plain(m), m.unit, np.full_like(plain(m), np.inf))
     if rho <= threshold:
-        return -h["lr"] * corrected if h.get("first_phase", "momentum") == "momentum" else 0.0 * corrected
+        phase = h.get("first_phase", "momentum")
+        return {"momentum": -h["lr"] * corrected, "none": 0.0 * corrected, "pause": None}[phase]
     rectified = (rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho)
     if h.get("rectification", True):
         corrected = corrected * np.sqrt(rectified)
@@ -109,10 +113,14 @@ RADAM = replace(
         *(m for m in MUTATIONS if m.shift),
         Mutation(sentence="the variance is not rectified", hyper={"rectification": False}),
         Mutation(sentence="the first steps, where rho_t <= 5, do not move", hyper={"first_phase": "none"}),
+        Mutation(
+            sentence="the first steps, where rho_t <= 5, neither move nor decay",
+            hyper={"first_phase": "pause"},
+        ),
         Mutation(sentence="the threshold on rho_t is 4, expected 5", hyper={"rho_threshold": 4.0}),
         Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
     ),
-    variations={"first_phase": ("momentum", "none"), "rho_threshold": (5.0, 4.0)},
+    variations={"first_phase": ("momentum", "none", "pause"), "rho_threshold": (5.0, 4.0)},
 )
 ADAMAX = replace(
     ADAM,

@@ -80,7 +80,6 @@ class ReferenceImplementation:
         if self.mutation.gradient is not None:
             gradient = self.mutation.gradient(gradient)
         spared = self.hyper.get("decay_on") == "matrices" and plain(weights).ndim < 2
-        spared = spared or (decay.where != "gradient" and t < decay.from_step)
         strength = None if spared else self._strength(decay, lr, i)
         if strength is not None and decay.where == "gradient":
             gradient = gradient + strength * self._shape(decay, i)
@@ -92,7 +91,10 @@ class ReferenceImplementation:
         else:
             shrunk = weights
         update = self.mutation.update or self.contract.update
-        moved: Number = shrunk + update(gradient, weights, self.states[i], h, t)
+        step = update(gradient, weights, self.states[i], h, t)
+        if step is None:
+            return weights
+        moved: Number = shrunk + step
         if strength is not None and decay.where == "after":
             shape = moved if decay.shape == "weights" else self._shape(decay, i)
             moved = moved - strength * shape

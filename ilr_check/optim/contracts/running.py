@@ -140,6 +140,7 @@ _RULES: dict[Any, Rule] = {
     np.maximum: lambda v, e, r: (np.maximum(e[0], e[1]), 0.0),
     np.minimum: lambda v, e, r: (np.maximum(e[0], e[1]), 0.0),
     np.power: _power,
+    np.exp: lambda v, e, r: (r * np.expm1(e[0]), 4.0),
 }
 
 

@@ -74,14 +74,16 @@ def _centred(g: Number) -> Number:
 
 def _scaled(base: Update, factor: Callable[[Number, int], float]) -> Update:
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-        return factor(w, t) * base(g, w, s, h, t)
+        step = base(g, w, s, h, t)
+        return None if step is None else factor(w, t) * step
 
     return update
 
 
 def _clipped_step(base: Update) -> Update:
     def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-        return h["lr"] * _bounded(base(g, w, s, h, t) / h["lr"])
+        step = base(g, w, s, h, t)
+        return None if step is None else h["lr"] * _bounded(step / h["lr"])
 
     return update
 

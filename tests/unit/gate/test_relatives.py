@@ -75,10 +75,10 @@ class Controller(torch.optim.Optimizer):
     """SGD until it has a momentum; then a PID controller, which no family knows."""
 
     def __init__(
-        self, params: Any, lr: float = 0.1, momentum: float = 0.0, integral: float = 0.5,
-        derivative: float = 0.25, weight_decay: float = 0.0,
+        self, params: Any, lr: float = 0.1, momentum: float = 0.0, inside: float = 0.5,
+        damping: float = 0.25, weight_decay: float = 0.0,
     ) -> None:  # fmt: skip
-        options = {"integral": integral, "derivative": derivative, "weight_decay": weight_decay}
+        options = {"inside": inside, "damping": damping, "weight_decay": weight_decay}
         super().__init__(params, {"lr": lr, "momentum": momentum, **options})
 
     @torch.no_grad()
@@ -93,14 +93,14 @@ class Controller(torch.optim.Optimizer):
                     old = state.get("old", torch.zeros_like(g))
                     state["sum"] = state.get("sum", torch.zeros_like(g)) * m + g
                     state["old"] = g
-                    g = g + group["integral"] * state["sum"] + group["derivative"] * (g - old)
+                    g = g + group["inside"] * state["sum"] + group["damping"] * (g - old)
                 p.sub_(group["lr"] * g)
 
 
 def test_a_family_is_confirmed_beyond_the_default_settings() -> None:
     subject, note = subject_of(Controller)
     assert subject.contract is None
-    assert "it has integral, derivative beside" in note
+    assert "it has inside, damping beside" in note
 
 
 def test_an_sgd_with_a_defect_is_still_judged_as_sgd() -> None:

@@ -88,7 +88,7 @@ class MADGRADSquareRoot(HandMADGRAD):
 @mutant("madgrad", "rate", "the weight of a gradient is lr, without sqrt(t)", r"lr\*sqrt\(t\)")
 class MADGRADWeightsEqual(HandMADGRAD):
     def weight(self, group: Group, state: State) -> float:
-        return float(group["lr"] + group["eps"])
+        return float(group["lr"] + group["eps"]) if group["lr"] else 0.0
 
 
 @mutant("madgrad", "momentum", "momentum is taken and ignored", "momentum has no effect")

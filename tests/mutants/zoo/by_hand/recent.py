@@ -165,7 +165,8 @@ class HandMADGRAD(Hand):
         p.copy_(self.averaged(p, z, group["momentum"]))
 
     def weight(self, group: Group, state: State) -> float:
-        return float(group["lr"] + group["eps"]) * math.sqrt(state["step"])
+        rate = group["lr"] + group["eps"] if group["lr"] else 0.0
+        return float(rate) * math.sqrt(state["step"])
 
     def root(self, v: Tensor) -> Tensor:
         return v.pow(1 / 3)
