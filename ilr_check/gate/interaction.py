@@ -14,6 +14,8 @@ from ilr_check.gate.subject import Subject, SubjectError
 SHAPE = (3, 4)
 FACTOR = 1000.0
 """One gradient grows by this factor, so that clipping and maxima over rows, columns or tensors act."""
+STEPS = 8
+"""A number that all tensors share, such as D-Adaptation's d, may stand still for some steps."""
 Reach = Literal["entry", "row", "column", "tensor"]
 
 
@@ -42,7 +44,7 @@ def _measured(subject: Subject) -> Interaction:
     """
     rng = Circumstances("interaction").generator()
     try:
-        course = make_course(subject, rng, [SHAPE, SHAPE], steps=3)
+        course = make_course(subject, rng, [SHAPE, SHAPE], steps=STEPS)
         plain, changed = drive(subject, course), drive(subject, _changed(course))
     except (SubjectError, StepFailedError):
         return Interaction("tensor", True)

@@ -278,7 +278,7 @@ class Subject:
         ``asked`` is what it was built with, beside the user's own arguments.
         """
         options = optimizer.param_groups[group]
-        taken = self.taken or {}
+        taken = self.named_arguments
         fallback = {k: p.default for k, p in taken.items() if p.default is not inspect.Parameter.empty}
         found: dict[str, Any] = {}
         for ours, name in self.hyper_names.items():
@@ -292,7 +292,7 @@ class Subject:
     def _required(self) -> dict[str, Any]:
         """Return values for hyper-parameters that the factory requires."""
         found: dict[str, Any] = {}
-        for word, parameter in (self.taken or {}).items():
+        for word, parameter in self.named_arguments.items():
             if parameter.default is inspect.Parameter.empty and word not in self.args:
                 for name in self.hyper_names.values():
                     if word in name.names and name.default is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from zoo.broken import recent as broken
-from zoo.by_hand import recent
+from zoo.broken import variances as broken_variances
+from zoo.by_hand import recent, variances
 from zoo.mutants import MUTANTS
 from zoo.records import Factory
 
@@ -20,8 +21,16 @@ TWINS: dict[str, Factory] = {
     "grams": recent.HandGrams,
     "cadamw": recent.HandCautiousAdamW,
     "clion": recent.HandCautiousLion,
+    "adabelief": variances.HandAdaBelief,
+    "yogi": variances.HandYogi,
+    "diffgrad": variances.HandDiffGrad,
+    "stableadamw": variances.HandStableAdamW,
+    "laprop": variances.HandLaProp,
+    "novograd": variances.HandNovoGrad,
+    "pid": variances.HandPID,
 }
-BROKEN = [name for name, entry in MUTANTS.items() if entry.factory.__module__ == broken.__name__]
+MODULES = (broken.__name__, broken_variances.__name__)
+BROKEN = [name for name, entry in MUTANTS.items() if entry.factory.__module__ in MODULES]
 LAWS = "decay-zero-gradient,gradient-degree,memory,eps-placement,textbook-step,tensor-shapes"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -126,7 +127,11 @@ def _filed(state: Any) -> Any:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
+    try:
+        return torch.load(buffer, weights_only=True)
+    except pickle.UnpicklingError:  # a class of the target's own, which its users load by name
+        buffer.seek(0)
+        return torch.load(buffer, weights_only=False)
 
 
 def _fresh(path: Path, trial: Trial, dtype: torch.dtype | None = None) -> Trial:

@@ -43,14 +43,16 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             continue
         # A constructor that takes any keyword promises nothing about one that no group keeps.
         dropped = subject.drops(name)
+        acts = apart.ratio > 1.0
+        conditional = not acts and _acts_beside(subject, wanted, rest)
         yield fact_reading(
-            apart.ratio > 1.0,
+            acts,
             group=f"{words} acts",
             message=f"{words} of {value:g} and of {other:g} give other steps",
             diagnosis=f"{words} has no effect: {value:g} and {other:g} give the same steps"
             + ("; the constructor takes any keyword and drops this one" if dropped else ""),
             n_steps=len(course.gradients),
-            severity="fragility" if dropped else None,
+            severity="fragility" if dropped else "departure" if conditional else None,
         )
         if subject.can_schedule(name):
             yield agreement(
@@ -71,6 +73,17 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 diagnosis=f"{words} has no effect: {key}={values[0]} and {values[1]} give the same steps",
                 n_steps=len(course.gradients),
             )
+
+
+def _acts_beside(subject: Subject, one: Course, other: Course) -> bool:
+    """Return whether a setting acts once a switch of the constructor is turned, such as ``relative_step``."""
+    for key, parameter in subject.named_arguments.items():
+        if isinstance(parameter.default, bool) and key not in subject.args:
+            turned = subject.with_switches(**{key: not parameter.default})
+            with suppress(SubjectError, StepFailedError):
+                if gap(drive(turned, one), drive(turned, other), subject.unit).ratio > 1.0:
+                    return True
+    return False
 
 
 def _acts(subject: Subject, course: Course, key: str, value: Any, other: Any) -> bool | None:

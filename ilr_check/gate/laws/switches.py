@@ -45,7 +45,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 def offered(subject: Subject) -> dict[str, Mapping[str, Any]]:
     """Return the switches in the target's signature, alone and with ``maximize``."""
-    taken = subject.taken or {}
+    taken = subject.named_arguments
     free = {
         name: arguments
         for name, arguments in SWITCHES.items()

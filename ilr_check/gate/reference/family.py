@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ilr_check.gate.reference.conventions import conventions_of
 from ilr_check.gate.reference.nearest import nearest
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
@@ -76,12 +77,29 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     if named is not None:
         if found[named.name].plain:
             return named, f"its name and the steps without weight decay say {named.name}; decay does not"
+        trying = replace(subject, contract=named)
+        if options := foreign_options(trying, named):
+            known = nearest(trying)[0] is named or _by_conventions(trying)
+            if not known:
+                return None, (
+                    f"its name says {named.name}, no measured step agrees, and it has {', '.join(options)} "
+                    f"beside, which change its steps and which {named.name} does not know; judged by the laws "
+                    f"that need no contract, --contract {named.name} judges it as one"
+                )
         return named, f"only its name says {named.name}: no measured step agrees with a reference"
     if best.plain:
         chosen, why = _with_wrong_decay(subject, equal)
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
         return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
     return nearest(subject)
+
+
+def _by_conventions(subject: Subject) -> bool:
+    """Return whether several conventions of its family together explain its steps."""
+    try:
+        return bool(conventions_of(subject))
+    except Exception:  # whatever the target raises, it does not follow them
+        return False
 
 
 def foreign_options(subject: Subject, contract: Contract) -> tuple[str, ...]:

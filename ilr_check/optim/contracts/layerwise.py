@@ -221,7 +221,7 @@ ADAMP = Contract(
     },
     decay=INSIDE,
     degree=0.0,
-    symmetry=Symmetry(arguments={"lr": 1, "weight_decay": -1}),
+    symmetry=None,  # one eps is added to a root of squares and to norms of the weights
     momentum="exponential average of gradients from zero, corrected for its bias",
     bias_correction=True,
     settings=({}, {"nesterov": True}, {"beta1": 0.7, "beta2": 0.95}),

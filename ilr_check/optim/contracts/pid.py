@@ -39,7 +39,12 @@ PID = Contract(
     degree=1.0,
     symmetry=Symmetry(arguments={"lr": 2, "weight_decay": -2}),
     momentum="a sum of gradients and an average of their differences, both from zero",
-    settings=({}, {"momentum": 0.9}, {"momentum": 0.6, "integral": 2.0, "derivative": 3.0}),
+    settings=(
+        {},
+        {"momentum": 0.9},
+        {"momentum": 0.6, "dampening": 0.3},
+        {"momentum": 0.6, "integral": 2.0, "derivative": 3.0},
+    ),
     mutations=(
         Mutation(sentence="the integral is left out", hyper={"integral": 0.0}),
         Mutation(sentence="the derivative is left out", hyper={"derivative": 0.0}),

@@ -16,7 +16,19 @@ from torch.optim import sgd as torch_sgd
 
 from .broken.adam_decay import SwitchedAdam
 from .broken.sgd_decay import ForeachSGDW
-from .by_hand import adam, adaptive, layerwise, lifetimes, listed, modes, narrow, recent, sgd, signs
+from .by_hand import (
+    adam,
+    adaptive,
+    layerwise,
+    lifetimes,
+    listed,
+    modes,
+    narrow,
+    recent,
+    sgd,
+    signs,
+    variances,
+)
 from .by_hand.base import Group, Hand, State, shrink
 from .records import UNKNOWN, VARIANTS, Variant, variant
 
@@ -46,6 +58,13 @@ for contract, rewrite in {
     "grams": recent.HandGrams,
     "cadamw": recent.HandCautiousAdamW,
     "clion": recent.HandCautiousLion,
+    "adabelief": variances.HandAdaBelief,
+    "yogi": variances.HandYogi,
+    "diffgrad": variances.HandDiffGrad,
+    "stableadamw": variances.HandStableAdamW,
+    "laprop": variances.HandLaProp,
+    "novograd": variances.HandNovoGrad,
+    "pid": variances.HandPID,
 }.items():
     variant(contract, "by hand, one parameter at a time")(rewrite)
 

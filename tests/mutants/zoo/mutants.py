@@ -15,6 +15,7 @@ from .broken import (
     sgd_momentum,
     signs,
     tensors,
+    variances,
 )
 from .records import MUTANTS, Mutant
 
@@ -35,4 +36,5 @@ FAMILIES = (
     sgd_momentum,
     signs,
     tensors,
+    variances,
 )
