@@ -166,7 +166,10 @@ class Subject:
 
     def with_contract(self, contract: Contract | None, declared: Mapping[str, Any]) -> Subject:
         """Return the same target under a contract and declared variations of it."""
-        return replace(self, contract=contract, declared=dict(declared))
+        other = replace(self, contract=contract, declared=dict(declared))
+        if contract is not None and not contract.sparse and not contract.closure and "dtype" in self.__dict__:
+            other.__dict__["dtype"] = self.dtype  # it is measured by steps, which need no contract
+        return other
 
     def with_switches(self, **switches: Any) -> Subject:
         """Return the same target with implementation switches."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
+from ilr_check.claims.exact.checks.motion import bounded_steps
 from ilr_check.claims.exact_law import ExactLaw, Outcome, Worst
 from ilr_check.claims.settings.full_size import full_size_settings
 from ilr_check.claims.settings.generated import events_of, settings
 from ilr_check.claims.settings.nets import digits_settings
 from ilr_check.evidence import ClaimText
-from ilr_check.nets import build, net_groups, orthogonality_bounds
 from ilr_check.theory.rounding import norm_recursion_bound
 from ilr_check.theory.sgd import decay_factor, next_squared_norm
-from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, steps_of, torch_sgd
+from ilr_check.train.loop import OptimizerFactory, Setting, torch_sgd
 
 TEXT = ClaimText(
     id="norm-recursion",
@@ -44,14 +43,9 @@ TEXT = ClaimText(
 def check(setting: Setting, optimizer: OptimizerFactory = torch_sgd) -> Outcome:
     """Compute the residual of the recursion for every group and step, in units of its rounding bound."""
     worst, steps = Worst(), 0
-    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
-    groups = net_groups(setting.net)
-    for step in steps_of(setting, optimizer):
+    for step, bounds in bounded_steps(setting, optimizer):
         state = (step.before, step.gradient, step.after)
-        if not all(bool(torch.isfinite(v).all()) for tensors in state for v in tensors.values()):
-            break
-        inner = orthogonality_bounds(module, step.before, step.x, step.y, groups)
-        for group, inner_bound in zip(groups, inner, strict=True):
+        for group, inner_bound in bounds.items():
             r2, g2, next_r2 = (_norm2(tensors, group.names) for tensors in state)
             bound = float(
                 norm_recursion_bound(

@@ -36,6 +36,7 @@ def applies(subject: Subject) -> str:
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Search a few generated nets for each law by Hypothesis, the same ones for the same seed."""
     from ilr_check.claims import laws
+    from ilr_check.claims.exact.checks.motion import KeptTrainings
     from ilr_check.claims.exact_law import Outcome
     from ilr_check.claims.search import search
 
@@ -43,10 +44,12 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         return subject.build(list(parameters), **{name: getattr(hyper, name) for name in NAMES})
 
     found = False
+    # Laws that draw the same kind of example draw the same nets, and share their trainings.
+    kept = KeptTrainings(optimizer)
     for name, law in laws().items():
         if not law.takes_optimizer:
             continue
-        judged = law.of(optimizer, {"optimizer": subject.title, "args": dict(subject.args)})
+        judged = law.of(kept, {"optimizer": subject.title, "args": dict(subject.args)})
         worst = Outcome()
         count = 0
 
@@ -63,7 +66,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             judged.examples(),
             functools.partial(attempt),
             examples=EXAMPLES[circumstances.profile],
-            seed=derive(name, circumstances.seed),
+            seed=derive("training-laws", circumstances.seed),
             # Shrinking tells nothing new once a law has decided, this one included.
             shrink=not (circumstances.decided or found),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +44,8 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
     class has a known name, the family is taken whose mutation agrees with the steps.
     """
     named = _named(subject)
+    with suppress(Exception):  # whatever the target raises, the first law tells it
+        _ = subject.dtype  # every family's steps are taken in it
     found = {contract.name: _agreement(subject, contract) for contract in contracts().values()}
     best = max(found.values())
     equal = [name for name, agreement in found.items() if agreement == best]
@@ -83,8 +86,8 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
             if not known:
                 return None, (
                     f"its name says {named.name}, no measured step agrees, and it has {', '.join(options)} "
-                    f"beside, which change its steps and which {named.name} does not know; judged by the laws "
-                    f"that need no contract, --contract {named.name} judges it as one"
+                    f"beside, which change its steps and which {named.name} does not know; judged by the "
+                    f"laws that need no contract, --contract {named.name} judges it as one"
                 )
         return named, f"only its name says {named.name}: no measured step agrees with a reference"
     if best.plain:
@@ -188,7 +191,7 @@ def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]
 
 
 def _agreement(subject: Subject, contract: Contract) -> Agreement:
-    trying = replace(subject, contract=contract)
+    trying = subject.with_contract(contract, subject.declared)
     try:
         settings = trying.settings
         decays = trying.can_vary("weight_decay") or "weight_decay" not in contract.names

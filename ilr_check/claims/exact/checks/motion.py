@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from ilr_check.nets import build, net_groups, orthogonality_bounds
+from ilr_check.nets import Group, build, net_groups, orthogonality_bounds
+from ilr_check.optim.hyper import HyperParams
 from ilr_check.theory.step_rounding import StepSizes
 from ilr_check.train.loop import DTYPES, OptimizerFactory, Setting, Step, steps_of, torch_sgd
 
@@ -51,6 +53,47 @@ class Motion:
         return float(np.linalg.norm(self.w_next - along * self.w))
 
 
+class KeptTrainings:
+    """An optimizer factory that keeps the steps of its trainings, so that several laws may judge the same."""
+
+    def __init__(self, build: OptimizerFactory) -> None:
+        self.build = build
+        self.trainings: dict[bytes, list[tuple[Step, dict[Group, float]]]] = {}
+
+    def __call__(self, parameters: Sequence[nn.Parameter], hyper: HyperParams) -> torch.optim.Optimizer:
+        return self.build(parameters, hyper)
+
+
+def bounded_steps(
+    setting: Setting, optimizer: OptimizerFactory = torch_sgd
+) -> Iterator[tuple[Step, dict[Group, float]]]:
+    """Train, and yield each step with the rounding bound of <g, w> for each group of the net.
+
+    The iteration ends before the first step that is not finite.
+    """
+    if not isinstance(optimizer, KeptTrainings):
+        yield from _bounded_steps(setting, optimizer)
+        return
+    key = msgspec.json.encode(setting)
+    if key not in optimizer.trainings:
+        optimizer.trainings[key] = list(_bounded_steps(setting, optimizer))
+    yield from optimizer.trainings[key]
+
+
+def _bounded_steps(
+    setting: Setting, optimizer: OptimizerFactory, start: int = 0
+) -> Iterator[tuple[Step, dict[Group, float]]]:
+    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
+    groups = net_groups(setting.net)
+    for step in steps_of(setting, optimizer):
+        state = (step.before, step.gradient, step.after)
+        if not all(bool(torch.isfinite(v).all()) for tensors in state for v in tensors.values()):
+            return
+        if step.t >= start:
+            bounds = orthogonality_bounds(module, step.before, step.x, step.y, groups)
+            yield step, dict(zip(groups, bounds, strict=True))
+
+
 def motions(
     setting: Setting, optimizer: OptimizerFactory = torch_sgd, *, start: int = 0
 ) -> Iterator[tuple[Motion, ...]]:
@@ -59,15 +102,9 @@ def motions(
     The iteration ends before the first step that is not finite. A group is left out of a step where the
     square of a norm is no normal float64 number, or where a norm is zero, because it has no direction there.
     """
-    module = build(setting.net, dtype=DTYPES[setting.dtype], device=setting.device)
-    groups = tuple(group for group in net_groups(setting.net) if group.invariant)
-    for step in steps_of(setting, optimizer):
+    steps = bounded_steps(setting, optimizer) if start == 0 else _bounded_steps(setting, optimizer, start)
+    for step, bounds in steps:
         state = (step.before, step.gradient, step.after)
-        if not all(bool(torch.isfinite(v).all()) for tensors in state for v in tensors.values()):
-            return
-        if step.t < start:
-            continue
-        bounds = orthogonality_bounds(module, step.before, step.x, step.y, groups)
         found = (
             _measured(
                 group.names,
@@ -78,7 +115,8 @@ def motions(
                 inner=inner,
                 dtype=setting.dtype,
             )
-            for group, inner in zip(groups, bounds, strict=True)
+            for group, inner in bounds.items()
+            if group.invariant
         )
         yield tuple(motion for motion in found if motion is not None)
 
