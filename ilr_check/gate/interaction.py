@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -46,14 +46,16 @@ def _measured(subject: Subject) -> Interaction:
     try:
         course = make_course(subject, rng, [SHAPE, SHAPE], steps=STEPS)
         plain, changed = drive(subject, course), drive(subject, _changed(course))
+        grown = drive(subject, _grown(course))
     except (SubjectError, StepFailedError):
         return Interaction("tensor", True)
     moved = [
         np.asarray((a != b).cpu().numpy())
         for a, b in zip(plain.weights[-1], changed.weights[-1], strict=True)
     ]
+    across = bool(moved[1].any()) or bool((plain.weights[-1][1] != grown.weights[-1][1]).any())
     if subject.tags.entrywise is False:
-        return Interaction("tensor", bool(moved[1].any()))
+        return Interaction("tensor", across)
     rows, columns = moved[0].any(axis=1).sum(), moved[0].any(axis=0).sum()
     reach: Reach = "tensor"
     if rows <= 1 and columns <= 1:
@@ -62,7 +64,13 @@ def _measured(subject: Subject) -> Interaction:
         reach = "row"
     elif columns <= 1:
         reach = "column"
-    return Interaction(reach, bool(moved[1].any()))
+    return Interaction(reach, across)
+
+
+def _grown(course: Course) -> Course:
+    """Return the course with larger gradients of the first tensor at every step."""
+    rows = tuple((None if row[0] is None else FACTOR * row[0], *row[1:]) for row in course.gradients)
+    return replace(course, gradients=rows)
 
 
 def _changed(course: Course) -> Course:
@@ -71,7 +79,7 @@ def _changed(course: Course) -> Course:
     other = first.clone()
     other[1, 2] *= FACTOR
     rows = ((other, *course.gradients[0][1:]), *course.gradients[1:])
-    return Course(course.starts, rows, course.groups, course.settings, course.joins, course.hyper)
+    return replace(course, gradients=rows)
 
 
 def tensors_interact(subject: Subject) -> str:

@@ -131,7 +131,8 @@ def _resumed(
             group.update(written or {})
     except Exception as error:
         raise StepFailedError(exception_words(error)) from error
-    for t in range(BREAK, STEPS):
+    # A course is longer where the optimizer moves nothing at first.
+    for t in range(BREAK, len(course.gradients)):
         advance(fresh, course, t)
         rows.append(tuple(fresh.values()))
     return Trail(tuple(rows))

@@ -149,3 +149,60 @@ def test_an_optimizer_that_waits_is_judged_by_the_steps_that_it_takes() -> None:
     assert not {law for law, severity in found.items() if severity == "defect"}
     assert verdicts(type("Up", (Late,), {"uphill": -1.0}), laws=laws)["descent"] == "defect"
     assert verdicts(type("Never", (Late,), {"wait": 99}), laws=laws)["descent"] == "defect"
+
+
+def test_a_state_of_an_optimizer_that_waits_is_loaded_and_goes_on() -> None:
+    kind = type("Soon", (Late,), {"wait": 2})
+    result = ilr_check.check_optimizer(kind, laws="old-state")
+    assert result.findings
+    assert not [f.diagnosis for f in result.findings if f.verdict == "error"]
+
+
+class Swallowing(torch.optim.SGD):
+    """Takes any keyword beside those that it names, and climbs by its own formula."""
+
+    wrong = False
+
+    def __init__(
+        self, params: Any, lr: float = 0.1, weight_decay: float = 0.0, *, maximize: bool = False, **rest: Any
+    ) -> None:
+        super().__init__(params, lr=lr)
+        for group in self.param_groups:
+            group.update(weight_decay=weight_decay, maximize=maximize, **rest)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    g = p.grad + group["weight_decay"] * p if self.wrong else p.grad
+                    g = -g if group["maximize"] else g
+                    p.sub_(group["lr"] * (g if self.wrong else g + group["weight_decay"] * p))
+
+
+def test_a_switch_is_judged_where_the_constructor_takes_any_keyword() -> None:
+    """The decay of the wrong one climbs as well, as it did in PAdam and ROSE of pytorch_optimizer 3.10."""
+    wrong = type("Wrong", (Swallowing,), {"wrong": True})
+    assert verdicts(wrong, laws="switches") == {"switches": "defect"}
+    assert not verdicts(Swallowing, laws="switches")
+
+
+class Shared(torch.optim.SGD):
+    """Every tensor's step is divided by the largest gradient of all tensors, from the fourth step on."""
+
+    def __init__(self, params: Any, lr: float = 0.1, weight_decay: float = 0.0) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
+        self.count = 0
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        self.count += 1
+        given = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        largest = max((float(p.grad.abs().max()) for p, _ in given if p.grad.numel()), default=1.0)
+        for p, group in given:
+            scale = largest if self.count > 3 else 1.0
+            p.sub_(group["lr"] * (p.grad / scale + group["weight_decay"] * p))
+
+
+def test_tensors_that_share_a_number_from_the_fourth_step_on_are_not_judged_alone() -> None:
+    assert "alone" not in verdicts(Shared, laws="alone")
