@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
 from ilr_check.gate.reference.trajectory import probing_gradients
@@ -76,6 +76,7 @@ def _one(subject: Subject, circumstances: Circumstances, setting: Mapping[str, A
         diagnosis=f"a first gradient that comes one step after another's ends the step: {failed}",
         n_steps=2,
     )
+    yield _nothing_first(subject, weights[:2], gradients, words, hyper)
     # Bitwise it may differ from the full run, where all gradients are clipped together; but it has to move.
     moves = not torch.equal(full.values()[1], weights[1])
     yield fact_reading(
@@ -84,6 +85,34 @@ def _one(subject: Subject, circumstances: Circumstances, setting: Mapping[str, A
         message="whether the parameter after those without a gradient moves",
         diagnosis="parameters after one without a gradient are not stepped",
         n_steps=4,
+    )
+
+
+def _nothing_first(
+    subject: Subject,
+    weights: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    words: str,
+    hyper: Mapping[str, Any],
+) -> Reading:
+    """Judge a first step at which no parameter has a gradient: the steps after it leave finite weights."""
+    trial = subject.start([w.clone() for w in weights], **hyper)
+    failed = ""
+    try:
+        trial.step([None] * len(weights))
+        for gradient in gradients:
+            trial.step([gradient] * len(weights))
+    except Exception as error:
+        failed = exception_words(error)
+    finite = all(bool(w.isfinite().all()) for w in trial.values())
+    return fact_reading(
+        not failed and finite,
+        group=f"no gradient at first, {words}",
+        message=failed or "steps after one at which no parameter has a gradient",
+        diagnosis=f"a first step without any gradient ends the training: {failed}"
+        if failed
+        else "after a first step without any gradient the weights are not finite",
+        n_steps=1 + len(gradients),
     )
 
 
@@ -100,6 +129,7 @@ LAW = GateLaw(
     blind_to="gradients of zero, which do count",
     check=check,
     milder={
+        "no gradient at first": ("fragility", "few trainings step before there is any gradient"),
         "late first gradient": ("fragility", "it shows only where a gradient is missing in some steps"),
         "state": ("fragility", "it shows only where a gradient is missing in some steps"),
         "its neighbour": ("fragility", "it shows only where a gradient is missing in some steps"),

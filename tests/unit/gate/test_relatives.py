@@ -206,3 +206,28 @@ class Shared(torch.optim.SGD):
 
 def test_tensors_that_share_a_number_from_the_fourth_step_on_are_not_judged_alone() -> None:
     assert "alone" not in verdicts(Shared, laws="alone")
+
+
+class Counted(torch.optim.SGD):
+    """Divides by the number of steps that had a gradient, as a group counts them."""
+
+    from_one = 1
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            taken = [p for p in group["params"] if p.grad is not None]
+            group["taken"] = group.get("taken", self.from_one) + bool(taken)
+            group["all"] = group.get("all", self.from_one) + 1
+            for p in taken:
+                late = group["all"] - group["taken"]  # the steps without any gradient
+                p.sub_(group["lr"] * p.grad * (1.0 if late == 0 or self.from_one else float("inf")))
+
+
+def test_a_first_step_without_any_gradient_breaks_nothing() -> None:
+    laws = "missing-gradient"
+    wrong = type("Wrong", (Counted,), {"from_one": 0})
+    told = [f for f in ilr_check.check_optimizer(wrong, laws=laws).findings if f.verdict == "violated"]
+    assert any(f.group.startswith("no gradient at first") for f in told)
+    right = ilr_check.check_optimizer(Counted, laws=laws).findings
+    assert not [f for f in right if f.verdict == "violated" and f.group.startswith("no gradient")]
