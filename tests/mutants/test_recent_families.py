@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from torch import Tensor
 from zoo.broken import recent as broken
 from zoo.broken import variances as broken_variances
-from zoo.by_hand import recent, variances
+from zoo.by_hand import layerwise, recent, variances
+from zoo.by_hand.base import Group, State
+from zoo.correct import VARIANTS
 from zoo.mutants import MUTANTS
 from zoo.records import Factory
 
+from ilr_check import check_optimizer
 from ilr_check.gate.judge import judge as judge_law
 from ilr_check.gate.laws import planned
 from ilr_check.gate.subjects import subject_of
@@ -49,3 +53,49 @@ def test_a_slip_is_found(name: str) -> None:
     subject, _ = subject_of(MUTANTS[name].factory, contract=MUTANTS[name].contract)
     findings, _ = judge_law(planned("textbook-step")[0], subject)
     assert [f for f in findings if f.verdict == "violated"]
+
+
+class ReleasedLAMB(layerwise.HandLAMB):
+    """Two conventions of released packages: |w| counts as 10 at most, and only the step is corrected."""
+
+    flaw = 1.0
+
+    def move(self, p: Tensor, group: Group, state: State) -> None:
+        first, _ = self.corrections(group, state)
+        step = state["exp_avg"] / (state["exp_avg_sq"].sqrt() + group["eps"])
+        step = step + group["weight_decay"] * p
+        above, below = min(float(p.norm()), 10.0), float(step.norm())
+        ratio = above / below if above > 0 and below > 0 else 1.0
+        p.sub_(self.flaw * group["lr"] / first * ratio * step)
+
+
+def severities(factory: Factory) -> set[str]:
+    findings = check_optimizer(factory, contract="lamb", laws="textbook-step,memory").findings
+    return {f.severity for f in findings if f.verdict == "violated" and not f.group.startswith("corners")}
+
+
+def test_several_conventions_at_once_are_departures() -> None:
+    assert severities(ReleasedLAMB) == {"departure"}
+
+
+def test_a_defect_beside_several_conventions_is_a_defect() -> None:
+    assert "defect" in severities(type("Wrong", (ReleasedLAMB,), {"flaw": 1.5}))
+
+
+@pytest.mark.parametrize("name", ["AdamWCoupled", "SGDWCoupled"])
+def test_a_name_that_promises_decoupled_decay_is_held_to_it(name: str) -> None:
+    subject, note = subject_of(MUTANTS[name].factory)
+    assert subject.contract is not None
+    assert subject.contract.name == MUTANTS[name].contract, note
+
+
+@pytest.mark.parametrize("name", ["MuonNesterovIgnored", "MuonThreeIterations", "AdEMAMixFastOnly"])
+def test_an_option_that_changes_nothing_is_found_without_a_contract(name: str) -> None:
+    found = check_optimizer(MUTANTS[name].factory, laws="settings").findings
+    assert [f for f in found if f.verdict == "violated" and f.group.startswith("option")]
+
+
+@pytest.mark.parametrize("name", ["HandMuon", "HandLion", "HandSignSGD", "HandSGD", "HandRAdam"])
+def test_options_of_correct_optimizers_act(name: str) -> None:
+    found = check_optimizer(VARIANTS[name].factory, laws="settings").findings
+    assert not [f.diagnosis for f in found if f.verdict == "violated"]

@@ -160,12 +160,16 @@ def _named(subject: Subject) -> Contract | None:
 
 
 def _decoupled_by_name(subject: Subject, found: Mapping[str, Agreement]) -> str:
-    """Return the family with decoupled decay that its name begins with and its steps without decay are of."""
+    """Return the family with decoupled decay that its name begins with, if another agrees better.
+
+    Without momentum SGD and SGDW are the same, so decay alone does not tell them apart.
+    """
+    best = max(found.values())
     word = subject.title.rpartition(":")[2].lower()
     names = [
         name
         for name in ("adamw", "sgdw")
-        if word.startswith(name) and found[name].plain and not found[name].decayed
+        if word.startswith(name) and found[name].plain and found[name] < best
     ]
     return next(iter(names), "")
 
