@@ -99,3 +99,11 @@ def test_an_option_that_changes_nothing_is_found_without_a_contract(name: str) -
 def test_options_of_correct_optimizers_act(name: str) -> None:
     found = check_optimizer(VARIANTS[name].factory, laws="settings").findings
     assert not [f.diagnosis for f in found if f.verdict == "violated"]
+
+
+@pytest.mark.parametrize(("bound", "saved"), [(recent.fourth_root, True), (lambda step: step**0.25, False)])
+def test_a_state_that_torch_cannot_save_is_told(bound: Factory, saved: bool) -> None:
+    """github iShohei220/adopt keeps a lambda in its groups, which torch.save cannot pickle."""
+    found = check_optimizer(recent.HandADOPT, laws="resume", args={"clip_lambda": bound}).findings
+    assert not [f for f in found if f.verdict == "error"]
+    assert saved == (not [f for f in found if "cannot be saved by torch.save" in f.diagnosis])

@@ -17,6 +17,7 @@ from ilr_check.gate.stimuli.courses import StepFailedError, advance, begin, make
 from ilr_check.gate.stimuli.paths import Path, difference, paths
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.trial import Trial
+from ilr_check.gate.words.exceptions import exception_words
 
 ORDER = 26
 STEPS, BREAK = 6, 3
@@ -29,7 +30,14 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         ways: dict[str, Callable[[Any], Any]] = {"in memory": copy.deepcopy, "through a file": _filed}
         for way, carry in ways.items():
             trial = path.advance(path.begin(), 0, BREAK)
-            saved = [carry(optimizer.state_dict()) for optimizer in _nested(trial.optimizer)]
+            try:
+                saved = [carry(optimizer.state_dict()) for optimizer in _nested(trial.optimizer)]
+            except (pickle.PicklingError, AttributeError) as error:
+                if "pickle" not in str(error):
+                    raise
+                told = f"its state_dict cannot be saved by torch.save: {exception_words(error)}"
+                yield fact_reading(False, group=f"saved {way}, {words}", message=told, diagnosis=told)
+                continue
             resumed = _fresh(path, trial)
             for optimizer, state in zip(_nested(resumed.optimizer), saved, strict=True):
                 optimizer.load_state_dict(state)

@@ -96,6 +96,11 @@ class HandAdEMAMix(Hand):
         return fast + group["alpha"] * state["slow"]
 
 
+def fourth_root(step: int) -> float:
+    """The bound of the authors' code, which has a lambda here: torch.save cannot pickle one."""
+    return float(step**0.25)
+
+
 class HandADOPT(Hand):
     """Taniguchi et al. 2024, algorithm 2: divide by the old second moment, clip at t^(1/4), then average."""
 
@@ -105,7 +110,7 @@ class HandADOPT(Hand):
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.9999),
         eps: float = 1e-6,
-        clip_lambda: Any = lambda step: step**0.25,
+        clip_lambda: Any = fourth_root,
         weight_decay: float = 0.0,
         decouple: bool = False,
         *,
