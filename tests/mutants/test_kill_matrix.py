@@ -34,7 +34,8 @@ def test_a_representative_variant_passes(name: str) -> None:
 
 def test_the_part_covers_every_family_every_kind_and_every_law_that_kills() -> None:
     killed = [row for row in MATRIX.mutants if row.killed_by]
-    assert {MUTANTS[name].contract for name in SOME} == {MUTANTS[row.name].contract for row in killed}
+    families = {MUTANTS[row.name].contract for row in killed if not representative.elsewhere(row.name)}
+    assert {MUTANTS[name].contract for name in SOME} >= families
     assert {MUTANTS[name].kind for name in SOME} == {MUTANTS[row.name].kind for row in killed}
     laws = {law for row in killed for law in row.killed_by}
     assert {law for name in SOME for law in MUTANT_ROWS[name].killed_by} == laws
