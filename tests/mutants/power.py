@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from wrong_worlds import WORLDS, Decay, DecayOfRule, Wrong
+from wrong_worlds import WORLDS, OfRule, Wrong, WrongDecay
 
 from ilr_check.claims import statistical_laws
 from ilr_check.claims.claim import Context, Finding, Judged
@@ -148,7 +148,8 @@ def judge(row: Row, wrong: Wrong | None) -> dict[str, Any]:
         if spec.title == row.title
     )
     unit = next(unit for unit in law.plan("quick", SEED) if unit.title == f"{row.claim}: {spec.title}")
-    planted = DecayOfRule(wrong, row.rule, row.hyper) if row.rule and isinstance(wrong, Decay) else wrong
+    of_rule = row.rule and isinstance(wrong, WrongDecay)
+    planted = OfRule(wrong, row.rule, row.hyper) if of_rule else wrong
     world: World | None = None if planted is None else world_of(planted)
     context = Context(seed=unit_seed(unit, SEED), profile="quick", world=world)
     started = time.process_time()
