@@ -66,7 +66,8 @@ def test_lm_equilibrium_refutes_twice_the_decay_by_its_sizes() -> None:
     assert {f.verdict for f in found if f.group in lm_equilibrium.SIZE.values()} == {"violated"}
 
 
-def test_lm_equilibrium_does_not_hold_if_a_tensor_has_no_decay() -> None:
-    """Its premise fails, because the norm of the tensor grows."""
+def test_lm_equilibrium_is_blind_to_a_single_matrix_without_decay_as_it_says() -> None:
+    """It judges the mean over the matrices, and over the window log of such a norm moves by less than 0.1."""
     found = judged(lm_equilibrium.LAW, LEVELS, FirstTensorSpared("no decay in the first tensor"))
-    assert "holds" not in {finding.verdict for finding in found}
+    assert {finding.verdict for finding in found} == {"holds"}
+    assert "a single matrix without weight decay" in lm_equilibrium.TEXT.blind

@@ -76,6 +76,8 @@ def test_right_steps_pass_and_leave_no_rival(rule: RuleName) -> None:
     for outcome in (check(recipe(rule)), check(recipe(rule), world)):
         assert outcome.steps == 3
         assert outcome.ratio < 0.5
+        # A record cannot hold numbers of numpy.
+        assert {type(x) for x in (outcome.ratio, *outcome.rivals.values())} == {float}
         assert set(outcome.rivals) == set(LAW.text.rivals)
         assert min(outcome.rivals.values()) > 1000 * REFUTED
 

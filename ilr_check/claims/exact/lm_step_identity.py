@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ilr_check.claims.exact_law import ExactLaw, Outcome, Worst
 from ilr_check.data import TextSpec
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from ilr_check.claims.claim import Profile
     from ilr_check.train.world import World
 
-Array = NDArray[np.float64]
 RuleName = Literal["adamw", "muon", "lion", "heavy-ball", "sgd"]
 COUPLED: tuple[RuleName, ...] = ("heavy-ball", "sgd")
 """The rules that add weight decay to the gradient."""
@@ -109,7 +107,7 @@ def check(recipe: Recipe, world: World | None = None) -> Outcome:
             seen = Seen.of(trace, name)
             where: dict[str, Any] = {"group": name, "step": t}
             worst.add(seen.apart, 0.0, **where)
-            bound = seen.bound(float(lr[t]), float(decay[t]), shapes[name], recipe)
+            bound = seen.bound(lr[t], decay[t], shapes[name], recipe)
             a = 1.0 - lr[t] * decay[t]
             for residual in (*seen.residuals(a), *seen.half_residuals(0.5)):
                 worst.add(residual, bound, **where)
@@ -133,7 +131,7 @@ def checked_steps(steps: int) -> tuple[int, ...]:
     return tuple(np.unique(np.linspace(0, steps - 1, min(steps, CHECKED)).round().astype(int)).tolist())
 
 
-def _rivals(name: str, t: int, lr: Array, decay: Array, weight_decay: float) -> dict[str, float]:
+def _rivals(name: str, t: int, lr: list[float], decay: list[float], weight_decay: float) -> dict[str, float]:
     """Return the factor of the old weights under each rival that differs here."""
     if not decay[t]:
         return {GAINS: 1.0 - lr[t] * weight_decay} if name.endswith(".gain") else {}
@@ -257,12 +255,12 @@ class Twins:
         )
         return self.fleet.train(runs, t + 1, record_every=max(1, t))
 
-    def settings_of(self, name: str) -> tuple[Array, Array]:
+    def settings_of(self, name: str) -> tuple[list[float], list[float]]:
         """Return lr and weight decay of a tensor in each step of the plain run."""
         columns = {key: np.full_like(self.lr, value) for key, value in self.rule.defaults.items()}
         columns |= {"lr": self.lr, "weight_decay": self.decay, "momentum": self.lr, "dampening": self.lr}
         own = self.rule.columns_of(name, columns)
-        return own["lr"][:, 0], own["weight_decay"][:, 0]
+        return own["lr"][:, 0].tolist(), own["weight_decay"][:, 0].tolist()
 
 
 def _recipe(
