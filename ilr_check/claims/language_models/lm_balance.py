@@ -164,7 +164,10 @@ class BalancedRuns(LanguageRuns):
         return self.judged.gather(n, read)
 
     def updates(self, names: tuple[str, ...], n: int) -> Updates:
-        """Return what the updates of the other runs are in steps without weight decay, where w' = w + u."""
+        """Return what the updates of the other runs are in steps without weight decay, where w' = w + u.
+
+        The last run is first, so that what is wrong with the same runs of both populations does not cancel.
+        """
 
         def read(trace: Trace) -> Array:
             norm2, inner, turned2 = self._window(trace, names)
@@ -172,7 +175,7 @@ class BalancedRuns(LanguageRuns):
             change = (norm2[-1] - norm2[0]) / (STRIDE * (len(norm2) - 1))
             return np.stack([(turned2 + along**2 / norm2).mean(axis=0).T, along.mean(axis=0).T, change.T])
 
-        return Updates(*self.other.gather(n, read))
+        return Updates(*self.other.gather(n, read)[..., ::-1])
 
     def log_ratios(self, names: tuple[str, ...], quantity: Quantity, n: int) -> Array:
         """Return log(measured / predicted) of each matrix, as one jackknife pseudo-value a pair of runs,
