@@ -14,6 +14,7 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.pricing import check_affordable
 from ilr_check.claims.settings import full_size
 from ilr_check.data import cifar
+from ilr_check.data import mnist as idx
 from ilr_check.data import text as texts
 from ilr_check.engine import CostPredicted, Listener
 from ilr_check.evidence import Record, RunFolder
@@ -87,6 +88,7 @@ def verify(
     out: Path | str | None = None,
     resume: Path | str | None = None,
     cifar10: Path | str | None = None,
+    mnist: Path | str | None = None,
     text: Path | str | None = None,
     world: Any = None,
     executor: Executor | str | None = None,
@@ -99,6 +101,8 @@ def verify(
     variable ILR_CHECK_CIFAR10 names one. A resumed run needs it again. The profile ``paper`` must have one.
     It reads all its files and tells the listener what the units in full size will cost. It refuses them if a
     CPU would take more than a day.
+
+    ``mnist`` is a folder with the four IDX files of MNIST, for ``larger-data``, or ILR_CHECK_MNIST names one.
 
     ``text`` is a file or a folder of text for the claims about language models, or ILR_CHECK_TEXT names one.
     Without it they read the sources of Python's library. A record has the digest of what was read.
@@ -119,6 +123,8 @@ def verify(
     entered, settings = _enter(world, settings)
     if cifar10 is not None:
         cifar.check(Path(cifar10))
+    if mnist is not None:
+        idx.check(Path(mnist))
     if text is not None:
         texts.files(str(text))
     going_on = None if resume is None else Path(resume)
@@ -129,8 +135,8 @@ def verify(
             f"--world {settings.world!r}; give the same world"
         )
     count = len(select(begun.claims))
-    named = cifar.naming(cifar10), texts.naming(text)
-    with threads(), named[0], named[1], opened(executor, jobs, count, begun.device) as ready:
+    named = cifar.naming(cifar10), idx.naming(mnist), texts.naming(text)
+    with threads(), named[0], named[1], named[2], opened(executor, jobs, count, begun.device) as ready:
         if begun.profile == "paper":
             predicted = _predicted(begun, going_on, ready if elsewhere else None)
             listener(predicted)
@@ -164,6 +170,7 @@ def predict(
     device: str = "auto",
     resume: Path | str | None = None,
     cifar10: Path | str | None = None,
+    mnist: Path | str | None = None,
     text: Path | str | None = None,
     executor: Executor | str | None = None,
 ) -> CostPredicted:
@@ -175,8 +182,8 @@ def predict(
     begun = settings if going_on is None else _begun_settings(going_on, elsewhere)
     # One worker times the steps.
     chosen = executor if elsewhere else None
-    named = cifar.naming(cifar10), texts.naming(text)
-    with threads(), named[0], named[1], opened(chosen, 1, 1, begun.device) as ready:
+    named = cifar.naming(cifar10), idx.naming(mnist), texts.naming(text)
+    with threads(), named[0], named[1], named[2], opened(chosen, 1, 1, begun.device) as ready:
         return _predicted(begun, going_on, ready)
 
 

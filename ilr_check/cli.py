@@ -15,7 +15,7 @@ import click
 from ilr_check.commands.bench import bench
 from ilr_check.commands.claims import claims
 from ilr_check.commands.compare import compare
-from ilr_check.commands.data_options import cifar10_option, resuming, text_option
+from ilr_check.commands.data_options import cifar10_option, mnist_option, resuming, text_option
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
@@ -79,6 +79,7 @@ _folder = NamedPath()
 )
 @click.option("--resume", type=_folder, help="Continue the run in this folder, with its own settings.")
 @cifar10_option
+@mnist_option
 @text_option
 @click.option("--world", help="Judge a changed training: package.module:Name or FILE.py:Name.")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Number of processes [chosen from the work].")
@@ -99,6 +100,7 @@ def verify(
     out: Path | None,
     resume: Path | None,
     cifar10: Path | None,
+    mnist: Path | None,
     text: Path | None,
     world: str | None,
     jobs: int | None,
@@ -131,6 +133,7 @@ def verify(
                 device=device,
                 resume=resume,
                 cifar10=cifar10,
+                mnist=mnist,
                 text=text,
                 executor=executor,
             )
@@ -150,6 +153,7 @@ def verify(
             out=out,
             resume=resume,
             cifar10=cifar10,
+            mnist=mnist,
             text=text,
             world=world,
             executor=executor,
@@ -158,7 +162,7 @@ def verify(
         )
     except KeyboardInterrupt:
         reporter.close()
-        raise KeyboardInterrupt(resuming(folders, world, cifar10, text, executor)) from None
+        raise KeyboardInterrupt(resuming(folders, world, cifar10, mnist, text, executor)) from None
     finally:
         reporter.close()
     code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
@@ -193,6 +197,7 @@ def report(
 )
 @click.option("--trust", is_flag=True, help="Import all code that the gate report names.")
 @cifar10_option
+@mnist_option
 @text_option
 @_debug
 def replay(
@@ -202,6 +207,7 @@ def replay(
     named: tuple[str, ...],
     trust: bool,
     cifar10: Path | None,
+    mnist: Path | None,
     text: Path | None,
     debug: bool,
 ) -> None:
@@ -214,6 +220,7 @@ def replay(
     from ilr_check.api import checked_device
     from ilr_check.commands.gate_replay import demand_trust, gate_finding, judge_again
     from ilr_check.data import cifar
+    from ilr_check.data import mnist as idx
     from ilr_check.data import text as texts
 
     recorded = gate_finding(target)
@@ -224,7 +231,7 @@ def replay(
     from ilr_check.replaying import replay as run_replay
     from ilr_check.reporting import TerminalReporter
 
-    with cifar.naming(cifar10), texts.naming(text):
+    with cifar.naming(cifar10), idx.naming(mnist), texts.naming(text):
         replayed = run_replay(target, device=None if device is None else checked_device(device), world=world)
     found = replayed.as_records()
     code = exit_code(found)

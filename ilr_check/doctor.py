@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from ilr_check.data import cifar
+from ilr_check.data import cifar, mnist
 from ilr_check.data import text as texts
 from ilr_check.evidence.manifest import current_hardware, current_versions
 from ilr_check.train.choice import explained
@@ -48,6 +48,13 @@ def diagnose() -> list[tuple[str, str, str]]:
             "`ilr-check verify --profile paper --dry-run` predicts the cost of the full size here"
             if folder
             else f"set {cifar.VARIABLE} to its folder to run the claim larger-data and the profile paper",
+        )
+    )
+    rows.append(
+        (
+            "MNIST",
+            str(mnist.named_folder() or "not named"),
+            f"set {mnist.VARIABLE} to the folder of its four IDX files to run larger-data on all of it",
         )
     )
     rows.append(

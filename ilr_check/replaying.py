@@ -12,7 +12,7 @@ import msgspec
 
 from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Finding, Judged, Progress
-from ilr_check.data import cifar
+from ilr_check.data import cifar, mnist
 from ilr_check.data import text as texts
 from ilr_check.engine import threads_of
 from ilr_check.evidence import Record, RunFolder, records
@@ -170,7 +170,15 @@ def _with_named_data(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     found = {key: _with_named_data(item) for key, item in value.items()}
-    if isinstance(found.get("folder"), str):
+    if isinstance(found.get("folder"), str) and found.get("kind") == "mnist":
+        named = mnist.named_folder()
+        if named is None:
+            raise ReplayError(
+                f"the spec was judged on MNIST in {found['folder']!r}, and no path is taken from a file; "
+                f"name your folder of MNIST with --mnist or {mnist.VARIABLE}"
+            )
+        found["folder"] = str(named)
+    elif isinstance(found.get("folder"), str):
         named = cifar.named_folder()
         if named is None:
             raise ReplayError(

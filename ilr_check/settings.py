@@ -22,6 +22,7 @@ KEYS = {
     "executor": str,
     "contract": str,
     "cifar10": str,
+    "mnist": str,
     "text": str,
 }
 """The settings and their types. The command line has priority over the environment, and that over the

@@ -132,7 +132,7 @@ class Lab:
         if world is not None and world.judged_only and role != "judged":
             world = None
         found = MODELLED[rule] if isinstance(rule, str) else rule
-        self._changed |= set() if world is None else world.changes(as_rule(found).name)
+        self._changed |= set() if world is None else world.changes(as_rule(found).names)
         key = (net, data, batch_size, found, noise, dtype, lanes, world)
         if key not in self._fleets:
             self._fleets[key] = Fleet(
@@ -161,11 +161,11 @@ class Lab:
         world = self.context.world
         if world is None:
             return None
-        self._changed |= world.changes("sgd") & only
+        self._changed |= world.changes({"sgd"}) & only
         departing = world.departing(count)
         chosen = range(count) if runs is None else runs
         lanes = torch.tensor([run in departing for run in chosen], device=self.context.device)
-        visit = Visit(world, lanes, "sgd")
+        visit = Visit(world, lanes, {"sgd"})
         self.soundness.visits.append(visit)
         return visit
 

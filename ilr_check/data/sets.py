@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ilr_check.data import shipped, text
+from ilr_check.data import mnist, shipped, text
 from ilr_check.data.shipped import Arrays
 from ilr_check.data.specs import (
     Cifar10EpochsSpec,
@@ -17,6 +17,7 @@ from ilr_check.data.specs import (
     DataSpec,
     DigitsSpec,
     Mnist5kSpec,
+    MnistSpec,
     SplitDigitsSpec,
     TeacherStudentSpec,
     TextSpec,
@@ -133,6 +134,21 @@ def _mnist(spec: Mnist5kSpec) -> Arrays:
     return shipped.pooled(x, 28) if spec.side == 14 else x, y, classes
 
 
+def _idx(spec: MnistSpec, part: mnist.Part) -> Arrays:
+    pixels, labels = mnist.read(spec, part)
+    # Pixels over a power of two are exact in every float type.
+    return torch.tensor(pixels, dtype=torch.float64) / 256.0, torch.from_numpy(labels), mnist.CLASSES
+
+
+def _idx_trained_on(spec: MnistSpec) -> Arrays:
+    return _idx(spec, "train")
+
+
+def _idx_held_out(spec: MnistSpec, count: int) -> Arrays:
+    x, y, classes = _idx(spec, "test")
+    return x[:count], y[:count], classes
+
+
 def _cifar(spec: Cifar10Spec | Cifar10EpochsSpec) -> Arrays:
     return shipped.cifar_10(spec.folder, "train", spec.per_file)
 
@@ -152,6 +168,7 @@ SHIPPED: dict[type, Source] = {
     SplitDigitsSpec: Source(_digits_trained_on, _digits_held_out),
     TeacherStudentSpec: Source(shipped.teacher_student, _teacher_held_out),
     Mnist5kSpec: Source(_mnist),
+    MnistSpec: Source(_idx_trained_on, _idx_held_out),
     Cifar10Spec: Source(_cifar),
     Cifar10EpochsSpec: Source(_cifar, _cifar_held_out),
     TextSpec: Source(text.rows_trained_on, text.rows_held_out),

@@ -91,6 +91,23 @@ class Mnist5kSpec(
             raise ValueError(f"side={self.side}: must be 28 (pixels) or 14 (means of 2x2 pixels)")
 
 
+class MnistSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mnist"
+):
+    """The 60 000 training images of MNIST in a folder that the user names; the 10 000 test images are held
+    out.
+
+    ``digest`` is the sha256 of the files. If it is given, other files are refused.
+    """
+
+    folder: str
+    label_noise: float = 0.0
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        _check_probability("label_noise", self.label_noise)
+
+
 class Cifar10Spec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="cifar-10"
 ):
@@ -173,6 +190,7 @@ DataSpec = (
     | SplitDigitsSpec
     | TeacherStudentSpec
     | Mnist5kSpec
+    | MnistSpec
     | Cifar10Spec
     | Cifar10EpochsSpec
     | TextSpec

@@ -6,7 +6,7 @@ acts on matrices only, and the gradient of all tensors together is clipped to a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -63,6 +63,16 @@ class Composed(Rule):
     clips: bool = False
     rules: tuple[Rule, ...] = ()
     """For each part, its rule on the coefficients of all parts."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the rules of all parts."""
+        return frozenset(part.rule.name for part in self.parts)
+
+    def with_lr(self, columns: Columns, change: Callable[[Array], Array]) -> dict[str, Array]:
+        """Return the hyper-parameters with the learning rate of each part changed; that of the run is 1."""
+        changed = {f"{part.name}.lr": change(np.asarray(part.columns(columns)["lr"])) for part in self.parts}
+        return {**columns, **changed, "lr": np.ones_like(columns["lr"])}
 
     def part_of(self, name: str) -> int:
         """Return the number of the part of a tensor. Raises ``ValueError`` if there is none."""

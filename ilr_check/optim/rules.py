@@ -46,9 +46,18 @@ class Rule:
     defaults: Mapping[str, float] = field(default_factory=dict)
     dimensions: int | None = None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the rules that step the tensors of a net."""
+        return frozenset({self.name})
+
     def of(self, name: str) -> Rule:
         """Return the rule that steps the tensor of this name. It gets the coefficients of the whole rule."""
         return self
+
+    def with_lr(self, columns: Columns, change: Callable[[Array], Array]) -> dict[str, Array]:
+        """Return the hyper-parameters with every learning rate, [steps, runs], as ``change`` makes it."""
+        return {**columns, "lr": change(columns["lr"])}
 
     def columns_of(self, name: str, columns: Columns) -> Columns:
         """Return the hyper-parameters of the tensor of this name."""

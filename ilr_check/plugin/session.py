@@ -28,7 +28,6 @@ from ilr_check.plugin.settings import PluginSettings, settings_of
 from ilr_check.plugin.verdicts import failure_text, keep, properties
 from ilr_check.seeds import derive
 from ilr_check.train.determinism import checked_device
-from ilr_check.train.loop import sgd_in
 from ilr_check.train.threads import threads
 from ilr_check.train.world import named_world
 
@@ -151,7 +150,7 @@ class VerdictSession:
     def _skip_unless_asked(self, law: ExactLaw[Any], record_property: RecordProperty) -> None:
         """Skip a law about SGD for an optimizer of another family, and a law without steps in a world."""
         reason = self.gate.not_sgd() if self.gate is not None and law.takes_optimizer else ""
-        if self._world is not None and not law.takes_optimizer:
+        if self._world is not None and not law.takes_world:
             reason = f"the claim takes no optimizer steps, so world {self._world.name!r} cannot enter it"
         if reason:
             record_property("ilr.claim", law.text.id)
@@ -159,8 +158,8 @@ class VerdictSession:
             pytest.skip(reason)
 
     def _about(self, law: ExactLaw[Any]) -> ExactLaw[Any]:
-        if self._world is not None and law.takes_optimizer:
-            return law.of(sgd_in(self._world), {"world": self.settings.world})
+        if self._world is not None and law.takes_world:
+            return law.in_world(self._world)
         if self._optimizer is None or not law.takes_optimizer:
             return law
         args = {"args": dict(self.settings.args)} if self.settings.args else {}

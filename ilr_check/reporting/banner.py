@@ -17,6 +17,7 @@ DATA_NAMES = {
     "split-digits": "digits",
     "teacher-student": "data of a teacher net",
     "mnist-5k": "MNIST-5k",
+    "mnist": "MNIST",
     "cifar-10": "CIFAR-10",
     "text": "text",
 }

@@ -90,6 +90,21 @@ def decoupled(eta: float, lam: float, size2: float, rho: Array) -> tuple[float, 
     return norm2, a + (1.0 - a * a) * (lagged / a) / (1.0 + 2.0 * lagged)
 
 
+def balanced_norm(a: float, length2: Array, along: Array, change: Array) -> Array:
+    """Return E r^2 from measured updates of w' = a w + u.
+
+    E r'^2 = a^2 E r^2 + 2 a E<w, u> + E||u||^2. With ``length2`` = E||u||^2, ``along`` = E<w, u> and
+    ``change`` = E r'^2 - E r^2, this gives (length2 + 2 a along - change) / (1 - a^2). No model of the
+    updates enters.
+    """
+    return np.asarray((length2 + 2.0 * a * along - change) / (1.0 - a * a))
+
+
+def turned_by(a: float, norm2: Array, length2: Array, along: Array) -> Array:
+    """Return the squared tangent of the rotation: the part of u that is orthogonal to w over a w + along."""
+    return np.asarray((length2 - along**2 / norm2) * norm2 / (a * norm2 + along) ** 2)
+
+
 def adamw(eta: float, lam: float, coordinates: int, beta1: float, beta2: float = 1.0) -> tuple[float, float]:
     """Return (E r^2, cos) of AdamW: E r^2 is about eta C / (2 lam), and cos = (a + beta1) / (1 + a beta1).
 

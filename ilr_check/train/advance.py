@@ -53,11 +53,9 @@ def modelled(bind: Bind, rule: Rule, weights: Weights, settings: Settings, loops
     return advance
 
 
-def in_world(
-    bind: Bind, rule: Rule, weights: Weights, settings: Settings, visit: Visit, steps: int
-) -> Advance:
+def in_world(bind: Bind, rule: Rule, weights: Weights, settings: Settings, visit: Visit) -> Advance:
     """Return the steps of a rule in a world. The rule makes a step, and the world may change it."""
-    settings = _in_world(settings, visit, steps)
+    settings = _in_world(settings, rule, visit)
     state = _zero_state(rule, weights)
     numbers = rule.coefficients(settings.distinct)
     grads = {name: torch.empty_like(w) for name, w in weights.items()}
@@ -75,10 +73,13 @@ def in_world(
         row = tuple(of_lanes(values, t) for values in numbers)
         used = rule.limited(given, row)
         for name, w in weights.items():
-            new, state[name] = rule.of(name).step(w, used[name], state[name], shaped(row, w))
-            own = rule.columns_of(name, settings.distinct)
-            hyper = shaped(tuple(of_lanes(own[of], t) for of in HYPER), w)
-            w.copy_(visit.update(name, w, used[name], new, hyper, t))  # type: ignore[arg-type]
+            own = rule.of(name)
+            new, state[name] = own.step(w, used[name], state[name], shaped(row, w))
+            if visit.replaces(own.name):
+                columns = rule.columns_of(name, settings.distinct)
+                hyper = shaped(tuple(of_lanes(columns[of], t) for of in HYPER), w)
+                new = visit.update(name, w, used[name], new, hyper, t)  # type: ignore[arg-type]
+            w.copy_(new)
         return loss, {name: g.clone() for name, g in given.items()} if wanted else {}
 
     return advance
@@ -113,10 +114,9 @@ def _zero_state(rule: Rule, weights: Weights) -> dict[str, State]:
     return {name: tuple(torch.zeros_like(w) for _ in rule.of(name).slots) for name, w in weights.items()}
 
 
-def _in_world(settings: Settings, visit: Visit, steps: int) -> Settings:
+def _in_world(settings: Settings, rule: Rule, visit: Visit) -> Settings:
     """Return the settings with the world's learning rates; each lane has a column of its own."""
     distinct = {name: column[:, settings.of_lane].copy() for name, column in settings.distinct.items()}
     if visit.has("lr"):
-        for t in range(steps):
-            distinct["lr"][t] = visit.lr(torch.from_numpy(distinct["lr"][t].copy()), t).numpy()
+        distinct = rule.with_lr(distinct, visit.schedule)
     return Settings(distinct, np.arange(len(settings.of_lane)))

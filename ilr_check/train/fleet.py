@@ -220,7 +220,7 @@ class Fleet:
         """Return what the world does to lanes that are runs ``lane_of`` of a population of ``count``."""
         assert self.world
         lanes = torch.from_numpy(np.isin(lane_of, self.world.departing(count))).to(self.device)
-        return Visit(self.world, lanes, self.rule.name if isinstance(self.rule, Rule) else "black box")
+        return Visit(self.world, lanes, self.rule.names if isinstance(self.rule, Rule) else ())
 
     def _train_chunk(
         self,
@@ -242,7 +242,7 @@ class Fleet:
         visit = self._visit(lane_of, len(runs.seeds)) if self.world else None
         bound = partial(self._bound, weights, tally)
         if isinstance(self.rule, Rule) and visit:
-            advance = in_world(bound, self.rule, weights, settings, visit, steps)
+            advance = in_world(bound, self.rule, weights, settings, visit)
         elif isinstance(self.rule, Rule):
             advance = modelled(bound, self.rule, weights, settings, self._loops)
         else:

@@ -12,7 +12,8 @@ plain training does. Tests plant defects through worlds, and so can users, with
     net(spec) -> spec                   the net that is trained; its tensors keep their names and shapes
     fraction: float = 1.0               share of the runs to which the world applies, the last of a population
     judged_only: bool = False           True: the noise references are trained as usual
-    replaces: tuple = SGD's family      the update rules that ``update`` stands in for
+    replaces: tuple = SGD's family      the update rules that ``update`` stands in for, also within a rule in
+                                        parts, where it gets the lr and weight decay of the part
 
 Arrays are torch tensors with a leading axis of runs. ``buffer`` is zero before the first step.
 """
@@ -20,12 +21,14 @@ Arrays are torch tensors with a leading axis of runs. ``buffer`` is zero before 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ilr_check.data import NoiseSpec
@@ -60,9 +63,9 @@ class World:
             return named_world, (self.target,)
         return World, tuple(getattr(self, own.name) for own in fields(self))
 
-    def changes(self, rule: str) -> frozenset[str]:
-        """Return the hooks that matter to a training with this update rule."""
-        return self.hooks if rule in self.replaces else self.hooks - {"update"}
+    def changes(self, rules: Collection[str]) -> frozenset[str]:
+        """Return the hooks that matter to a training whose tensors are stepped by rules of these names."""
+        return self.hooks - {"update"} if set(rules).isdisjoint(self.replaces) else self.hooks
 
     def departing(self, count: int) -> range:
         """Return the runs, of ``count`` that are trained together, to which the world applies."""
@@ -129,7 +132,7 @@ class DepartingSGD(torch.optim.SGD):
 
     def __init__(self, params: Any, world: World, **hyper: Any) -> None:
         super().__init__(params, **hyper)
-        self._visit = Visit(world, torch.ones(1, dtype=torch.bool), "sgd")
+        self._visit = Visit(world, torch.ones(1, dtype=torch.bool), {"sgd"})
         self._step = 0
         self.names: list[str] = []
 
@@ -166,9 +169,10 @@ class DepartingSGD(torch.optim.SGD):
 class Visit:
     """One training of some lanes in a world. ``lanes`` [R] says to which lanes the world applies."""
 
-    def __init__(self, world: World, lanes: Tensor, rule: str) -> None:
-        self._hooks = world.changes(rule)
-        self._object = world.make()
+    def __init__(self, world: World, lanes: Tensor, rules: Collection[str]) -> None:
+        self._hooks = world.changes(rules)
+        self._world, self._object = world, world.make()
+        self._scheduled = False
         self._lanes, self._all = lanes, bool(lanes.all())
         self._buffers: dict[str, Any] = {}
         self.off_the_rule = 0.0
@@ -194,9 +198,25 @@ class Visit:
         """Return whether the world has this hook."""
         return hook in self._hooks
 
+    def replaces(self, rule: str) -> bool:
+        """Return whether the world's ``update`` stands in for the rule of this name."""
+        return self.has("update") and rule in self._world.replaces
+
     def lr(self, lr: Tensor, step: int) -> Tensor:
         """Return the learning rate of each lane, [R]. Call it once per step, in order."""
         return self._chosen(self._object.lr(lr, step), lr, "lr") if self.has("lr") else lr
+
+    def schedule(self, lr: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the learning rates of all steps and lanes, [steps, R].
+
+        A rule in parts has several schedules. Each of them is seen by an object with a memory of its own, the
+        first one by that which also sees gradients and updates.
+        """
+        seen_by = self._world.make() if self._scheduled else self._object
+        self._scheduled = True
+        rows = [torch.from_numpy(row.copy()) for row in lr]
+        found = [self._chosen(seen_by.lr(row.clone(), step), row, "lr") for step, row in enumerate(rows)]
+        return torch.stack(found).numpy()
 
     def batch(self, rows: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return the examples of a step and their labels (-1 keeps the label), each [R, batch]."""
@@ -245,4 +265,5 @@ class Visit:
         changed = changed.to(plain)
         if self._all:
             return changed
-        return torch.where(self._lanes.reshape(-1, *[1] * (plain.dim() - 1)), changed, plain)
+        lanes = self._lanes.to(plain.device).reshape(-1, *[1] * (plain.dim() - 1))
+        return torch.where(lanes, changed, plain)

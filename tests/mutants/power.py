@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from wrong_worlds import WORLDS, Decay, DecayOfRule, Wrong
+from wrong_worlds import WORLDS, OfRule, Wrong, WrongDecay
 
 from ilr_check.claims import statistical_laws
 from ilr_check.claims.claim import Context, Finding, Judged
@@ -83,6 +83,8 @@ def within(*per_cent: int) -> tuple[tuple[str, str], ...]:
 
 BETAS = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}
 
+LM = {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8}
+
 ROWS = (
     # The effect is log(1 + size) / 2 on an effective LR or an angle, log(1 + size) on a rate.
     Row("sqrt-recovery", "control: digits, noise of constant trace", FEW + within(2, 5)),
@@ -136,6 +138,16 @@ ROWS = (
     Row("gd-is-not-gradient-flow", "64 digits, lr 0.1, lambda_e 0.01"),
     Row("equilibrium-forgets", "digits, lambda_e = 0.016"),
     Row("function-mixing-time", "digits, label noise 0.5"),
+    Row(
+        "lm-balance",
+        "OLMo-2, Muon",
+        FEW + within(2) + named("r^", MEASURED) + named("along", MEASURED),
+        "muon",
+    ),
+    Row("lm-norm-relaxation", "OLMo-2, Muon", FEW + within(2, 5, 10), "muon"),
+    Row("lm-equilibrium", "OLMo-2, Muon", FEW + within(2, 5, 10, 20), "muon"),
+    Row("lm-time-scale", "OLMo-2, AdamW", named("decay", CANCELS) + named("lr late", CONSTANT), "adamw", LM),
+    Row("lm-drop", "OLMo-2, Muon", FEW + within(2, 5, 10, 20), "muon"),
 )
 
 
@@ -148,7 +160,8 @@ def judge(row: Row, wrong: Wrong | None) -> dict[str, Any]:
         if spec.title == row.title
     )
     unit = next(unit for unit in law.plan("quick", SEED) if unit.title == f"{row.claim}: {spec.title}")
-    planted = DecayOfRule(wrong, row.rule, row.hyper) if row.rule and isinstance(wrong, Decay) else wrong
+    of_rule = row.rule and isinstance(wrong, WrongDecay)
+    planted = OfRule(wrong, row.rule, row.hyper) if of_rule else wrong
     world: World | None = None if planted is None else world_of(planted)
     context = Context(seed=unit_seed(unit, SEED), profile="quick", world=world)
     started = time.process_time()

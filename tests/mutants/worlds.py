@@ -48,13 +48,13 @@ def stepping_by(rule: UpdateRule, **settings: Any) -> World:
 class SteppingAs:
     """The update of ``rule``, one of those that a fleet models, in place of the rules in ``replaces``.
 
-    ``hyper`` are its hyper-parameters beyond lr, weight decay and momentum. All runs must share a schedule.
+    ``hyper`` are its hyper-parameters beyond lr, weight decay and momentum.
     """
 
     def __init__(self, rule: Rule, *replaces: str, **hyper: float) -> None:
         self.rule, self.replaces, self.hyper, self.name = rule, replaces, hyper, rule.name
-        self._columns: list[tuple[float, ...]] = []
-        self._numbers: tuple[Tensor, ...] = ()
+        self._columns: dict[str, list[np.ndarray[Any, Any]]] = {}
+        self._numbers: dict[bytes, list[Tensor]] = {}
         self._state: dict[str, State] = {}
 
     def update(
@@ -68,21 +68,24 @@ class SteppingAs:
         momentum: Tensor,
         step: int,
     ) -> tuple[Tensor, Tensor]:
-        if step == len(self._columns):
-            self._columns.append(tuple(float(x.flatten()[0]) for x in (lr, weight_decay, momentum)))
-            self._numbers = self._coefficients(weights)
+        now = np.stack([x.flatten().double().cpu().numpy() for x in (lr, weight_decay, momentum)])
+        past = self._columns.setdefault(name, [])
+        past.append(now)
+        key = step.to_bytes(4, "big") + now.tobytes()
+        if key not in self._numbers:
+            self._numbers[key] = [c.to(weights) for c in self._coefficients(past)]
+        numbers = tuple(c.reshape(lr.shape) for c in self._numbers[key])
         state = self._state.get(name, tuple(torch.zeros_like(weights) for _ in self.rule.slots))
-        new, self._state[name] = self.rule.step(weights, gradient, state, self._numbers)
+        new, self._state[name] = self.rule.step(weights, gradient, state, numbers)
         return new, buffer
 
-    def _coefficients(self, like: Tensor) -> tuple[Tensor, ...]:
+    def _coefficients(self, past: list[np.ndarray[Any, Any]]) -> list[Tensor]:
         """The coefficients of the last step; they may depend on the number of steps before it."""
-        values = zip(("lr", "weight_decay", "momentum"), np.array(self._columns).T, strict=True)
-        columns = {name: column[:, None] for name, column in values}
-        columns["dampening"] = np.zeros_like(columns["lr"])
+        lr, decay, momentum = np.moveaxis(np.stack(past), 1, 0)
+        columns = {"lr": lr, "weight_decay": decay, "momentum": momentum, "dampening": np.zeros_like(lr)}
         for name, value in {**self.rule.defaults, **self.hyper}.items():
-            columns[name] = np.full_like(columns["lr"], value)
-        return tuple(torch.tensor(c[-1, 0]).to(like) for c in self.rule.coefficients(columns))
+            columns[name] = np.full_like(lr, value)
+        return [torch.from_numpy(np.array(c[-1])) for c in self.rule.coefficients(columns)]
 
 
 def stepping_as(rule: Rule, *replaces: str, **hyper: float) -> World:

@@ -24,52 +24,67 @@ class Wrong:
         vars(self).update(settings)
 
 
-class Decay(Wrong):
+class WrongDecay(Wrong):
+    """Weight decay is another one than stated, or, with ``late``, acts on the weights after the step."""
+
+    late = False
+
+    def decay(self, weight_decay, name, step):  # type: ignore[no-untyped-def]
+        """Return the weight decay that acts on a tensor."""
+        return weight_decay
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        decay = self.decay(weight_decay, name, step)
+        buffer = momentum * buffer + gradient
+        if self.late:
+            return (1.0 - lr * decay) * (weights - lr * buffer), buffer
+        buffer = buffer + decay * weights
+        return weights - lr * buffer, buffer
+
+
+class Decay(WrongDecay):
     """Weight decay acts ``size`` times as much as stated."""
 
-    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
-        buffer = momentum * buffer + gradient + self.size * weight_decay * weights
-        return weights - lr * buffer, buffer
+    def decay(self, weight_decay, name, step):  # type: ignore[no-untyped-def]
+        return self.size * weight_decay
 
 
-class DecayOfRule(SteppingAs):
-    """Weight decay acts ``size`` times as much as stated, in another rule than SGD's."""
-
-    def __init__(self, of: Decay, rule: str, hyper: Mapping[str, float]) -> None:
-        super().__init__(MODELLED[rule], rule, **hyper)
-        self.name, self.size, self.fraction = of.name, of.size, getattr(of, "fraction", 1.0)
-
-    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
-        more = self.size * weight_decay
-        return super().update(name, weights, gradient, buffer, lr, more, momentum, step)
-
-
-class LateDecay(Wrong):
+class LateDecay(WrongDecay):
     """Weight decay is applied to the weights after the step."""
 
-    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
-        buffer = momentum * buffer + gradient
-        return (1.0 - lr * weight_decay) * (weights - lr * buffer), buffer
+    late = True
 
 
-class EveryOther(Wrong):
+class EveryOther(WrongDecay):
     """Weight decay is doubled at every other step and absent at the others."""
 
-    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
-        buffer = momentum * buffer + gradient + (2.0 if step % 2 == 0 else 0.0) * weight_decay * weights
-        return weights - lr * buffer, buffer
+    def decay(self, weight_decay, name, step):  # type: ignore[no-untyped-def]
+        return (2.0 if step % 2 == 0 else 0.0) * weight_decay
 
 
-class FirstLayerSpared(Wrong):
-    """The first tensor of the net has no weight decay."""
+class FirstTensorSpared(WrongDecay):
+    """The first tensor that should have weight decay has none."""
 
     first = ""
 
+    def decay(self, weight_decay, name, step):  # type: ignore[no-untyped-def]
+        if not self.first and bool((weight_decay != 0.0).any()):
+            self.first = name
+        return 0.0 * weight_decay if name == self.first else weight_decay
+
+
+class OfRule(SteppingAs):
+    """The same wrong weight decay in another rule than SGD's, which decays the weights before the step."""
+
+    def __init__(self, of: WrongDecay, rule: str, hyper: Mapping[str, float]) -> None:
+        super().__init__(MODELLED[rule], rule, **hyper)
+        self.wrong, self.name, self.fraction = of, of.name, getattr(of, "fraction", 1.0)
+
     def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
-        self.first = self.first or name
-        decay = 0.0 if name == self.first else weight_decay
-        buffer = momentum * buffer + gradient + decay * weights
-        return weights - lr * buffer, buffer
+        decay = self.wrong.decay(weight_decay, name, step)
+        before = 0.0 * decay if self.wrong.late else decay
+        new, buffer = super().update(name, weights, gradient, buffer, lr, before, momentum, step)
+        return (1.0 - lr * decay) * new if self.wrong.late else new, buffer
 
 
 class LateLR(Wrong):
@@ -124,7 +139,7 @@ WORLDS: tuple[Wrong | None, ...] = (
     Decay("decay 20 % too weak", 0.8),
     LateDecay("decay after the step"),
     EveryOther("decay doubled at every other step"),
-    FirstLayerSpared("no decay in the first layer"),
+    FirstTensorSpared("no decay in the first layer"),
     *(Decay(f"no decay in {100 * share:g} % of the runs", 0.0, fraction=share) for share in (0.03, 0.1)),
     Decay("tenfold decay in 3 % of the runs", 10.0, fraction=0.03),
     LateLR("lr late by a step"),

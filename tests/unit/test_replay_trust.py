@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ilr_check.data import cifar, text
+from ilr_check.data import cifar, mnist, text
 from ilr_check.replaying import ReplayError, replay
 
 SPEC = (
@@ -26,6 +26,20 @@ def test_the_folder_is_the_one_that_the_caller_named(tmp_path: Path, monkeypatch
     monkeypatch.setenv(cifar.VARIABLE, str(tmp_path))
     found = replaying._with_named_data({"data": [{"folder": "/etc"}], "folder": 3})
     assert found == {"data": [{"folder": str(tmp_path)}], "folder": 3}
+
+
+def test_a_folder_of_mnist_is_the_one_that_the_caller_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ilr_check import replaying
+
+    recorded = {"data": {"kind": "mnist", "folder": "/etc"}}
+    monkeypatch.delenv(mnist.VARIABLE, raising=False)
+    monkeypatch.setenv(cifar.VARIABLE, "/somewhere")
+    with pytest.raises(ReplayError, match="name your folder of MNIST with --mnist"):
+        replaying._with_named_data(recorded)
+    monkeypatch.setenv(mnist.VARIABLE, str(tmp_path))
+    assert replaying._with_named_data(recorded)["data"]["folder"] == str(tmp_path)
 
 
 def test_a_text_in_a_spec_is_never_opened_unless_the_caller_names_it(

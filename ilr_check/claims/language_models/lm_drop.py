@@ -53,7 +53,11 @@ TEXT = ClaimText(
         "Weight decay does not follow the lr of the schedule, or does not act on every matrix. If it kept "
         "the first lr, the relative update would recover completely."
     ),
-    blind="an lr that drops one step late, and a weight decay that is wrong by less than about a third.",
+    blind=(
+        "an lr that drops one step late (lm-step-identity sees it), a weight decay that is wrong by less "
+        "than about a third, and a single matrix without weight decay, because the mean over all is judged "
+        "(lm-balance sees both)."
+    ),
 )
 
 FACTOR = 4.0

@@ -60,7 +60,8 @@ TEXT = ClaimText(
         "the updates of successive steps are correlated in another way than by the optimizer's averages."
     ),
     blind=(
-        "a weight decay that is wrong by less than a third, which is within the margin of the sizes; and "
+        "a weight decay that is wrong by less than a third, which is within the margin of the sizes, and a "
+        "single matrix without weight decay, because the mean over all is judged (lm-balance sees both); and "
         "an lr that is late by one step, because lr is constant."
     ),
 )

@@ -55,8 +55,9 @@ TEXT = ClaimText(
         "of an update depends on the norm, as it does with SGD."
     ),
     blind=(
-        "a weight decay that is wrong by less than about 15 per cent, which is within the margin; an lr that "
-        "is late by one step; and tensors outside of the blocks, which have no weight decay here."
+        "a weight decay that is wrong by less than about 15 per cent, which is within the margin (lm-balance "
+        "sees 5 per cent); an lr that is late by one step (lm-step-identity sees it); and tensors outside of "
+        "the blocks, which have no weight decay here."
     ),
 )
 

@@ -1,0 +1,73 @@
+"""What lm-equilibrium, lm-time-scale and lm-drop see of wrong weight decay, on a model with one block.
+
+A decay that is a few per cent wrong is inside their margins; lm-balance and lm-step-identity see it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from wrong_worlds import Decay, FirstTensorSpared, LateLR, OfRule, Wrong, WrongDecay
+
+from ilr_check.claims.claim import Context, Finding
+from ilr_check.claims.language_models import lm_drop, lm_equilibrium, lm_time_scale
+from ilr_check.data.text import text_spec
+from ilr_check.nets import TransformerSpec
+from ilr_check.train.world import world_of
+
+pytestmark = pytest.mark.nightly
+
+TINY = TransformerSpec(context=16, width=16, blocks=1, heads=1, mlp_width=16, placement="post")
+BETAS = {"adamw": {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8}, "muon": {}}
+DROP = lm_drop.drop("post", "muon")
+LEVELS = lm_equilibrium.levels("post", "muon", quick=True)
+PAIR = lm_time_scale.pair("post", "adamw")
+
+
+class DecayOfTheFirstLR(OfRule):
+    """Weight decay does not follow lr: it is that of the lr with which the experiment begins."""
+
+    def __init__(self, spec: Any) -> None:
+        super().__init__(WrongDecay("decay does not follow lr"), spec.rule, BETAS[spec.rule])
+        self.first = spec.lr
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        decay = weight_decay * self.first / lr
+        return super().update(name, weights, gradient, buffer, lr, decay, momentum, step)
+
+
+def judged(law: Any, spec: Any, wrong: Wrong | OfRule) -> list[Finding]:
+    planted = OfRule(wrong, spec.rule, BETAS[spec.rule]) if isinstance(wrong, WrongDecay) else wrong
+    small = msgspec.structs.replace(spec, net=TINY, data=text_spec(context=16))
+    context = Context(seed=7, profile="quick", default_alpha=1e-4, world=world_of(planted))
+    return list(law.judge(msgspec.to_builtins(small), context).findings)
+
+
+@pytest.mark.parametrize(
+    "wrong", [Decay("twice the decay", 2.0), DecayOfTheFirstLR(DROP)], ids=lambda wrong: wrong.name
+)
+def test_lm_drop_refutes(wrong: Any) -> None:
+    assert {finding.verdict for finding in judged(lm_drop.LAW, DROP, wrong)} == {"violated"}
+
+
+def test_lm_drop_does_not_see_an_lr_that_is_late_by_a_step() -> None:
+    assert "violated" not in {finding.verdict for finding in judged(lm_drop.LAW, DROP, LateLR("late"))}
+
+
+def test_lm_time_scale_refutes_a_decay_that_does_not_follow_lr() -> None:
+    verdicts = {f.group: f.verdict for f in judged(lm_time_scale.LAW, PAIR, DecayOfTheFirstLR(PAIR))}
+    assert verdicts[lm_time_scale.EACH["turns"]] == "violated"
+
+
+def test_lm_equilibrium_refutes_twice_the_decay_by_its_sizes() -> None:
+    found = judged(lm_equilibrium.LAW, LEVELS, Decay("twice the decay", 2.0))
+    assert {f.verdict for f in found if f.group in lm_equilibrium.SIZE.values()} == {"violated"}
+
+
+def test_lm_equilibrium_is_blind_to_a_single_matrix_without_decay_as_it_says() -> None:
+    """It judges the mean over the matrices, and over the window log of such a norm moves by less than 0.1."""
+    found = judged(lm_equilibrium.LAW, LEVELS, FirstTensorSpared("no decay in the first tensor"))
+    assert {finding.verdict for finding in found} == {"holds"}
+    assert "a single matrix without weight decay" in lm_equilibrium.TEXT.blind
