@@ -84,7 +84,7 @@ class Design(Plan):
             notes.append(f"{runs} runs, {self.looks[index]} planned at this interim analysis")
         if self.false_fail > 0 and self.rates(index).false_fail == 0:
             notes.append("this interim analysis has a false-fail rate of 0, so it cannot end in violated")
-        apart = self.runs_apart(sample) if bool(reading.inside) else ()
+        apart = () if bool(reading.outside) else self.runs_apart(sample)
         if len(apart):
             notes.insert(
                 0,
