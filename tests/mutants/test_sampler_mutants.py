@@ -82,7 +82,7 @@ def test_batches_that_overlap_are_refuted(order: str) -> None:
     assert judged(order, Overlapping).verdict == "violated"
 
 
-@pytest.mark.parametrize(("order", "world"), zip(ORDERS, (Returning, Remembered), strict=True))
+@pytest.mark.parametrize(("order", "world"), list(zip(ORDERS, (Returning, Remembered), strict=True)))
 def test_noise_that_is_correlated_in_time_is_refuted(order: str, world: Any) -> None:
     assert judged(order, world).verdict == "violated"
 

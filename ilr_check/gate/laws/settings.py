@@ -12,7 +12,7 @@ from ilr_check.gate.agreement import agreement, failed_reading, gap
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError
-from ilr_check.gate.variation import FROM_ZERO
+from ilr_check.gate.variation import FROM_ZERO, built_with, flipped_keys
 
 ORDER = 10
 STEPS = 8
@@ -87,7 +87,8 @@ def _acts_beside(subject: Subject, one: Course, other: Course) -> bool:
 
 
 def _acts(subject: Subject, course: Course, key: str, value: Any, other: Any) -> bool | None:
-    """Return whether another value of an option changes a step, alone or beside a switch that it needs.
+    """Return whether another value of an option changes a step, alone or beside a switch that it needs, or
+    with other values of the keys that each group must have.
 
     The result is ``None`` where the optimizer does not take the value.
     """
@@ -96,10 +97,11 @@ def _acts(subject: Subject, course: Course, key: str, value: Any, other: Any) ->
     if key != "momentum" and defaults.get("momentum") == 0:
         beside.append({"momentum": FROM_ZERO})
     beside += [{name: True} for name, default in defaults.items() if default is False and name != key]
+    if keys := flipped_keys(subject):
+        beside.append(dict(keys))
     found: list[bool] = []
     for switches in beside:
-        one = subject.with_switches(**switches, **{key: value})
-        another = subject.with_switches(**switches, **{key: other})
+        one, another = (built_with(subject, {**switches, key: of}) for of in (value, other))
         with suppress(SubjectError, StepFailedError):  # it does not take these, and need not
             found.append(gap(drive(one, course), drive(another, course), subject.unit).ratio > 1.0)
             if found[-1]:
