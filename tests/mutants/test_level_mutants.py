@@ -171,11 +171,10 @@ def test_dampening_and_nesterov_are_judged_where_noise_dominates(
 
 
 def test_a_reader_is_told_whether_the_norm_stood_still() -> None:
-    assert "(at equilibrium)" in judged("angular-update").message
-    assert (
-        "(not at equilibrium"
-        in judged("angular-update", stepping_by(averaging, replaces=("heavy-ball",))).message
-    )
+    (still,) = judged("angular-update").premises
+    assert still.met
+    moved, *_ = judged("angular-update", stepping_by(averaging, replaces=("heavy-ball",))).premises
+    assert (moved.name, moved.met) == (still.name, False)
 
 
 @pytest.mark.parametrize("rule", [decay_halved, decay_twice])
@@ -190,7 +189,10 @@ def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms_and_costs_the_hol
 
 @pytest.mark.parametrize("law", LEVELS)
 def test_a_right_trainer_passes_and_excludes_every_rival(law: str) -> None:
-    finding = judged(law, stepping_by(decay_written_first, replaces=("sgd",)))
+    momentum = (
+        law == "momentum-equilibrium"
+    )  # It has no training by plain SGD that the rule could stand in for.
+    finding = judged(law, None if momentum else stepping_by(decay_written_first, replaces=("sgd",)))
     assert finding.verdict == "holds"
     assert [rival.name for rival in finding.rivals if not rival.excluded] == []
     assert set(LEVELS[law][0].text.rivals) < {rival.name for rival in finding.rivals}
