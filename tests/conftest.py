@@ -2,6 +2,7 @@
 Ctrl-C."""
 
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,16 @@ def _one_thread() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, threads(1):
         patch.setenv(VARIABLE, "1")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _default_dtype_is_left_alone() -> Iterator[None]:
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        left = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        assert left is torch.float32, f"the test leaves torch's default dtype at {left}"
 
 
 @pytest.fixture(scope="session", autouse=True)

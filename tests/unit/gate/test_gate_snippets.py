@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import ilr_check
 from ilr_check.gate.words.explanation import looks_like
@@ -70,9 +71,12 @@ LAWS = "textbook-step,decay-coupling,alone,mixed-dtypes,low-precision,tensor-sha
 
 def printed_by(snippet: str) -> float:
     """Return the number that a snippet prints. It runs here, since each process would import torch."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(snippet, {"__name__": "__main__"})
+    out, before = io.StringIO(), torch.get_default_dtype()
+    try:
+        with contextlib.redirect_stdout(out):
+            exec(snippet, {"__name__": "__main__"})
+    finally:
+        torch.set_default_dtype(before)
     return float(out.getvalue())
 
 
