@@ -109,7 +109,11 @@ ROWS = (
     Row("adaptive-equilibrium", "control: digits, dominated by noise", (), "adamw", BETAS),
     Row("batch-size", "linear scaling, LayerNorm net"),
     Row("svag", "LayerNorm net"),
-    Row("noise-independence", "shuffled epochs", named("decay", BATCHES)),
+    Row(
+        "noise-independence",
+        "shuffled epochs",
+        named("decay", BATCHES) + named("gradient", "the noise of different batches stays uncorrelated"),
+    ),
     Row("deep-bn", "depth 24, without skips"),
     Row("no-parameter-mixing", "digits, label noise 0.5, lambda_e 0.016", named("decay", BOUND)),
     Row("not-gaussian", "LayerNorm net, teacher and student"),
