@@ -16,6 +16,7 @@ from ilr_check.claims.settings import full_size
 from ilr_check.data import cifar
 from ilr_check.data import mnist as idx
 from ilr_check.data import text as texts
+from ilr_check.data.named_paths import CIFAR10, MNIST, TEXT, naming_all
 from ilr_check.engine import CostPredicted, Listener
 from ilr_check.evidence import Record, RunFolder
 from ilr_check.evidence.exit_codes import exit_code
@@ -135,8 +136,8 @@ def verify(
             f"--world {settings.world!r}; give the same world"
         )
     count = len(select(begun.claims))
-    named = cifar.naming(cifar10), idx.naming(mnist), texts.naming(text)
-    with threads(), named[0], named[1], named[2], opened(executor, jobs, count, begun.device) as ready:
+    named = naming_all({CIFAR10: cifar10, MNIST: mnist, TEXT: text})
+    with threads(), named, opened(executor, jobs, count, begun.device) as ready:
         if begun.profile == "paper":
             predicted = _predicted(begun, going_on, ready if elsewhere else None)
             listener(predicted)
@@ -182,8 +183,8 @@ def predict(
     begun = settings if going_on is None else _begun_settings(going_on, elsewhere)
     # One worker times the steps.
     chosen = executor if elsewhere else None
-    named = cifar.naming(cifar10), idx.naming(mnist), texts.naming(text)
-    with threads(), named[0], named[1], named[2], opened(chosen, 1, 1, begun.device) as ready:
+    named = naming_all({CIFAR10: cifar10, MNIST: mnist, TEXT: text})
+    with threads(), named, opened(chosen, 1, 1, begun.device) as ready:
         return _predicted(begun, going_on, ready)
 
 

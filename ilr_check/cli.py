@@ -15,13 +15,14 @@ import click
 from ilr_check.commands.bench import bench
 from ilr_check.commands.claims import claims
 from ilr_check.commands.compare import compare
-from ilr_check.commands.data_options import cifar10_option, mnist_option, resuming, text_option
+from ilr_check.commands.data_options import data_options, resuming
 from ilr_check.commands.fingerprint import fingerprint
 from ilr_check.commands.gate import gate
 from ilr_check.commands.interrupts import Interrupts, leave
 from ilr_check.commands.sweep import sweep
 from ilr_check.commands.symmetry import symmetry
 from ilr_check.commands.typed import NamedPath, force_option
+from ilr_check.data.named_paths import CIFAR10, MNIST, TEXT, naming_all
 from ilr_check.evidence.exit_codes import COULD_NOT_RUN, INTERRUPTED, VIOLATED, exit_code
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ _folder = NamedPath()
     "--out", type=_folder, envvar=_env("out"), help="New run folder [reports/runs/<time>-<profile>-<seed>]."
 )
 @click.option("--resume", type=_folder, help="Continue the run in this folder, with its own settings.")
-@cifar10_option
-@mnist_option
-@text_option
+@data_options
 @click.option("--world", help="Judge a changed training: package.module:Name or FILE.py:Name.")
 @click.option("--jobs", type=int, envvar=_env("jobs"), help="Number of processes [chosen from the work].")
 @click.option(
@@ -162,7 +161,8 @@ def verify(
         )
     except KeyboardInterrupt:
         reporter.close()
-        raise KeyboardInterrupt(resuming(folders, world, cifar10, mnist, text, executor)) from None
+        named = {CIFAR10: cifar10, MNIST: mnist, TEXT: text}
+        raise KeyboardInterrupt(resuming(folders, world, named, executor)) from None
     finally:
         reporter.close()
     code = exit_code(run.records, allow_inconclusive=allow_inconclusive)
@@ -196,9 +196,7 @@ def report(
     "--target", "named", metavar="TARGET", multiple=True, help="Code that a gate report may import."
 )
 @click.option("--trust", is_flag=True, help="Import all code that the gate report names.")
-@cifar10_option
-@mnist_option
-@text_option
+@data_options
 @_debug
 def replay(
     target: str,
@@ -219,9 +217,6 @@ def replay(
     """
     from ilr_check.api import checked_device
     from ilr_check.commands.gate_replay import demand_trust, gate_finding, judge_again
-    from ilr_check.data import cifar
-    from ilr_check.data import mnist as idx
-    from ilr_check.data import text as texts
 
     recorded = gate_finding(target)
     if recorded is not None:
@@ -231,7 +226,7 @@ def replay(
     from ilr_check.replaying import replay as run_replay
     from ilr_check.reporting import TerminalReporter
 
-    with cifar.naming(cifar10), idx.naming(mnist), texts.naming(text):
+    with naming_all({CIFAR10: cifar10, MNIST: mnist, TEXT: text}):
         replayed = run_replay(target, device=None if device is None else checked_device(device), world=world)
     found = replayed.as_records()
     code = exit_code(found)

@@ -12,8 +12,7 @@ import msgspec
 
 from ilr_check.claims import catalogue, laws
 from ilr_check.claims.claim import Context, Finding, Judged, Progress
-from ilr_check.data import cifar, mnist
-from ilr_check.data import text as texts
+from ilr_check.data.named_paths import CIFAR10, USER_DATA
 from ilr_check.engine import threads_of
 from ilr_check.evidence import Record, RunFolder, records
 from ilr_check.optim.target import load_target
@@ -170,30 +169,18 @@ def _with_named_data(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     found = {key: _with_named_data(item) for key, item in value.items()}
-    if isinstance(found.get("folder"), str) and found.get("kind") == "mnist":
-        named = mnist.named_folder()
+    data = next((known for known in USER_DATA if found.get("kind") in known.kinds), None)
+    if data is None and isinstance(found.get("folder"), str):
+        data = CIFAR10  # A folder of an unknown kind is not taken from a file either.
+    recorded = None if data is None else found.get(data.field)
+    if data is not None and isinstance(recorded, str) and recorded:
+        named = data.named()
         if named is None:
             raise ReplayError(
-                f"the spec was judged on MNIST in {found['folder']!r}, and no path is taken from a file; "
-                f"name your folder of MNIST with --mnist or {mnist.VARIABLE}"
+                f"the spec was judged on the {data.called} {recorded!r}, and no path is taken from a file; "
+                f"name your {data.called} with {data.option} or {data.variable}"
             )
-        found["folder"] = str(named)
-    elif isinstance(found.get("folder"), str):
-        named = cifar.named_folder()
-        if named is None:
-            raise ReplayError(
-                f"the spec was judged on CIFAR-10 in {found['folder']!r}, and no path is taken from a file; "
-                f"name your folder of CIFAR-10 with --cifar10 or {cifar.VARIABLE}"
-            )
-        found["folder"] = str(named)
-    if found.get("kind") == "text" and found.get("path"):
-        named = texts.named_text()
-        if named is None:
-            raise ReplayError(
-                f"the spec was judged on the text {found['path']!r}, and no path is taken from a file; name "
-                f"your text with --text or {texts.VARIABLE}"
-            )
-        found["path"] = str(named)
+        found[data.field] = str(named)
     return found
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.data import named_paths
-from ilr_check.data.named_paths import named_path
+from ilr_check.data.named_paths import CIFAR10
 
 Part = Literal["train", "test"]
 Bytes = NDArray[np.uint8]
 
 PIXELS = 3 * 32 * 32
 CLASSES = 10
-VARIABLE = "ILR_CHECK_CIFAR10"
+VARIABLE = CIFAR10.variable
 """The environment variable that names the folder."""
 
 NAMES: dict[Part, tuple[str, ...]] = {
@@ -38,9 +36,9 @@ class CifarError(ValueError):
     """A folder is not CIFAR-10. The message names the file, what is wrong with it, and the fix."""
 
 
-named_folder = partial(named_path, VARIABLE)
+named_folder = CIFAR10.named
 """Return the folder that the user named, or None."""
-naming = partial(named_paths.naming, VARIABLE)
+naming = CIFAR10.naming
 """Name the folder inside a ``with`` block."""
 
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ilr_check.data import named_paths
-from ilr_check.data.named_paths import named_path
+from ilr_check.data.named_paths import MNIST
 from ilr_check.data.specs import MnistSpec
 
 Part = Literal["train", "test"]
@@ -22,7 +21,7 @@ Bytes = NDArray[np.uint8]
 
 SIDE = 28
 CLASSES = 10
-VARIABLE = "ILR_CHECK_MNIST"
+VARIABLE = MNIST.variable
 """The environment variable that names the folder."""
 FILES: dict[Part, tuple[str, str]] = {
     "train": ("train-images", "train-labels"),
@@ -37,9 +36,9 @@ class MnistError(ValueError):
     """A folder is not MNIST. The message names the file, what is wrong with it, and the fix."""
 
 
-named_folder = partial(named_path, VARIABLE)
+named_folder = MNIST.named
 """Return the folder that the user named, or None."""
-naming = partial(named_paths.naming, VARIABLE)
+naming = MNIST.naming
 """Name the folder inside a ``with`` block."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sysconfig
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ilr_check.data import named_paths
-from ilr_check.data.named_paths import named_path
+from ilr_check.data.named_paths import TEXT
 from ilr_check.data.specs import TextSpec
 
-VARIABLE = "ILR_CHECK_TEXT"
+VARIABLE = TEXT.variable
 """The environment variable that names the file or the folder of the user's text."""
 TOKENS = 256
 """The number of different bytes."""
@@ -26,9 +25,9 @@ class TextError(ValueError):
     """A text cannot be used. The message names the path, what is wrong with it, and the fix."""
 
 
-named_text = partial(named_path, VARIABLE)
+named_text = TEXT.named
 """Return the file or folder that the user named, or None."""
-naming = partial(named_paths.naming, VARIABLE)
+naming = TEXT.naming
 """Name the text inside a ``with`` block."""
 
 

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ilr_check.data.named_paths import USER_DATA
 from ilr_check.evidence.manifest import current_hardware, current_versions
 
 DECISIVE = ("python", "ilr-check", "torch", "numpy", "scipy", "hypothesis")
 """The packages whose versions must be the same in every worker, because they decide the numbers."""
-PATHS = ("ILR_CHECK_CIFAR10", "ILR_CHECK_MNIST", "ILR_CHECK_TEXT")
+PATHS = tuple(data.variable for data in USER_DATA)
 """The user's own data. A worker that names its own copy reads that."""
 CARRIED = ("ILR_CHECK_THREADS", *PATHS)
 """The settings of the main process that its workers must share, by their environment variables."""
