@@ -26,7 +26,7 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     below = np.sqrt(v) + h["eps"] if h.get("eps_place") == "outside" else np.maximum(np.sqrt(v), h["eps"])
     scaled, clip = g / below, h["clip"]
     if clip is not None:
-        power = 0.25 if clip == FOURTH_ROOT else clip
+        power = 0.25 if isinstance(clip, str) else clip
         steps = t if h.get("clip_counts") == "this step too" else t - 1
         bound = power(steps) if callable(power) else float(steps) ** power
         scaled = np.minimum(np.maximum(scaled, -bound), bound)

@@ -67,10 +67,10 @@ class ADOPTDividesByNew(HandADOPT):
         return new.sqrt().clamp(min=group["eps"])
 
 
-@mutant("adopt", "moments", "clip_lambda is taken and ignored", "not clipped")
+@mutant("adopt", "moments", "clip_exp is taken and ignored", "not clipped")
 class ADOPTUnclipped(HandADOPT):
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
-        super().update(p, g, group | {"clip_lambda": None}, state)
+        super().update(p, g, group | {"clip_exp": None}, state)
 
 
 @mutant("adopt", "decay", "decouple is taken and ignored", "decoupled|(in|to) the gradient|no effect")

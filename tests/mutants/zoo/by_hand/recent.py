@@ -96,11 +96,6 @@ class HandAdEMAMix(Hand):
         return fast + group["alpha"] * state["slow"]
 
 
-def fourth_root(step: int) -> float:
-    """The bound of the authors' code, which has a lambda here: torch.save cannot pickle one."""
-    return float(step**0.25)
-
-
 class HandADOPT(Hand):
     """Taniguchi et al. 2024, algorithm 2: divide by the old second moment, clip at t^(1/4), then average."""
 
@@ -110,14 +105,14 @@ class HandADOPT(Hand):
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.9999),
         eps: float = 1e-6,
-        clip_lambda: Any = fourth_root,
+        clip_exp: float | None = 0.25,
         weight_decay: float = 0.0,
         decouple: bool = False,
         *,
         maximize: bool = False,
     ):
         options = {"weight_decay": weight_decay, "decouple": decouple, "maximize": maximize}
-        super().__init__(params, lr=lr, betas=betas, eps=eps, clip_lambda=clip_lambda, **options)
+        super().__init__(params, lr=lr, betas=betas, eps=eps, clip_exp=clip_exp, **options)
 
     def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
         if not group["decouple"]:
@@ -129,8 +124,8 @@ class HandADOPT(Hand):
             shrink(p, group)
         first, second = group["betas"]
         scaled = g / self.denominator(g, group, state)
-        if group["clip_lambda"] is not None:
-            bound = group["clip_lambda"](state["step"])
+        if group["clip_exp"] is not None:
+            bound = float(state["step"] ** group["clip_exp"])
             scaled = scaled.clamp(-bound, bound)
         state["exp_avg"].mul_(first).add_(scaled, alpha=1 - first)
         p.sub_(group["lr"] * state["exp_avg"])
