@@ -38,6 +38,12 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 told = f"its state_dict cannot be saved by torch.save: {exception_words(error)}"
                 yield fact_reading(False, group=f"saved {way}, {words}", message=told, diagnosis=told)
                 continue
+            except pickle.UnpicklingError as error:
+                told = (
+                    f"torch.load refuses its saved state unless weights_only=False: {exception_words(error)}"
+                )
+                yield fact_reading(False, group=f"loaded by default, {words}", message=told, diagnosis=told)
+                saved = [_filed(o.state_dict(), weights_only=False) for o in _nested(trial.optimizer)]
             resumed = _fresh(path, trial)
             for optimizer, state in zip(_nested(resumed.optimizer), saved, strict=True):
                 optimizer.load_state_dict(state)
@@ -131,15 +137,12 @@ def _room(path: Path, ends: list[Tensor]) -> float:
     return STEPS * 8 * 2.0**-24 * moved
 
 
-def _filed(state: Any) -> Any:
+def _filed(state: Any, *, weights_only: bool = True) -> Any:
+    """Return a state that was saved and loaded again, as torch.load does it by default."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.seek(0)
-    try:
-        return torch.load(buffer, weights_only=True)
-    except pickle.UnpicklingError:  # a class of the target's own, which its users load by name
-        buffer.seek(0)
-        return torch.load(buffer, weights_only=False)
+    return torch.load(buffer, weights_only=weights_only)
 
 
 def _fresh(path: Path, trial: Trial, dtype: torch.dtype | None = None) -> Trial:
@@ -192,6 +195,7 @@ LAW = GateLaw(
     blind_to="formats of older versions",
     check=check,
     milder={
+        "loaded by default": ("fragility", "its users can load with weights_only=False"),
         "the wrapper's own state_dict": ("fragility", "the wrapped optimizer can be saved by itself"),
         "onto float32": ("fragility", "most trainings go on in the dtype in which they were saved"),
     },
