@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ilr_check.gate.driving import arranged, layout_copy, prepare, take_step
 from ilr_check.gate.options import WEIGHT_DTYPES
 from ilr_check.gate.precision import arithmetic_unit, widest_dtype
+from ilr_check.gate.signature import Signature, signature_of
 from ilr_check.gate.tags import Tags
 from ilr_check.gate.trial import CannotVaryError, Trial, read_name, write_name
 from ilr_check.gate.words.exceptions import exception_words
@@ -66,25 +67,19 @@ class Subject:
         return f"{module}:{name}" if module and name else repr(self.factory)
 
     @cached_property
+    def signature(self) -> Signature:
+        """Return what the factory's signature says of its arguments."""
+        return signature_of(self.factory)
+
+    @property
     def taken(self) -> Mapping[str, inspect.Parameter] | None:
         """Return the keyword arguments of the factory; ``None`` where it takes any or hides them."""
-        parameters = self._signature
-        if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            return None
-        return self.named_arguments
+        return self.signature.taken
 
-    @cached_property
+    @property
     def named_arguments(self) -> Mapping[str, inspect.Parameter]:
         """Return the keyword arguments that the factory names, also where it takes any other as well."""
-        keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        return {p.name: p for p in list((self._signature or {}).values())[1:] if p.kind in keyword}
-
-    @cached_property
-    def _signature(self) -> Mapping[str, inspect.Parameter] | None:
-        try:
-            return inspect.signature(self.factory).parameters
-        except (TypeError, ValueError):
-            return None
+        return self.signature.named
 
     @cached_property
     def hyper_names(self) -> Mapping[str, Name]:
@@ -239,11 +234,7 @@ class Subject:
         """Return whether its constructor wants named parameters, by its tag or by its first argument."""
         if self.tags.named_parameters is not None:
             return self.tags.named_parameters
-        try:
-            first = next(iter(inspect.signature(self.factory).parameters), "")
-        except (TypeError, ValueError):
-            return False
-        return first.startswith("named_param")
+        return self.signature.first.startswith("named_param")
 
     @cached_property
     def needs_closure(self) -> bool:
@@ -281,14 +272,12 @@ class Subject:
         ``asked`` is what it was built with, beside the user's own arguments.
         """
         options = optimizer.param_groups[group]
-        taken = self.named_arguments
-        fallback = {k: p.default for k, p in taken.items() if p.default is not inspect.Parameter.empty}
         found: dict[str, Any] = {}
         for ours, name in self.hyper_names.items():
             if name.asked:
                 found[ours] = (asked or {}).get(ours, read_name(name, self.args))
             else:
-                found[ours] = read_name(name, options, self.args, fallback)
+                found[ours] = read_name(name, options, self.args, self.signature.defaults)
         return {**found, **self.declared}
 
     @cached_property

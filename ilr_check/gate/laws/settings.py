@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -77,9 +76,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 def _acts_beside(subject: Subject, one: Course, other: Course) -> bool:
     """Return whether a setting acts once a switch of the constructor is turned, such as ``relative_step``."""
-    for key, parameter in subject.named_arguments.items():
-        if isinstance(parameter.default, bool) and key not in subject.args:
-            turned = subject.with_switches(**{key: not parameter.default})
+    for key, default in subject.signature.defaults.items():
+        if isinstance(default, bool) and key not in subject.args:
+            turned = subject.with_switches(**{key: not default})
             with suppress(SubjectError, StepFailedError):
                 if gap(drive(turned, one), drive(turned, other), subject.unit).ratio > 1.0:
                     return True
@@ -92,7 +91,7 @@ def _acts(subject: Subject, course: Course, key: str, value: Any, other: Any) ->
 
     The result is ``None`` where the optimizer does not take the value.
     """
-    defaults = {name: p.default for name, p in subject.named_arguments.items()}
+    defaults = subject.signature.defaults
     beside: list[dict[str, Any]] = [{}]
     if key != "momentum" and defaults.get("momentum") == 0:
         beside.append({"momentum": FROM_ZERO})
@@ -114,14 +113,9 @@ def _other_options(subject: Subject) -> Iterator[tuple[str, str, list[Any]]]:
 
     The other values are far off: the sign of an average is the same for many momenta.
     """
-    defaults = {
-        key: parameter.default
-        for key, parameter in subject.named_arguments.items()
-        if parameter.default is not inspect.Parameter.empty
-        and key not in {**subject.args, **subject.switches}
-    }
+    given = {**subject.args, **subject.switches}
     for key in PROMISED:
-        value = defaults.get(key)
+        value = None if key in given else subject.signature.defaults.get(key)
         if isinstance(value, bool):
             yield key, key, [value, not value]
         elif isinstance(value, (tuple, list)):

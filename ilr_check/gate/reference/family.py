@@ -127,14 +127,14 @@ def _strangeness(subject: Subject, contract: Contract) -> tuple[int, int]:
 
     Plain SGD is schedule-free with beta = 0, and a PID controller without momentum.
     """
-    defaults = {key: parameter.default for key, parameter in subject.named_arguments.items()}
+    known, defaults = subject.named_arguments, subject.signature.defaults
     usual = sum(
         word in defaults and defaults[word] == name.default
         for name in contract.names.values()
         for word in name.names
     )
     words = {key: [word.partition(".")[0] for word in name.names] for key, name in contract.names.items()}
-    return -usual, sum(not any(word in defaults for word in found) for found in words.values())
+    return -usual, sum(not any(word in known for word in found) for found in words.values())
 
 
 def _steps_with(subject: Subject, options: Mapping[str, Any]) -> list[list[float]]:

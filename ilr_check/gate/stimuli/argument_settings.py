@@ -6,7 +6,6 @@ Only lr and weight decay are set by our names, because every other setting is pl
 
 from __future__ import annotations
 
-import inspect
 import math
 import typing
 from collections.abc import Iterator, Mapping
@@ -128,9 +127,8 @@ def _arguments(subject: Subject) -> dict[str, tuple[Any, Any]]:
     own = {n.partition(".")[0] for k in ("lr", "weight_decay") for n in _names(subject, k)}
     fixed = {"params", "named_params", "defaults", *own, *subject.args, *subject.switches}
     found = {
-        name: (parameter.default, parameter.annotation)
-        for name, parameter in subject.named_arguments.items()
-        if parameter.default is not inspect.Parameter.empty
+        name: (default, subject.named_arguments[name].annotation)
+        for name, default in subject.signature.defaults.items()
     }
     hints = _hints(subject.factory)
     found = {name: (value, hints.get(name, annotation)) for name, (value, annotation) in found.items()}
