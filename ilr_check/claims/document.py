@@ -31,9 +31,9 @@ A mean over runs may lie inside a margin although the trainings are not those of
 unless all trainings of its unit, noise references among them, show run by run what follows. Each number is 0
 where all is well, apart from rounding, and has a limit. Some trainings lack one: the steps are measured with
 SGD, the decay with SGD and heavy ball, the gradients in scale-invariant layers, and independence where the
-losses of 48 steps are recorded. Trainings of language models show the last two of the list alone. In
-`deep-bn`, `gd-is-not-gradient-flow` and `periodic-behaviour` the gradients are not measured in this way, so
-that these claims can hold although 1 % of the gradient lies along the weights, or it falls as another power.
+losses of 48 steps are recorded. Trainings of language models show the last two of the list alone. Those of
+`deep-bn`, `gd-is-not-gradient-flow` and `periodic-behaviour` show their steps alone, against the gradient of
+the loss itself.
 
 {premises}
 

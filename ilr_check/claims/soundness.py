@@ -10,6 +10,7 @@ violated, unless the runs depend on each other, which is an error.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -85,8 +86,9 @@ class Soundness:
         self._add(FALL, fall(fleet, runs, trace, groups))
 
     def _add(self, name: str, size: float) -> None:
-        if math.isfinite(size):
-            self.worst[name] = max(self.worst.get(name, 0.0), size)
+        """Keep the worst size. What could not be measured is nan; a record holds no infinity."""
+        if not math.isnan(size):
+            self.worst[name] = max(self.worst.get(name, 0.0), min(size, sys.float_info.max))
 
     def premises(self) -> tuple[Premise, ...]:
         """Return all premises that were measured."""
@@ -177,7 +179,7 @@ def late_change(trace: Trace) -> float:
     jumps = (np.abs(ratio) >= math.log(JUMP)) & np.isfinite(ratio) & (np.diff(trace.steps) == 1)[:, None]
     at = np.flatnonzero(jumps.all(axis=1))
     off = np.abs(np.median(turned[at] - ratio[at][..., None], axis=1))
-    return float(np.max(off)) if off.size and np.isfinite(off).all() else math.nan
+    return float(np.max(off)) if off.size else math.nan
 
 
 def share_along(trace: Trace, names: tuple[str, ...]) -> float:
@@ -223,4 +225,4 @@ def fall(fleet: Fleet, runs: Runs, trace: Trace, groups: list[tuple[str, ...]]) 
         count=count,
         steps=range(max(0, last - STEPS), last),
     )
-    return float(np.nanmax(np.abs(powers + 1.0))) if np.isfinite(powers).any() else math.nan
+    return math.nan if np.isnan(powers).all() else float(np.nanmax(np.abs(powers + 1.0)))

@@ -179,7 +179,8 @@ class Visit:
         """The largest distance of a step of ``note_step`` from that of SGD, over what rounding may do."""
 
     def note_step(self, w: Tensor, gradient: Tensor, new: Tensor, lr: Tensor, weight_decay: Tensor) -> None:
-        """Note how far a step of one tensor, [R, ...], is from w - lr (g + wd w).
+        """Note how far a step of one tensor, [R, ...], is from w - lr (g + wd w), where g is the gradient of
+        the loss and lr is the stated one.
 
         At most 6 roundings an entry, each relative to the terms before anything cancels.
         """

@@ -8,18 +8,20 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 from wrong_worlds import Decay, EveryOther, LateLR, Leak, OnePath, Power, Wrong
 
 from ilr_check.claims import soundness
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.function_space import other_norms
+from ilr_check.claims.function_space.trainings.steps import Steps
 from ilr_check.claims.mean_field import adaptive_recovery, momentum_equilibrium, norm_offset
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.train import compiling
-from ilr_check.train.world import world_of
+from ilr_check.train.world import Visit, world_of
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 LAWS: dict[str, tuple[Any, tuple[Level, ...]]] = {
@@ -156,3 +158,42 @@ def test_losses_of_runs_that_share_their_batches_move_together() -> None:
     own, shared = rng.standard_normal((200, 32)), rng.standard_normal((200, 1))
     assert soundness.common_losses(learned + own) == 0.0
     assert soundness.common_losses(learned + own + 0.5 * shared) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("world", "sound"),
+    [
+        (Decay("", 1.0), True),
+        (Leak("", 0.005), False),
+        (Power("", 0.1), False),
+        (Decay("", 1.02), False),
+        (Doubled("", fraction=0.25), False),
+    ],
+    ids=["right", "gradient along the weights", "power of r", "decay", "gradients doubled in few runs"],
+)
+def test_steps_of_a_loop_of_their_own_are_compared_with_the_gradient_of_the_loss(
+    world: Wrong, sound: bool
+) -> None:
+    entered, random = world_of(world), torch.Generator().manual_seed(0)
+    visit = Visit(entered, torch.arange(4) < 4 * entered.fraction, {"sgd"})
+    weights, grads = ({"w": torch.randn(4, 8, 6, generator=random)} for _ in range(2))
+    Steps(visit, 4).step(weights, grads, torch.tensor(0.1), torch.tensor(0.02))
+    assert (visit.off_the_rule <= 1.0) == sound
+
+
+def test_what_is_infinite_is_not_met_and_what_was_not_measured_is_left_out() -> None:
+    powers = np.full((1, 2, 1), -1.0)
+    fleet, trace = SimpleNamespace(lanes=2), SimpleNamespace(run_steps=4, final={"w": torch.ones(2, 3)})
+    runs = SimpleNamespace(seeds=(0, 1))
+
+    def found(*powers_of_runs: float) -> soundness.Soundness:
+        fleet.powers = lambda *args, **options: powers * np.array(powers_of_runs)[None, :, None]
+        seen = soundness.Soundness()
+        seen._add(soundness.FALL, soundness.fall(fleet, runs, trace, [("w",)]))  # type: ignore[arg-type]
+        return seen
+
+    assert [premise.met for premise in found(1.0, math.nan).premises()] == [True]
+    assert found(math.nan, math.nan).premises() == ()
+    (premise,) = found(1.0, math.inf).premises()
+    assert not premise.met
+    assert math.isfinite(premise.measured)

@@ -36,7 +36,7 @@ class Steps:
             stepped = self._plain(w, gradient, lr, weight_decay)
             hyper = (_over(lr, w), _over(weight_decay.expand(self._count), w), w.new_zeros(()))
             new[name] = visit.update(name, w, gradient, stepped, hyper, t)
-            visit.note_step(w, gradient, new[name], _over(stated, w), _over(weight_decay, w))
+            visit.note_step(w, grads[name], new[name], _over(stated, w), _over(weight_decay, w))
         return new
 
     def _plain(self, w: Tensor, gradient: Tensor, lr: Tensor, weight_decay: Tensor) -> Tensor:
