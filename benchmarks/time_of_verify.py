@@ -16,12 +16,12 @@ from typing import Any
 import torch
 
 import ilr_check.train.fleet as fleet_module
-import ilr_check.train.noise as noise_module
 from ilr_check.data.batches import Batches
 from ilr_check.engine import perform
 from ilr_check.planning import Settings, plan
 from ilr_check.train.compiling import _Compiled
 from ilr_check.train.fleet import Fleet
+from ilr_check.train.noise import Draws
 from ilr_check.train.recording import Buffers, Recording
 
 KINDS = (
@@ -71,48 +71,57 @@ class Clock:
         return inner
 
 
+WATCHED: tuple[tuple[Any, str, str], ...] = (
+    (Batches, "draw", "batches and noise"),
+    (Buffers, "keep", "recording"),
+    (Recording, "take", "recording"),
+    (Fleet, "__init__", "set-up of a fleet"),
+    (Fleet, "_initial", "set-up of a fleet"),
+    (Fleet, "_train_chunk", "steps"),
+)
+"""The functions whose whole time is of one kind."""
+
+
 def watch(clock: Clock) -> None:
     """Put the clock around the functions of each kind, for the rest of this process."""
-    Batches.draw = clock.timed("batches and noise", Batches.draw)  # type: ignore[method-assign]
-    Buffers.keep = clock.timed("recording", Buffers.keep)  # type: ignore[method-assign]
-    Recording.take = clock.timed("recording", Recording.take)  # type: ignore[method-assign]
-    Fleet.__init__ = clock.timed("set-up of a fleet", Fleet.__init__)  # type: ignore[method-assign]
-    Fleet._initial = clock.timed("set-up of a fleet", Fleet._initial)  # type: ignore[method-assign]
-    Fleet._train_chunk = clock.timed("steps", Fleet._train_chunk)  # type: ignore[method-assign]
-    called = _Compiled.__call__
+    for owner, name, kind in WATCHED:
+        setattr(owner, name, clock.timed(kind, getattr(owner, name)))
+    replaced: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
+        (_Compiled, "__call__", _first_call(clock, _Compiled.__call__)),
+        (fleet_module, "_measure_program", _measuring(clock, fleet_module._measure_program)),
+        (Draws, "__iter__", _drawing(clock, Draws.__iter__)),
+    )
+    for owner, name, function in replaced:
+        setattr(owner, name, function)
+
+
+def _first_call(clock: Clock, called: Callable[..., Any]) -> Callable[..., Any]:
+    """Only the first call of a program compiles it, unless the shapes change."""
     seen: set[int] = set()
 
-    def call(self: _Compiled, *args: Any) -> Any:
-        # Only the first call of a program compiles it, unless the shapes change.
-        if id(self) in seen:
-            return called(self, *args)
-        seen.add(id(self))
-        clock.begin("compiling")
-        try:
-            return called(self, *args)
-        finally:
-            clock.end()
+    def call(program: Any, *args: Any) -> Any:
+        if id(program) in seen:
+            return called(program, *args)
+        seen.add(id(program))
+        return clock.timed("compiling", called)(program, *args)
 
-    _Compiled.__call__ = call  # type: ignore[method-assign]
-    make = fleet_module._measure_program
+    return call
 
-    def measure_program(*args: Any) -> Callable[..., Any]:
-        return clock.timed("recording", make(*args))
 
-    fleet_module._measure_program = measure_program  # type: ignore[assignment]
-    drawn = noise_module.Draws.__iter__
+def _measuring(clock: Clock, make: Callable[..., Any]) -> Callable[..., Any]:
+    """The program that is made takes the time, and not the making."""
+    return lambda *args: clock.timed("recording", make(*args))
 
-    def draws(self: Any) -> Iterator[Any]:
-        steps = drawn(self)
+
+def _drawing(clock: Clock, drawn: Callable[[Any], Iterator[Any]]) -> Callable[[Any], Iterator[Any]]:
+    """Each step of the iteration draws."""
+
+    def draws(noise: Any) -> Iterator[Any]:
+        step = clock.timed("batches and noise", drawn(noise).__next__)
         while True:
-            clock.begin("batches and noise")
-            try:
-                step = next(steps)
-            finally:
-                clock.end()
-            yield step
+            yield step()
 
-    noise_module.Draws.__iter__ = draws  # type: ignore[method-assign]
+    return draws
 
 
 def main() -> None:
