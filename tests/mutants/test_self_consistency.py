@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import forgetful_optimizers as forgetful
 import inconsistent_optimizers as planted
 import pytest
 import torch
@@ -53,7 +54,7 @@ OF_TORCH = "a schedule of its own for each group"
 
 def bare(name: str) -> Subject:
     """Return an optimizer of the catalogue as a subject without a contract."""
-    factory: Any = getattr(planted, name)
+    factory: Any = getattr(planted if hasattr(planted, name) else forgetful, name)
     return Subject(factory, tags=tags_of(factory, {}))
 
 
@@ -120,8 +121,8 @@ def test_an_old_state_may_take_the_default_of_the_class_and_no_other_value() -> 
     def judged(factory: Any) -> dict[str, str]:
         return violations("old-state", Subject(factory, args={"decay": 0.9}))
 
-    assert not judged(planted.OldStatesTakeTheDefault)
-    assert list(judged(planted.OldStatesTakeAnotherDefault)) == ["without decay"]
+    assert not judged(forgetful.OldStatesTakeTheDefault)
+    assert list(judged(forgetful.OldStatesTakeAnotherDefault)) == ["without decay"]
 
 
 @pytest.mark.parametrize("law", ["old-state", "grad-scaler"])

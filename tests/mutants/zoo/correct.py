@@ -1,7 +1,8 @@
 """Right optimizers that are written differently: the gate must pass every one.
 
-The rewrites of ``by_hand`` come first; the others differ in the order of operations, in how the work is laid
-out in memory, in what holds the state, or in who takes the step.
+``around_torch`` has those that leave the step to torch. Of the others, the rewrites of ``by_hand`` come
+first, and the rest differ in the order of operations, in how the work is laid out in memory, or in what holds
+the state.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import adam as torch_adam
 from torch.optim import sgd as torch_sgd
 
+from . import around_torch
 from .broken.adam_decay import SwitchedAdam
 from .broken.sgd_decay import ForeachSGDW
 from .by_hand import (
@@ -32,7 +34,7 @@ from .by_hand import (
 from .by_hand.base import Group, Hand, State, shrink
 from .records import UNKNOWN, VARIANTS, Variant, variant
 
-__all__ = ["VARIANTS", "Variant"]
+__all__ = ["VARIANTS", "Variant", "around_torch"]
 
 for contract, rewrite in {
     "sgd": sgd.HandSGD,
@@ -165,82 +167,6 @@ class DoubleBuffers(sgd.HandSGD):
         wide = p.double()
         super().update(wide, g.double(), group, state)
         p.copy_(wide)
-
-
-@variant("sgd", "a subclass of torch's that counts its steps")
-class CountingSGD(torch.optim.SGD):
-    def step(self, closure: Any = None) -> Any:
-        self.steps_taken = getattr(self, "steps_taken", 0) + 1
-        return super().step(closure)
-
-
-@variant("adamw", "a subclass of torch's that names the arguments its own way")
-class RenamedAdamW(torch.optim.AdamW):
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-    ):
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=True)
-
-
-class Delegating(torch.optim.Optimizer):
-    """A wrapper that owns nothing: groups, state and the step are those of the optimizer inside."""
-
-    def __init__(self, inside: torch.optim.Optimizer):
-        self.inside = inside
-        self.defaults = inside.defaults
-
-    @property
-    def param_groups(self) -> Any:  # type: ignore[override]
-        return self.inside.param_groups
-
-    @property
-    def state(self) -> Any:  # type: ignore[override]
-        return self.inside.state
-
-    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
-        return self.inside.step(closure)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        self.inside.zero_grad(set_to_none)
-
-    def state_dict(self) -> Any:
-        return self.inside.state_dict()
-
-    def load_state_dict(self, state_dict: Any) -> None:
-        self.inside.load_state_dict(state_dict)
-
-    def add_param_group(self, param_group: Any) -> None:
-        self.inside.add_param_group(param_group)
-
-    def __getstate__(self) -> Any:
-        return {"inside": self.inside, "defaults": self.defaults}
-
-    def __setstate__(self, state: Any) -> None:
-        self.__dict__.update(state)
-
-    def __repr__(self) -> str:
-        return f"Delegating({self.inside!r})"
-
-
-@variant("adamw", "a wrapper that delegates to torch's")
-def wrapped_adamw(
-    params: Any,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 1e-2,
-) -> torch.optim.Optimizer:
-    return Delegating(torch.optim.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
-
-
-@variant("adam", "a factory that takes any keyword")
-def any_keyword(params: Any, **options: Any) -> torch.optim.Optimizer:
-    return torch.optim.Adam(params, **options)
 
 
 @variant(
@@ -440,22 +366,3 @@ class TensorRatioLAMB(layerwise.HandLAMB):
 class AddedEpsMuon(layerwise.HandMuon):
     def normalised(self, x: Tensor, group: Group) -> Tensor:
         return x / (x.norm() + group["eps"])
-
-
-@variant("sgd", "two groups inside, matrices and the rest, with the same options")
-def split_in_two(
-    params: Any,
-    lr: float = 1e-3,
-    momentum: float = 0.0,
-    dampening: float = 0.0,
-    weight_decay: float = 0.0,
-    nesterov: bool = False,
-) -> torch.optim.Optimizer:
-    """As training scripts do; parameter groups that are given stay as they are."""
-    every = list(params)
-    if every and not isinstance(every[0], dict):
-        matrices, rest = [p for p in every if p.dim() > 1], [p for p in every if p.dim() <= 1]
-        every = [{"params": part} for part in (matrices, rest) if part]
-    return torch.optim.SGD(
-        every, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
-    )
