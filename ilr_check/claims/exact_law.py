@@ -125,6 +125,7 @@ class ExactLaw(Generic[Example]):
         about = {"world": world.target or world.name}
         if self.takes_optimizer:
             return self.of(sgd_in(world), about)
+        # ``takes_world`` has read from its signature that it takes one.
         check = partial(self.check, world=world)  # type: ignore[call-arg]
         return replace(self, check=check, judged_with=about)
 

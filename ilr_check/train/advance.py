@@ -77,6 +77,7 @@ def in_world(bind: Bind, rule: Rule, weights: Weights, settings: Settings, visit
             new, state[name] = own.step(w, used[name], state[name], shaped(row, w))
             if visit.replaces(own.name):
                 columns = rule.columns_of(name, settings.distinct)
+                # As many numbers as ``HYPER`` has names; the type of a tuple of any length does not say so.
                 hyper = shaped(tuple(of_lanes(columns[of], t) for of in HYPER), w)
                 new = visit.update(name, w, used[name], new, hyper, t)  # type: ignore[arg-type]
             w.copy_(new)

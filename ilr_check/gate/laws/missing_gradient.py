@@ -102,7 +102,7 @@ def _nothing_first(
         trial.step([None] * len(weights))
         for gradient in gradients:
             trial.step([gradient] * len(weights))
-    except Exception as error:
+    except Exception as error:  # whatever the target raises here is the finding
         failed = exception_words(error)
     finite = all(bool(w.isfinite().all()) for w in trial.values())
     return fact_reading(
