@@ -76,7 +76,7 @@ class Soundness:
             self._add(AT_ONCE, late_change(trace))
         if rule in ("sgd", "heavy-ball"):
             self._add(DECAY, acting_decay(runs, trace))
-        self._add(TOGETHER, common_losses(trace.loss))
+        self.see_losses(trace.loss)
         if isinstance(net, TransformerSpec):
             return  # Its norms have an eps, and joint groups may share tensors.
         groups = [group.names for group in net_groups(net) if group.kind in ("exact", "joint")]
@@ -84,6 +84,10 @@ class Soundness:
             return
         self._add(ALONG, max(share_along(trace, names) for names in groups))
         self._add(FALL, fall(fleet, runs, trace, groups))
+
+    def see_losses(self, loss: Array) -> None:
+        """Measure whether runs are independent, by their losses, [steps, runs]."""
+        self._add(TOGETHER, common_losses(loss))
 
     def _add(self, name: str, size: float) -> None:
         """Keep the worst size. What could not be measured is nan; a record holds no infinity."""

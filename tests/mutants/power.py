@@ -114,7 +114,7 @@ ROWS = (
         "shuffled epochs",
         named("decay", BATCHES) + named("gradient", "the noise of different batches stays uncorrelated"),
     ),
-    Row("deep-bn", "depth 24, without skips"),
+    Row("deep-bn", "depth 24, without skips", named("lr late", CONSTANT)),
     Row("no-parameter-mixing", "digits, label noise 0.5, lambda_e 0.016", named("decay", BOUND)),
     Row("not-gaussian", "LayerNorm net, teacher and student"),
     Row("muon-equilibrium", "control: digits, a matrix of 24 by 64, dominated by noise", (), "muon"),

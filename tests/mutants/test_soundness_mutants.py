@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,9 @@ from wrong_worlds import Decay, EveryOther, LateLR, Leak, OnePath, Power, Wrong
 from ilr_check.claims import soundness
 from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.function_space import other_norms
-from ilr_check.claims.function_space.trainings.steps import Steps
+from ilr_check.claims.function_space.trainings import deep
+from ilr_check.claims.function_space.trainings.steps import ASKED, Steps
+from ilr_check.claims.lab import Lab
 from ilr_check.claims.mean_field import adaptive_recovery, momentum_equilibrium, norm_offset
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec
@@ -197,3 +200,17 @@ def test_what_is_infinite_is_not_met_and_what_was_not_measured_is_left_out() -> 
     (premise,) = found(1.0, math.inf).premises()
     assert not premise.met
     assert math.isfinite(premise.measured)
+
+
+def test_a_world_changes_the_batches_of_a_deep_net() -> None:
+    train = partial(deep.train, deep.DeepNet(depth=2, width=8), (0, 1), 1, lr=0.1, weight_decay=0.1)
+    plain = train(batch_size=16).loss
+    visited = train(batch_size=16, visit=Visit(world_of(OnePath("")), torch.ones(2) > 0, {"sgd"})).loss
+    assert visited[0, 0] == plain[0, 0]
+    assert visited[0, 1] != plain[0, 1]
+
+
+def test_a_full_batch_is_not_reached_by_a_world_of_batches() -> None:
+    lab = Lab(Context(seed=0, profile="quick", world=world_of(OnePath(""))), 100.0)
+    lab.visit(2, only=ASKED)
+    assert lab.untouched

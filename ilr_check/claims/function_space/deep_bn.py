@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import band, line, points
 from ilr_check.claims.function_space.trainings.deep import DeepNet, DeepTrace, train
+from ilr_check.claims.function_space.trainings.steps import ASKED
 from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.claims.law import Examined, Part, StatisticalLaw, file_name, rivals_at
 from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
@@ -171,11 +172,12 @@ class DeepRuns:
             weight_decay=deep.weight_decay,
             batch_size=deep.batch_size,
             device=context.device,
-            visit=self._lab.visit(len(seeds)),
+            visit=self._lab.visit(len(seeds), only=ASKED | {"batch"}),
             progress=context.progress,
         )
         if not np.isfinite(trace.norm2).all() or not np.isfinite(trace.loss).all():
             raise RunDiverged(f"a run of {deep.title} (seeds {seeds[0]} ...) is not finite; lower lr")
+        self._lab.soundness.see_losses(trace.loss)
         self._steps.append(np.stack([trace.norm2[:2], trace.grad2[:2]]))
         self._rotations.append(_deviation(deep, trace, deep.start))
         self._count = n

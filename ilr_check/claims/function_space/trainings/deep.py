@@ -84,6 +84,8 @@ def train(
     rows: list[tuple[Tensor, ...]] = []
     for t in range(steps):
         index, label = (drawn[0] for drawn in batches.draw(generators, 1))
+        if visit:
+            index, label = visit.batch(index, label, t)
         y = torch.where(label >= 0, label, data.y[index])
         logits = _forward(net, weights, data.x[index]) @ head
         loss = (

@@ -22,7 +22,7 @@ from ilr_check.claims.function_space.trainings.full_batch import (
     random_like,
     scaled,
 )
-from ilr_check.claims.function_space.trainings.steps import Steps, Weights
+from ilr_check.claims.function_space.trainings.steps import ASKED, Steps, Weights
 from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
@@ -180,7 +180,7 @@ class Descents:
 
     def _steps(self, weights: Weights) -> Steps:
         lanes = len(next(iter(weights.values())))
-        return Steps(self._lab.visit(lanes), lanes)
+        return Steps(self._lab.visit(lanes, only=ASKED), lanes)
 
     def _step(self, steps: Steps, weights: Weights, weight_decay: float) -> tuple[Weights, Tensor]:
         grads, loss = self._batch.gradient(weights)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ilr_check.claims.function_space.trainings.full_batch import FullBatch, initial, inner, random_like
-from ilr_check.claims.function_space.trainings.steps import Steps, Weights
+from ilr_check.claims.function_space.trainings.steps import ASKED, Steps, Weights
 from ilr_check.claims.lab import Lab, RunDiverged
 from ilr_check.data import DataSpec
 from ilr_check.nets.specs import NetSpec
@@ -245,7 +245,7 @@ class SpikeRuns:
 
     def _steps(self, runs: Sequence[int], count: int) -> Steps:
         """Return the steps of all lanes; lane k is run ``runs[k]`` of the ``count`` runs of its cell."""
-        return Steps(self._lab.visit(count, runs), len(runs))
+        return Steps(self._lab.visit(count, runs, ASKED), len(runs))
 
     def _along(self, w0: Weights, g0: Weights, w1: Weights, g1: Weights) -> Tensor:
         step = {name: w - w0[name][: len(w)] for name, w in w1.items()}

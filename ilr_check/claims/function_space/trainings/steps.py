@@ -11,6 +11,10 @@ Weights = dict[str, Tensor]
 """Tensors by name; the first axis is the lane."""
 
 
+ASKED = frozenset({"lr", "gradient", "update"})
+"""The hooks of a world that a step asks."""
+
+
 class Steps:
     """The SGD steps of one training of ``count`` lanes; ``visit`` is its world, where it has one."""
 
