@@ -171,7 +171,9 @@ class Lab:
 
     def net(self, spec: NetT) -> NetT:
         """Return the net that is trained for a net of a claim; they differ only in a world that says so."""
-        return spec if self.context.world is None else self.context.world.net(spec)
+        world = self.context.world
+        self._changed |= set() if world is None else world.hooks & {"net"}
+        return spec if world is None else world.net(spec)
 
     def population(self, name: str, train: Callable[[Sequence[int]], Trace]) -> Population:
         """Return the population of this name; ``train`` trains runs with the given seeds.
