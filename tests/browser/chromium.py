@@ -33,12 +33,20 @@ FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--hide-scrollbars",
+    # A browser that believes its window to be hidden may draw no frames.
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+    "--disable-background-timer-throttling",
     # No request of a page leaves this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 )
-SETTLED = """new Promise(done =>
-    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))))"""
+SETTLED = """new Promise(done => {
+    const task = () => setTimeout(done, 50);
+    requestAnimationFrame(() => requestAnimationFrame(task));
+    setTimeout(task, 10000);
+})"""
+"""Two frames and a task, or ten seconds: on a busy machine a browser was seen to draw no frame for a minute."""
 LOCAL = ("file:", "data:", "blob:", "about:")
 
 
