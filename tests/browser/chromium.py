@@ -46,7 +46,7 @@ SETTLED = """new Promise(done => {
     requestAnimationFrame(() => requestAnimationFrame(task));
     setTimeout(task, 10000);
 })"""
-"""Two frames and a task, or ten seconds. A browser on a busy machine was seen to draw no frame in a minute."""
+"""Two frames and a task, or ten seconds: a busy browser was seen to draw no frame for a minute."""
 LOCAL = ("file:", "data:", "blob:", "about:")
 
 
