@@ -14,6 +14,7 @@ def _one_thread() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch, threads(1):
         patch.setenv(VARIABLE, "1")
+        patch.setenv("OMP_NUM_THREADS", "1")  # torch in child processes that do not read our variable
         yield
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-CLAIMS = "norm-recursion"
+CLAIMS = "scale-invariance"
 PATIENCE = 240.0
 """Seconds; the three units take some five on a quiet machine."""
 

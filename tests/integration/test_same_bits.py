@@ -61,6 +61,7 @@ def test_workers_and_surroundings_change_no_bit(verify: Verify, usual: list[byte
     assert verify("--jobs", "2", place="somewhere with blanks and ü", **odd) == usual
 
 
+@pytest.mark.nightly
 def test_two_threads_change_no_bit_of_an_exact_claim(verify: Verify, usual: list[bytes]) -> None:
     def exact(found: list[bytes]) -> list[bytes]:
         return [record for record in found if f'"claim":"{EXACT}"'.encode() in record]

@@ -19,7 +19,6 @@ from ilr_check.train import compiling
 
 pytestmark = pytest.mark.on_push(
     "test_a_first_lr_is_remembered_where_the_last_phase_is_short",
-    "test_a_flow_remembers_what_noise_a_wrong_decay_had[decay without lr]",
 )
 
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)

@@ -36,7 +36,6 @@ pytestmark = pytest.mark.on_push(
     "test_a_planted_defect_is_refuted[equilibrium-effective-lr-sgd-decay_twice]",
     "test_a_planted_defect_is_refuted[momentum-equilibrium-heavy-ball-averaging]",
     "test_a_planted_defect_is_refuted[norm-offset-sgd-decay_keeps_the_first_lr]",
-    "test_one_family_is_not_another[adam-violated]",
 )
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)

@@ -69,18 +69,14 @@ def stubbed(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-@pytest.mark.parametrize(
-    ("options", "failed"), [((), 3), (("--ilr-allow-inconclusive",), 2)], ids=["strict", "allowed"]
-)
-def test_an_open_verdict_fails_unless_allowed(
-    stubbed: pytest.Pytester, options: tuple[str, ...], failed: int
-) -> None:
-    result = run(stubbed, "--ilr-claims=stub", *options)
-    result.assert_outcomes(passed=4 - failed, failed=failed)
+def test_an_open_verdict_may_be_allowed(stubbed: pytest.Pytester) -> None:
+    result = run(stubbed, "--ilr-claims=stub", "--ilr-allow-inconclusive")
+    result.assert_outcomes(passed=2, failed=2)
 
 
-def test_a_failure_says_all_that_is_needed(stubbed: pytest.Pytester) -> None:
-    result = run(stubbed, "--ilr-claims=stub", "-k", "violated")
+def test_a_failure_says_all_that_is_needed_and_an_open_verdict_fails(stubbed: pytest.Pytester) -> None:
+    result = run(stubbed, "--ilr-claims=stub")
+    result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(
         [
             "stub is violated (transfer, w): Says what it is told.",
@@ -91,12 +87,7 @@ def test_a_failure_says_all_that_is_needed(stubbed: pytest.Pytester) -> None:
             '  replay: ilr-check replay \'{"claim":"stub","subject":{"word":"violated"},"unit_seed":*}\'',
         ]
     )
-
-
-def test_a_claim_that_raises_is_an_error_with_its_reason(stubbed: pytest.Pytester) -> None:
-    run(stubbed, "--ilr-claims=stub", "-k", "raises").stdout.fnmatch_lines(
-        ["stub is error *", "  why: ZeroDivisionError: by design (*)"]
-    )
+    result.stdout.fnmatch_lines(["stub is error *", "  why: ZeroDivisionError: by design (*)"])
 
 
 def test_junit_properties_report_and_workers(stubbed: pytest.Pytester) -> None:

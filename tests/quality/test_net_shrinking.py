@@ -77,7 +77,13 @@ def shrunk(law: ExactLaw[Any]) -> Setting:
         pytest.param(gradient_orthogonality.LAW, loop, with_eps, (1,), 1, id="eps: a unit, one step"),
         # The first batch is normalised by its own statistics; the second is the first to show the defect.
         pytest.param(
-            gradient_orthogonality.LAW, loop, with_stale_statistics, (1,), 2, id="stale: a unit, two steps"
+            gradient_orthogonality.LAW,
+            loop,
+            with_stale_statistics,
+            (1,),
+            2,
+            id="stale: a unit, two steps",
+            marks=pytest.mark.nightly,
         ),
         pytest.param(
             scale_invariance.LAW, scale_invariance, with_eps, (1,), 1, id="eps, scaling: a unit, one step"

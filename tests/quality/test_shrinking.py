@@ -92,6 +92,7 @@ def test_a_broken_norm_shrinks_to(mutation: Callable[..., None], steps: int, wid
     assert (setting.hyper.steps, setting.net.widths) == (steps, (width,))
 
 
+@pytest.mark.nightly
 def test_a_broken_equivalence_shrinks_to_one_step_of_one_layer() -> None:
     example: Rescaling = shrunk(lr_wd_equivalence.LAW, _uncoupled_decay)
     assert_plain(example.setting)
