@@ -23,13 +23,15 @@ from ilr_check.claims.settings.subjects import Subject
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.theory.sgd import squared_norm_path
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_a_decay_that_leaves_out_lr_is_refuted",
-    "test_the_difference_of_both_settings_is_that_of_the_memory",
-    "test_the_seeds_of_both_settings_are_equal",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_decay_that_leaves_out_lr_is_refuted",
+        "test_the_difference_of_both_settings_is_that_of_the_memory",
+        "test_the_seeds_of_both_settings_are_equal",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 SMALL = msgspec.structs.replace(
@@ -42,12 +44,6 @@ SMALL = msgspec.structs.replace(
 CONTROL = msgspec.structs.replace(
     control(), net=MLPSpec(inputs=64, widths=(8,), classes=10), looks=(64,), initial_norm=8.0
 )
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def judged(spec: TwoSettings, rule: Any = None) -> dict[str, Finding]:

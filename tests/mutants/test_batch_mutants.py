@@ -16,23 +16,20 @@ from ilr_check.claims.mean_field.trainings.batch_noise import Traces
 from ilr_check.claims.mean_field.trainings.scaling_rule import Ladder
 from ilr_check.claims.mean_field.trainings.temperature import Temperature, temperature
 from ilr_check.claims.settings.nets import STUDENT
-from ilr_check.train import choice, compiling
+from ilr_check.train import choice
 from ilr_check.train.world import World, world_of
 
-pytestmark = pytest.mark.on_push(
-    "test_a_right_trainer_passes_and_excludes_every_rival[ladder]",
-    "test_noise_and_break_refute_a_wrong_trainer[decay halved]",
-    "test_the_limit_refutes_what_is_no_function_of_lambda_over_batch[decay squared]",
-    "test_another_sampler_is_refuted",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_right_trainer_passes_and_excludes_every_rival[ladder]",
+        "test_noise_and_break_refute_a_wrong_trainer[decay halved]",
+        "test_the_limit_refutes_what_is_no_function_of_lambda_over_batch[decay squared]",
+        "test_another_sampler_is_refuted",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule and batch size takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 class WithoutReplacement:

@@ -15,11 +15,13 @@ from ilr_check.claims.law import StatisticalLaw
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_a_first_lr_is_remembered_where_the_last_phase_is_short",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_first_lr_is_remembered_where_the_last_phase_is_short",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
 DATA = SplitDigitsSpec(label_noise=0.5, held_out=1200)
@@ -27,11 +29,6 @@ FIRST_LR = init_lr_forgotten.contest("cheap", NET, DATA)
 _, SMALL_FIRST = FIRST_LR.others
 FLOWS = two_phases.contest("cheap", NET, DATA)
 SMALL_LR, LARGE_FIRST, _ = FLOWS.others
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def decay_of_the_first_step(

@@ -14,13 +14,15 @@ from ilr_check.claims.mean_field.trainings.course import Phase, ScheduledTrainin
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_a_right_trainer_passes_and_excludes_every_rival[gamma-ode-None]",
-    "test_a_wrong_decay_is_refuted[gamma-ode-decay_twice]",
-    "test_a_wrong_decay_is_refuted[schedule-law-decay_twice]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_right_trainer_passes_and_excludes_every_rival[gamma-ode-None]",
+        "test_a_wrong_decay_is_refuted[gamma-ode-decay_twice]",
+        "test_a_wrong_decay_is_refuted[schedule-law-decay_twice]",
+    ),
+    pytest.mark.usefixtures("compiled"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 COURSE = ScheduledTraining(
@@ -33,12 +35,6 @@ COURSE = ScheduledTraining(
     looks=(64,),
 )
 LAWS = {"gamma-ode": gamma_ode.LAW, "schedule-law": schedule_law.LAW}
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def judged(law: Any, rule: UpdateRule | None) -> Judged:

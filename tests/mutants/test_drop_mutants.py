@@ -23,14 +23,16 @@ from ilr_check.claims.mean_field.trainings.course import Phase
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule, plain
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_a_norm_that_forgets_at_another_rate_is_refuted",
-    "test_a_right_norm_passes_and_excludes_every_rival[plain]",
-    "test_after_a_drop_a_decay_without_lr_is_seen[decay_without_lr-violated]",
-    "test_a_late_drop_that_is_early_is_refuted",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_norm_that_forgets_at_another_rate_is_refuted",
+        "test_a_right_norm_passes_and_excludes_every_rival[plain]",
+        "test_after_a_drop_a_decay_without_lr_is_seen[decay_without_lr-violated]",
+        "test_a_late_drop_that_is_early_is_refuted",
+    ),
+    pytest.mark.usefixtures("compiled"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
@@ -64,12 +66,6 @@ FLOWS = FlowSweep(
     sweep_runs=64,
     looks=(64,),
 )
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def in_world(rule: UpdateRule | None) -> Context:

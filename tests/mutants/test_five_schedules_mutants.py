@@ -12,11 +12,13 @@ from ilr_check.claims.settings import full_size
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_without_the_time_to_forget_nothing_holds",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_without_the_time_to_forget_nothing_holds",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 RECIPE = full_size.Recipe(
     per_file=64,
@@ -29,11 +31,6 @@ RECIPE = full_size.Recipe(
     initial_norm=3.0,
 )
 """Epochs of ten steps; the equal phase is five times 1/lambda_e."""
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def decay_at_the_largest_lr_so_far(

@@ -11,11 +11,13 @@ from ilr_check.claims.function_space.trainings.functions import History, Stage
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_a_history_that_had_no_time_to_be_forgotten_is_seen",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_history_that_had_no_time_to_be_forgotten_is_seen",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 LEVEL = 3.2e-2
 EVERYTHING = contest(
@@ -38,11 +40,6 @@ HASTY = msgspec.structs.replace(
         Stage(steps=4, lr=0.5, weight_decay=2.0 * LEVEL),
     ),
 )
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def verdict(rule: UpdateRule | None = None, **changes: object) -> str:

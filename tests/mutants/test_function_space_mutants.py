@@ -18,25 +18,21 @@ from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import UpdateRule
 from ilr_check.stats import estimate
 from ilr_check.theory.depth import gradient_growth
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_a_deep_net_shows_what_decay_is_applied[decay_twice-violated]",
-    "test_skips_take_the_growth_away",
-    "test_the_growth_in_small_batches_excludes_the_limit_of_large_ones",
-    "test_weight_norm_with_noise_shows_what_decay_is_applied[decay_twice-violated]",
-    "test_weight_norm_with_noise_shows_what_decay_is_applied[decay_written_first-holds]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_deep_net_shows_what_decay_is_applied[decay_twice-violated]",
+        "test_skips_take_the_growth_away",
+        "test_the_growth_in_small_batches_excludes_the_limit_of_large_ones",
+        "test_weight_norm_with_noise_shows_what_decay_is_applied[decay_twice-violated]",
+        "test_weight_norm_with_noise_shows_what_decay_is_applied[decay_written_first-holds]",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 SKIPS = deep_bn.Deep(title="cheap", net=DeepNet(depth=14, width=16, skips=True), looks=(32,))
 PLAIN = deep_bn.Deep(title="cheap", net=DeepNet(depth=20, width=16), looks=(32,), burn_in=0.1, window=0.2)
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from ilr_check.claims.mean_field.relaxation_rate import Return
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_another_rate_is_refuted[decay_halved]",
-    "test_growth_that_is_not_sgds_is_refuted[hidden_decay]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_another_rate_is_refuted[decay_halved]",
+        "test_growth_that_is_not_sgds_is_refuted[hidden_decay]",
+    ),
+    pytest.mark.usefixtures("compiled"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET = MLPSpec(inputs=64, widths=(24,), classes=10)
@@ -45,12 +47,6 @@ def projected(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tupl
     lanes = (-1, *[1] * (w.dim() - 1))
     new = w - h.lr * g
     return new * (w.flatten(1).norm(dim=1) / new.flatten(1).norm(dim=1)).reshape(lanes), None
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def in_world(rule: UpdateRule | None) -> Context:

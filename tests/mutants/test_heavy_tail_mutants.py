@@ -21,13 +21,15 @@ from ilr_check.claims.mean_field.trainings.tailed import Tailed
 from ilr_check.data import HeavyTailedNoise, NoiseSpec, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec, NormSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
-from ilr_check.train import compiling
 from ilr_check.train.world import World, world_of
 
-pytestmark = pytest.mark.on_push(
-    "test_a_planted_defect_is_refuted[end of the drop-decay_keeps_the_first_lr]",
-    "test_noise_without_a_variance_is_refuted_where_one_is_promised",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_planted_defect_is_refuted[end of the drop-decay_keeps_the_first_lr]",
+        "test_noise_without_a_variance_is_refuted_where_one_is_promised",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 HEAVY = Tailed(
@@ -40,12 +42,6 @@ HEAVY = Tailed(
     looks=(96,),
 )
 LIGHT = msgspec.structs.replace(HEAVY, noise=HeavyTailedNoise(size=60.0, tail=4.0), window=6.0, looks=(64,))
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 @dataclass

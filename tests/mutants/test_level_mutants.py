@@ -28,15 +28,17 @@ from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.modelled import MODELLED
 from ilr_check.optim.sgd import StepHyper, UpdateRule, heavy_ball, nesterov
-from ilr_check.train import compiling
 from ilr_check.train.world import World
 
-pytestmark = pytest.mark.on_push(
-    "test_a_planted_defect_is_refuted[angular-update-sgd-decay_twice]",
-    "test_a_planted_defect_is_refuted[equilibrium-effective-lr-sgd-decay_twice]",
-    "test_a_planted_defect_is_refuted[momentum-equilibrium-heavy-ball-averaging]",
-    "test_a_planted_defect_is_refuted[norm-offset-sgd-decay_keeps_the_first_lr]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_planted_defect_is_refuted[angular-update-sgd-decay_twice]",
+        "test_a_planted_defect_is_refuted[equilibrium-effective-lr-sgd-decay_twice]",
+        "test_a_planted_defect_is_refuted[momentum-equilibrium-heavy-ball-averaging]",
+        "test_a_planted_defect_is_refuted[norm-offset-sgd-decay_keeps_the_first_lr]",
+    ),
+    pytest.mark.usefixtures("compiled"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 PLAIN = tuple(Level(lr=0.5, weight_decay=wd) for wd in (0.032, 0.064))
@@ -93,12 +95,6 @@ def decay_not_ahead(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -
     assert buffer is not None
     buffer = h.momentum * buffer + g
     return (1.0 - h.lr * h.weight_decay) * w - h.lr * (g + h.momentum * buffer), buffer
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def judged(law: str, world: World | None = None) -> Finding:

@@ -14,11 +14,13 @@ from ilr_check.claims.function_space.no_parameter_mixing import Mixing
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_weights_that_stay_pass",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_weights_that_stay_pass",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 MIXING = Mixing(
@@ -33,12 +35,6 @@ MIXING = Mixing(
 def gradient_of_another_run(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:
     """Each run steps with the gradient of another run, which has the right size and the wrong direction."""
     return (1.0 - h.lr * h.weight_decay) * w - h.lr * g.roll(1, 0), None
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def verdicts(rule: UpdateRule) -> list[str]:

@@ -13,20 +13,16 @@ from ilr_check.claims.mean_field import muon_equilibrium
 from ilr_check.claims.mean_field.muon_equilibrium import LAW, autocovariances, predicted
 from ilr_check.optim.muon import muon, orthogonalised
 from ilr_check.optim.rules import Columns, Rule, State
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_a_planted_defect_is_refuted[not orthogonalised]",
-    "test_the_right_rule_holds_and_excludes_every_rival",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_planted_defect_is_refuted[not orthogonalised]",
+        "test_the_right_rule_holds_and_excludes_every_rival",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def judged(rule: Rule | None) -> Finding:

@@ -18,14 +18,16 @@ from ilr_check.data import DigitsSpec, TeacherStudentSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.hyper import HyperParams
 from ilr_check.optim.schedules import Constant, Drops
-from ilr_check.train import compiling
 from ilr_check.train.loop import Setting, torch_sgd
 from ilr_check.train.trace import GroupTrace
 from ilr_check.train.world import World, world_of
 
-pytestmark = pytest.mark.on_push(
-    "test_decay_once_an_epoch_for_all_of_its_steps_breaks_the_identity",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_decay_once_an_epoch_for_all_of_its_steps_breaks_the_identity",
+    ),
+    pytest.mark.usefixtures("compiled"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 NET, DATA = MLPSpec(inputs=64, widths=(24,), classes=10), DigitsSpec(label_noise=0.5)
@@ -43,12 +45,6 @@ COURSES = {"gamma-ode": gamma_ode.LAW, "schedule-law": schedule_law.LAW}
 LEVELS = tuple(Level(lr=lr, weight_decay=0.016 / lr) for lr in (0.5, 0.25, 0.125))
 EPOCH = 56
 """Steps: 1797 digits in batches of 32."""
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def along_a_course(law: Any, world: World | None = None) -> dict[str, str]:

@@ -9,22 +9,18 @@ from ilr_check.claims.claim import Context
 from ilr_check.claims.mean_field import adaptive_recovery
 from ilr_check.optim.modelled import MODELLED
 from ilr_check.optim.rules import Rule
-from ilr_check.train import compiling
 from ilr_check.train.world import World
 
-pytestmark = pytest.mark.on_push(
-    "test_the_other_coupling_is_refuted[adam-adamw]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_the_other_coupling_is_refuted[adam-adamw]",
+    ),
+    pytest.mark.usefixtures("compiled"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 FAMILIES = {"adamw": 0, "adam": 2}
 BETAS = {"beta1": 0.9, "beta2": 0.98, "eps": 1e-12}
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def verdict(family: str, world: World | None = None) -> str:

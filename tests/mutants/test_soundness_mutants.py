@@ -23,8 +23,9 @@ from ilr_check.claims.mean_field import adaptive_recovery, momentum_equilibrium,
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
-from ilr_check.train import compiling
 from ilr_check.train.world import Visit, world_of
+
+pytestmark = pytest.mark.usefixtures("compiled")
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 LAWS: dict[str, tuple[Any, tuple[Level, ...]]] = {
@@ -38,11 +39,6 @@ LAWS: dict[str, tuple[Any, tuple[Level, ...]]] = {
         ),
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def judged(law: str, world: Wrong | None) -> Finding:

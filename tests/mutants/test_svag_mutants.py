@@ -12,21 +12,18 @@ from ilr_check.claims.claim import Context, Finding
 from ilr_check.claims.mean_field import svag
 from ilr_check.data import NoiseSpec, SvagNoise
 from ilr_check.optim.sgd import StepHyper
-from ilr_check.train import choice, compiling
+from ilr_check.train import choice
 from ilr_check.train.world import World, world_of
 
-pytestmark = pytest.mark.on_push(
-    "test_a_planted_defect_is_refuted[s = sqrt(l)]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_a_planted_defect_is_refuted[s = sqrt(l)]",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-4)
 LR = 4.0
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def decay_of_sgd(w: Tensor, g: Tensor, buffer: Tensor | None, h: StepHyper) -> tuple[Tensor, None]:

@@ -14,11 +14,13 @@ from ilr_check.claims.function_space.trainings.decays import Decays
 from ilr_check.data import SplitDigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import StepHyper, UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_another_decay_is_another_rotation[decay_twice]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_another_decay_is_another_rotation[decay_twice]",
+    ),
+    pytest.mark.usefixtures("eager"),
+]
 
 CONTEXT = Context(seed=0, profile="quick", default_alpha=1e-3)
 CHEAP = Decays(
@@ -30,12 +32,6 @@ CHEAP = Decays(
     looks=(64, 128),
 )
 Stepped = tuple[Tensor, None]
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 def verdicts(rule: UpdateRule) -> dict[str, str]:

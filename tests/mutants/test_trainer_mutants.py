@@ -35,17 +35,19 @@ from ilr_check.claims.mean_field.trainings.sweep import Sweep
 from ilr_check.data import DigitsSpec
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.sgd import UpdateRule
-from ilr_check.train import compiling
 
-pytestmark = pytest.mark.on_push(
-    "test_another_change_passes_a_right_trainer[wd-drop: plain]",
-    "test_full_recovery_kills[wd not coupled to lr]",
-    "test_mixing_time_kills[wd applied twice]",
-    "test_noise_of_another_intrinsic_lr_does_not_predict",
-    "test_sqrt_recovery_kills[wd halved]",
-    "test_sqrt_recovery_passes_a_right_trainer[plain]",
-    "test_wd_drop_kills[wd not dropped]",
-)
+pytestmark = [
+    pytest.mark.on_push(
+        "test_another_change_passes_a_right_trainer[wd-drop: plain]",
+        "test_full_recovery_kills[wd not coupled to lr]",
+        "test_mixing_time_kills[wd applied twice]",
+        "test_noise_of_another_intrinsic_lr_does_not_predict",
+        "test_sqrt_recovery_kills[wd halved]",
+        "test_sqrt_recovery_passes_a_right_trainer[plain]",
+        "test_wd_drop_kills[wd not dropped]",
+    ),
+    pytest.mark.usefixtures("compiled"),
+]
 
 # One look each: of several, the first may only end in ``holds``, and a mutant would take them all. With fewer
 # runs the designs refuse to begin: too few for the spread they plan for.
@@ -66,12 +68,6 @@ SWEEP = Sweep(
     length=2.0,
     looks=(144,),
 )
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without the compiler. Compiling each rule takes longer than these trainings."""
-    monkeypatch.setattr(compiling, "RUN_STEPS_THAT_PAY", 10**9)
 
 
 @dataclass(frozen=True)
