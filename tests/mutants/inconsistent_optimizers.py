@@ -3,8 +3,8 @@ based."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -368,3 +368,37 @@ class EntrywiseMuon(torch.optim.Optimizer):
             x = 3.4445 * x + (-4.775 * a + 2.0315 * a * a) * x
         p.mul_(1 - group["lr"] * group["weight_decay"])
         p.add_(x.to(p.dtype), alpha=-group["lr"] * max(1, p.shape[0] / p.shape[1]) ** 0.5)
+
+
+class SparesVectors(torch.optim.AdamW):
+    """AdamW that puts what has fewer than two axes into a group of its own, without weight decay."""
+
+    def __init__(self, params: Any, lr: float = 1e-3, weight_decay: float = 1e-2) -> None:
+        params = list(params)
+        groups = params if isinstance(params[0], dict) else [{"params": params}]
+        divided = []
+        for group in groups:
+            mine = list(group["params"])
+            matrices, vectors = [p for p in mine if p.ndim >= 2], [p for p in mine if p.ndim < 2]
+            divided += [{**group, "params": matrices}, {**group, "params": vectors, "weight_decay": 0.0}]
+        super().__init__([group for group in divided if group["params"]], lr=lr, weight_decay=weight_decay)
+
+
+class WrapsSGD(torch.optim.Optimizer):
+    """A wrapper around SGD that is saved and loaded beside it. A closure computes the gradients twice."""
+
+    ilr_check_tags: ClassVar[Mapping[str, Any]] = {"needs_closure": True}
+
+    def __init__(self, params: Any, lr: float = 0.1, weight_decay: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        self.inner = torch.optim.SGD(self.param_groups, lr=lr, weight_decay=weight_decay, momentum=0.5)
+        self.param_groups = self.inner.param_groups
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        assert closure is not None, "it needs a closure"
+        for _ in range(2):
+            with torch.enable_grad():
+                loss = closure()
+        self.inner.step()
+        return loss

@@ -130,7 +130,15 @@ def test_an_optimizer_that_climbs_is_judged_along_negated_gradients(law: str) ->
     assert not violations(law, Subject(torch.optim.SGD, args={"maximize": True}))
 
 
-RELEASED = ("SilentAtFirst", "ClippedByItsMean", "RefusesTwoRates", "Float32Factor", "TakesAnyKeyword")
+RELEASED = (
+    "SilentAtFirst",
+    "ClippedByItsMean",
+    "RefusesTwoRates",
+    "Float32Factor",
+    "TakesAnyKeyword",
+    "SparesVectors",
+    "WrapsSGD",
+)
 """Each behaves as a released optimizer does, at which the gate once saw a defect."""
 
 

@@ -134,27 +134,21 @@ def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]
         if subject.tags.state_bits and words != "a scalar":
             continue  # the state of so many entries is quantised, and quantised-state judges that
         one = make_course(subject, circumstances.generator(words), [part], steps=STEPS)
-        yield agreement(
-            words,
-            lambda one=one, split=split, whole=whole: _flat(drive(subject, _tiled(one, split, whole))),  # type: ignore[misc]
-            lambda one=one, split=split: _repeated(drive(subject, one), split),  # type: ignore[misc]
-            sentence=f"{words}: {split} copies of a tensor of shape {part} step otherwise than one of them;",
-            unit=subject.unit,
-        )
-    yield _vectors(subject, course)
-
-
-def _vectors(subject: Subject, course: Course) -> Reading:
-    """Compare vectors with matrices; by a common convention weight decay excludes vectors."""
-    group, flat = "vectors", _shaped(course, (12,))
+        sentence = f"{words}: {split} copies of a tensor of shape {part} step otherwise than one of them;"
+        yield _alike(subject, words, _tiled(one, split, whole), one, split, sentence)
     sentence = "the same entries as a vector step otherwise than as a matrix;"
+    yield _alike(subject, "vectors", _shaped(course, (12,)), course, 1, sentence)
+
+
+def _alike(subject: Subject, group: str, flat: Course, matrix: Course, copies: int, sentence: str) -> Reading:
+    """Compare a vector or a scalar with copies of a matrix. By convention, weight decay may spare it."""
     try:
-        matrix, vector = _flat(drive(subject, course)), _flat(drive(subject, flat))
-        found = gap(vector, matrix, subject.unit)
-        if found.ratio > 1.0 and "weight_decay" in course.hyper:
-            bare = _flat(drive(subject, _undecayed(course)))
-            if gap(vector, bare, subject.unit).ratio <= 1.0:
-                told = "vectors step as matrices do without weight decay: it spares them"
+        expected, steps = _repeated(drive(subject, matrix), copies), _flat(drive(subject, flat))
+        found = gap(steps, expected, subject.unit)
+        if found.ratio > 1.0 and "weight_decay" in matrix.hyper:
+            bare = _repeated(drive(subject, _undecayed(matrix)), copies)
+            if gap(steps, bare, subject.unit).ratio <= 1.0:
+                told = f"{group}: the steps are those of a matrix without weight decay, which spares them"
                 return Reading(group=group, verdict="holds", message=told)
     except (SubjectError, CannotVaryError) as error:
         return Reading(group=group, verdict="skipped", message=str(error))

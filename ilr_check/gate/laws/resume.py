@@ -81,7 +81,8 @@ def _two_groups(subject: Subject, circumstances: Circumstances) -> Reading:
         return Reading(group="two groups", verdict="skipped", message=told)
     halved = tuple({name: 0.5 * value for name, value in group.items()} for group in course.settings)
     resumed = begin(subject, replace(course, starts=tuple(trial.values()), settings=halved))
-    resumed.optimizer.load_state_dict(copy.deepcopy(trial.optimizer.state_dict()))
+    for optimizer, saved in zip(_nested(resumed.optimizer), _nested(trial.optimizer), strict=True):
+        optimizer.load_state_dict(copy.deepcopy(saved.state_dict()))
     for t in range(BREAK, STEPS):
         advance(resumed, course, t)
     ends = whole.values()
