@@ -165,11 +165,11 @@ def measured_fact(trajectory: Trajectory, found: Deviation) -> str:
     step = trajectory.steps[found.step]
     before = float(step.before[found.tensor].flat[found.entry])
     moved, meant = found.measured - before, found.expected - before
-    told = f"step {found.step + 1} moved an entry from {before:.6g} by {_compared(moved, meant)}"
+    told = f"step {found.step + 1} moved an entry from {before:.6g} by {two_sizes(moved, meant)}"
     return f"{told}; {NAMELESS}"
 
 
-def _compared(moved: float, meant: float) -> str:
+def two_sizes(moved: float, meant: float) -> str:
     """Return two sizes in words, or their relative difference where both would look alike."""
     if not meant or not math.isfinite(moved / meant):
         return f"{moved:.6g}, expected {meant:.6g}"
@@ -177,7 +177,10 @@ def _compared(moved: float, meant: float) -> str:
     if apart < CLOSE:
         told = f"{meant:.6g} up to a relative difference of {apart:.2g}, more than rounding allows"
         return told + looks_like(apart)
-    return f"{moved:.6g}, expected {meant:.6g}: {moved / meant:.4g} times as much"
+    if not moved:
+        return f"0, expected {meant:.6g}: it did not move"
+    way = "the other way, " if moved / meant < 0.0 else ""
+    return f"{moved:.6g}, expected {meant:.6g}: {way}{abs(moved / meant):.4g} times as much"
 
 
 def looks_like(apart: float) -> str:

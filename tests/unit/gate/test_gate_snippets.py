@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import ilr_check
-from ilr_check.gate.words.explanation import looks_like
+from ilr_check.gate.words.explanation import looks_like, two_sizes
 from ilr_check.optim.target import import_target
 
 OPTIMIZERS = """
@@ -151,3 +151,16 @@ def test_a_difference_of_that_size_is_told_to_look_like_an_arithmetic() -> None:
     assert "looks like float32 arithmetic" in looks_like(2.0**-24)
     assert "looks like bfloat16 arithmetic" in looks_like(2.0**-8)
     assert looks_like(1e-12) == looks_like(0.5) == ""
+
+
+@pytest.mark.parametrize(
+    ("moved", "meant", "told"),
+    [
+        (0.1, 0.2, "0.1, expected 0.2: 0.5 times as much"),
+        (-0.2, 0.04, "-0.2, expected 0.04: the other way, 5 times as much"),
+        (0.0, -0.3, "0, expected -0.3: it did not move"),
+        (0.3, 0.0, "0.3, expected 0"),
+    ],
+)
+def test_two_sizes_are_told_without_a_negative_number_of_times(moved: float, meant: float, told: str) -> None:
+    assert two_sizes(moved, meant) == told
