@@ -14,13 +14,15 @@ from ilr_check.gate.reference.conventions import conventions_of
 from ilr_check.gate.reference.nearest import nearest
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.variation import built_with, varied_options
+from ilr_check.gate.variation import another_value, built_with, varied_options
 from ilr_check.gate.words.explanation import explanation
 from ilr_check.optim.contracts import contracts
 from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.running import Array
 
 LRS = (0.3, 0.11, 0.17, 0.05)
+LATER = 4 * LRS
+"""The rates of a longer course. Lookahead, for one, takes the steps of its inner optimizer at first."""
 WEIGHT_DECAY = 0.12
 
 
@@ -70,6 +72,12 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
             )
     if best.decayed:
         chosen = named.name if named is not None and found[named.name].decayed else equal[0]
+        if options := _later_options(subject, contracts()[chosen]):
+            return None, (
+                f"its first {len(LRS)} steps are those of {chosen} and later ones are not, and it has "
+                f"{', '.join(options)} beside, which {chosen} does not know and which change them; judged by "
+                f"the laws that need no contract, --contract {chosen} judges it as one"
+            )
         others = [name for name in equal if name != chosen]
         note = f"measured steps agree with {chosen} within rounding"
         if others:
@@ -94,7 +102,14 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         chosen, why = _with_wrong_decay(subject, equal)
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
         return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
-    return nearest(subject)
+    contract, note = nearest(subject)
+    if contract is not None and (options := _foreign_arguments(subject, contract, len(LRS))):
+        return None, (
+            f"{note.partition('; judged as')[0]}; and it has {', '.join(options)} beside, which change its "
+            f"steps and which {contract.name} does not know; judged by the laws that need no contract, "
+            f"--contract {contract.name} judges it as one"
+        )
+    return contract, note
 
 
 def _by_conventions(subject: Subject) -> bool:
@@ -105,21 +120,52 @@ def _by_conventions(subject: Subject) -> bool:
         return False
 
 
-def foreign_options(subject: Subject, contract: Contract) -> tuple[str, ...]:
-    """Return the numbers of an optimizer that a family does not have and that act.
+def _later_options(subject: Subject, contract: Contract) -> tuple[str, ...]:
+    """Return the numbers that only act after the first steps, where those are a family's and later ones are
+    not."""
+    decay = WEIGHT_DECAY if subject.with_contract(contract, {}).can_vary("weight_decay") else 0.0
+    if _agrees(subject.with_contract(contract, subject.declared), contract, {}, decay, LATER):
+        return ()
+    return _foreign_arguments(subject, contract, len(LATER))
+
+
+def foreign_options(subject: Subject, contract: Contract, steps: int = len(LRS)) -> tuple[str, ...]:
+    """Return the numbers of an optimizer that a family does not have and that act within some steps.
 
     A PID controller is SGD until it gets a momentum. No other setting of SGD agrees with it, and it has
     numbers of its own that act: it is no SGD with a defect.
     """
-    moved = varied_options(subject)
-    known = {word.partition(".")[0] for name in contract.names.values() for word in name.names}
+    moved, known = varied_options(subject), _words_of(contract)
     own = {key: value for key, value in moved.items() if key in known}
     foreign = {key: value for key, value in moved.items() if key not in known}
     try:
-        acts = foreign and _steps_with(subject, own) != _steps_with(subject, moved)
+        acts = foreign and _steps_with(subject, own, steps) != _steps_with(subject, moved, steps)
     except Exception:  # whatever the target raises, nothing is known of these numbers
         return ()
     return tuple(foreign) if acts else ()
+
+
+def _foreign_arguments(subject: Subject, contract: Contract, steps: int) -> tuple[str, ...]:
+    """Return the numbers of the constructor that a family does not have and that act within some steps, also
+    those that are in no group."""
+    found = []
+    for word, value in subject.signature.defaults.items():
+        if word in _words_of(contract) or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        other = value + 1 if isinstance(value, int) else another_value(value)
+        try:
+            acts = other is not None and _steps_with(subject, {}, steps) != _steps_with(
+                subject, {word: other}, steps
+            )
+        except Exception:  # whatever the target raises, nothing is known of this number
+            continue
+        found += [word] if acts else []
+    return tuple(found)
+
+
+def _words_of(contract: Contract) -> set[str]:
+    """Return the words for the hyper-parameters of a family, as optimizers name their arguments."""
+    return {word.partition(".")[0] for name in contract.names.values() for word in name.names}
 
 
 def _strangeness(subject: Subject, contract: Contract) -> tuple[int, int]:
@@ -137,12 +183,12 @@ def _strangeness(subject: Subject, contract: Contract) -> tuple[int, int]:
     return -usual, sum(not any(word in known for word in found) for found in words.values())
 
 
-def _steps_with(subject: Subject, options: Mapping[str, Any]) -> list[list[float]]:
+def _steps_with(subject: Subject, options: Mapping[str, Any], steps: int) -> list[list[float]]:
     """Return the weights after each of some steps with these options."""
     rng = np.random.default_rng(5)
     trial = built_with(subject, options).start([subject.tensor(rng.normal(size=(3, 4)))])
     rows = []
-    for _ in LRS:
+    for _ in range(steps):
         trial.step([subject.tensor(rng.normal(size=(3, 4)))])
         rows.append(trial.values()[0].double().cpu().numpy().ravel().tolist())
     return rows
@@ -207,28 +253,38 @@ def _agreement(subject: Subject, contract: Contract) -> Agreement:
     return Agreement(decayed, float(np.mean(more)) if more else 0.0, plain)
 
 
-def _agrees(subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float) -> bool:
+def _agrees(
+    subject: Subject,
+    contract: Contract,
+    setting: Mapping[str, Any],
+    weight_decay: float,
+    lrs: Sequence[float] = LRS,
+) -> bool:
     try:
-        trajectory = _trajectory_of(subject, contract, setting, weight_decay)
+        trajectory = _trajectory_of(subject, contract, setting, weight_decay, lrs)
         return trajectory.moves and deviation(trajectory, contract).ratio <= 1.0
     except Exception:  # a family's reference may not accept the hyper-parameters of another family
         return False
 
 
 def _trajectory_of(
-    subject: Subject, contract: Contract, setting: Mapping[str, Any], weight_decay: float
+    subject: Subject,
+    contract: Contract,
+    setting: Mapping[str, Any],
+    weight_decay: float,
+    lrs: Sequence[float] = LRS,
 ) -> Trajectory:
     rng = np.random.default_rng(7)
     shapes = [(3, 4), (3, 4)]
     starts = [rng.normal(size=shape) for shape in shapes]
-    gradients = probing_gradients(contract, rng, shapes, len(LRS))
+    gradients = probing_gradients(contract, rng, shapes, len(lrs))
     if contract.gradients == "any":
         # AdamP is AdamW but where weights and gradient are orthogonal.
         gradients = [[row[0], _orthogonal(row[1], starts[1])] for row in gradients]
-    hyper: dict[str, Any] = {**setting, "lr": LRS[0]}
+    hyper: dict[str, Any] = {**setting, "lr": lrs[0]}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = weight_decay
-    schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
+    schedule = [{"lr": lr} for lr in lrs] if subject.can_schedule("lr") else None
     return record_trajectory(subject, starts, gradients, schedule=schedule, **hyper)
 
 

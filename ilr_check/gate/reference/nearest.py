@@ -58,7 +58,8 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
         found[contract.name] = near
     if not found:
         return None, f"{UNKNOWN}; judged by the laws that need no contract, --contract NAME names one"
-    ranked = sorted(found, key=lambda name: found[name], reverse=True)
+    ranked = sorted(found, key=lambda name: (found[name], _is_called(subject, name)), reverse=True)
+    technique = ""
     for name in ranked:
         contract = contracts()[name]
         trajectory = _recorded(subject, contract, contract)
@@ -66,7 +67,15 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
             mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
         except Exception:  # a mutation of the reference may not accept the target's hyper-parameters
             continue
-        if mutation is not None and _tells(trajectory, contract, mutation):
+        if mutation is None or not _tells(trajectory, contract, mutation):
+            continue
+        if mutation.technique:
+            technique = technique or (
+                f"its steps are those of {name}, except that {mutation.sentence}, which makes it another "
+                "algorithm; judged by the laws that need no contract. "
+                f"If it is meant to be {name}, judge it by --contract {name}"
+            )
+        else:
             explained[name] = mutation
             if _decays_so_too(subject, contract, mutation):
                 break
@@ -78,6 +87,8 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
             f"the measured steps are those of {name}, except that {explained[name].sentence}; "
             f"judged as {name}, --contract names another"
         )
+    if technique:
+        return None, technique
     name, contract = ranked[0], contracts()[ranked[0]]
     trajectory = _recorded(subject, contract, contract)
     fact = measured_fact(trajectory, deviation(trajectory, contract))
@@ -103,6 +114,13 @@ def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:
             whole += float(np.sum(meant**2))
     share = float(np.sqrt(apart / whole)) if whole > 0 else np.inf
     return Nearness(float(np.mean(equal)) if equal else 0.0, -share if np.isfinite(share) else -np.inf)
+
+
+def _is_called(subject: Subject, family: str) -> int:
+    """Return the length of a family's name if the name of its class or of a base class has it, else 0."""
+    bases = subject.factory.__mro__ if isinstance(subject.factory, type) else ()
+    words = (subject.title.rpartition(":")[2], *(base.__name__ for base in bases))
+    return len(family) if any(family in word.lower() for word in words) else 0
 
 
 def _tells(trajectory: Trajectory, contract: Contract, mutation: Mutation) -> bool:

@@ -84,6 +84,8 @@ class Mutation:
     """The step that replaces that of the reference implementation."""
     shared_count: bool = False
     """Whether one step count runs over all tensors."""
+    technique: bool = False
+    """Whether optimizers do this on purpose. Without a named contract it makes another algorithm."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,15 +20,15 @@ STATES = (
 
 
 def gradient_mutations() -> Iterator[Mutation]:
-    """Yield mutations that change the gradient before the step."""
-    yield Mutation(sentence="the gradient of each tensor is clipped to norm 1", gradient=_clipped)
-    yield Mutation(sentence="the gradient of each tensor is normalised", gradient=_normalised)
-    yield Mutation(sentence="gradient entries are clipped to [-1, 1]", gradient=_bounded)
-    yield Mutation(
-        sentence="matrices lose the mean of their gradient over each row (gradient centralisation)",
-        gradient=_centred,
-    )
-    yield Mutation(sentence="only the sign of the gradient is used", gradient=np.sign)
+    """Yield mutations that change the gradient before the step, as optimizers also do on purpose."""
+    for sentence, gradient in (
+        ("the gradient of each tensor is clipped to norm 1", _clipped),
+        ("the gradient of each tensor is normalised", _normalised),
+        ("gradient entries are clipped to [-1, 1]", _bounded),
+        ("matrices lose the mean of their gradient over each row (gradient centralisation)", _centred),
+        ("only the sign of the gradient is used", np.sign),
+    ):
+        yield Mutation(sentence=sentence, gradient=gradient, technique=True)
 
 
 def step_mutations(contract: Contract) -> Iterator[Mutation]:
@@ -38,12 +38,17 @@ def step_mutations(contract: Contract) -> Iterator[Mutation]:
         yield Mutation(
             sentence=f"the step grows over the first {steps} steps, a warm-up",
             update=_scaled(base, lambda w, t, steps=steps: min(1.0, t / steps)),  # type: ignore[misc]
+            technique=True,
         )
     yield Mutation(
         sentence="the step depends on the tensor's shape: divided by the root of the rows of a matrix",
         update=_scaled(base, lambda w, t: 1.0 / np.sqrt(plain(w).shape[0] if plain(w).ndim > 1 else 1.0)),
     )
-    yield Mutation(sentence="each entry of the update is clipped to [-lr, lr]", update=_clipped_step(base))
+    yield Mutation(
+        sentence="each entry of the update is clipped to [-lr, lr]",
+        update=_clipped_step(base),
+        technique=True,
+    )
     for bits, dtype in DTYPES:
         for names, which in STATES:
             yield Mutation(sentence=f"{which} is kept in {dtype}", update=_narrow(base, names, bits))
