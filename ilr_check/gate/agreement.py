@@ -97,7 +97,11 @@ def agreement(
 def failed_reading(group: str, error: Exception) -> Reading:
     """Return the reading of a legal step that raised an exception."""
     return Reading(
-        group=group, verdict="violated", message=str(error), diagnosis=f"{group}: the step fails with {error}"
+        group=group,
+        verdict="violated",
+        message=str(error),
+        diagnosis=f"{group}: the step fails with {error}",
+        raised=True,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import torch
@@ -25,35 +24,9 @@ def demand_built(subject: Subject) -> None:
             f"{subject.title} with a line search needs the loss at every point that it tries, and the gate "
             "hands over gradients alone; leave line_search_fn out"
         )
-    _demand_no_graph(subject)
     for word in SWITCHES:
         if subject.args.get(word):
             _demand_switch(subject, word)
-
-
-def _demand_no_graph(subject: Subject) -> None:
-    """Raise ``SubjectError`` for an optimizer that differentiates its gradients, such as one with a Hessian.
-
-    It is recognised by a step that fails with plain gradients and succeeds with those of ``create_graph``.
-    """
-    refusal = _first_step_fails(subject)
-    if not refusal:
-        return
-    parameter = nn.Parameter(torch.ones(2, 2, dtype=torch.float64, device=subject.device))
-    try:
-        optimizer = subject.build([parameter])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns that such gradients keep their parameters alive
-            torch.autograd.backward((parameter**2).sum(), create_graph=True)
-        optimizer.step()
-    except Exception:  # it fails for another reason, which the laws will tell
-        return
-    finally:
-        parameter.grad = None  # the circle of the graph would keep all of it in memory
-    raise SubjectError(
-        f"{subject.title} differentiates its gradients (loss.backward(create_graph=True)), and the gate "
-        f"hands over gradients without a graph, so it cannot be judged: {refusal}"
-    )
 
 
 def _demand_switch(subject: Subject, word: str) -> None:

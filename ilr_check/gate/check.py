@@ -17,6 +17,7 @@ from ilr_check.gate.process.request import GateRequest
 from ilr_check.gate.recorded import Behaviour
 from ilr_check.gate.reference.same_steps import REFERENCE, apart
 from ilr_check.gate.result import GateResult
+from ilr_check.gate.serving import service_of
 from ilr_check.gate.stimuli.behaviour import behaviour
 from ilr_check.gate.stimuli.scenarios import traces
 from ilr_check.gate.subject import Subject
@@ -67,7 +68,7 @@ def check_optimizer(factory: Callable[..., Any], **options: Any) -> GateResult:
 
 def _recorded(judge: Judge) -> Behaviour:
     """Return the behaviour record; what the target leaves behind is put back."""
-    with threads(), judge.watch.during("behaviour"):
+    with threads(), judge.watch.during("behaviour", service_of(judge.subject)):
         return behaviour(judge.subject)
 
 

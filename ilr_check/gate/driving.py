@@ -71,7 +71,8 @@ def take_step(
         for parameter in parameters:
             if parameter.grad is not None and not bool(parameter.isfinite().all()):
                 parameter.grad.fill_(float("nan"))  # as of any loss, at weights that are not numbers
-        return torch.zeros(())  # a loss that stands still ends a line search after its first step
+        # A loss that stands still ends a line search after its first step; a step may be in proportion to it.
+        return torch.ones(())
 
     optimizer.step(evaluate)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,17 @@ from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.reference.conventions import conventions_of
+from ilr_check.gate.reference.nearest import called, numbers_beside
+from ilr_check.gate.serving import service_of
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
 from ilr_check.gate.words.exceptions import blames_the_target, encodable, exception_words, raised_at
+from ilr_check.gate.words.explanation import NAMELESS
 from ilr_check.gate.words.location import step_location
 from ilr_check.train.threads import threads
 
+LATE = "bias-correction"
+"""The law of late steps, at which an optimizer of another name may go on by another rule, as SWATS does."""
 SURROUNDINGS = "leaves-the-world-alone"
 STEPS = "textbook-step"
 """The law whose readings propose conventions: it tries every setting of the contract."""
@@ -64,7 +69,7 @@ class Judge:
         with threads():
             for law in laws:
                 begin(law)
-                with self.watch.during(law.id):
+                with self.watch.during(law.id, service_of(self.subject, seeded=not law.counts_draws)):
                     judgement = self._judged(law)
                 if any(finding.verdict == "violated" for finding in judgement.findings):
                     self.broken.add(law.id)
@@ -99,7 +104,22 @@ class Judge:
             self.conventions += _several(self.subject)
         own = [declared for declared in proposed(readings) if declared not in self.conventions]
         again = partial(_again, law, circumstances)
-        return settle(readings, again, self.subject, [*own, *self.conventions])
+        return self._doubted(law, settle(readings, again, self.subject, [*own, *self.conventions]))
+
+    def _doubted(self, law: GateLaw, readings: list[Reading]) -> list[Reading]:
+        """Return milder readings where its own numbers, which the family does not know, may be the reason."""
+        contract = self.subject.contract
+        if contract is None or self.options.contract != "auto":
+            return readings
+        beside = ", ".join(numbers_beside(self.subject, contract.name))
+        late = law.id == LATE and not called(self.subject, contract.name)
+        told = f"; it has {beside} beside, which {contract.name} does not know" if beside else ""
+        return [
+            replace(reading, severity="fragility", diagnosis=reading.diagnosis + told)
+            if reading.severity is None and ((beside and NAMELESS in reading.diagnosis) or late)
+            else reading
+            for reading in readings
+        ]
 
     def _beside(self) -> Judgement:
         """Return what the target changed during the laws, unless its own law has found it already."""
@@ -175,11 +195,21 @@ def readings_of(law: GateLaw, subject: Subject, circumstances: Circumstances) ->
         )
     except Exception as error:
         found.append(_crash(error))
-    return found
+    return [_excepted(law, subject, reading) for reading in found]
+
+
+def _excepted(law: GateLaw, subject: Subject, reading: Reading) -> Reading:
+    """Return a reading of a case that the family does not promise as skipped."""
+    exceptions = {} if subject.contract is None else subject.contract.exceptions
+    why = next((w for key, w in exceptions.items() if f"{law.id}:{reading.group}".startswith(f"{key}")), "")
+    return replace(reading, verdict="skipped", message=why, diagnosis="") if why else reading
 
 
 def _crash(error: Exception) -> Reading:
     words, where = exception_words(error), raised_at(error)
+    if "support the deepcopy protocol" in words:
+        told = "its state holds tensors of an autograd graph, so that nobody can copy or save it"
+        return Reading(group="exception", verdict="violated", message=words, diagnosis=told)
     if blames_the_target(error):
         told = f"the optimizer fails with {words}{where}"
         return Reading(group="exception", verdict="violated", message=words, diagnosis=told)

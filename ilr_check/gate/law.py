@@ -7,15 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+import torch
+from torch import nn
 
 from ilr_check.evidence import ClaimText, Figure, Margin, Measured, RivalOutcome, Severity
 from ilr_check.evidence.records import VerdictWord
 from ilr_check.gate.options import GateProfile
 from ilr_check.gate.subject import Subject
+from ilr_check.optim.contracts.contract import Decay
 from ilr_check.seeds import derive
 
 Tier = Literal["exact", "standard", "statistical"]
 NOTHING, NO_MARGIN = Measured(value=None), Margin()
+SWITCHED_DECAY = "decoupled_weight_decay"
 NO_CONTRACT = "no contract is known, so there is no reference implementation to compare with"
 
 
@@ -58,6 +62,8 @@ class Reading:
     """The declaration under which the contract would agree with the measurement."""
     open: bool = False
     """Whether the law applies although this reading is skipped."""
+    raised: bool = False
+    """Whether a violation is an exception, which its user sees at once, and not a wrong number."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,12 @@ class GateLaw:
     check: Callable[[Subject, Circumstances], Iterable[Reading]]
     applies: Callable[[Subject], str] = lambda subject: ""
     """Returns why a subject is skipped; empty where it is judged. ``LeftOpen`` where the law applies."""
+    counts_draws: bool = False
+    """Whether it looks at the random numbers themselves, which are seeded from the gradients for others."""
     milder: Mapping[str, tuple[Severity, str]] = field(default_factory=dict)
     """Cases, by how their group begins, that are no ``defect``: the severity, and why. "" is every case."""
+    refusable: Mapping[str, str] = field(default_factory=dict)
+    """Cases, by words of their group, in which an exception is a fragility and a wrong number is not: why."""
 
     @property
     def id(self) -> str:
@@ -97,6 +107,8 @@ class GateLaw:
         """Return the severity of a violation of this case."""
         if reading.severity is not None:
             return reading.severity
+        if reading.raised and any(case in reading.group for case in self.refusable):
+            return "fragility"
         found = (severity for case, (severity, _) in self.milder.items() if reading.group.startswith(case))
         return next(found, "defect")
 
@@ -187,8 +199,17 @@ def needs_decay(subject: Subject) -> str:
     reason = needs("lr", "weight_decay")(subject)
     if reason or subject.contract is None:
         return reason
-    where = subject.contract.decay_for(subject.declared).where
+    where = decay_of(subject).where
     return "the family has no weight decay" if where == "none" else ""
+
+
+def decay_of(subject: Subject) -> Decay:
+    """Return the decay of the contract at the target's own settings, which may choose another place."""
+    assert subject.contract is not None
+    chosen: dict[str, Any] = {}
+    if SWITCHED_DECAY in subject.contract.names:
+        chosen[SWITCHED_DECAY] = subject.read(subject.build([nn.Parameter(torch.ones(2, 2))]))[SWITCHED_DECAY]
+    return subject.contract.decay_for({**chosen, **subject.declared})
 
 
 def needs_schedule(subject: Subject) -> str:

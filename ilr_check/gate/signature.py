@@ -22,7 +22,12 @@ class Signature(NamedTuple):
     @property
     def defaults(self) -> dict[str, Any]:
         """The arguments that have a default value."""
-        return {k: p.default for k, p in self.named.items() if p.default is not inspect.Parameter.empty}
+        return {k: p.default for k, p in self.named.items() if not lacks_default(p)}
+
+
+def lacks_default(parameter: inspect.Parameter) -> bool:
+    """Return whether an argument has no default value, or torch's own mark for one that has none."""
+    return parameter.default is parameter.empty or repr(parameter.default) == "<required parameter>"
 
 
 def signature_of(factory: Callable[..., Any]) -> Signature:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ilr_check.gate.driving import arranged, layout_copy, prepare, take_step
 from ilr_check.gate.options import WEIGHT_DTYPES
 from ilr_check.gate.precision import arithmetic_unit, widest_dtype
-from ilr_check.gate.signature import Signature, signature_of
+from ilr_check.gate.signature import Signature, lacks_default, signature_of
 from ilr_check.gate.tags import Tags
 from ilr_check.gate.trial import CannotVaryError, Trial, read_name, write_name
 from ilr_check.gate.words.exceptions import exception_words
@@ -54,7 +54,7 @@ class Subject:
     """Dtypes of weights that it is made for. The laws of rounding use these; the others use ``dtype``."""
     tags: Tags = field(default_factory=Tags)
     setup: Callable[[Any], Any] | None = None
-    """The user's function that prepares an optimizer after it was built."""
+    """The user's function for an optimizer after it was built."""
     measured: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Measurements of other modules by name, so that each module drives the target only once."""
 
@@ -164,6 +164,7 @@ class Subject:
         other = replace(self, contract=contract, declared=dict(declared))
         if contract is not None and not contract.sparse and not contract.closure and "dtype" in self.__dict__:
             other.__dict__["dtype"] = self.dtype  # it is measured by steps, which need no contract
+        other.measured.update({key: self.measured[key] for key in ("service",) if key in self.measured})
         return other
 
     def with_switches(self, **switches: Any) -> Subject:
@@ -285,7 +286,7 @@ class Subject:
         """Return values for hyper-parameters that the factory requires."""
         found: dict[str, Any] = {}
         for word, parameter in self.named_arguments.items():
-            if parameter.default is inspect.Parameter.empty and word not in self.args:
+            if lacks_default(parameter) and word not in self.args:
                 for name in self.hyper_names.values():
                     if word in name.names and name.default is not None:
                         found[word] = name.default

@@ -11,6 +11,7 @@ from torch import nn
 from ilr_check.gate.built import demand_built
 from ilr_check.gate.options import GateOptions, dtypes_named
 from ilr_check.gate.process.surroundings import Watch
+from ilr_check.gate.serving import service_of
 from ilr_check.gate.subject import BASIC, Subject, SubjectError
 from ilr_check.gate.tags import tags_of
 from ilr_check.optim.contracts import contracts
@@ -46,7 +47,7 @@ def subject_of(
         setup=_setup(options.setup),
     )
     # What the first steps leave behind is put back, so that the laws find the process as it was.
-    with Watch().during("finding the contract"):
+    with Watch().during("finding the contract", service_of(bare)):
         _demand_names(bare)
         contract, note = _contract(bare, options.contract)
         if contract is None and options.declare:

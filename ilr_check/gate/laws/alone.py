@@ -10,7 +10,7 @@ from ilr_check.evidence.gate import Severity
 from ilr_check.gate.agreement import Gap, failed_reading, gap, gap_reading
 from ilr_check.gate.interaction import tensors_interact
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
-from ilr_check.gate.stimuli.courses import Course, StepFailedError, drive, make_course
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
 from ilr_check.gate.variation import built_with, flipped_keys, varied_options
@@ -108,13 +108,37 @@ def _one(subject: Subject, circumstances: Circumstances, name: str, wanted: dict
         )
         return course_snippet(course, beside, alone, found)
 
-    return gap_reading(
+    reading = gap_reading(
         worst,
         group=name,
         sentence=f"{sentence} the two differ",
         n_steps=len(course.gradients),
         snippet=snippet,
     )
+    if (
+        reading.verdict == "violated"
+        and len(course.groups) > 1
+        and _keys_alone(subject, course, own, together)
+    ):
+        told = f"{reading.diagnosis}; lr and weight decay of a group are not those of a constructor"
+        return replace(reading, severity="departure", diagnosis=told)
+    return reading
+
+
+def _keys_alone(subject: Subject, course: Course, own: Mapping[int, Trail], together: Trail) -> bool:
+    """Return whether every tensor steps as alone in one group that has its settings as keys.
+
+    Some optimizers make a yardstick of the lr that their constructor gets.
+    """
+    try:
+        for i in own:
+            grouped = replace(course.alone(i), hyper=course.hyper, as_groups=True)
+            alone = drive(_own(subject, course, i), grouped)
+            if gap(together.of(i, course.seen(i)), alone, subject.unit).ratio > 1.0:
+                return False
+    except (SubjectError, CannotVaryError, StepFailedError):
+        return False
+    return True
 
 
 def _refuses_rates(subject: Subject, course: Course) -> bool:
@@ -155,6 +179,7 @@ LAW = GateLaw(
         "a group added later": ("fragility", "groups are rarely added to a running optimizer"),
         "gradients missing between": ("departure", "some families count steps by group"),
         "late first gradients": ("departure", "some families count steps by group"),
+        "mixed dtypes": ("fragility", "most trainings keep the weights of one optimizer in one dtype"),
         "an option of each group": ("fragility", "most trainings set only lr and weight decay by group"),
         "an empty tensor": ("fragility", "few models have parameters without entries"),
         "a group of one empty tensor": ("fragility", "few models have parameters without entries"),

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from ilr_check.evidence import Figure, Series
-from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, decay_of, law_text, needs
 from ilr_check.gate.reference.comparison import compared
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, record_trajectory
 from ilr_check.gate.subject import Subject
@@ -27,7 +27,7 @@ def applies(subject: Subject) -> str:
     reason = needs("lr", "weight_decay")(subject)
     if reason or subject.contract is None:
         return reason
-    where = subject.contract.decay_for(subject.declared).where
+    where = decay_of(subject).where
     if where == "none":
         return "the family has no weight decay"
     if where == "own" or (where == "gradient" and subject.contract.degree != 1.0):

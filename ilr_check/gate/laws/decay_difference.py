@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs_decay, ratio_reading
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, decay_of, law_text, needs_decay, ratio_reading
 from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
 from ilr_check.optim.contracts.contract import Decay
@@ -26,7 +26,7 @@ def applies(subject: Subject) -> str:
     reason = needs_decay(subject)
     if reason or subject.contract is None:
         return reason
-    where = subject.contract.decay_for(subject.declared).where
+    where = decay_of(subject).where
     return "" if where in ("before", "after") else "decay goes through the step, so that it has no own part"
 
 

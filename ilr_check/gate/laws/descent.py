@@ -6,15 +6,21 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ilr_check.evidence import Margin, Measured
-from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.reference.trajectory import record_trajectory
+from ilr_check.gate.serving import draws_numbers
 from ilr_check.gate.stimuli.silence import silent_steps
 from ilr_check.gate.subject import Subject
 
 ORDER = 5
-STEPS = 2
+STEPS, MANY = 2, 16
+"""An optimizer that draws random numbers may pass over half of its steps."""
+FACTOR, LONGER, SHORTER = 64.0, 4, 0.5
+"""Steps of degree 0 in the gradient keep their length and those of degree -1 fall to a 64th. Half of it is
+the middle of degree -1/6, far from both."""
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
@@ -26,7 +32,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = 0.0
     # Some optimizers collect moments first: schedule-free RAdam moves nothing in its first five steps.
-    steps = STEPS + silent_steps(subject)
+    steps = (MANY if draws_numbers(subject) else STEPS) + silent_steps(subject)
     trajectory = record_trajectory(subject, [start], [[gradient]] * steps, **hyper)
     moved = np.sum([trajectory.moved(t) for t in range(steps)], axis=0)
     size = float(np.linalg.norm(moved) * np.linalg.norm(gradient))
@@ -44,13 +50,37 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         diagnosis="" if good else f"the step goes {words}: its cosine with the gradient is {cosine:.4g}",
         n_steps=steps,
     )
+    yield _larger(subject, start, hyper, circumstances)
+
+
+def _larger(
+    subject: Subject, start: NDArray[np.float64], hyper: dict[str, Any], circumstances: Circumstances
+) -> Reading:
+    """Judge whether larger gradients, all by one factor, make the way shorter."""
+    steps = LONGER + silent_steps(subject)
+    rows = circumstances.generator("larger").normal(size=(steps, *start.shape))
+    ways = []
+    for factor in (1.0, FACTOR):
+        trajectory = record_trajectory(subject, [start], [[factor * row] for row in rows], **hyper)
+        ways.append(sum(float(np.linalg.norm(trajectory.moved(t))) for t in range(steps)))
+    ratio = ways[1] / ways[0] if ways[0] else 1.0
+    shrinks = np.isfinite(ratio) and ratio < SHORTER
+    return fact_reading(
+        not shrinks,
+        group="larger gradients",
+        message=f"with {FACTOR:g} times the gradients the way of {steps} steps is {ratio:.4g} times as long",
+        diagnosis=f"the larger the gradient, the smaller the step: with {FACTOR:g} times the gradients the "
+        f"way is {ratio:.4g} times as long, so something is divided by too high a power of the gradient",
+        n_steps=steps,
+    )
 
 
 LAW = GateLaw(
     text=law_text(
         "descent",
         "The step goes downhill",
-        "Two steps along one gradient have a negative product with it.",
+        "Two steps along one gradient have a negative product with it, and larger gradients do not make the "
+        "steps smaller.",
         equation="⟨Δw, g⟩ < 0",
         source="what an optimizer is for; needs no contract",
         meaning="The sign of the step is wrong, or nothing moves, or the weights are not finite.",
@@ -58,4 +88,6 @@ LAW = GateLaw(
     tier="exact",
     blind_to="the size of the step",
     check=check,
+    counts_draws=True,
+    milder={"larger gradients": ("fragility", "an optimizer may measure curvature by the gradient")},
 )

@@ -8,9 +8,10 @@ from dataclasses import replace
 import torch
 
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, same_reading
-from ilr_check.gate.laws.switches import usable
+from ilr_check.gate.laws.switches import offered, refusal_of, usable
 from ilr_check.gate.stimuli.paths import Path, difference, paths
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.trial import Trial
 
 ORDER = 8
 STEPS = 4
@@ -24,6 +25,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         return
     for words, path in every.items():
         yield from _one(words, path)
+    for name, switch in offered(subject).items():
+        climbing = subject.with_switches(**switch)
+        if not refusal_of(climbing):
+            yield _left(name, replace(next(iter(every.values())), subject=climbing))
     for name, switch in usable(subject).items():
         for words, path in every.items():
             bare = {k: v for k, v in path.hyper.items() if k != "weight_decay"}
@@ -34,17 +39,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 def _one(words: str, path: Path) -> Iterable[Reading]:
     trial = path.begin()
     where = [p.data_ptr() for p in trial.parameters]
-    handed = path.gradients[0]
-    trial.step(handed)
-    left = [p.grad for p in trial.parameters]
-    kept = [g for g in left if g is not None]
-    gone = len(kept) < len(left)
-    size = float("inf") if gone else difference(kept, [path.subject.handed(g) for g in handed])
-    yield same_reading(
-        size,
-        group=f"gradients, {words}",
-        diagnosis="step clears the gradients" if gone else "step changes the gradients by {}",
-    )
+    yield _left(words, path, trial)
     yield fact_reading(
         where == [p.data_ptr() for p in trial.parameters],
         group=f"storage, {words}",
@@ -56,6 +51,22 @@ def _one(words: str, path: Path) -> Iterable[Reading]:
         # Decay in the gradient makes a new tensor of it; without, the gradient itself may become the state.
         bare = replace(path, hyper={**path.hyper, "weight_decay": 0.0})
         yield _refilled(f"{words}, no weight decay", bare)
+
+
+def _left(words: str, path: Path, trial: Trial | None = None) -> Reading:
+    """Compare the gradients after the first step with those that were handed over."""
+    trial = path.begin() if trial is None else trial
+    handed = path.gradients[0]
+    trial.step(handed)
+    left = [p.grad for p in trial.parameters]
+    kept = [g for g in left if g is not None]
+    gone = len(kept) < len(left)
+    size = float("inf") if gone else difference(kept, [path.subject.handed(g) for g in handed])
+    return same_reading(
+        size,
+        group=f"gradients, {words}",
+        diagnosis="step clears the gradients" if gone else "step changes the gradients by {}",
+    )
 
 
 def _refilled(words: str, path: Path) -> Reading:
@@ -114,6 +125,7 @@ LAW = GateLaw(
     check=check,
     applies=_applies,
     milder={
+        "storage": ("fragility", "few trainings hold a view of a weight"),
         "gradients, ": ("fragility", "few trainings read a gradient after its step"),
         "released": ("departure", "a training that calls zero_grad() itself is not harmed"),
     },

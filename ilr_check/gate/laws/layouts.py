@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ilr_check.evidence.gate import Severity
 from ilr_check.gate.agreement import agreement, failed_reading, gap, gap_reading
-from ilr_check.gate.interaction import interaction_of
+from ilr_check.gate.interaction import FACTOR, interaction_of
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text
 from ilr_check.gate.laws.switches import usable
+from ilr_check.gate.serving import draws_numbers
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
@@ -63,6 +64,11 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], Lay | None, Lay | None]] = {
     "a gradient in channels_last": (DEEP, None, channels_last),
 }
 """Each case has a shape and the layouts of weights and gradients."""
+
+
+def applies(subject: Subject) -> str:
+    """Return why the law is not judged."""
+    return "it draws its random numbers in the order of memory" if draws_numbers(subject) else ""
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
@@ -134,10 +140,26 @@ def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]
         if subject.tags.state_bits and words != "a scalar":
             continue  # the state of so many entries is quantised, and quantised-state judges that
         one = make_course(subject, circumstances.generator(words), [part], steps=STEPS)
+        if split > 1 and _blocks(subject, _tiled(one, split, whole)):
+            told = "entries of large tensors interact, as those of a state that is quantised in blocks"
+            yield Reading(group=words, verdict="skipped", message=told)
+            continue
         sentence = f"{words}: {split} copies of a tensor of shape {part} step otherwise than one of them;"
         yield _alike(subject, words, _tiled(one, split, whole), one, split, sentence)
     sentence = "the same entries as a vector step otherwise than as a matrix;"
     yield _alike(subject, "vectors", _shaped(course, (12,)), course, 1, sentence)
+
+
+def _blocks(subject: Subject, course: Course) -> bool:
+    """Return whether one entry of the first gradient moves another weight of a large tensor."""
+    first = _there(course.gradients[0][0]).clone()
+    first.view(-1)[0] *= FACTOR
+    grown = replace(course, gradients=((first,), *course.gradients[1:]))
+    try:
+        ends = [drive(subject, one).weights[-1][0].flatten()[1:] for one in (course, grown)]
+    except StepFailedError:
+        return False  # the comparison tells that
+    return not torch.equal(*ends)
 
 
 def _alike(subject: Subject, group: str, flat: Course, matrix: Course, copies: int, sentence: str) -> Reading:
@@ -200,9 +222,14 @@ LAW = GateLaw(
     tier="exact",
     blind_to="tensors large enough for several threads",
     check=check,
+    applies=applies,
     milder={
         **dict.fromkeys((case for case in LAYOUTS if case != MATCHING), RARE),
         EXPANDED: RARE,
         "vectors": ("fragility", "an optimizer may treat vectors, such as biases, in a way of their own"),
+    },
+    refusable={
+        MATCHING: "few models have such weights, and the first step says so",
+        "a scalar": "few models have a parameter without axes, and the first step says so",
     },
 )

@@ -73,5 +73,6 @@ LAW = GateLaw(
     tier="exact",
     blind_to="changes that come after more than a few steps; those are noted beside the other laws",
     check=check,
+    counts_draws=True,
     milder={"standard output": ("fragility", "printing changes no number")},
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text, needs
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, decay_of, fact_reading, law_text, needs
 from ilr_check.gate.reference.comparison import compared
 from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
@@ -40,7 +40,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             subject, [start], gradients, dtype=dtype, **{**hyper, **_eps(subject, dtype)}
         )
         yield compared(subject, trajectory, hyper, group=f"steps in {dtype}", prefix=f"in {dtype} weights, ")
-        if decays and contract.decay_for(subject.declared).where in ("before", "after"):
+        if decays and decay_of(subject).where in ("before", "after"):
             yield from _quiet(subject, dtype)
 
 
@@ -67,8 +67,7 @@ def _eps(subject: Subject, dtype: str) -> dict[str, Any]:
 
 def _quiet(subject: Subject, dtype: str) -> Iterable[Reading]:
     """Judge zero gradients with lr*wd of 8 and of 1/8 of the spacing at 1."""
-    decay = subject.contract.decay_for(subject.declared) if subject.contract else None
-    assert decay is not None
+    decay = decay_of(subject)
     start = np.ones((2, 2))
     zeros = [[np.zeros((2, 2))]] * QUIET_STEPS
     for words, spacings in (("visible", 8.0), ("below the spacing", 0.125)):

@@ -120,6 +120,8 @@ def _resumed(
         advance(trial, course, t)
         rows.append(tuple(trial.values()))
     saved = copy.deepcopy(trial.optimizer.state_dict())
+    if "param_groups" not in saved:
+        raise SubjectError("its state_dict has no param_groups")
     for group in saved["param_groups"]:
         group.pop(without, None)
     fresh: Trial = loading.start(trial.values(), **course.hyper)

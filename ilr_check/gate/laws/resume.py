@@ -21,6 +21,8 @@ from ilr_check.gate.words.exceptions import exception_words
 
 ORDER = 26
 STEPS, BREAK = 6, 3
+PERIODS = (1, 10, 20, 50, 100, 200, 500, 1000)
+"""Usual periods of what an optimizer does at every n-th step."""
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
@@ -51,19 +53,34 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             size = difference(whole, ends)
             if _keeps_float32(trial):
                 size = 0.0 if size <= _room(path, whole) else size
-            yield same_reading(
-                size,
-                group=f"{way}, {words}",
-                diagnosis=f"a path resumed {way} after {BREAK} steps ends elsewhere, by {{}}",
-                n_steps=STEPS,
-            )
+            told = f"a path resumed {way} after {BREAK} steps ends elsewhere, by {{}}"
+            reading = same_reading(size, group=f"{way}, {words}", diagnosis=told, n_steps=STEPS)
+            yield _of_the_constructor(path, saved, whole, reading) if size else reading
         inner = _nested(path.begin().optimizer)[1:]
         if number == 0 and inner:
             yield _kept_inside(path, len(inner))
         elif number == 0 and subject.dtype == "float64":
-            yield from _other_dtype(path)
+            try:
+                yield from _other_dtype(path)
+            except Exception as error:  # whatever the target raises, it does so at once
+                told = f"a float64 state loaded beside float32 weights fails: {exception_words(error)}"
+                yield fact_reading(False, group="onto float32", message=told, diagnosis=told)
+        if number == 0 and not inner:
+            yield _attributes(path)
     if subject.can_schedule("lr") and not subject.takes_names:
         yield _two_groups(subject, circumstances)
+
+
+def _of_the_constructor(path: Path, saved: list[Any], whole: list[Tensor], reading: Reading) -> Reading:
+    """Return a milder reading where a fresh optimizer with the same rates in its constructor goes on."""
+    begun = path.advance(path.begin(), 0, BREAK)
+    fresh = path.subject.start(begun.values(), **path.hyper)
+    for optimizer, state in zip(_nested(fresh.optimizer), saved, strict=True):
+        optimizer.load_state_dict(copy.deepcopy(state))
+    if difference(whole, path.advance(fresh, BREAK, STEPS).values()):
+        return reading
+    told = f"{reading.diagnosis}, unless it is built with the lr and the weight decay of the saved one"
+    return replace(reading, severity="fragility", diagnosis=told)
 
 
 def _two_groups(subject: Subject, circumstances: Circumstances) -> Reading:
@@ -96,6 +113,58 @@ def _two_groups(subject: Subject, circumstances: Circumstances) -> Reading:
         diagnosis=f"a training of two groups resumed after {BREAK} steps ends elsewhere, by {{}}",
         n_steps=STEPS,
     )
+
+
+def _attributes(path: Path) -> Reading:
+    """Judge numbers that are attributes of the optimizer, change from step to step and are not restored.
+
+    A count that nobody reads does no harm. So each is set to numbers before which something periodic may
+    happen, and matters if one of them changes the next step.
+    """
+    trial = path.begin()
+    begun = _numbers(trial.optimizer)
+    path.advance(trial, 0, BREAK)
+    resumed = _fresh(path, trial)
+    resumed.optimizer.load_state_dict(copy.deepcopy(trial.optimizer.state_dict()))
+    path.advance(trial, BREAK, BREAK + 1)
+    path.advance(resumed, BREAK, BREAK + 1)
+    there, now = _numbers(trial.optimizer), _numbers(resumed.optimizer)
+    lost = [name for name in there if there[name] != begun.get(name) and there[name] != now.get(name)]
+    telling = [name for name in lost if _matters(path, name, there[name])]
+    told = ", ".join(
+        f"{name} is {there[name]:g}, and {now.get(name, 0):g} in a resumed one" for name in telling
+    )
+    return fact_reading(
+        not telling,
+        group="attributes",
+        message=told or f"{len(there)} numbers that are attributes of the optimizer",
+        diagnosis=f"steps depend on an attribute that state_dict leaves out: after {BREAK + 1} steps {told}",
+        n_steps=BREAK + 1,
+    )
+
+
+def _matters(path: Path, name: str, usual: float) -> bool:
+    """Return whether the next step is another one at some value of this attribute."""
+
+    def after(value: float) -> list[Tensor]:
+        trial = path.advance(path.begin(), 0, BREAK)
+        old = vars(trial.optimizer)[name]
+        vars(trial.optimizer)[name] = type(old)(value)
+        return path.advance(trial, BREAK, BREAK + 1).values()
+
+    plain = after(usual)
+    try:
+        return any(difference(plain, after(period + at)) > 0 for period in PERIODS for at in (-1, 0))
+    except Exception:  # the value may make no sense, and then nothing is said of it
+        return False
+
+
+def _numbers(optimizer: Any) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in vars(optimizer).items()
+        if type(value) in (int, float) and not name.startswith("__")
+    }
 
 
 def _keeps_float32(trial: Trial) -> bool:
@@ -198,6 +267,7 @@ LAW = GateLaw(
     milder={
         "loaded by default": ("fragility", "its users can load with weights_only=False"),
         "the wrapper's own state_dict": ("fragility", "the wrapped optimizer can be saved by itself"),
+        "attributes": ("fragility", "it shows only where the resumed training comes to depend on it"),
         "onto float32": ("fragility", "most trainings go on in the dtype in which they were saved"),
     },
 )

@@ -25,6 +25,9 @@ EPS = 2.0**-7
 """eps is large, so that a wrong power of it shows."""
 
 
+OF_FIXED_SIZE = ("added_to_variance", "norm_bound")
+
+
 def applies(subject: Subject) -> str:
     """Return why the law is not judged: no symmetry, or an argument that cannot be set."""
     reason = needs("lr")(subject)
@@ -32,6 +35,9 @@ def applies(subject: Subject) -> str:
         return reason
     if subject.contract.symmetry is None:
         return "the family has no such symmetry"
+    fixed = [name for name in OF_FIXED_SIZE if subject.declared.get(name)]
+    if fixed:
+        return f"{fixed[0]} is declared, a constant that does not scale"
     missing = [
         n for n in subject.contract.symmetry.arguments if n != "weight_decay" and not subject.can_vary(n)
     ]

@@ -12,6 +12,7 @@ from torch.optim import lr_scheduler
 
 from ilr_check.gate.agreement import agreement, failed_reading, gap
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
+from ilr_check.gate.laws.zero_lr import lr_is_its_own
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.words.exceptions import exception_words
@@ -40,7 +41,9 @@ def applies(subject: Subject) -> str:
     built = subject.build([torch.nn.Parameter(torch.ones(2, 2))])
     if not isinstance(built, torch.optim.Optimizer):
         return "it is no torch.optim.Optimizer, and torch's schedulers take no other"
-    return "" if "lr" in built.param_groups[0] else "it keeps no lr in its param_groups"
+    if "lr" not in built.param_groups[0]:
+        return "it keeps no lr in its param_groups"
+    return lr_is_its_own(subject)
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
@@ -109,5 +112,6 @@ LAW = GateLaw(
     blind_to="schedulers that change momentum or wd; a schedule that acts one step late however it is set",
     check=check,
     applies=applies,
+    refusable={"from 0": "the step says so at once, and a warm-up can begin above zero"},
     milder={"acts": ("departure", "some families, such as Rprop, read lr at the first step alone")},
 )

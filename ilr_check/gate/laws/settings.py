@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from ilr_check.gate.agreement import agreement, failed_reading, gap
+from ilr_check.gate.interaction import interaction_of
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
+from ilr_check.gate.laws.zero_lr import lr_is_its_own
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
+from ilr_check.gate.stimuli.silence import silent_steps
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.variation import FROM_ZERO, built_with, flipped_keys
 
@@ -18,8 +24,14 @@ STEPS = 8
 SHAPES = ((3, 4), (2, 3))
 VALUES = {"lr": (0.1, 0.025), "weight_decay": (0.3, 0.05)}
 """Each hyper-parameter has the value to set and an alternative."""
-PROMISED = ("momentum", "nesterov", "beta", "beta1", "beta2", "betas", "ns_steps")
+GENERATOR = "parameters from a generator"
+TOWARDS_ZERO = "weight decay pulls to zero"
+PROMISED = ("momentum", "nesterov", "beta", "beta1", "beta2", "betas", "ns_steps", "eps")
 """Options that mean the same in every optimizer. Each has to change some step."""
+
+
+LARGE_EPS = 0.5
+"""An eps of the size of the gradients."""
 
 
 def applies(subject: Subject) -> str:
@@ -34,7 +46,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         if not subject.can_vary(name):
             continue
         words = name.replace("_", " ")
-        wanted, rest = _with(course, name, value), _with(course, name, other)
+        wanted, rest = with_value(course, name, value), with_value(course, name, other)
         try:
             apart = gap(drive(subject, wanted), drive(subject, rest), subject.unit)
         except StepFailedError as error:
@@ -43,7 +55,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         # A constructor that takes any keyword promises nothing about one that no group keeps.
         dropped = subject.drops(name)
         acts = apart.ratio > 1.0
-        conditional = not acts and _acts_beside(subject, wanted, rest)
+        # Who leaves lr out by default has another way to find it.
+        optional = subject.signature.defaults.get(name, value) is None
+        conditional = not acts and (optional or _acts_beside(subject, wanted, rest))
         yield fact_reading(
             acts,
             group=f"{words} acts",
@@ -53,6 +67,14 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             n_steps=len(course.gradients),
             severity="fragility" if dropped else "departure" if conditional else None,
         )
+        if name == "lr" and subject.can_schedule(name):
+            its_own = lr_is_its_own(subject)
+            yield fact_reading(
+                not its_own,
+                group="lr kept",
+                message=its_own or "lr in the groups before and after some steps",
+                diagnosis=f"{its_own}; a scheduler multiplies what it finds there",
+            )
         if subject.can_schedule(name):
             yield agreement(
                 f"{words} set before the first step",
@@ -62,6 +84,10 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 "with it,",
                 unit=subject.unit,
             )
+    if subject.can_vary("weight_decay"):
+        yield _pulls(subject, course)
+    if not subject.takes_names and not subject.tags.group_keys:
+        yield _generated(subject, course)
     for words, key, values in _other_options(subject):
         told = [_acts(subject, course, key, values[0], other) for other in values[1:]]
         if any(acts is not None for acts in told):
@@ -72,6 +98,53 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 diagnosis=f"{words} has no effect: {key}={values[0]} and {values[1]} give the same steps",
                 n_steps=len(course.gradients),
             )
+
+
+def _pulls(subject: Subject, course: Course) -> Reading:
+    """Judge whether weight decay alone, under gradients of zeros, moves any weight away from zero."""
+    rows = tuple(tuple(None if g is None else torch.zeros_like(g) for g in row) for row in course.gradients)
+    still = replace(course, gradients=rows)
+    try:
+        ends, plain = (
+            drive(subject, with_value(still, "weight_decay", decay)).weights[1:]
+            for decay in (VALUES["weight_decay"][0], 0.0)
+        )
+    except StepFailedError as error:
+        return Reading(group=TOWARDS_ZERO, verdict="skipped", message=str(error))
+    away = 0.0
+    first = silent_steps(subject) if subject.contract is None else 0
+    entrywise = interaction_of(subject).within == "entry"
+    for w, with_decay, without in zip(course.starts, ends[first], plain[first], strict=True):
+        pulled = (with_decay - without).nan_to_num() * w.sign()
+        # A matrix that multiplies the decay, as in Shampoo, keeps the angle below 90 degrees and no more.
+        away = max(away, float(pulled.max() if entrywise else (pulled * w.abs()).sum()))
+    return fact_reading(
+        away <= 0.0,
+        group=TOWARDS_ZERO,
+        message="what weight decay adds to a step under gradients of zeros",
+        diagnosis=f"weight decay moves weights away from zero, by {away:.3g} in a step",
+        n_steps=1 + first,
+    )
+
+
+def _generated(subject: Subject, course: Course) -> Reading:
+    """Compare parameters that come one by one, as ``model.parameters()`` gives them, with a list of them."""
+
+    def generating(parameters: Any, **arguments: Any) -> Any:
+        return subject.factory((p for p in parameters), **arguments)
+
+    functools.update_wrapper(generating, subject.factory, assigned=(), updated=())  # keeps the signature
+    reading = agreement(
+        GENERATOR,
+        lambda: drive(replace(subject, factory=generating), course),
+        lambda: drive(subject, course),
+        sentence=f"{GENERATOR}: the steps are not those of a list of the same parameters,",
+        unit=subject.unit,
+    )
+    if reading.message.startswith("it does not take this"):
+        told = f"{GENERATOR}, such as model.parameters(): {reading.message}"
+        return replace(reading, verdict="violated", diagnosis=told, raised=True)
+    return reading
 
 
 def _acts_beside(subject: Subject, one: Course, other: Course) -> bool:
@@ -118,6 +191,9 @@ def _other_options(subject: Subject) -> Iterator[tuple[str, str, list[Any]]]:
         value = None if key in given else subject.signature.defaults.get(key)
         if isinstance(value, bool):
             yield key, key, [value, not value]
+        elif key == "eps":
+            if isinstance(value, float):
+                yield key, key, [value, LARGE_EPS]
         elif isinstance(value, (tuple, list)):
             for i, entry in enumerate(value):
                 if others := _far(entry):
@@ -136,7 +212,8 @@ def _far(value: Any) -> list[float]:
     return [FROM_ZERO] if value == 0.0 else [0.5 * value, 0.05 * value]
 
 
-def _with(course: Course, name: str, value: float) -> Course:
+def with_value(course: Course, name: str, value: float) -> Course:
+    """Return the course with another lr or weight decay in every group."""
     settings = tuple({**setting, name: value} for setting in course.settings)
     return replace(course, settings=settings, hyper={**course.hyper, name: value})
 
@@ -156,7 +233,8 @@ LAW = GateLaw(
         "settings",
         "Settings act, and act as they stand",
         "Another lr, weight decay, momentum or beta gives other steps, and an lr or decay that is set in the "
-        "group before the first step acts as one from the constructor.",
+        "group before the first step acts as one from the constructor. Weight decay pulls to zero, and "
+        "parameters may come from a generator.",
         equation="w′ is a function of the settings in the group as step() begins",
         source="torch.optim: param_groups; warm-ups set lr before the first step",
         meaning="A setting is overwritten by the step, cached by the constructor, or ignored.",
@@ -166,8 +244,10 @@ LAW = GateLaw(
     check=check,
     applies=applies,
     milder={
+        "lr kept": ("fragility", "some optimizers find their lr by themselves"),
         "lr set": ("departure", "some optimizers keep the lr that they were built with as a yardstick"),
         "option": ("fragility", "an optimizer may read an option at rare steps alone, or in another method"),
         "weight decay set": ("departure", "an optimizer may give several groups decays of their own"),
     },
+    refusable={GENERATOR: "list(model.parameters()) is a way around it, and the constructor says so"},
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from ilr_check.gate.trial import Trial
 
 ORDER = 36
 LEARNT = 3
+COUNT = "step"
 CORNERS = (255, 256, 2047, 2048, 65535, 10**6)
 """After these counts a byte, a bfloat16, a float16, a short and 20 bits have no next number."""
 
@@ -24,7 +26,15 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Set each number that counts steps to each of these counts: one more step must add one."""
     course = make_course(subject, circumstances.generator(), [(2, 2)], steps=LEARNT + 1)
     try:
-        counters = _counters(begin(subject, course), course)
+        begun = begin(subject, course)
+        counters, wrong = _counters(begun, course)
+        yield fact_reading(
+            not wrong,
+            group="it counts",
+            message=f"numbers with the name {COUNT} after each of {LEARNT} steps",
+            diagnosis=f"{COUNT} in its state or its groups is {wrong} after the first {LEARNT} steps",
+            n_steps=LEARNT,
+        )
         if not counters:
             told = "nothing in its state or its groups counts its steps"
             yield Reading(group="", verdict="skipped", message=told)
@@ -70,14 +80,19 @@ def _holders(trial: Trial) -> list[dict[str, Any]]:
     return [*states, *trial.optimizer.param_groups]
 
 
-def _counters(trial: Trial, course: Course) -> tuple[str, ...]:
-    """Return the keys whose number equals the count of steps, after each of the first steps."""
+def _counters(trial: Trial, course: Course) -> tuple[tuple[str, ...], str]:
+    """Return the keys whose number equals the count of steps, and how the count goes where it is not by 1."""
     known: set[str] | None = None
+    rows = []
     for t in range(LEARNT):
         advance(trial, course, t)
         now = {key for h in _holders(trial) for key, value in h.items() if _number(value) == t + 1}
         known = now if known is None else known & now
-    return tuple(sorted(known or ()))
+        rows.append([_number(h[COUNT]) for h in _holders(trial) if COUNT in h])
+    first = [row[0] for row in rows if row and row[0] is not None]
+    by = {later - before for before, later in pairwise(first)}
+    wrong = ", ".join(f"{number:g}" for number in first) if len(by) == 1 and by != {1.0} else ""
+    return tuple(sorted(known or ())), wrong
 
 
 def _number(value: Any) -> float | None:
@@ -90,7 +105,8 @@ LAW = GateLaw(
     text=law_text(
         "step-count",
         "A step count does not stop",
-        "A count of steps that stands at 255, 256, 2047, 2048, 65535 or a million counts one further.",
+        "A number with the name step counts, and a count of steps that stands at 255, 256, 2047, 2048, 65535 "
+        "or a million counts one further.",
         equation="t ← t + 1",
         source="pytorch/ao#4915: a count in bfloat16 stops at 256; float16 at 2048, a byte wraps at 256",
         meaning="Bias correction and schedules stand still from there on, or begin again.",
@@ -98,4 +114,5 @@ LAW = GateLaw(
     tier="exact",
     blind_to="counts beyond a million; counts that are kept nowhere in the state",
     check=check,
+    milder={"it counts": ("fragility", "nobody may read the number")},
 )

@@ -240,4 +240,5 @@ LAW = GateLaw(
     blind_to="a bias below a thirty-second of a spacing; rounding of the state; float16 weights",
     check=check,
     applies=applies,
+    counts_draws=True,
 )

@@ -60,6 +60,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 verdict="violated",
                 message=words,
                 diagnosis=f"{case}: the step fails with {words}",
+                raised=True,
             )
             continue
         yield compared(subject, trajectory, hyper, group=case, prefix=f"{case}: ")
@@ -77,6 +78,10 @@ LAW = GateLaw(
     tier="exact",
     blind_to="tensors large enough for several threads",
     check=check,
-    milder={"an empty tensor": ("fragility", "few models have a tensor without entries")},
+    milder={
+        "an empty tensor": ("fragility", "few models have a tensor without entries"),
+        "a transposed": ("fragility", "most weights and gradients are contiguous"),
+    },
+    refusable={"a scalar": "few models have a parameter without axes, and the first step says so"},
     applies=needs("lr"),
 )

@@ -20,7 +20,21 @@ LR = 0.1
 
 def applies(subject: Subject) -> str:
     """Return why the law is not judged: lr is not in ``param_groups``."""
-    return "" if subject.can_schedule("lr") else "its lr cannot be changed between steps"
+    return lr_is_its_own(subject) if subject.can_schedule("lr") else "its lr cannot be changed between steps"
+
+
+def lr_is_its_own(subject: Subject) -> str:
+    """Return why no schedule can set the lr: each step writes another lr of its own into the groups."""
+    course = make_course(subject, Circumstances("zero-lr").generator("its own"), SHAPES, steps=STEPS)
+    trial = begin(subject, course)
+    try:
+        before = trial.hyper["lr"]
+        for t in range(STEPS):
+            advance(trial, course, t)
+    except StepFailedError:
+        return ""  # another law tells that
+    found = trial.hyper["lr"]
+    return "" if found == before else f"its steps set lr in the groups themselves, from {before} to {found}"
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
@@ -72,5 +86,9 @@ LAW = GateLaw(
     blind_to="lr that is small but not zero",
     check=check,
     applies=applies,
-    milder={"still": ("departure", "with lr inside of the buffer a step at lr = 0 still moves")},
+    milder={
+        "still, at the first": ("fragility", "few trainings rest on steps at lr = 0 that move nothing"),
+        "still": ("departure", "with lr inside of the buffer a step at lr = 0 still moves"),
+    },
+    refusable={"lr = 0": "the step says so at once, and a warm-up can begin above zero"},
 )

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -79,6 +79,14 @@ class Change:
         return f"{self.where} changes {self.what} from {self.before} to {self.after}"
 
 
+class Service(Protocol):
+    """What a target's steps get besides gradients."""
+
+    def before(self, optimizer: Any, args: Any, kwargs: Any) -> Any: ...
+    def after(self) -> None: ...
+    def close(self) -> None: ...
+
+
 @dataclass
 class Watch:
     """Records and undoes changes; one for a whole judgement, ``during`` once a law."""
@@ -87,8 +95,11 @@ class Watch:
     """Changes by the law that was being judged."""
 
     @contextmanager
-    def during(self, label: str) -> Iterator[None]:
-        """Compare around the whole and around every step; restore everything, random states too."""
+    def during(self, label: str, service: Service | None = None) -> Iterator[None]:
+        """Compare around the whole and around every step; restore everything, random states too.
+
+        ``service`` serves every step, and what it changes around a step is not the target's doing.
+        """
         noted = self.changes.setdefault(label, [])
         alive = set(threading.enumerate())
         # The old numpy generator is global, so what a target draws from it must be put back.
@@ -99,12 +110,16 @@ class Watch:
         # passes the hooks twice.
         open_steps: dict[int, list[tuple[dict[str, Any], int]]] = {}
 
-        def before_step(optimizer: Any, *_: Any) -> None:
+        def before_step(optimizer: Any, args: Any, kwargs: Any) -> Any:
+            given = service.before(optimizer, args, kwargs) if service is not None else None
             open_steps.setdefault(id(optimizer), []).append((_switches(), torch.initial_seed()))
+            return given
 
         def after_step(optimizer: Any, *_: Any) -> None:
             if open_steps.get(id(optimizer)):
                 _note(noted, *open_steps[id(optimizer)].pop(), where="step()")
+            if service is not None:
+                service.after()
 
         hooks = [register_optimizer_step_pre_hook(before_step), register_optimizer_step_post_hook(after_step)]
         try:
@@ -112,6 +127,8 @@ class Watch:
         finally:
             for hook in hooks:
                 hook.remove()
+            if service is not None:
+                service.close()
             _note(noted, begun, seed, where="the optimizer, outside step(),")
             torch.set_rng_state(states[0])
             np.random.set_state(states[1])  # noqa: NPY002

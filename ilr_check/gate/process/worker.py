@@ -60,6 +60,7 @@ def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
     from ilr_check.gate.judge import Judge
     from ilr_check.gate.laws import gate_laws, planned
     from ilr_check.gate.measurement import measure
+    from ilr_check.gate.serving import service_of
     from ilr_check.gate.stimuli.behaviour import behaviour
     from ilr_check.gate.stimuli.scenarios import traces
     from ilr_check.gate.subjects import subject_of
@@ -96,13 +97,13 @@ def work(order: Order, on_start: Callable[[Event], None]) -> Iterator[Event]:
         yield Judged(id="reference", findings=tuple(same_steps(subject, request, judge.location)))
     if "fingerprint" not in order.done:
         _expect(order, on_start, "fingerprint")
-        with threads(), judge.watch.during("fingerprint"):
+        with threads(), judge.watch.during("fingerprint", service_of(subject)):
             yield Fingerprinted(
                 fingerprint=msgspec.to_builtins(measure(subject)), traces=finite(traces(subject))
             )
     if request.records and "behaviour" not in order.done:
         _expect(order, on_start, "behaviour")
-        with threads(), judge.watch.during("behaviour"):
+        with threads(), judge.watch.during("behaviour", service_of(subject)):
             yield Recorded(behaviour=behaviour(subject))
     faulthandler.cancel_dump_traceback_later()
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ilr_check.gate.reference.conventions import conventions_of
-from ilr_check.gate.reference.nearest import nearest
+from ilr_check.gate.reference.nearest import called, nearest, numbers_beside
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.variation import another_value, built_with, varied_options
@@ -24,6 +24,10 @@ LRS = (0.3, 0.11, 0.17, 0.05)
 LATER = 4 * LRS
 """The rates of a longer course. Lookahead, for one, takes the steps of its inner optimizer at first."""
 WEIGHT_DECAY = 0.12
+_SEVERAL = (
+    "of several algorithms of this name its steps are not those of the one that is known here; judged by the "
+    "laws that need no contract"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -70,7 +74,23 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
                 f"{', '.join(options)} beside, which {name} does not know and which changes them; judged by "
                 "the laws that need no contract, --contract NAME names one"
             )
-    if best.decayed:
+    if best.decayed and best.settings < 1.0 and (named is None or not found[named.name].decayed):
+        equal = [
+            name
+            for name in equal
+            if _wholly(subject, name)
+            or (named is None and (called(subject, name) or not numbers_beside(subject, name)))
+        ]
+        if not equal and named is None:
+            name = max(found, key=lambda name: found[name])
+            return None, (
+                f"at its default settings its steps are those of {name}, and at others they are not; judged "
+                f"by the laws that need no contract, --contract {name} names one"
+            )
+    several = named is not None and named.several and best.decayed and found[named.name].settings < 1.0
+    if several and named is not None and not _wholly(subject, named.name):
+        return None, f"its name says {named.name}, and {_SEVERAL}, --contract {named.name} names one"
+    if best.decayed and equal:
         chosen = named.name if named is not None and found[named.name].decayed else equal[0]
         if options := _later_options(subject, contracts()[chosen]):
             return None, (
@@ -97,9 +117,17 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
                     f"beside, which change its steps and which {named.name} does not know; judged by the "
                     f"laws that need no contract, --contract {named.name} judges it as one"
                 )
+        if named.several and not _by_conventions(trying):
+            return None, f"its name says {named.name}, and {_SEVERAL}, --contract {named.name} names one"
         return named, f"only its name says {named.name}: no measured step agrees with a reference"
     if best.plain:
         chosen, why = _with_wrong_decay(subject, equal)
+        if not chosen:
+            return None, (
+                f"the steps without weight decay agree with {' and '.join(equal)}, and those with it with no "
+                "known form of decay; judged by the laws that need no contract, "
+                f"--contract {equal[0]} judges it as one"
+            )
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
         return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
     contract, note = nearest(subject)
@@ -168,6 +196,18 @@ def _words_of(contract: Contract) -> set[str]:
     return {word.partition(".")[0] for name in contract.names.values() for word in name.names}
 
 
+def _wholly(subject: Subject, name: str) -> bool:
+    """Return whether a family explains the steps at every setting, each by at most one known mutation."""
+    contract = contracts()[name]
+    trying = replace(subject, contract=contract)
+    for setting in trying.settings:
+        trajectory = _trajectory_of(trying, contract, setting, WEIGHT_DECAY)
+        found = deviation(trajectory, contract)
+        if found.ratio > 1.0 and explanation(trajectory, contract, found)[0] is None:
+            return False
+    return True
+
+
 def _strangeness(subject: Subject, contract: Contract) -> tuple[int, int]:
     """Return minus the number of arguments with the family's own default, and the number that are missing.
 
@@ -222,14 +262,11 @@ def _decoupled_by_name(subject: Subject, found: Mapping[str, Agreement]) -> str:
 
 def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]:
     """Return which of these families judges an optimizer with a wrong decay, and why that one."""
-    if len(equal) == 1:
-        return equal[0], ""
     # MyAdamW with a wrong decay is to be judged as AdamW: of the families left, the longest in its name.
-    bases = subject.factory.__mro__ if isinstance(subject.factory, type) else ()
-    for word in (subject.title.rpartition(":")[2], *(base.__name__ for base in bases)):
-        inside = [name for name in equal if name in word.lower()]
-        if inside:
-            return max(inside, key=len), f", as {word} says"
+    inside = [name for name in equal if called(subject, name)]  # AdamS is not called Adam
+    if inside:
+        longest = max(inside, key=len)
+        return longest, f", as {called(subject, longest)} says"
     for name in equal:
         contract = contracts()[name]
         trying = replace(subject, contract=contract)
@@ -237,7 +274,7 @@ def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]
         mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
         if mutation is not None:
             return name, f", with a known defect that explains every measured step ({mutation.sentence})"
-    return equal[0], ""
+    return "", ""
 
 
 def _agreement(subject: Subject, contract: Contract) -> Agreement:
@@ -262,7 +299,8 @@ def _agrees(
 ) -> bool:
     try:
         trajectory = _trajectory_of(subject, contract, setting, weight_decay, lrs)
-        return trajectory.moves and deviation(trajectory, contract).ratio <= 1.0
+        found = deviation(trajectory, contract)
+        return trajectory.moves and found.ratio <= 1.0 and np.isfinite(found.widest)
     except Exception:  # a family's reference may not accept the hyper-parameters of another family
         return False
 

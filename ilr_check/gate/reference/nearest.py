@@ -41,10 +41,13 @@ class Nearness:
 def nearest(subject: Subject) -> tuple[Contract | None, str]:
     """Return the family whose known mutation explains the measured steps; else none, and the nearest one.
 
-    The steps are taken without weight decay.
+    One mutation has to explain the steps without weight decay, and those with it unless the class is called
+    as the family is: an optimizer of another name may be another algorithm.
     """
     found: dict[str, Nearness] = {}
     explained: dict[str, Mutation] = {}
+    partly: list[str] = []
+    whole = False
     for contract in contracts().values():
         try:
             trajectory = _recorded(subject, contract, None)
@@ -76,19 +79,28 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
                 f"If it is meant to be {name}, judge it by --contract {name}"
             )
         else:
-            explained[name] = mutation
-            if _decays_so_too(subject, contract, mutation):
+            own = bool(called(subject, name))
+            unset = any(key in contract.names and not subject.can_vary(key) for key in mutation.hyper)
+            meant = not own and (unset or bool(numbers_beside(subject, name)))
+            whole = not meant and _decays_so_too(subject, contract, mutation)
+            if whole or own:
+                explained[name] = mutation
+            if whole:
                 break
+            partly.append(name)
     if explained:
-        # The last one also explains the steps with weight decay; where none does, the nearest is taken.
-        last = list(explained)[-1]
-        name = last if _decays_so_too(subject, contracts()[last], explained[last]) else next(iter(explained))
+        name = list(explained)[-1] if whole else next(iter(explained))
         return contracts()[name], (
             f"the measured steps are those of {name}, except that {explained[name].sentence}; "
             f"judged as {name}, --contract names another"
         )
     if technique:
         return None, technique
+    if partly:
+        return None, (
+            f"{UNKNOWN}; without weight decay they are those of {partly[0]} with one change, and with it "
+            f"they are not; judged by the laws that need no contract, --contract {partly[0]} names one"
+        )
     name, contract = ranked[0], contracts()[ranked[0]]
     trajectory = _recorded(subject, contract, contract)
     fact = measured_fact(trajectory, deviation(trajectory, contract))
@@ -96,6 +108,29 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
         f"{UNKNOWN}; the nearest is {name}, from which it differs: {fact}. "
         f"If it is meant to be {name}, judge it by --contract {name}"
     )
+
+
+def called(subject: Subject, name: str) -> str:
+    """Return the name of its class, or of a base class, that ends with that of a family; empty for none.
+
+    MyAdamW is called AdamW. A capital letter before it makes another algorithm of it: NAdamW is not.
+    """
+    bases = subject.factory.__mro__ if isinstance(subject.factory, type) else ()
+    for word in (subject.title.rpartition(":")[2], *(base.__name__ for base in bases)):
+        head = word[: -len(name)]
+        if word.lower().endswith(name) and not head[-1:].isupper():
+            return word
+    return ""
+
+
+def numbers_beside(subject: Subject, name: str) -> list[str]:
+    """Return the numbers of its constructor that a family does not know."""
+    known = {word.partition(".")[0] for found in contracts()[name].names.values() for word in found.names}
+    return [
+        word
+        for word, value in subject.signature.defaults.items()
+        if word not in known and not isinstance(value, bool) and isinstance(value, (int, float, tuple, list))
+    ]
 
 
 def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:

@@ -53,6 +53,8 @@ class Course:
     """Further options of each group, by the target's own names; empty where no group has any."""
     schedule: tuple[Mapping[str, float], ...] = ()
     """Settings that are written into all groups before each step; empty where nothing changes."""
+    as_groups: bool = False
+    """Whether a single group has its settings as keys, too, and not from the constructor."""
 
     def seen(self, i: int) -> tuple[int, ...]:
         """Return the steps at which tensor ``i`` has joined and has a gradient."""
@@ -110,7 +112,8 @@ def make_course(
     ``missing`` are the steps at which a tensor has no gradient. ``hyper`` goes to the constructor. Where the
     optimizer moves nothing at first, the course is longer by these steps, unless a schedule has its length.
     """
-    steps += 0 if schedule else silent_steps(subject)
+    # Where a family is known, its reference says when to move.
+    steps += 0 if schedule or subject.contract is not None else silent_steps(subject)
     names = [subject.dtype] * len(shapes) if dtypes is None else list(dtypes)
     device = subject.device
     # Gradients of float16 end at 6e-8 and their squares at 2.4e-4, so narrow dtypes get moderate ones.
@@ -173,7 +176,7 @@ def begin(subject: Subject, course: Course, **changes: Any) -> Trial:
     """Build an optimizer at the start of a course, with the groups that exist from the beginning."""
     parameters = subject.parameters(layout_copy(start) for start in course.starts)
     hyper = {**course.hyper, **changes}
-    if len(course.groups) == 1:
+    if len(course.groups) == 1 and not course.as_groups:
         return Trial(subject, parameters, subject.build(parameters, **hyper), hyper)
     groups = [
         {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ilr_check.optim.contracts.adam import ADAMW, MOMENTS, MUTATIONS, corrections, denominator, moments
-from ilr_check.optim.contracts.contract import Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.contract import DECOUPLED_WORDS, Hyper, Mutation, Name, Number, State
 from ilr_check.optim.contracts.running import ROUNDINGS, Tracked, plain
 
 
@@ -53,7 +53,7 @@ ADEMAMIX = replace(
     names={
         **{key: MOMENTS[key] for key in ("lr", "weight_decay", "beta1", "beta2", "eps")},
         "beta3": Name(default=0.9999, names=("betas.2", "beta3", "b3")),
-        "decoupled_weight_decay": Name(default=True, names=("decoupled_weight_decay", "weight_decouple")),
+        "decoupled_weight_decay": Name(default=True, names=DECOUPLED_WORDS),
         "alpha": Name(default=2.0, names=("alpha",)),
         "alpha_warmup": Name(default=None, names=("alpha_warmup", "t_alpha", "t_alpha_beta3")),
         "beta3_warmup": Name(default=None, names=("beta3_warmup", "t_beta3", "t_alpha_beta3")),

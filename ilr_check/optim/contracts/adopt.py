@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ilr_check.optim.contracts.adam import MOMENTS
-from ilr_check.optim.contracts.contract import COUPLED, Contract, Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.contract import (
+    COUPLED,
+    DECOUPLED_WORDS,
+    Contract,
+    Hyper,
+    Mutation,
+    Name,
+    Number,
+    State,
+)
 from ilr_check.optim.symmetry import Symmetry
 
 FOURTH_ROOT = "t^(1/4)"
@@ -45,9 +54,7 @@ ADOPT = Contract(
         "beta2": Name(default=0.9999, names=("betas.1", "beta2", "b2")),
         "eps": Name(default=1e-6, names=("eps", "epsilon")),
         "clip": Name(default=None, names=("clip_lambda", "clip_exp")),
-        "decoupled_weight_decay": Name(
-            default=False, names=("decouple", "decoupled", "weight_decouple", "decoupled_weight_decay")
-        ),
+        "decoupled_weight_decay": Name(default=False, names=DECOUPLED_WORDS),
     },
     decay=COUPLED,
     degree=0.0,

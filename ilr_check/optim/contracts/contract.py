@@ -45,6 +45,11 @@ class Decay:
 COUPLED = Decay(where="gradient", lr_power=0.0)
 DECOUPLED = Decay(where="before")
 NO_DECAY = Decay(where="none")
+DECOUPLED_WORDS = (
+    *("decoupled_weight_decay", "weight_decouple", "decoupled_decay", "decoupled", "decouple"),
+    *("decouple_wd", "decoupled_wd", "decouple_weight_decay"),
+)
+"""The words of released optimizers for the switch that decouples weight decay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +119,7 @@ class Contract:
     variations: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The keys of ``declare`` with their allowed values; the first value is the default."""
     exceptions: Mapping[str, str] = field(default_factory=dict)
-    """Ids of laws that the family does not obey, with the reason."""
+    """Ids of laws, or ``law:case``, that the family does not obey, with the reason."""
     matrices_only: bool = False
     mixes_entries: bool = False
     """Whether an entry's update depends on other entries of its tensor (norms, factored moments)."""
@@ -122,6 +127,8 @@ class Contract:
     """The gradients for which the rounding bound of the reference implementation was derived."""
     sparse: bool = False
     """Whether the family accepts only sparse gradients."""
+    several: bool = False
+    """Whether several published algorithms have this name. It alone then makes no optimizer one of them."""
     closure: bool = False
     """Whether a step needs a closure. The step may call it several times."""
     float32_state: bool = False

@@ -207,6 +207,7 @@ LAMB = Contract(
         "eps_place": ("outside", "inside", "before correction"),
     },
     mixes_entries=True,
+    several=True,  # with the gradient clipped, with other ratios and corrections
 )
 ADAMP = Contract(
     name="adamp",
@@ -261,5 +262,6 @@ ADAFACTOR = Contract(
     ),
     variations={"scale_parameter": (True, False), "relative_step": (True, False)},
     mixes_entries=True,
+    several=True,  # with momentum, with other floors, and factored from another size on
 )
 CONTRACTS = (LARS, LAMB, ADAMP, ADAFACTOR)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ilr_check.optim.contracts.contract import COUPLED, Contract, Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.contract import (
+    COUPLED,
+    DECOUPLED_WORDS,
+    Contract,
+    Hyper,
+    Mutation,
+    Name,
+    Number,
+    State,
+)
 from ilr_check.optim.contracts.running import plain
 
 
@@ -35,9 +44,7 @@ MADGRAD = Contract(
         "weight_decay": Name(default=0.0, names=("weight_decay", "wd")),
         "momentum": Name(default=0.9, names=("momentum",)),
         "eps": Name(default=1e-6, names=("eps", "epsilon")),
-        "decoupled_weight_decay": Name(
-            default=False, names=("decoupled_weight_decay", "weight_decouple", "decoupled_decay")
-        ),
+        "decoupled_weight_decay": Name(default=False, names=DECOUPLED_WORDS),
     },
     decay=COUPLED,
     degree=1.0 / 3.0,
@@ -53,6 +60,6 @@ MADGRAD = Contract(
         Mutation(sentence="the weight of a gradient is off by one step: sqrt(t+1)", shift=1),
     ),
     variations={"rate": ("lr + eps", "lr + eps, always", "lr")},
-    exceptions={"zero-lr": "the weights go on towards the dual average, whatever lr is"},
+    exceptions={"zero-lr:still, in the middle": "the weights go on towards the dual average, whatever lr is"},
 )
 CONTRACTS = (MADGRAD,)

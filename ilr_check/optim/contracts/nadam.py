@@ -16,13 +16,11 @@ from ilr_check.optim.contracts.adam import (
     scalars_in_single,
     with_scalars,
 )
-from ilr_check.optim.contracts.contract import Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.contract import DECOUPLED_WORDS, Hyper, Mutation, Name, Number, State
 from ilr_check.optim.contracts.running import ROUNDINGS, Tracked, error_of, kept_in_single, plain
 from ilr_check.optim.symmetry import Symmetry
 
-DECOUPLED_ON_REQUEST = Name(
-    default=False, names=("decoupled_weight_decay", "weight_decouple", "decouple", "decouple_wd")
-)
+DECOUPLED_ON_REQUEST = Name(default=False, names=DECOUPLED_WORDS)
 """Its own default counts, because an argument of the constructor says so."""
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ilr_check.optim.contracts.adam import MOMENTS
-from ilr_check.optim.contracts.contract import Contract, Decay, Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.contract import (
+    DECOUPLED_WORDS,
+    Contract,
+    Decay,
+    Hyper,
+    Mutation,
+    Name,
+    Number,
+    State,
+)
 from ilr_check.optim.symmetry import Symmetry
 
 
@@ -41,7 +50,7 @@ NOVOGRAD = Contract(
         "beta1": Name(default=0.95, names=("betas.0", "beta1", "b1")),
         "beta2": Name(default=0.98, names=("betas.1", "beta2", "b2")),
         "grad_averaging": Name(default=False, names=("grad_averaging",)),
-        "decoupled_weight_decay": Name(default=False, names=("weight_decouple",)),
+        "decoupled_weight_decay": Name(default=False, names=DECOUPLED_WORDS),
     },
     decay=Decay(where="own"),
     degree=0.0,
@@ -60,5 +69,6 @@ NOVOGRAD = Contract(
     ),
     variations={"buffer_start": ("the first gradient", "zero"), "eps_place": ("outside", "inside")},
     mixes_entries=True,
+    several=True,
 )
 CONTRACTS = (NOVOGRAD,)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from ilr_check.optim.contracts.contract import COUPLED, Contract, Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.contract import (
+    COUPLED,
+    DECOUPLED_WORDS,
+    Contract,
+    Hyper,
+    Mutation,
+    Name,
+    Number,
+    State,
+)
 from ilr_check.optim.symmetry import Symmetry
 
 
@@ -33,7 +42,7 @@ PID = Contract(
         "dampening": Name(default=0.0, names=("dampening",)),
         "integral": Name(default=5.0, names=("integral",)),
         "derivative": Name(default=10.0, names=("derivative",)),
-        "decoupled_weight_decay": Name(default=False, names=("decoupled_weight_decay", "weight_decouple")),
+        "decoupled_weight_decay": Name(default=False, names=DECOUPLED_WORDS),
     },
     decay=COUPLED,
     degree=1.0,
@@ -51,5 +60,6 @@ PID = Contract(
         Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
         Mutation(sentence="dampening has no effect", hyper={"dampening": 0.0}),
     ),
+    several=True,
 )
 CONTRACTS = (PID,)

@@ -7,12 +7,21 @@ from dataclasses import replace
 import numpy as np
 
 from ilr_check.optim.contracts.adam import ADAM, MOMENTS, corrections, denominator, moments
-from ilr_check.optim.contracts.contract import Contract, Decay, Hyper, Mutation, Name, Number, State
+from ilr_check.optim.contracts.contract import (
+    DECOUPLED_WORDS,
+    Contract,
+    Decay,
+    Hyper,
+    Mutation,
+    Name,
+    Number,
+    State,
+)
 from ilr_check.optim.contracts.running import plain
 from ilr_check.optim.symmetry import Symmetry
 
 PLAIN = {key: name for key, name in MOMENTS.items() if key not in ("capturable", "differentiable")}
-DECOUPLED = Name(default=False, names=("decoupled_weight_decay", "weight_decouple", "decouple_wd"))
+DECOUPLED = Name(default=False, names=DECOUPLED_WORDS)
 SHIFTS = (
     Mutation(sentence="bias correction is off by one step: step t is corrected as if it were t+1", shift=1),
     Mutation(sentence="bias correction is off by one step: step t is corrected as if it were t-1", shift=-1),
@@ -120,6 +129,7 @@ ADABELIEF = replace(
         NO_EPS,
     ),
     variations={**PLACES, "eps_in_variance": ("added", "left out")},
+    several=True,  # with rectification as RAdam has it
 )
 YOGI = replace(
     ADABELIEF,
@@ -193,6 +203,6 @@ LAPROP = replace(
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}),
     mutations=(UNCORRECTED, *EPS_PLACES, NO_EPS),
     variations=PLACES,
-    exceptions={"zero-lr": "lr is inside of the average, which goes on at lr = 0"},
+    exceptions={"zero-lr:still, in the middle": "lr is inside of the average, which goes on at lr = 0"},
 )
 CONTRACTS = (ADABELIEF, YOGI, DIFFGRAD, STABLE_ADAMW, LAPROP)

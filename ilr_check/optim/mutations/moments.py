@@ -126,7 +126,9 @@ ADAM_MISSES = (
     Mutation(sentence="the first moment is a sum, not averaged: m = beta1*m + g", update=_adam(_summed)),
     Mutation(sentence="the second moment is that of g - m (AdaBelief's variance)", update=_adam(_belief)),
     Mutation(sentence="the step divides by the second moment of the step before", update=_adam(_old_second)),
-    Mutation(sentence="Nesterov's look-ahead is taken in the first moment", update=_adam(_ahead)),
+    Mutation(
+        sentence="Nesterov's look-ahead is taken in the first moment", update=_adam(_ahead), technique=True
+    ),
     Mutation(
         sentence="weight decay enters the first moment and not the second moment",
         decay={"where": "none"},

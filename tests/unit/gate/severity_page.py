@@ -42,7 +42,10 @@ def page() -> str:
     rows = [
         f"| `{law.id}` | {case or 'every case'} | {severity} | {why} |"
         for law in gate_laws().values()
-        for case, (severity, why) in law.milder.items()
+        for case, (severity, why) in (
+            *law.milder.items(),
+            *((f"{case}, by an exception", ("fragility", why)) for case, why in law.refusable.items()),
+        )
     ]
     conventions = ", ".join(f"`{name}`" for name in (*CONVENTIONS, "decay=after"))
     return HEAD + "\n".join(rows) + "\n" + TAIL + f"Declarations that count as conventions: {conventions}.\n"

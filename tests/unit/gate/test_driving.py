@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ilr_check.gate.subject import SubjectError
+from ilr_check.gate.serving import service_of
 from ilr_check.gate.subjects import subject_of
 from ilr_check.gate.tags import KNOWN, Tags, tags_of
 
@@ -160,9 +160,12 @@ def test_group_keys_may_be_names_alone() -> None:
     assert Tags().group_keys == {}
 
 
-def test_an_optimizer_that_differentiates_its_gradients_is_refused_in_a_sentence() -> None:
-    with pytest.raises(SubjectError, match=r"differentiates its gradients .*so it cannot be judged: Runtime"):
-        subject_of(Newton)
+def test_an_optimizer_that_differentiates_its_gradients_gets_a_graph() -> None:
+    subject, _ = subject_of(Newton)
+    service = service_of(subject)
+    assert service is not None
+    assert (service.graphs, service.seeds) == (True, False)
+    assert service_of(subject_of(torch.optim.SGD)[0]) is None
 
 
 def test_an_optimizer_that_fails_for_another_reason_is_left_to_the_laws() -> None:

@@ -1,0 +1,147 @@
+"""Each switch of the constructor changes some step, keeps weight decay, and leaves finite weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ilr_check.gate.agreement import gap
+from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
+from ilr_check.gate.laws.settings import PROMISED, with_value
+from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
+from ilr_check.gate.subject import SWITCHES, Subject, SubjectError
+from ilr_check.gate.trial import CannotVaryError
+from ilr_check.gate.variation import FROM_ZERO, built_with, option_words, varied_options
+
+ORDER = 37
+STEPS = 12
+SHAPES = ((3, 4), (5,), (2, 2, 1, 2))
+DECAYS = (0.3, 0.05)
+ELSEWHERE = ("maximize", *SWITCHES, *PROMISED)
+"""Other laws judge these."""
+OF_THE_MACHINE = ("compile", "distributed", "verbose", "debug", "triton", "cuda", "sync", "cpu", "memory")
+"""Words in the names of switches that say how a step is computed and not which step it is."""
+
+
+def applies(subject: Subject) -> str:
+    """Return why the law is not judged."""
+    return "" if any(_switches(subject)) else "its constructor has no switch that other laws leave alone"
+
+
+def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Turn each switch, alone and beside others until it acts."""
+    shapes = SHAPES[:1] if subject.matrices_only else SHAPES
+    course = make_course(subject, circumstances.generator(), shapes, steps=STEPS)
+    decays = subject.can_vary("weight_decay") and _apart(
+        _tried(subject, with_value(course, "weight_decay", DECAYS[0])),
+        _tried(subject, with_value(course, "weight_decay", DECAYS[1])),
+        subject,
+    )
+    for name, value in _switches(subject):
+        yield from _one(subject, course, name, value, decays=bool(decays))
+
+
+def _one(subject: Subject, course: Course, name: str, value: bool, *, decays: bool) -> Iterator[Reading]:
+    words, tried, acting = f"{name}={value}", 0, False
+    for beside in _companions(subject, name):
+        turned = {**beside, name: value}
+        ends = _tried(built_with(subject, turned), course)
+        if ends is None:
+            continue  # it does not take this
+        if not tried:
+            yield from _sound(subject, course, words, turned, ends, decays=decays)
+        tried += 1
+        acting = bool(_apart(ends, _tried(built_with(subject, beside), course), subject))
+        if acting:
+            break
+    if not tried:
+        yield Reading(group=words, verdict="skipped", message="it does not take this")
+        return
+    yield fact_reading(
+        acting,
+        group=f"acts, {words}",
+        message=f"steps with {words} and without, beside {tried} other settings",
+        diagnosis=f"{name} has no effect: {value} and {not value} give the same steps, alone and beside "
+        f"{tried - 1} other settings of the constructor",
+        n_steps=STEPS,
+    )
+
+
+def _sound(
+    subject: Subject, course: Course, words: str, turned: Mapping[str, Any], ends: Trail, *, decays: bool
+) -> Iterator[Reading]:
+    """Judge whether the weights stay finite and weight decay acts under a switch."""
+    yield fact_reading(
+        all(bool(w.isfinite().all()) for w in ends.weights[-1]),
+        group=f"finite, {words}",
+        message=f"{STEPS} steps with {option_words(turned)}",
+        diagnosis=f"with {option_words(turned)} the weights are not finite after {STEPS} steps",
+        n_steps=STEPS,
+    )
+    driven = built_with(subject, turned)
+    if decays:
+        one, other = (_tried(driven, with_value(course, "weight_decay", decay)) for decay in DECAYS)
+        acts = _apart(one, other, subject)
+        if acts is not None:
+            yield fact_reading(
+                acts,
+                group=f"weight decay acts, {words}",
+                message=f"weight decay of {DECAYS[0]} and of {DECAYS[1]} with {option_words(turned)}",
+                diagnosis=f"with {option_words(turned)} weight decay has no effect: {DECAYS[0]} and "
+                f"{DECAYS[1]} give the same steps",
+                n_steps=STEPS,
+            )
+
+
+def _switches(subject: Subject) -> Iterator[tuple[str, bool]]:
+    """Yield each switch of the constructor and the value that it does not have by default."""
+    for name, default in subject.signature.defaults.items():
+        known = name in ELSEWHERE or any(word in name for word in OF_THE_MACHINE)
+        if isinstance(default, bool) and not known and name not in {**subject.args, **subject.switches}:
+            yield name, not default
+
+
+def _companions(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
+    """Yield other settings beside which a switch may act; alone first."""
+    defaults = subject.signature.defaults
+    moved = dict(varied_options(subject))
+    yield {}
+    if defaults.get("momentum") == 0:
+        yield {"momentum": FROM_ZERO}
+    yield moved
+    for other, value in _switches(subject):
+        if other != name:
+            yield {other: value}
+            yield {**moved, other: value}
+
+
+def _tried(subject: Subject, course: Course) -> Trail | None:
+    """Return the trail, or ``None`` where the optimizer does not take these settings."""
+    try:
+        return drive(subject, course)
+    except (SubjectError, CannotVaryError, StepFailedError):
+        return None
+
+
+def _apart(one: Trail | None, other: Trail | None, subject: Subject) -> bool | None:
+    """Return whether two trails differ; ``None`` where one of them does not exist."""
+    return None if one is None or other is None else gap(one, other, subject.unit).ratio > 1.0
+
+
+LAW = GateLaw(
+    text=law_text(
+        "options",
+        "Switches of the constructor act",
+        "Each switch of the constructor changes some step; with it weight decay still acts and the weights "
+        "stay finite.",
+        equation="w′(switch) ≠ w′(no switch), and both are finite",
+        source="pytorch_optimizer 4.1.0: RAdam(weight_decouple=False) has no weight decay",
+        meaning="An option is read nowhere, or its path loses the weight decay or breaks the state.",
+        rivals=("the option is ignored", "no weight decay under the option"),
+    ),
+    tier="exact",
+    blind_to="switches that act after many steps, or on tensors of other shapes; options that are no switch",
+    check=check,
+    applies=applies,
+    milder={"": ("fragility", "most trainings leave these switches alone")},
+)
