@@ -76,7 +76,9 @@ def _quiet(subject: Subject, dtype: str) -> Iterable[Reading]:
         weight_decay = (strength / lr**decay.lr_power / abs(decay.factor)) ** (1.0 / decay.wd_power)
         hyper: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay, **_eps(subject, dtype)}
         trajectory = record_trajectory(subject, [start], zeros, dtype=dtype, **hyper)
-        lost = 1.0 - float(trajectory.steps[-1].after[0].mean())
+        # Some families, such as Yogi, begin with moments that are not zero and move at once.
+        bare = record_trajectory(subject, [start], zeros, dtype=dtype, **{**hyper, "weight_decay": 0.0})
+        lost = float((bare.steps[-1].after[0] - trajectory.steps[-1].after[0]).mean())
         meant = 1.0 - (1.0 - strength) ** QUIET_STEPS
         if words == "visible":
             # Each step rounds weights below 1 by at most half a spacing u, of a loss of 16 u a step and more

@@ -168,7 +168,7 @@ def _decays_so_too(subject: Subject, contract: Contract, mutation: Mutation) -> 
     if not subject.with_contract(contract, {}).can_vary("weight_decay"):
         return True
     trajectory = _recorded(subject, contract, contract, weight_decay=0.12)
-    return deviation(trajectory, contract, mutation).ratio <= 1.0
+    return deviation(trajectory, contract, mutation).ratio <= 1.0 and _tells(trajectory, contract, mutation)
 
 
 def _recorded(
