@@ -226,3 +226,44 @@ def adamw_norm(eta: Array, lam: Array, beta1: float, beta2: float) -> Array:
         path[t + 1] = a**2 * path[t] - 2.0 * a * step * beta1 * inner / root + step**2 * mean / square
         inner = a * beta1 * inner - step * mean / root
     return path
+
+
+def lion_norm(eta: Array, lam: Array, beta1: float, beta2: float) -> Array:
+    """Return E r^2 / C of Lion before each step and after the last, [T + 1], while eta and lam change.
+
+    The gradient is white noise of variance 1/r^2 in each coordinate. With m' = beta2 m + (1 - beta2) g, the
+    update is the sign of c = beta1 m + (1 - beta1) g. For s < t, with V = E m^2 before a step,
+
+        E c_t c_s = beta1 beta2^(t-1-s) (beta1 beta2 V_s + (1 - beta1)(1 - beta2) / R_s),
+        E u_t u_s = (2/pi) arcsin(E c_t c_s / sqrt(E c_t^2 E c_s^2)),
+
+    and R' = a^2 R + eta^2 + 2 a eta X, where X is the sum of E u_t u_s times what is left of step s in the
+    weights. Before the first step the training was at equilibrium with eta_0 and lam_0. Gradients from before
+    the norm changed weigh otherwise in m, which ``changing_norm`` leaves out.
+    """
+    past = int(np.ceil(np.log(1e-8) / np.log(beta2)))
+    a = 1.0 - eta * lam
+    start, _ = lion(float(eta[0]), float(lam[0]), 1, beta1, beta2)
+    fresh, kept = (1.0 - beta1) * (1.0 - beta2), beta1 * beta2
+    square = (1.0 - beta2) / (1.0 + beta2) / start
+    total = len(eta) + past
+    # The first ``past`` entries are steps at equilibrium, of which beta2^past = 1e-8 is left.
+    moved = np.zeros(total)
+    moved[:past] = eta[0] * a[0] ** np.arange(past - 1.0, -1.0, -1.0)
+    shared, size = np.empty(total), np.empty(total)
+    shared[:past] = beta1 * (kept * square + fresh / start)
+    size[:past] = beta1**2 * square + (1.0 - beta1) ** 2 / start
+    path = np.empty(len(eta) + 1)
+    path[0] = start
+    for t, (step, keep) in enumerate(zip(eta, a, strict=True)):
+        now = past + t
+        size[now] = beta1**2 * square + (1.0 - beta1) ** 2 / path[t]
+        shared[now] = beta1 * (kept * square + fresh / path[t])
+        square = beta2**2 * square + (1.0 - beta2) ** 2 / path[t]
+        lags = beta2 ** np.arange(now - 1.0, -1.0, -1.0)
+        correlation = lags * shared[:now] / np.sqrt(size[now] * size[:now])
+        along = float(2.0 / np.pi * np.arcsin(correlation) @ moved[:now])
+        path[t + 1] = keep**2 * path[t] + step**2 + 2.0 * keep * step * along
+        moved[:now] *= keep
+        moved[now] = step
+    return path

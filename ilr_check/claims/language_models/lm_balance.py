@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab, Population
-from ilr_check.claims.language_models.lm_equilibrium import theory
 from ilr_check.claims.language_models.trainings.hidden import (
     STRIDE,
     LanguageRuns,
@@ -23,7 +22,6 @@ from ilr_check.claims.language_models.trainings.hidden import (
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mistakes import Mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure
-from ilr_check.nets.build import parameter_shapes
 from ilr_check.nets.transformer_specs import Placement
 from ilr_check.nets.transformers import hidden_matrices
 from ilr_check.stats import MeanEquivalence, Rival
@@ -142,12 +140,7 @@ class BalancedRuns(LanguageRuns):
     def __init__(self, spec: Balanced, lab: Lab) -> None:
         super().__init__(spec, lab)
         self.balanced = spec
-        shapes = parameter_shapes(spec.net)
-        # The initial entries have the variance 1 / fan_in, so that the squared norm is the number of rows.
-        scales = {
-            name: math.sqrt(theory(spec.rule, spec.lr, spec.weight_decay, shapes[name])[0] / shapes[name][0])
-            for name in hidden_matrices(spec.net)
-        }
+        scales = self.at_equilibrium(spec.lr, spec.weight_decay)
         lr = np.full(spec.steps, spec.lr)
         self.judged = self.settled("judged", lr, spec.decays(paused=False), scales)
         self.other: Population = self.settled("updates measured", lr, spec.decays(paused=True), scales)

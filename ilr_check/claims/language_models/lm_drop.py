@@ -12,15 +12,13 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import line, spread
 from ilr_check.claims.lab import Lab
 from ilr_check.claims.language_models.trainings.hidden import (
-    BETA1,
-    BETA2,
     FLUCTUATION,
     STRIDE,
     LanguageRuns,
     LanguageTraining,
     judged_kinds,
     kinds,
-    muon_correlations,
+    norm_path,
     of_kind,
     trained_with,
 )
@@ -29,7 +27,6 @@ from ilr_check.claims.mistakes import Mistake, mistake
 from ilr_check.evidence import ClaimText, Figure
 from ilr_check.nets.transformer_specs import Placement
 from ilr_check.stats import CurveEquivalence, Rival
-from ilr_check.theory.adaptive import adamw_norm, changing_norm
 from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
@@ -99,11 +96,7 @@ class Drop(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         lr = np.full(self.after + 1, self.lr / FACTOR)
         lr[0] = self.lr
         wd = np.full(self.after + 1, self.weight_decay)
-        path = (
-            adamw_norm(lr, wd, BETA1, BETA2)
-            if self.rule == "adamw"
-            else changing_norm(lr, wd, muon_correlations(self.net.width))
-        )[1:]
+        path = norm_path(self.rule, self.net.width, lr, wd)[1:]
         return np.asarray(-0.5 * np.log(path[since] / path[0]) - math.log(FACTOR))
 
     def ending_at(self, power: float) -> Array:

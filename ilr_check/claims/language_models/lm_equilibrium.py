@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -14,26 +13,22 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.language_models.trainings.hidden import (
-    BETA1,
-    BETA2,
-    MOMENTUM,
     STRIDE,
     LanguageRuns,
     LanguageTraining,
     invariant_kinds,
     kinds,
     of_kind,
+    theory,
     trained_with,
 )
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
-from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
 from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
 from ilr_check.evidence import ClaimText, Figure, Margin
 from ilr_check.evidence.records import Premise
 from ilr_check.nets.build import parameter_shapes
 from ilr_check.nets.transformer_specs import Placement
 from ilr_check.stats import CurveEquivalence, Rival
-from ilr_check.theory.adaptive import adamw, decoupled
 from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
@@ -142,28 +137,12 @@ def levels(placement: Placement, rule: Literal["adamw", "muon"], *, quick: bool)
     )
 
 
-def theory(rule: str, lr: float, weight_decay: float, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Return (E r^2, log of the tangent of the rotation) of one matrix if gradients were white noise."""
-    if rule == "adamw":
-        norm2, cosine = adamw(lr, weight_decay, math.prod(shape), BETA1, BETA2)
-    else:
-        covariance = _muon_covariance(shape)
-        rho = covariance[1:] / covariance[0]
-        norm2, cosine = decoupled(lr, weight_decay, float(covariance[0]), rho)
-    return norm2, 0.5 * math.log(1.0 / cosine**2 - 1.0)
-
-
 def log_theory(
     quantity: Quantity, rule: str, lr: float, weight_decay: float, shape: tuple[int, ...]
 ) -> float:
     """Return log of the norm, or of the rotation, of one matrix in theory."""
     norm2, angle = theory(rule, lr, weight_decay, shape)
     return 0.5 * math.log(norm2) if quantity == "norm" else angle
-
-
-@lru_cache(maxsize=16)
-def _muon_covariance(shape: tuple[int, ...]) -> Array:
-    return np.asarray(autocovariances(shape, MOMENTUM, range(8)).mean(axis=0))
 
 
 class LevelRuns(LanguageRuns):
@@ -179,14 +158,7 @@ class LevelRuns(LanguageRuns):
         spec = self.levels
         lr, wd = spec.level(number)
         ones = np.ones(spec.steps(number))
-        # The initial entries have the variance 1 / fan_in, so that the squared norm is the number of rows.
-        scales = {
-            name: math.sqrt(
-                spec.size * theory(spec.rule, lr, wd, self.shapes[name])[0] / self.shapes[name][0]
-            )
-            for names in kinds(spec.net).values()
-            for name in names
-        }
+        scales = self.at_equilibrium(lr, wd, spec.size)
         return self.settled(f"level {number}", lr * ones, wd * ones, scales)
 
     def read(self, number: int, quantity: Quantity, names: tuple[str, ...], n: int) -> Array:

@@ -11,8 +11,6 @@ from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import line
 from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.language_models.trainings.hidden import (
-    BETA1,
-    BETA2,
     FLUCTUATION,
     STRIDE,
     LanguageRuns,
@@ -20,7 +18,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
     invariant_kinds,
     judged_kinds,
     kinds,
-    muon_correlations,
+    norm_path,
     of_kind,
     trained_with,
 )
@@ -30,7 +28,6 @@ from ilr_check.evidence import ClaimText, Figure, Margin
 from ilr_check.evidence.records import Premise
 from ilr_check.nets.transformer_specs import Placement
 from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival
-from ilr_check.theory.adaptive import adamw_norm, changing_norm
 
 Array = NDArray[np.float64]
 
@@ -108,10 +105,7 @@ class Switch(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=
         norms = []
         for factor in (FACTOR, 1.0 / FACTOR):
             lr, wd = (x[self.before - 1 :] for x in self.path(factor))
-            if self.rule == "adamw":
-                path = adamw_norm(lr, decay * wd, BETA1, BETA2)
-            else:
-                path = changing_norm(lr, decay * wd, muon_correlations(self.net.width))
+            path = norm_path(self.rule, self.net.width, lr, decay * wd)
             norms.append(path[1:-1:STRIDE])
         difference = norms[0] - norms[1]
         return np.asarray(difference / difference[0])

@@ -6,6 +6,7 @@ weight decay, so that a change of LR or weight decay concerns the hidden matrice
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,15 +20,27 @@ from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.mean_field.muon_equilibrium import autocovariances
 from ilr_check.data import TextSpec
 from ilr_check.data.text import rows_held_out, text_spec
+from ilr_check.nets.build import parameter_shapes
 from ilr_check.nets.transformer_specs import Placement, TransformerSpec
 from ilr_check.nets.transformers import hidden_matrices, invariant_matrices
 from ilr_check.optim.composed import ENDS, GAINS, Composed, Part, composed
 from ilr_check.optim.modelled import MODELLED
+from ilr_check.theory.adaptive import (
+    adamw,
+    adamw_norm,
+    changing_norm,
+    decoupled,
+    lion,
+    lion_norm,
+)
+from ilr_check.theory.relaxation import equilibrium_gamma
+from ilr_check.theory.sgd import squared_norm_path
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import Trace
 
 Array = NDArray[np.float64]
 HiddenRule = Literal["adamw", "muon", "lion", "sgd"]
+NAMES: dict[HiddenRule, str] = {"adamw": "AdamW", "muon": "Muon", "lion": "Lion", "sgd": "SGD"}
 
 CONTEXT = 32
 BETA1, BETA2 = 0.9, 0.95
@@ -37,6 +50,8 @@ FLUCTUATION = 0.05
 order."""
 MOMENTUM = 0.9
 """The momentum of Muon."""
+LION = (0.9, 0.99)
+"""The averages of Lion; the second remembers 100 steps."""
 STRIDE = 5
 """Every fifth step is measured. A measurement of all tensors costs a tenth of a step."""
 
@@ -55,7 +70,7 @@ def trained_with(placement: Placement, rule: HiddenRule, lr: float, weight_decay
     """Return the fields of an experiment that say what is trained, and by what, with its title."""
     net = small_model(placement)
     return {
-        "title": f"{net.family}, {'AdamW' if rule == 'adamw' else rule.capitalize()}",
+        "title": f"{net.family}, {NAMES[rule]}",
         "net": net,
         "data": small_text(),
         "rule": rule,
@@ -124,11 +139,45 @@ def judged_kinds(net: TransformerSpec) -> tuple[str, ...]:
     return invariant_kinds(net) or tuple(kinds(net))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
+def _muon_covariance(shape: tuple[int, ...]) -> Array:
+    """Return <u_t, u_(t+k)> of the updates that Muon makes of a matrix from white noise."""
+    return np.asarray(autocovariances(shape, MOMENTUM, range(8)).mean(axis=0))
+
+
 def muon_correlations(width: int) -> Array:
     """Return the autocorrelations of the updates that Muon makes of a square matrix from white noise."""
-    covariance = autocovariances((width, width), MOMENTUM, range(8)).mean(axis=0)
+    covariance = _muon_covariance((width, width))
     return np.asarray(covariance[1:] / covariance[0])
+
+
+def theory(rule: str, lr: float, weight_decay: float, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return (E r^2, log of the tangent of the rotation) of one matrix if gradients were white noise."""
+    if rule == "adamw":
+        norm2, cosine = adamw(lr, weight_decay, math.prod(shape), BETA1, BETA2)
+    elif rule == "lion":
+        norm2, cosine = lion(lr, weight_decay, math.prod(shape), *LION)
+    else:
+        covariance = _muon_covariance(shape)
+        rho = covariance[1:] / covariance[0]
+        norm2, cosine = decoupled(lr, weight_decay, float(covariance[0]), rho)
+    return norm2, 0.5 * math.log(1.0 / cosine**2 - 1.0)
+
+
+def norm_path(rule: HiddenRule, width: int, lr: Array, weight_decay: Array) -> Array:
+    """Return E r^2 before each step and after the last, over a constant, while lr and weight decay change.
+
+    Gradients are white noise of constant size on the unit sphere. Before the first step the training was at
+    equilibrium with the first lr and weight decay.
+    """
+    if rule == "adamw":
+        return adamw_norm(lr, weight_decay, BETA1, BETA2)
+    if rule == "muon":
+        return changing_norm(lr, weight_decay, muon_correlations(width))
+    if rule == "lion":
+        return lion_norm(lr, weight_decay, *LION)
+    start = float(equilibrium_gamma(lr[0] * weight_decay[0], 1.0)) ** 0.5 * lr[0]
+    return squared_norm_path(start, np.ones(len(lr)), lr, weight_decay)
 
 
 class LanguageRuns:
@@ -136,6 +185,19 @@ class LanguageRuns:
 
     def __init__(self, spec: LanguageTraining, lab: Lab) -> None:
         self.spec, self.lab = spec, lab
+
+    def at_equilibrium(self, lr: float, weight_decay: float, size: float = 1.0) -> dict[str, float]:
+        """Return the factors of the initial hidden matrices that start them at ``size`` times their squared
+        norm in theory. With SGD, whose norms depend on the gradients, they are ``initial_scale``."""
+        spec, shapes = self.spec, parameter_shapes(self.spec.net)
+        names = hidden_matrices(spec.net)
+        if spec.rule == "sgd":
+            return dict.fromkeys(names, spec.initial_scale)
+        # The initial entries have the variance 1 / fan_in, so that the squared norm is the number of rows.
+        return {
+            name: math.sqrt(size * theory(spec.rule, lr, weight_decay, shapes[name])[0] / shapes[name][0])
+            for name in names
+        }
 
     @property
     def fleet(self) -> Fleet:
@@ -150,19 +212,25 @@ class LanguageRuns:
         weight_decay: Array,
         *,
         scale: float = 1.0,
-        rest: float = 1.0,
+        rest: float | Array = 1.0,
     ) -> Population:
         """Return runs with this LR and weight decay of the hidden matrices at each step, [steps].
 
         ``scale`` multiplies the initial hidden matrices, beside the spec's ``initial_scale``. The LR of all
-        other tensors is ``rest`` times that of the spec.
+        other tensors is ``rest``, or ``rest`` [steps], times that of the spec.
         """
         names = hidden_matrices(self.spec.net)
         scales = dict.fromkeys(names, scale * self.spec.initial_scale)
         return self.settled(name, lr, weight_decay, scales, rest=rest)
 
     def settled(
-        self, name: str, lr: Array, weight_decay: Array, scales: Mapping[str, float], *, rest: float = 1.0
+        self,
+        name: str,
+        lr: Array,
+        weight_decay: Array,
+        scales: Mapping[str, float],
+        *,
+        rest: float | Array = 1.0,
     ) -> Population:
         """Return the same with a factor for each initial matrix that ``scales`` names."""
         spec = self.spec
