@@ -80,6 +80,8 @@ REFERENCE, HIDDEN, EVERY, LESS = (
     "twice the lr of all tensors",
     "an eighth of the weight decay",
 )
+SHOWN = 64
+"""The largest number of runs with twice the lr of all tensors. They are shown and not judged."""
 
 
 EACH: dict[str, str] = {
@@ -161,6 +163,10 @@ class PairRuns(LanguageRuns):
             EVERY: constant(EVERY, FACTOR, 1.0 / FACTOR, FACTOR),
             LESS: constant(LESS, 1.0, 1.0 / CONTROL, 1.0),
         }
+
+    def count(self, name: str, n: int) -> int:
+        """Return the runs of a population where the judged ones have ``n``."""
+        return min(n, SHOWN) if name == EVERY else n
 
     def read(self, name: str, quantity: Quantity, n: int) -> Array:
         """Return a quantity of ``n`` runs, [n] or, for predictions, [n, tokens]."""
@@ -283,9 +289,9 @@ def message(seen: Examined[Pair, PairRuns]) -> str:
     if quantity == "predictions" or quantity in EACH:
         return told[0]
     for name in seen.runs.populations:
-        values = seen.runs.read(name, quantity, seen.n)
+        values = seen.runs.read(name, quantity, seen.runs.count(name, seen.n))
         words = "log rotation" if quantity == "rotation" else "held-out loss"
-        error = values.std(ddof=1) / np.sqrt(seen.n)
+        error = values.std(ddof=1) / np.sqrt(len(values))
         told.append(f"{words} of {name}: {values.mean():.3f} +- {error:.3f}")
     return ". ".join(told)
 
@@ -293,9 +299,9 @@ def message(seen: Examined[Pair, PairRuns]) -> str:
 def closing(spec: Pair, runs: PairRuns, subject: dict[str, Any], n: int) -> Judged:
     """Draw the rotation of every kind of tensor in all populations, and the losses where they are judged."""
     told = "; ".join(
-        f"{name}: {values.mean():.3f} +- {values.std(ddof=1) / math.sqrt(n):.3f}"
+        f"{name}: {values.mean():.3f} +- {values.std(ddof=1) / math.sqrt(len(values)):.3f}"
         for name in runs.populations
-        for values in (runs.read(name, "held-out loss", n),)
+        for values in (runs.read(name, "held-out loss", runs.count(name, n)),)
     )
     figures = [rotations(spec, runs, n, told)]
     if "held-out loss" in spec.planned:
@@ -312,10 +318,14 @@ def rotations(spec: Pair, runs: PairRuns, n: int, told: str) -> Figure:
     series = [line("equal rotation", "predicted", x, np.ones(len(x)))]
     roles = {HIDDEN: "measured", EVERY: "reference", LESS: "control"}
     for name, role in roles.items():
+        count = runs.count(name, n)
         gaps = np.stack(
-            [runs.rotation_of(name, m, n) - runs.rotation_of(REFERENCE, m, n) for m in tensors.values()]
+            [
+                runs.rotation_of(name, m, count) - runs.rotation_of(REFERENCE, m, count)
+                for m in tensors.values()
+            ]
         )
-        error = 2.0 * gaps.std(axis=1, ddof=1) / np.sqrt(n)
+        error = 2.0 * gaps.std(axis=1, ddof=1) / np.sqrt(count)
         middle = gaps.mean(axis=1)
         series.append(
             interval(name, x, np.exp(middle), np.exp(middle - error), np.exp(middle + error), role=role)
@@ -339,8 +349,9 @@ def losses(spec: Pair, runs: PairRuns, n: int) -> Figure:
     """Draw the held-out loss of all populations."""
     names = list(runs.populations)
     x = np.arange(1.0, len(names) + 1.0)
-    values = np.stack([runs.read(name, "held-out loss", n) for name in names])
-    middle, error = values.mean(axis=1), 2.0 * values.std(axis=1, ddof=1) / np.sqrt(n)
+    values = [runs.read(name, "held-out loss", runs.count(name, n)) for name in names]
+    middle = np.array([v.mean() for v in values])
+    error = np.array([2.0 * v.std(ddof=1) / np.sqrt(len(v)) for v in values])
     return Figure(
         name=file_name(TEXT.id, spec.title, "loss"),
         title=f"{spec.title}: held-out loss at the end",
@@ -358,7 +369,7 @@ LAW = StatisticalLaw(
     text=TEXT,
     spec=Pair,
     experiments=experiments,
-    run_steps=lambda spec: 4 * spec.looks[0] * spec.steps,
+    run_steps=lambda spec: (3 * spec.looks[0] + min(spec.looks[0], SHOWN)) * spec.steps,
     trained=PairRuns,
     parts=parts,
     design=design,
