@@ -231,6 +231,7 @@ class LanguageRuns:
         scales: Mapping[str, float],
         *,
         rest: float | Array = 1.0,
+        record_every: int = STRIDE,
     ) -> Population:
         """Return the same with a factor for each initial matrix that ``scales`` names."""
         spec = self.spec
@@ -245,7 +246,7 @@ class LanguageRuns:
                 init_scale=scales,
                 hyper={"ends.lr": factor, "gains.lr": factor},
             )
-            return self.lab.train(self.fleet, runs, len(lr), record_every=STRIDE)
+            return self.lab.train(self.fleet, runs, len(lr), record_every=record_every)
 
         return self.lab.population(name, train)
 
