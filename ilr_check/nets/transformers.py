@@ -87,6 +87,7 @@ class Transformer(nn.Module):
         self.last = gained(norm(1), width)
         if not spec.tied:
             self.head = Layer(width, spec.vocabulary, norm(1), bias=False)
+        self.scores = nn.Identity()
         half = torch.empty(spec.inputs, 1, features // 2, device="meta")
         self.register_buffer("cos", half, persistent=False)
         self.register_buffer("sin", half.clone(), persistent=False)
@@ -139,7 +140,7 @@ class Transformer(nn.Module):
         # Queries that share keys stand one after the other, so that one product serves all of them.
         q = q.transpose(1, 2).reshape(-1, spec.groups, shared * length, spec.features)
         scores = (q * spec.features**-0.5) @ k.permute(0, 2, 3, 1)
-        scores = scores.reshape(-1, spec.heads, length, length)
+        scores = self.scores(scores.reshape(-1, spec.heads, length, length))
         shares = torch.softmax(scores.masked_fill(self.future[:length, :length], -torch.inf), dim=-1)
         mixed = shares.reshape(-1, spec.groups, shared * length, length) @ v.transpose(1, 2)
         mixed = mixed.reshape(-1, spec.heads, length, spec.features).transpose(1, 2)
@@ -185,6 +186,19 @@ def mean_loss(module: nn.Module, x: Tensor, y: Tensor, parameters: dict[str, Ten
     inputs, wanted = (x[:, :-1], x[:, 1:].reshape(-1).long()) if tokens else (x, y)
     logits: Tensor = module(inputs) if parameters is None else functional_call(module, parameters, (inputs,))
     return functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), wanted)
+
+
+def attention_scores(module: nn.Module, tokens: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+    """Return what the softmax of attention sees, [blocks, batch, heads, queries, keys]; a query uses the keys
+    up to its own."""
+    assert isinstance(module, Transformer)
+    found: list[Tensor] = []
+    hook = module.scores.register_forward_hook(lambda _, given, scores: found.append(scores))
+    try:
+        functional_call(module, parameters, (tokens,))
+    finally:
+        hook.remove()
+    return torch.stack(found)
 
 
 def hidden_matrices(spec: TransformerSpec) -> tuple[str, ...]:

@@ -15,9 +15,17 @@ EXPECTED = {f"{review}.{number}" for review, numbers in NUMBERS.items() for numb
 
 WITHOUT_CLAIMS = {"R3.5": "it asks for a tool, and no measurement shows that a tool is clear"}
 PRACTICE = "the practice of language models asks it, which came after the reviews"
-NO_QUESTION = dict.fromkeys(
-    ("lm-norm-relaxation", "lm-balance", "lm-equilibrium", "lm-time-scale", "lm-drop"), PRACTICE
+OF_LANGUAGE = (
+    "balance",
+    "equilibrium",
+    "norm-relaxation",
+    "time-scale",
+    "drop",
+    "tail",
+    "no-decay",
+    "attention",
 )
+NO_QUESTION = dict.fromkeys((f"lm-{name}" for name in OF_LANGUAGE), PRACTICE)
 """Statistical claims that no reviewer asked for, with the reason why they are there."""
 
 EVERY = list(questions.questions().values())
