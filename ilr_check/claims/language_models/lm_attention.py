@@ -19,7 +19,6 @@ from ilr_check.claims.lab import Lab, Population
 from ilr_check.claims.language_models.trainings.hidden import (
     BETA2,
     CHUNK,
-    STRIDE,
     LanguageRuns,
     LanguageTraining,
     held_out_log_shares,
@@ -80,6 +79,8 @@ RATIO_MARGIN = 0.15
 """How far log of the growth of |W_q| |W_k| may be from ``LOG_PRODUCT``, as in lm-norm-relaxation."""
 ROWS = 16
 """The number of held-out rows on which scores are computed, 32 queries each."""
+RECORDED = 3
+"""Every third step is recorded, so that there are the 48 losses that show whether runs are independent."""
 REFERENCE, LARGER, WITHOUT = (
     "the reference",
     "twice the lr and half of the weight decay of queries and keys",
@@ -162,7 +163,7 @@ class AttentionRuns(LanguageRuns):
                 init_scale=scales,
                 hyper={"ends.lr": rest, "gains.lr": rest, **hyper},
             )
-            return self.lab.train(self.fleet, runs, spec.steps, record_every=STRIDE)
+            return self.lab.train(self.fleet, runs, spec.steps, record_every=RECORDED)
 
         return self.lab.population(name, train)
 

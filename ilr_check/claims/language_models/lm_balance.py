@@ -72,10 +72,10 @@ step. What they have along the weights is smaller by a fifth of lr * weight_deca
 FLOOR = 0.01
 """A predicted norm is at least this share of the measured one, and a predicted rotation too. Without weight
 decay the balance would predict a norm of 0 up to chance."""
-PLANNED_SD = {"adamw": 0.028, "muon": 0.013}
+PLANNED_SD = {"adamw": 0.028, "muon": 0.013, "lion": 0.028}
 """The standard deviation of a pair of a judged run and another one, a little above that of pilots with seed
 4242: 0.011 (norm) and 0.012 (rotation) with Muon, 0.026 with AdamW."""
-LOOKS = {"adamw": (128, 256), "muon": (32, 64, 128)}
+LOOKS = {"adamw": (128, 256), "muon": (32, 64, 128), "lion": (128, 256)}
 
 
 class Balanced(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,18 +99,21 @@ class Balanced(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def experiments(profile: Profile, seed: int) -> list[Balanced]:
-    """Return OLMo-2 with Muon; beyond ``quick`` all architectures with AdamW too, which needs more runs."""
+    """Return OLMo-2 with Muon; beyond ``quick`` all architectures with AdamW too, which needs more runs, and
+    OLMo-2 with Lion."""
     if profile == "quick":
         return [balanced("post", "muon")]
-    return [balanced(placement, rule) for placement in get_args(Placement) for rule in RULES]
+    rules: tuple[Rule, ...] = ("adamw", "muon")
+    every = [balanced(placement, rule) for placement in get_args(Placement) for rule in rules]
+    return [*every, balanced("post", "lion")]
 
 
-RULES: tuple[Literal["adamw", "muon"], ...] = ("adamw", "muon")
+Rule = Literal["adamw", "muon", "lion"]
 
 
-def balanced(placement: Placement, rule: Literal["adamw", "muon"]) -> Balanced:
+def balanced(placement: Placement, rule: Rule) -> Balanced:
     """Return the experiment for one architecture and one optimizer."""
-    rates = {"adamw": (0.03, 0.4), "muon": (0.05, 0.25)}[rule]
+    rates = {"adamw": (0.03, 0.4), "muon": (0.05, 0.25), "lion": (0.006, 2.0)}[rule]
     return Balanced(**trained_with(placement, rule, *rates), before=120, window=120, looks=LOOKS[rule])
 
 

@@ -42,7 +42,7 @@ TEXT = ClaimText(
         "proportional to sqrt(lr * weight_decay), and their norm is proportional to sqrt(lr / weight_decay), "
         "whether lr or weight decay changes. Both have the size that the optimizer would give to them if all "
         "gradients were white noise, without any measurement on the model: in the mean over the matrices, "
-        "and more coarsely in each of them. This is shown for Muon, and beyond quick also for AdamW and Lion."
+        "and more coarsely in each of them. This is shown for Muon, and beyond quick also for AdamW."
     ),
     equation="cos θ ≈ 1 − ηλ/(1 + 2D),  E‖w‖² ≈ η U² (1 + 2D)/(2λ),  D = Σ aᵏρₖ,  a = 1 − ηλ",
     source="Kosson et al. 2024, Wen et al. 2025; length and correlation of Muon's updates of white noise",
@@ -131,19 +131,23 @@ class Levels(LanguageTraining, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def experiments(profile: Profile, seed: int) -> list[Levels]:
-    """Return OLMo-2 with Muon; beyond ``quick`` over a factor of 16, also AdamW and Lion, and Gemma-3."""
+    """Return OLMo-2 with Muon; beyond ``quick`` over a factor of 16, and also AdamW and Gemma-3.
+
+    Lion is not among them. In a pilot with seed 4242 its norms were 1.4 times those of white noise, because
+    its updates hold a direction longer.
+    """
     if profile == "quick":
         return [levels("post", "muon", quick=True)]
     return [levels(placement, rule, quick=False) for placement in ("post", "sandwich") for rule in RULES]
 
 
-Rule = Literal["adamw", "muon", "lion"]
-RULES: tuple[Rule, ...] = ("adamw", "muon", "lion")
+Rule = Literal["adamw", "muon"]
+RULES: tuple[Rule, ...] = ("adamw", "muon")
 
 
 def levels(placement: Placement, rule: Rule, *, quick: bool) -> Levels:
     """Return the experiment for one architecture and one optimizer."""
-    rates = {"adamw": (0.03, 0.4), "muon": (0.05, 0.25), "lion": (0.006, 2.0)}[rule]
+    rates = {"adamw": (0.03, 0.4), "muon": (0.05, 0.25)}[rule]
     far = () if quick else (FOURFOLD**2,)
     divisors = ((1.0, 1.0), *((1.0, d) for d in (FOURFOLD, *far)), *((d, 1.0) for d in (FOURFOLD, *far)))
     return Levels(
