@@ -1,4 +1,4 @@
-"""What lm-equilibrium, lm-time-scale and lm-drop see of wrong weight decay, on a model with one block.
+"""What the statistical claims about language models see of wrong weight decay, on a model with one block.
 
 A decay that is a few per cent wrong is inside their margins; lm-balance and lm-step-identity see it.
 """
@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 from wrong_worlds import Decay, FirstTensorSpared, LateLR, OfRule, Wrong, WrongDecay
 
 from ilr_check.claims.claim import Context, Finding
-from ilr_check.claims.language_models import lm_drop, lm_equilibrium, lm_time_scale
+from ilr_check.claims.language_models import lm_drop, lm_equilibrium, lm_no_decay, lm_tail, lm_time_scale
 from ilr_check.data.text import text_spec
 from ilr_check.nets import TransformerSpec
 from ilr_check.train.world import world_of
@@ -20,10 +21,12 @@ from ilr_check.train.world import world_of
 pytestmark = pytest.mark.nightly
 
 TINY = TransformerSpec(context=16, width=16, blocks=1, heads=1, mlp_width=16, placement="post")
-BETAS = {"adamw": {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8}, "muon": {}}
+BETAS = {"adamw": {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8}, "muon": {}, "sgd": {}}
 DROP = lm_drop.drop("post", "muon")
 LEVELS = lm_equilibrium.levels("post", "muon", quick=True)
 PAIR = lm_time_scale.pair("post", "adamw")
+TAIL = lm_tail.tail("post", "muon", quick=True)
+NO_DECAY = lm_no_decay.no_decay("post", "muon")
 
 
 class DecayOfTheFirstLR(OfRule):
@@ -66,8 +69,64 @@ def test_lm_equilibrium_refutes_twice_the_decay_by_its_sizes() -> None:
     assert {f.verdict for f in found if f.group in lm_equilibrium.SIZE.values()} == {"violated"}
 
 
-def test_lm_equilibrium_is_blind_to_a_single_matrix_without_decay_as_it_says() -> None:
-    """It judges the mean over the matrices, and over the window log of such a norm moves by less than 0.1."""
+def test_lm_equilibrium_refutes_a_single_matrix_without_decay() -> None:
     found = judged(lm_equilibrium.LAW, LEVELS, FirstTensorSpared("no decay in the first tensor"))
-    assert {finding.verdict for finding in found} == {"holds"}
-    assert "a single matrix without weight decay" in lm_equilibrium.TEXT.blind
+    verdicts = {f.group: f.verdict for f in found}
+    assert {verdicts[group] for group in lm_equilibrium.EACH.values()} == {"violated"}
+
+
+class Uncorrected(DecayOfTheFirstLR):
+    """Weight decay does not fall with lr where it should be corrected: it is that of the first step."""
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        first = torch.where(weight_decay > 0.0, TAIL.weight_decay, 0.0).to(lr)
+        return OfRule.update(self, name, weights, gradient, buffer, lr, first, momentum, step)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "refuted"),
+    [
+        (DecayOfTheFirstLR(TAIL), {lm_tail.NORMS}),
+        (Uncorrected(TAIL), {lm_tail.NORMS}),
+        (FirstTensorSpared("no decay in the first tensor"), {lm_tail.EACH}),
+    ],
+    ids=["decay does not follow lr", "decay is not corrected", "no decay in the first tensor"],
+)
+def test_lm_tail_refutes(wrong: Any, refuted: set[str]) -> None:
+    found = judged(lm_tail.LAW, TAIL, wrong)
+    assert {f.group for f in found if f.verdict == "violated"} >= refuted
+
+
+def test_lm_tail_does_not_see_an_lr_that_is_late_by_a_step() -> None:
+    assert "violated" not in {finding.verdict for finding in judged(lm_tail.LAW, TAIL, LateLR("late"))}
+    assert "late by one step" in lm_tail.TEXT.blind
+
+
+class DecayIsLeft(WrongDecay):
+    """A part of the weight decay stays where it should be switched off."""
+
+    def decay(self, weight_decay, name, step):  # type: ignore[no-untyped-def]
+        return torch.where(weight_decay == 0.0, self.size * NO_DECAY.weight_decay, weight_decay)
+
+
+class FirstTensorKeepsIts(DecayIsLeft):
+    """The first tensor that should have weight decay keeps it where it should be switched off."""
+
+    first = ""
+
+    def decay(self, weight_decay, name, step):  # type: ignore[no-untyped-def]
+        self.first = self.first or name
+        return super().decay(weight_decay, name, step) if name == self.first else weight_decay
+
+
+@pytest.mark.parametrize(
+    ("wrong", "refuted"),
+    [
+        (DecayIsLeft("a fifth of the decay is left", 0.2), {lm_no_decay.CURVE}),
+        (FirstTensorKeepsIts("the first tensor keeps its decay", 1.0), {lm_no_decay.EACH}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_lm_no_decay_refutes(wrong: Any, refuted: set[str]) -> None:
+    found = judged(lm_no_decay.LAW, NO_DECAY, wrong)
+    assert {f.group for f in found if f.verdict == "violated"} >= refuted
