@@ -23,7 +23,7 @@ pytestmark = pytest.mark.nightly
 TINY = TransformerSpec(context=16, width=16, blocks=1, heads=1, mlp_width=16, placement="post")
 BETAS = {"adamw": {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8}, "muon": {}, "sgd": {}}
 DROP = lm_drop.drop("post", "muon")
-LEVELS = lm_equilibrium.levels("post", "muon", quick=True)
+LEVELS = lm_equilibrium.levels("post", "muon", far=False)
 PAIR = lm_time_scale.pair("post", "adamw")
 TAIL = lm_tail.tail("post", "muon", quick=True)
 NO_DECAY = lm_no_decay.no_decay("post", "muon")
