@@ -152,6 +152,9 @@ ROWS = (
     Row("lm-equilibrium", "OLMo-2, Muon", FEW + within(2, 5, 10, 20), "muon"),
     Row("lm-time-scale", "OLMo-2, AdamW", named("decay", CANCELS) + named("lr late", CONSTANT), "adamw", LM),
     Row("lm-drop", "OLMo-2, Muon", FEW + within(2, 5, 10, 20), "muon"),
+    Row("lm-tail", "OLMo-2, Muon", FEW + within(2, 5, 10, 20), "muon"),
+    Row("lm-no-decay", "OLMo-2, Muon", FEW + within(2, 5, 10, 20), "muon"),
+    Row("lm-attention", "Qwen3, AdamW", named("decay", CANCELS) + named("lr late", CONSTANT), "adamw", LM),
 )
 
 
