@@ -325,7 +325,7 @@ LAW = StatisticalLaw(
     design=design,
     sample=sample,
     steps=lambda spec, part: 2 * spec.steps,
-    form=lambda spec, part: "transfer" if part.what[0] == "gradient" or spec.rule == "sgd" else "prediction",
+    form=lambda spec, part: "prediction" if part.figure == "norms" and spec.rule != "sgd" else "transfer",
     message=message,
     figure=lambda seen: (gradients_drawn if seen.part.figure == "gradients" else norms_drawn)(seen),
     mistakes=mistakes,
