@@ -116,7 +116,7 @@ RULES: tuple[Rule, ...] = ("adamw", "muon")
 def attention(placement: Placement, rule: Rule) -> Attention:
     """Return the experiment for one architecture and one optimizer; lr * weight_decay is that of lm-drop."""
     rates = {"adamw": (0.06, 0.4), "muon": (0.1, 0.25)}[rule]
-    return Attention(**trained_with(placement, rule, *rates), steps=160)
+    return Attention(**trained_with(placement, rule, *rates), steps=160, looks=(32, 64))
 
 
 @lru_cache(maxsize=8)
@@ -244,7 +244,7 @@ def design(spec: Attention, part: Part, alpha: float) -> MeanEquivalence:
         rivals=(Rival(name=TEXT.rivals[0], expected=LOG_PRODUCT),),
         looks=spec.looks,
         false_fail=alpha,
-        sd=0.1,
+        sd=0.13,
     )
 
 

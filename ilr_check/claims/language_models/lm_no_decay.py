@@ -133,7 +133,9 @@ def no_decay(placement: Placement, rule: Rule) -> NoDecay:
     lr * weight_decay is that of lm-drop, and half of it with SGD, whose norms forget twice as fast.
     """
     rates = {"adamw": (0.06, 0.4), "muon": (0.1, 0.25), "sgd": (0.5, 0.025)}[rule]
-    return NoDecay(**trained_with(placement, rule, *rates), before=90, after=150, planned_sd=0.06)
+    return NoDecay(
+        **trained_with(placement, rule, *rates), before=90, after=150, planned_sd=0.06, looks=(32, 64)
+    )
 
 
 class NoDecayRuns(LanguageRuns):
