@@ -68,6 +68,10 @@ MEASURED = "the size of the gradient is measured on other runs, which have the s
 RATIO = "it acts before and after the drop alike, so that the ratio of the two stays"
 BATCHES = "the claim speaks of batches and not of decay"
 BOUND = "the claim is a bound on how far weights are from mixing, and decay does not make them mix"
+TWICE = (
+    "the growth is that of one batch before the first step, and the angle of equilibrium does not depend on "
+    "how the noise of successive steps is correlated, because a gradient is orthogonal to its weights"
+)
 SIZE = "the rotation of equilibrium does not depend on the size of the gradient"
 
 
@@ -114,7 +118,7 @@ ROWS = (
         "shuffled epochs",
         named("decay", BATCHES) + named("gradient", "the noise of different batches stays uncorrelated"),
     ),
-    Row("deep-bn", "depth 24, without skips", named("lr late", CONSTANT)),
+    Row("deep-bn", "depth 24, without skips", named("lr late", CONSTANT) + named("used twice", TWICE)),
     Row("no-parameter-mixing", "digits, label noise 0.5, lambda_e 0.016", named("decay", BOUND)),
     Row("not-gaussian", "LayerNorm net, teacher and student"),
     Row("muon-equilibrium", "control: digits, a matrix of 24 by 64, dominated by noise", (), "muon"),

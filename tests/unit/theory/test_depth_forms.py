@@ -65,3 +65,27 @@ def test_after_the_time_only_an_excess_of_order_one_is_left(big: float) -> None:
 
 def test_a_norm_that_was_not_blown_up_needs_no_time() -> None:
     assert float(equilibration_time(0.1, 0.02, 1e-6, 1.0)) == 0.0
+
+
+def test_batch_norm_keeps_relative_lengths_of_examples_and_a_layer_adds_to_their_spread() -> None:
+    """What the page of ``deep-bn`` says about large batches."""
+    generator = torch.Generator().manual_seed(5)
+    examples, units = 4096, 1024
+
+    def layer(lengths: torch.Tensor) -> tuple[torch.Tensor, float]:
+        z = lengths * torch.randn((units, examples), generator=generator, dtype=torch.float64)
+        out = torch.relu(z / z.square().mean(dim=1, keepdim=True).sqrt())
+        centred = out - out.mean(dim=1, keepdim=True)
+        squares = centred.square().mean(dim=0)
+        return squares / squares.mean(), float(squares.mean())
+
+    added, plain = layer(torch.ones(examples, dtype=torch.float64))
+    assert units * float(added.var()) == pytest.approx(4.4, rel=0.1)
+    assert plain == pytest.approx(0.5 - 0.5 / np.pi, abs=5e-4)
+
+    spread = 1.0 + 0.2 * torch.randn(examples, generator=generator, dtype=torch.float64)
+    spread = spread / spread.square().mean().sqrt()
+    after, rectified = layer(spread)
+    slope = float(torch.cov(torch.stack([spread, after.sqrt()]))[0, 1] / spread.var())
+    assert slope == pytest.approx(1.0, abs=0.05)
+    assert rectified - plain == pytest.approx(float(spread.var()) / (2.0 * np.pi), rel=0.1)
