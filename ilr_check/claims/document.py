@@ -29,11 +29,13 @@ page.
 
 A mean over runs may lie inside a margin although the trainings are not those of the claim. So no claim holds
 unless all trainings of its unit, noise references among them, show run by run what follows. Each number is 0
-where all is well, apart from rounding, and has a limit. Some trainings lack one: the steps are measured with
-SGD, the decay with SGD and heavy ball, the gradients in scale-invariant layers, and independence where the
-losses of 48 steps are recorded. Trainings of language models show the last two of the list alone. Those of
+where all is well, apart from rounding, and has a limit. The first one is measured with SGD alone, and the
+second one with every update rule: the rule makes the step once more, from the weights, the gradients and the
+state before it. In a world that changes steps all of them are compared, and in a plain training, which makes
+all by one program, eight. The gradients are measured in layers that are scale-invariant, in language models
+up to the eps of their norms, and independence where the losses of 48 steps are recorded. Trainings of
 `deep-bn`, `gd-is-not-gradient-flow` and `periodic-behaviour` show their steps alone, against the gradient of
-the loss itself.
+the loss itself, and `deep-bn` independence as well.
 
 {premises}
 
@@ -41,6 +43,10 @@ Nor does a claim hold where a few runs obey another law than the others: a run t
 margins, and by more than normal runs do, makes it `inconclusive` and is named, unless all runs scatter by
 more than the margin. All of this can only cost a `holds`; `violated` stays `violated`. But where runs are not
 independent, no interval means anything, and the verdict is `error`.
+
+One factor on all gradients is no departure. SGD with c times the gradient is SGD with c times lr and 1/c
+times the weight decay, so that lambda_e is the same, and every claim that needs the size of the gradient
+measures it. The updates of AdamW, Lion and Muon do not change at all, apart from the eps of AdamW.
 """
 
 

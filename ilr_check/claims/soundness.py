@@ -24,6 +24,7 @@ from ilr_check.evidence.records import Premise
 from ilr_check.nets.groups import net_groups
 from ilr_check.nets.specs import NetSpec
 from ilr_check.nets.transformer_specs import TransformerSpec
+from ilr_check.nets.transformers import invariant_matrices
 from ilr_check.theory.rounding import UNIT_ROUNDOFF, accumulated
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.trace import Trace
@@ -32,29 +33,34 @@ from ilr_check.train.world import Visit
 Array = NDArray[np.float64]
 
 STEP = "the steps are those of the rule: residual of the norm in rounding bounds, in the worst run"
-DECAY = "the decay that acts is the stated one: its mean over the steps, less 1, in the worst run"
+RULE = "each step is that of the rule: its distance over its length, mean over the steps, in the worst run"
 ALONG = "no gradient along the weights: its share, mean over the steps, in the worst run"
 FALL = "the gradient falls as 1/r: its power at doubled weights, plus 1, in the worst run"
-AT_ONCE = "a change of lr acts at once: log of the fall of the steps over that of lr, median over the runs"
-TOGETHER = "the runs are independent: correlation of their losses from step to step"
+TOGETHER = "the runs are independent: correlation of their losses, or of what a world adds to their gradients"
 
-LIMITS = {STEP: 1.0, DECAY: 0.01, ALONG: 2e-4, FALL: 0.01, AT_ONCE: 0.2, TOGETHER: 0.02}
+LIMITS = {STEP: 1.0, RULE: 2e-4, ALONG: 2e-4, FALL: 0.01, TOGETHER: 0.02}
 """The largest size of each premise. What is measured is rounding where all is well, and the limits are above
-it and below what moves a law by a good part of its margin. A share e of the gradient along the weights moves
-the effective LR by e / sqrt(2 lambda_e), which is 0.003 at lambda_e = 2e-3. A decay moves it by half of its
-error. A power of -1.01 changes the gradient by 1 % where the norm is e times larger. From one step to the
-next an adaptive update changes its length by much less than lr changes where ``AT_ONCE`` is measured."""
+it and below what moves a law by a good part of its margin. A share e of the gradient, or of the step, along
+the weights moves the effective LR by e / sqrt(2 lambda_e), which is 0.003 at lambda_e = 2e-3. A decay that is
+off by a share d changes a step of SGD by d sqrt(lambda_e / 2) of its length: ``RULE`` sees d = 0.7 % at
+lambda_e = 2e-3, and less where there is momentum. A power of -1.01 changes the gradient by 1 % where the norm
+is e times larger."""
+
+COMPARED = 8
+"""The steps of a training that are compared with those of the rule; in a world, all."""
 
 CERTAIN = 1e-9
 """The chance that losses of independent runs of one training seem to move together."""
+ALIKE = 0.1
+"""The cosine from which on what a world adds to the gradients of two runs is no coincidence: of independent
+noise of d entries in T steps it is about 1 / sqrt(d T), 0.01 for 100 entries and 100 steps."""
 ENOUGH = 24
 """Half of the recorded steps from which on the correlation of the losses is measured."""
-JUMP = 1.5
-"""The factor of a change of lr from which on it is seen whether the next step follows it."""
 PROBED = 16
 """The last runs of a population, at whose final weights the gradient is taken twice."""
-STEPS = 6
-"""The numbers of the last steps with which a world is asked for the gradient."""
+STEPS, SPREAD = 6, 18
+"""A world is asked for the gradient with the numbers of the last steps, and of others all over the training.
+"""
 
 
 @dataclass
@@ -69,17 +75,12 @@ class Soundness:
         """Measure the premises on a training; ``net`` is the one that the claim speaks of."""
         if (trace.first_bad >= 0).any():
             return
-        rule = getattr(fleet.rule, "name", "")
-        if rule == "sgd":
+        if getattr(fleet.rule, "name", "") == "sgd":
             self._add(STEP, step_residual(fleet, trace))
-        else:
-            self._add(AT_ONCE, late_change(trace))
-        if rule in ("sgd", "heavy-ball"):
-            self._add(DECAY, acting_decay(runs, trace))
+        self._add(RULE, float(np.max(trace.strayed)))
         self.see_losses(trace.loss)
-        if isinstance(net, TransformerSpec):
-            return  # Its norms have an eps, and joint groups may share tensors.
-        groups = [group.names for group in net_groups(net) if group.kind in ("exact", "joint")]
+        self._add(TOGETHER, float(trace.shared.max()) if trace.shared.max() > ALIKE else 0.0)
+        groups = invariant(net)
         if not groups:
             return
         self._add(ALONG, max(share_along(trace, names) for names in groups))
@@ -128,6 +129,14 @@ class Soundness:
         )
 
 
+def invariant(net: NetSpec) -> list[tuple[str, ...]]:
+    """Return the tensors of each scale-invariant group. In a language model they are invariant up to the eps
+    of its norms, and its joint groups, which may share tensors, are left out."""
+    if isinstance(net, TransformerSpec):
+        return [(name,) for name in invariant_matrices(net)]
+    return [group.names for group in net_groups(net) if group.kind in ("exact", "joint")]
+
+
 def step_residual(fleet: Fleet, trace: Trace) -> float:
     """Return the largest residual of the identities of a step of SGD, over their rounding bound.
 
@@ -146,61 +155,29 @@ def step_residual(fleet: Fleet, trace: Trace) -> float:
     return float(np.max(np.maximum(np.abs(residual), np.abs(along)) / bound))
 
 
-def acting_decay(runs: Runs, trace: Trace) -> float:
-    """Return how far the decay that acts in heavy ball, or SGD, is from the stated one, as a share of it.
-
-    The buffer before a step is m = (w_before - w) / lr. So <w, w'> = r^2 - lr (mu <m, w> + (1 - d)(<g, w> +
-    wd r^2)) needs inner products of neighbouring steps alone. With momentum it is nan where only some steps
-    are recorded, and it is nan where there is no decay.
-    """
-    lr, norm2 = trace.lr[..., None], trace.norm2
-    lost = norm2 - trace.inner
-    if np.any(np.asarray(runs.momentum) != 0.0):
-        if np.any(np.diff(trace.steps) != 1):
-            return math.nan
-        mu, dampening = (
-            np.broadcast_to(np.asarray(values, float), trace.lr.shape)[1:, :, None]
-            for values in (runs.momentum, runs.dampening)
-        )
-        memory = mu * (trace.inner[:-1] - norm2[1:]) / lr[:-1]
-        lost = np.concatenate([lost[:1], (lost[1:] - lr[1:] * memory) / (1.0 - dampening)])
-    acting = ((lost - lr * trace.radial) / norm2).sum(axis=0)
-    stated = (lr * trace.weight_decay[..., None]).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        off = np.abs(acting - stated) / np.where(stated > 0, stated, math.nan)
-    return float(np.nanmax(off)) if (stated > 0).any() else math.nan
-
-
-def late_change(trace: Trace) -> float:
-    """Return by how much the turning part of a step fails to follow lr where lr changes by ``JUMP`` or more.
-
-    It is the log of its change less that of lr, the median over runs, in the worst tensor and at the worst
-    change. It is nan where there is no such change between neighbouring recorded steps.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.diff(np.log(trace.lr), axis=0)
-        turned = 0.5 * np.diff(np.log(trace.turned2), axis=0)
-    jumps = (np.abs(ratio) >= math.log(JUMP)) & np.isfinite(ratio) & (np.diff(trace.steps) == 1)[:, None]
-    at = np.flatnonzero(jumps.all(axis=1))
-    off = np.abs(np.median(turned[at] - ratio[at][..., None], axis=1))
-    return float(np.max(off)) if off.size else math.nan
-
-
 def share_along(trace: Trace, names: tuple[str, ...]) -> float:
-    """Return the share of a group's gradient along its weights, mean over the steps, in the worst run."""
+    """Return the share of a group's gradient along its weights, mean over the steps, in the worst run.
+
+    The steps are the recorded ones. What a world adds to the gradient of one of its tensors counts at every
+    step.
+    """
     group = trace.group(names)
     lengths = np.sqrt(group.grad2 * group.norm2).sum(axis=0)
-    return float(np.max(np.abs(group.radial.sum(axis=0)) / np.where(lengths > 0, lengths, np.inf)))
+    shares = np.abs(group.radial).sum(axis=0) / np.where(lengths > 0, lengths, np.inf)
+    added = trace.leaked[:, [trace.names.index(name) for name in names]]
+    return float(max(shares.max(), added.max()))
 
 
 def common_losses(loss: Array) -> float:
-    """Return the mean correlation of the losses of two runs from step to step, [steps, runs].
+    """Return the correlation of the losses of two runs from step to step, [steps, runs].
 
-    It is 0 where independent runs may show as much, by ``CERTAIN``. The second difference of a loss removes
-    what learning has in common in all runs. Every third one is used, so that they share no batch, and the
-    signs alone, so that single steps such as a drop of lr do not matter. The first half is left out, because
-    there the curves are not smooth. The squared sum of the signs of a step, over the number of runs, then has
-    one degree of freedom.
+    It is the mean over all pairs, or, where that is more, the correlation of a run with its like. Either one
+    is 0 where independent runs may show as much, by ``CERTAIN``. The second difference of a loss removes what
+    learning has in common in all runs. Every third one is used, so that they share no batch, and the signs
+    alone, so that single steps such as a drop of lr do not matter. The first half is left out, because there
+    the curves are not smooth. The squared sum of the signs of a step, over the number of runs, then has one
+    degree of freedom. So has, for each pair, the squared sum of the products of its signs, over the number of
+    steps. Runs that depend on each other in pairs leave the mean over all pairs small.
     """
     from scipy.special import chdtri
 
@@ -208,10 +185,16 @@ def common_losses(loss: Array) -> float:
     if len(loss) < 2 * ENOUGH or late.shape[1] < 4:
         return math.nan
     bend = (late[:-2] - 2.0 * late[1:-1] + late[2:])[::3]
-    steps, runs = bend.shape
-    squares = np.sign(bend).sum(axis=1) ** 2 / runs
-    certain = float(squares.sum()) > float(chdtri(steps, CERTAIN))
-    return float((squares.mean() - 1.0) / (runs - 1)) if certain else 0.0
+    signs = np.sign(bend)
+    steps, runs = signs.shape
+    squares = signs.sum(axis=1) ** 2 / runs
+    common = float((squares.mean() - 1.0) / (runs - 1))
+    pairs = (signs.T @ signs)[np.triu_indices(runs, 1)] ** 2 / steps
+    with_its_like = math.sqrt(max(0.0, 2.0 * float((pairs - 1.0).sum()) / (runs * steps)))
+    return max(
+        common if float(squares.sum()) > float(chdtri(steps, CERTAIN)) else 0.0,
+        with_its_like if float(pairs.sum()) > float(chdtri(len(pairs), CERTAIN)) else 0.0,
+    )
 
 
 def fall(fleet: Fleet, runs: Runs, trace: Trace, groups: list[tuple[str, ...]]) -> float:
@@ -221,12 +204,13 @@ def fall(fleet: Fleet, runs: Runs, trace: Trace, groups: list[tuple[str, ...]]) 
     """
     count = len(runs.seeds)
     last = trace.run_steps // count
+    steps = {*range(max(0, last - STEPS), last), *np.linspace(0, last - 1, SPREAD).round().astype(int)}
     few = min(count, PROBED, fleet.lanes)
     powers = fleet.powers(
         {name: w[-few:] for name, w in trace.final.items()},
         list(runs.seeds)[-few:],
         [name for names in groups for name in names],
         count=count,
-        steps=range(max(0, last - STEPS), last),
+        steps=sorted(map(int, steps)),
     )
     return math.nan if np.isnan(powers).all() else float(np.nanmax(np.abs(powers + 1.0)))

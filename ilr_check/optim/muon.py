@@ -45,5 +45,9 @@ def _muon(w: Tensor, g: Tensor, state: State, c: tuple[Tensor, ...]) -> tuple[Te
     return torch.addcmul(w * c[0], c[1] * ratio, update), (buffer,)
 
 
-muon = Rule("muon", _coefficients, _muon, ("momentum_buffer",), dimensions=2)
+COARSENESS = 16 * 2.0**-8
+"""Newton-Schulz rounds 15 products and the momentum to bfloat16, whose unit roundoff is 2^-8. A compiled step
+rounds at other places: it differed from an eager one by 2.3 % of its length."""
+
+muon = Rule("muon", _coefficients, _muon, ("momentum_buffer",), dimensions=2, coarseness=COARSENESS)
 """Muon with Nesterov momentum and ``adjust_lr_fn="original"``."""

@@ -36,7 +36,8 @@ class Rule:
     gradient, state, coefficients broadcastable to the weights) to (new weights, new state). ``slots`` names
     the tensors of the state; each has the shape of the weights and starts at 0. ``defaults`` are
     hyper-parameters beyond those that every run has. ``dimensions`` is the required number of dimensions of a
-    weight tensor, or None.
+    weight tensor, or None. ``coarseness`` is the share of a step that arithmetic coarser than that of the
+    weights may change.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Rule:
     slots: tuple[str, ...] = ()
     defaults: Mapping[str, float] = field(default_factory=dict)
     dimensions: int | None = None
+    coarseness: float = 0.0
 
     @property
     def names(self) -> frozenset[str]:

@@ -24,14 +24,19 @@ BLOCK = 32
 Advance = Callable[[int, int, Batch, Weights, bool], tuple[Tensor, Weights]]
 """(step, count, block of batches, noise, whether the gradients are wanted) -> (losses, gradients) of the last
 of ``count`` steps. It makes these steps, which are in one block."""
+States = dict[str, State]
+"""The states of the rule by tensor. They change with every step."""
 Bind = Callable[[Any], Callable[..., Any]]
 """Binds the program of a fleet to the weights of a chunk, and to the state or gradients that it writes."""
 
 
-def modelled(bind: Bind, rule: Rule, weights: Weights, settings: Settings, loops: bool) -> Advance:
+def modelled(
+    bind: Bind, rule: Rule, weights: Weights, settings: Settings, loops: bool
+) -> tuple[Advance, States]:
     """Return the steps of a rule. With ``loops`` the program makes several of them in one call."""
     numbers = rule.coefficients(settings.distinct)
-    step = bind(_zero_state(rule, weights))
+    state = _zero_state(rule, weights)
+    step = bind(state)
     like = next(iter(weights.values()))
     # They keep their storage, because a compiled step is specialised on sizes and strides.
     block = tuple(like.new_zeros(BLOCK, len(like)) for _ in numbers)
@@ -50,11 +55,16 @@ def modelled(bind: Bind, rule: Rule, weights: Weights, settings: Settings, loops
             out = step(batches.at(offset), noise, tuple(values[offset] for values in block))
         return out
 
-    return advance
+    return advance, state
 
 
-def in_world(bind: Bind, rule: Rule, weights: Weights, settings: Settings, visit: Visit) -> Advance:
-    """Return the steps of a rule in a world. The rule makes a step, and the world may change it."""
+def in_world(
+    bind: Bind, rule: Rule, weights: Weights, settings: Settings, visit: Visit
+) -> tuple[Advance, States]:
+    """Return the steps of a rule in a world. The rule makes a step, and the world may change it.
+
+    The states are those of the rule. A world that has its own keeps them to itself.
+    """
     settings = _in_world(settings, rule, visit)
     state = _zero_state(rule, weights)
     numbers = rule.coefficients(settings.distinct)
@@ -83,7 +93,7 @@ def in_world(bind: Bind, rule: Rule, weights: Weights, settings: Settings, visit
             w.copy_(new)
         return loss, {name: g.clone() for name, g in given.items()} if wanted else {}
 
-    return advance
+    return advance, state
 
 
 def black_box(
@@ -111,7 +121,7 @@ def black_box(
     return advance
 
 
-def _zero_state(rule: Rule, weights: Weights) -> dict[str, State]:
+def _zero_state(rule: Rule, weights: Weights) -> States:
     return {name: tuple(torch.zeros_like(w) for _ in rule.of(name).slots) for name, w in weights.items()}
 
 

@@ -31,6 +31,7 @@ from ilr_check.optim.sgd import UpdateRule, plain
 from ilr_check.train.advance import BLOCK, black_box, in_world, modelled
 from ilr_check.train.blackbox import BlackBox, Trial, find_layout
 from ilr_check.train.choice import choose, footprint, usual_lanes, usual_memory
+from ilr_check.train.comparison import Comparison
 from ilr_check.train.compiling import LOOP_LANES, LOOPS, compiled_or_eager, notify, room_for_programs, settled
 from ilr_check.train.fit import check_data, check_dimensions, check_noise, check_world
 from ilr_check.train.graphs import Captured
@@ -148,11 +149,14 @@ class Fleet:
         progress: Progress | None = None,
         observer: Observer | None = None,
         observed: Sequence[int] = (),
+        compared: int = 0,
     ) -> Trace:
         """Train every run for ``steps`` steps and return the measurements at each recorded step.
 
         ``observer`` gets the weights of each chunk of runs after each of the ``observed`` numbers of steps, 0
-        to ``steps``. It does not change the training. Raises ``ValueError`` if ``observed`` is out of range.
+        to ``steps``. It does not change the training. ``compared`` is the number of steps that are compared
+        with those of the rule. In a world that changes steps, all of them are, because it may change any; a
+        plain training makes all by one program. Raises ``ValueError`` if ``observed`` is out of range.
         """
         outside = [at for at in observed if not 0 <= at <= steps]
         if outside:
@@ -164,7 +168,7 @@ class Fleet:
         with torch.no_grad(), room_for_programs():
             for number, chunk in enumerate(chunks):
                 report = _scaled(progress, number / len(chunks), 1.0 / len(chunks))
-                self._train_chunk(runs, chunk, recording, record_every, report, watch)
+                self._train_chunk(runs, chunk, recording, record_every, report, watch, compared)
         return recording.trace()
 
     def logits(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -191,13 +195,20 @@ class Fleet:
 
     @torch.no_grad()
     def powers(
-        self, weights: Weights, seeds: Sequence[int], doubled: Sequence[str], *, count: int, steps: range
+        self,
+        weights: Weights,
+        seeds: Sequence[int],
+        doubled: Sequence[str],
+        *,
+        count: int,
+        steps: Sequence[int],
     ) -> NDArray[np.float64]:
         """Return the power of r with which gradients change, [steps, runs, tensors ``doubled``].
 
         The runs are the last ones of a population of ``count``; ``weights`` and ``seeds`` are theirs. The
         gradient of one batch is taken at their weights, and once more with twice of the tensors ``doubled``.
-        A world changes both as it would in each of the ``steps``. It is nan where the gradient is 0.
+        A world changes both as it would in each of the ``steps``, with the same random numbers of torch. It
+        is nan where the gradient is 0.
         """
         rows, labels = self.batches.draw(self.batches.generators(seeds), 1)
         y = torch.where(labels[0] >= 0, labels[0], self.dataset.y[rows[0]])
@@ -210,7 +221,9 @@ class Fleet:
             for w, grads in zip(both, found, strict=True):
                 if self.world:
                     visit = self._visit(np.arange(count - len(seeds), count), count)
-                    grads = {name: visit.gradient(name, g, w[name], step) for name, g in grads.items()}
+                    with torch.random.fork_rng(devices=[]):
+                        torch.manual_seed(step)
+                        grads = {name: visit.gradient(name, g, w[name], step) for name, g in grads.items()}
                 lengths.append(torch.stack([dot(grads[name], grads[name]) for name in doubled], dim=1))
         norm2 = torch.stack(lengths).double().cpu().numpy().reshape(-1, 2, len(seeds), len(doubled))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -230,6 +243,7 @@ class Fleet:
         record_every: int,
         progress: Progress | None,
         watch: tuple[Observer, frozenset[int]] | None,
+        compared: int,
     ) -> None:
         steps = recording.total
         lane_of = np.minimum(np.arange(chunk.start, chunk.start + self.lanes), chunk.stop - 1)
@@ -241,10 +255,15 @@ class Fleet:
         used = chunk.stop - chunk.start
         visit = self._visit(lane_of, len(runs.seeds)) if self.world else None
         bound = partial(self._bound, weights, tally)
-        if isinstance(self.rule, Rule) and visit:
-            advance = in_world(bound, self.rule, weights, settings, visit)
-        elif isinstance(self.rule, Rule):
-            advance = modelled(bound, self.rule, weights, settings, self._loops)
+        comparison = None
+        if isinstance(self.rule, Rule):
+            if visit:
+                advance, state = in_world(bound, self.rule, weights, settings, visit)
+            else:
+                advance, state = modelled(bound, self.rule, weights, settings, self._loops)
+            any_step = compared and visit and (visit.has("lr") or visit.has("update"))
+            chosen = range(steps) if any_step else recording.spread(compared)
+            comparison = Comparison(self.rule, settings, state, chosen)
         else:
             trial = self.trials.get(settings.count)
             if trial is None:
@@ -270,21 +289,33 @@ class Fleet:
                 if t == 1 and self.choice.compiled and isinstance(self.rule, Rule) and not visit:
                     stack.enter_context(settled())
                 recorded = t % record_every == 0
-                before = {name: w.clone() for name, w in weights.items()} if recorded else {}
+                judging = comparison if comparison and t in comparison.chosen else None
+                wanted = recorded or judging is not None
+                before = {name: w.clone() for name, w in weights.items()} if wanted else {}
+                if judging:
+                    judging.hold()
                 count = 1
                 if stops and not recorded:
                     ends = (BLOCK - t % BLOCK, record_every - t % record_every)
                     count = min(*ends, stops[bisect_right(stops, t)] - t)
-                loss, grads = advance(t, count, block, next(noise), recorded)
+                loss, grads = advance(t, count, block, next(noise), wanted)
                 if recorded:
                     buffers.keep(t // record_every, loss, self._measure(before, grads, weights))
+                if judging:
+                    judging.see(t, before, grads, weights)
                 t += count
                 look(t)
                 if progress and (t % BLOCK == 0 or t == steps):
                     progress(t / steps)
         tally.begin(weights)
         kept = {name: settings.of_lanes(name, recording.steps)[:, :used] for name in ("lr", "weight_decay")}
-        recording.take(chunk, buffers, tally, weights, kept)
+        departed: dict[str, NDArray[np.float64] | float] = {
+            "strayed": comparison.strayed(used) if comparison else np.nan
+        }
+        if visit:
+            leaked = [visit.leaked(name, steps)[:used].cpu() for name in self.names]
+            departed |= {"leaked": torch.stack(leaked, dim=1).numpy(), "shared": visit.shared(used)}
+        recording.take(chunk, buffers, tally, weights, kept, departed)
 
     def _bound(self, weights: Weights, tally: Tally, written: Any) -> Callable[..., Any]:
         """Return the program on this storage, on a GPU as one graph."""

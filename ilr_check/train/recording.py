@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ilr_check.train.noise import Weights
 from ilr_check.train.steps import Tally
-from ilr_check.train.trace import PER_TENSOR, Array, Trace
+from ilr_check.train.trace import DEPARTURES, PER_TENSOR, Array, Trace
 
 
 class Buffers:
@@ -44,13 +44,29 @@ class Recording:
             **{name: np.empty(shape) for name in ("loss", "lr", "weight_decay")},
         }
         self._first_bad = np.empty(runs, dtype=np.int64)
+        each = (runs, len(names))
+        self._departed = {name: np.zeros(each if name == "leaked" else runs) for name in DEPARTURES}
         self._final: dict[str, Tensor] = {}
 
+    def spread(self, count: int) -> frozenset[int]:
+        """Return the numbers of at most ``count`` recorded steps, the first and the last one among them."""
+        places = np.linspace(0, len(self.steps) - 1, min(count, len(self.steps))).round().astype(int)
+        return frozenset(self.steps[places].tolist())
+
     def take(
-        self, chunk: slice, buffers: Buffers, tally: Tally, weights: Weights, settings: dict[str, Array]
+        self,
+        chunk: slice,
+        buffers: Buffers,
+        tally: Tally,
+        weights: Weights,
+        settings: dict[str, Array],
+        departed: dict[str, Array | float],
     ) -> None:
-        """Copy the measurements of a chunk; ``settings`` are its lr and weight_decay [recorded, runs]."""
+        """Copy the measurements of a chunk; ``settings`` are its lr and weight_decay [recorded, runs], and
+        ``departed`` has the fields ``DEPARTURES`` of a trace."""
         used = chunk.stop - chunk.start
+        for name, departure in departed.items():
+            self._departed[name][chunk] = departure
         for name, column in zip(PER_TENSOR, buffers.columns, strict=True):
             self._fields[name][:, chunk] = column[:, :used].cpu().numpy()
         self._fields["loss"][:, chunk] = buffers.loss[:, :used].cpu().numpy()
@@ -72,4 +88,5 @@ class Recording:
             first_bad=self._first_bad,
             final=self._final,
             run_steps=self.total * self.runs,
+            **self._departed,
         )

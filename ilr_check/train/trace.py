@@ -15,6 +15,10 @@ PER_RUN = (*PER_TENSOR, "loss", "lr", "weight_decay")
 """Fields whose second axis is the runs."""
 
 
+DEPARTURES = ("strayed", "leaked", "shared")
+"""Fields that say how far a training departs from the stated one; their first axis is the runs."""
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
     """Measurements of a fleet, on the host, in float64.
@@ -41,6 +45,12 @@ class Trace:
     first_bad: NDArray[np.int64]
     final: dict[str, Tensor]
     run_steps: int
+    strayed: Array
+    """How far steps are from those of the rule, [R]; nan where none was compared. See ``Comparison``."""
+    leaked: Array
+    """The share along the weights of what a world adds to gradients, mean over all steps, [R, P]."""
+    shared: Array
+    """How much of what a world adds to gradients is that of another run, [R]. See ``Visit.shared``."""
 
     def group(self, names: tuple[str, ...]) -> GroupTrace:
         """Return the same measurements of one invariant group. The tensors of a group add up."""
@@ -61,6 +71,7 @@ class Trace:
             self,
             **{field: getattr(self, field)[:, keep] for field in PER_RUN},
             first_bad=self.first_bad[keep],
+            **{field: getattr(self, field)[keep] for field in DEPARTURES},
             final={name: value[keep] for name, value in self.final.items()},
         )
 

@@ -40,6 +40,10 @@ HYPER = ("lr", "weight_decay", "momentum")
 """The hyper-parameters that an update is given, in this order."""
 
 
+ADDED = 1e-3
+"""The share of what a world adds to a gradient below which what is new in it is rounding."""
+
+
 class WorldError(ValueError):
     """An object cannot be used as a world."""
 
@@ -175,6 +179,9 @@ class Visit:
         self._scheduled = False
         self._lanes, self._all = lanes, bool(lanes.all())
         self._buffers: dict[str, Any] = {}
+        self._leaked: dict[str, Tensor] = {}
+        self._alike: Tensor | None = None
+        self._additions = 0
         self.off_the_rule = 0.0
         """The largest distance of a step of ``note_step`` from that of SGD, over what rounding may do."""
 
@@ -190,9 +197,46 @@ class Visit:
         worst = float((off / (bound + torch.finfo(w.dtype).tiny)).max())
         self.off_the_rule = max(self.off_the_rule, worst)
 
+    def leaked(self, name: str, steps: int) -> Tensor:
+        """Return the share along the weights of what the world adds to the gradients of a tensor, [R].
+
+        It is the mean over ``steps``, whether they are recorded or not.
+        """
+        return self._leaked.get(name, torch.zeros(len(self._lanes))) / steps
+
+    def shared(self, used: int) -> float:
+        """Return the largest cosine of what the world adds to the gradients of two runs, of the first
+        ``used``.
+
+        It is the mean over all steps and tensors. What lies along a run's own gradient or weights, such as a
+        factor, does not count.
+        """
+        if self._alike is None or used < 2:
+            return 0.0
+        cosines = self._alike[:used, :used].abs() / self._additions
+        return float(cosines.fill_diagonal_(0.0).max())
+
+    def _note_addition(self, name: str, changed: Tensor, gradient: Tensor, weights: Tensor) -> None:
+        w, g, off = (x.flatten(1) for x in (weights, gradient, changed - gradient))
+        along = (off * w).sum(dim=1).abs()
+        length = changed.flatten(1).norm(dim=1) * w.norm(dim=1)
+        share = torch.where(along == 0, 0.0, along / length)
+        self._leaked[name] = share + self._leaked.get(name, 0.0)
+        size = off.norm(dim=1, keepdim=True)
+        for own in (w, g):
+            unit = torch.nn.functional.normalize(own, dim=1)
+            off = off - (off * unit).sum(dim=1, keepdim=True) * unit
+        own = torch.where(off.norm(dim=1, keepdim=True) > ADDED * size, off, 0.0)
+        own = torch.nn.functional.normalize(own, dim=1)
+        alike = own @ own.T
+        self._alike = alike if self._alike is None else self._alike + alike
+        self._additions += 1
+
     def keep(self, count: int) -> None:
         """Go on with the first ``count`` lanes alone."""
         self._lanes = self._lanes[:count]
+        self._leaked = {name: share[:count] for name, share in self._leaked.items()}
+        self._alike = None if self._alike is None else self._alike[:count, :count]
         self._buffers = {name: buffer[:count] for name, buffer in self._buffers.items()}
 
     def has(self, hook: str) -> bool:
@@ -233,7 +277,9 @@ class Visit:
         # They are copies, because a world that writes into its arguments must not change the runs outside the
         # world.
         changed = self._object.gradient(name, gradient.clone(), weights.clone(), step)
-        return self._chosen(changed, gradient, "gradient")
+        changed = self._chosen(changed, gradient, "gradient")
+        self._note_addition(name, changed, gradient, weights)
+        return changed
 
     def update(
         self,

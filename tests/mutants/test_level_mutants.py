@@ -179,7 +179,7 @@ def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms_and_costs_the_hol
     assert finding.measured.low is not None
     assert finding.margin.low is not None
     assert finding.measured.low > finding.margin.low
-    assert [premise.name for premise in finding.premises] == [soundness.STEP, soundness.DECAY]
+    assert [premise.name for premise in finding.premises] == [soundness.STEP, soundness.RULE]
 
 
 @pytest.mark.parametrize("law", LEVELS)

@@ -1,0 +1,125 @@
+"""Steps of every update rule are compared with the rule: wrong ones are far from it, right ones are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+from worlds import SteppingAs
+from wrong_worlds import Decay, FirstTensorSpared, LateDecay, LateLR, OfRule, WrongDecay
+
+from ilr_check.claims.soundness import LIMITS, RULE
+from ilr_check.data import DigitsSpec, TangentNoise
+from ilr_check.nets.specs import MLPSpec
+from ilr_check.optim.modelled import MODELLED
+from ilr_check.optim.rules import Rule, State
+from ilr_check.train.fleet import Fleet, Runs
+from ilr_check.train.world import world_of
+
+NET = MLPSpec(inputs=64, widths=(12, 8), classes=10)
+BETAS = {"beta1": 0.9, "beta2": 0.98}
+HYPER: dict[str, dict[str, float]] = {
+    "sgd": {},
+    "heavy-ball": {},
+    "nesterov": {},
+    "adamw": BETAS,
+    "nadamw": BETAS,
+    "adam": BETAS,
+    "lion": BETAS,
+    "rmsprop": {"alpha": 0.98},
+    "muon": {},
+}
+LR = {"sgd": 0.5, "heavy-ball": 0.05, "nesterov": 0.05}
+RUNS, STEPS = 32, 48
+"""3 % of the runs are one run."""
+
+
+def strayed(rule: str, world: Any = None, *, compiled: bool = False, noise: bool = False) -> float:
+    """Return how far the steps of the worst run are from those of the rule, over the limit."""
+    lr = LR.get(rule, 0.01)
+    fleet = Fleet(
+        NET,
+        DigitsSpec(label_noise=0.5),
+        batch_size=16,
+        rule=MODELLED[rule],
+        noise=TangentNoise(size=3.0) if noise else None,
+        compile=compiled,
+        lanes=RUNS,
+        world=None if world is None else world_of(world),
+    )
+    rates = np.repeat([lr, 0.1 * lr], STEPS // 2)[:, None]
+    runs = Runs(
+        seeds=range(RUNS), lr=rates, weight_decay=2e-3 / lr, momentum=0.9 * (rule != "sgd"), hyper=HYPER[rule]
+    )
+    trace = fleet.train(runs, STEPS, compared=8)
+    return float(trace.strayed.max()) / LIMITS[RULE]
+
+
+class Leaking(SteppingAs):
+    """The momentum, the first tensor of the state, loses 2 % more at every step."""
+
+    def __init__(self, rule: Rule, *replaces: str, **hyper: float) -> None:
+        super().__init__(rule, *replaces, **hyper)
+        self.rule = Rule(
+            rule.name, rule.coefficients, self._leaking(rule), rule.slots, rule.defaults, rule.dimensions
+        )
+
+    def _leaking(self, rule: Rule) -> Any:
+        def step(w: Tensor, g: Tensor, state: State, c: tuple[Tensor, ...]) -> tuple[Tensor, State]:
+            return rule.step(w, g, (0.98 * state[0], *state[1:]), c)
+
+        return step
+
+
+class Onset(WrongDecay):
+    """Decay is too strong in the last tensor from step 30 on."""
+
+    def decay(self, weight_decay: Tensor, name: str, step: int) -> Tensor:
+        return (self.size if step >= 30 and name == "layers.1.weight" else 1.0) * weight_decay
+
+
+@pytest.mark.parametrize("rule", HYPER)
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.nightly)])
+def test_plain_steps_are_those_of_the_rule(rule: str, compiled: bool) -> None:
+    assert strayed(rule, compiled=compiled) < 0.2
+    assert strayed(rule, compiled=compiled, noise=True) < 0.2
+
+
+@pytest.mark.parametrize("rule", HYPER)
+def test_a_world_that_makes_the_same_steps_is_not_far(rule: str) -> None:
+    assert strayed(rule, SteppingAs(MODELLED[rule], rule, **HYPER[rule])) < 0.2
+
+
+@pytest.mark.parametrize("rule", HYPER)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Decay("", 1.05),
+        Decay("", 1.07, fraction=0.03),
+        LateDecay(""),
+        FirstTensorSpared(""),
+        Onset("", 1.2),
+    ],
+    ids=["5 % too strong", "7 % in 3 % of the runs", "after the step", "one layer spared", "one layer, late"],
+)
+def test_another_decay_is_seen(rule: str, wrong: WrongDecay) -> None:
+    if rule == "muon" and isinstance(wrong, LateDecay):
+        pytest.skip("it changes lr * weight_decay = 2e-3 of a step, which Newton-Schulz in bfloat16 hides")
+    assert strayed(rule, OfRule(wrong, rule, HYPER[rule])) > 1.5
+
+
+@pytest.mark.parametrize("rule", [rule for rule in HYPER if MODELLED[rule].slots])
+def test_a_state_that_leaks_is_seen(rule: str) -> None:
+    assert strayed(rule, Leaking(MODELLED[rule], rule, **HYPER[rule])) > 1.5
+
+
+@pytest.mark.parametrize("rule", ["adamw", "nadamw", "adam", "lion"])
+def test_a_second_beta_that_is_off_by_one_per_cent_is_seen(rule: str) -> None:
+    assert strayed(rule, SteppingAs(MODELLED[rule], rule, beta1=0.9, beta2=0.99 * 0.98)) > 1.5
+
+
+@pytest.mark.parametrize("rule", HYPER)
+def test_an_lr_that_drops_one_step_late_is_seen(rule: str) -> None:
+    assert strayed(rule, LateLR("")) > 1.5
