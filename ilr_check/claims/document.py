@@ -32,8 +32,8 @@ unless all trainings of its unit, noise references among them, show run by run w
 where all is well, apart from rounding, and has a limit. The first one is measured with SGD alone, and the
 second one with every update rule: the rule makes the step once more, from the weights, the gradients and the
 state before it. In a world that changes steps all of them are compared, and in a plain training, which makes
-all by one program, eight. The gradients are measured in layers that are scale-invariant, in language models
-up to the eps of their norms, and independence where the losses of 48 steps are recorded. Trainings of
+all by one program, two to eight. The gradients are measured in layers that are scale-invariant, in language
+models up to the eps of their norms, and independence where the losses of 48 steps are recorded. Trainings of
 `deep-bn`, `gd-is-not-gradient-flow` and `periodic-behaviour` show their steps alone, against the gradient of
 the loss itself, and `deep-bn` independence as well.
 

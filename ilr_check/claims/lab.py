@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ilr_check.claims.claim import Context
-from ilr_check.claims.soundness import COMPARED, Soundness
+from ilr_check.claims.soundness import Soundness, compared
 from ilr_check.data import DataSpec, NoiseSpec
 from ilr_check.nets.specs import NetSpec
 from ilr_check.optim.modelled import MODELLED
@@ -210,7 +210,7 @@ class Lab:
             runs,
             steps,
             progress=lambda fraction: self.context.progress(min(1.0, done + width * fraction)),
-            compared=COMPARED,
+            compared=compared(steps),
             **watch,
         )
         self.soundness.see(self._nets.get(fleet, fleet.net), fleet, runs, trace)

@@ -46,8 +46,9 @@ off by a share d changes a step of SGD by d sqrt(lambda_e / 2) of its length: ``
 lambda_e = 2e-3, and less where there is momentum. A power of -1.01 changes the gradient by 1 % where the norm
 is e times larger."""
 
-COMPARED = 8
-"""The steps of a training that are compared with those of the rule; in a world, all."""
+COMPARED, FEWEST, APART = 8, 2, 250
+"""The most and the fewest steps of a training that are compared with those of the rule, and the distance that
+suits; in a world, all are. One comparison costs about as much as two to four compiled steps."""
 
 CERTAIN = 1e-9
 """The chance that losses of independent runs of one training seem to move together."""
@@ -127,6 +128,11 @@ class Soundness:
             premises=(*finding.premises, *failed),
             message="; ".join(word for word in words if word),
         )
+
+
+def compared(steps: int) -> int:
+    """Return how many steps of a training without a world are compared with those of the rule."""
+    return max(FEWEST, min(COMPARED, steps // APART))
 
 
 def invariant(net: NetSpec) -> list[tuple[str, ...]]:
