@@ -180,10 +180,12 @@ def common_losses(loss: Array) -> float:
     It is the mean over all pairs, or, where that is more, the correlation of a run with its like. Either one
     is 0 where independent runs may show as much, by ``CERTAIN``. The second difference of a loss removes what
     learning has in common in all runs. Every third one is used, so that they share no batch, and the signs
-    alone, so that single steps such as a drop of lr do not matter. The first half is left out, because there
-    the curves are not smooth. The squared sum of the signs of a step, over the number of runs, then has one
-    degree of freedom. So has, for each pair, the squared sum of the products of its signs, over the number of
-    steps. Runs that depend on each other in pairs leave the mean over all pairs small.
+    alone, so that single steps such as a drop of lr do not matter. Their means over even and over odd ones
+    are subtracted, because what all runs do at every second or third step does not make them depend on each
+    other. The first half is left out, because there the curves are not smooth. The squared sum of the signs
+    of a step, over the number of runs, then has one degree of freedom. So has, for each pair, the squared sum
+    of the products of its signs, over the number of steps. Runs that depend on each other in pairs leave the
+    mean over all pairs small.
     """
     from scipy.special import chdtri
 
@@ -192,6 +194,8 @@ def common_losses(loss: Array) -> float:
         return math.nan
     bend = (late[:-2] - 2.0 * late[1:-1] + late[2:])[::3]
     signs = np.sign(bend)
+    for phase in (0, 1):
+        signs[phase::2] -= signs[phase::2].mean(axis=0)
     steps, runs = signs.shape
     squares = signs.sum(axis=1) ** 2 / runs
     common = float((squares.mean() - 1.0) / (runs - 1))

@@ -144,7 +144,11 @@ def test_losses_of_runs_that_share_their_batches_move_together() -> None:
     own, shared = rng.standard_normal((200, 32)), rng.standard_normal((200, 1))
     assert soundness.common_losses(learned + own) == 0.0
     assert soundness.common_losses(learned + own + 0.5 * shared) > 0.05
-    assert soundness.common_losses(learned + own + np.repeat(rng.standard_normal((200, 16)), 2, axis=1)) > 0.2
+    for period in (2, 3):
+        often = (np.arange(200) % period == 0)[:, None]
+        assert soundness.common_losses(learned + own - 2.0 * often) == 0.0
+    pairs = np.repeat(rng.standard_normal((200, 16)), 2, axis=1)
+    assert soundness.common_losses(learned + 0.3 * own + pairs) > 0.2
 
 
 @pytest.mark.parametrize(
