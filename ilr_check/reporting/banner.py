@@ -145,6 +145,7 @@ def _largest(parts: Sequence[ClaimPart]) -> str:
         for part in parts
         for r in part.records
         if r.counts and r.verdict != "skipped" and r.form not in ("exact", "identity")
+        if not verdicts.is_departure(r)
         if (stick := deviation.yardstick(r)) is not None
     ]
     known = [(_bounded(units, r), r, part) for units, r, part in found if units is not None]

@@ -126,6 +126,8 @@ def _part(
     passed = [r for r in own if r not in failed]
     counting = [r for r in own if r.counts and r.verdict != "skipped"]
     deciding = min(counting, key=_closeness, default=None)
+    known = sum(map(verdicts.is_departure, own))
+    tally = verdicts.tally(r.verdict for r in own if r.counts and not verdicts.is_departure(r))
     # The figure that answers the claim is that of the statement that decides it.
     lead = [deciding] if deciding is not None else []
     names = dict.fromkeys(record.figure for record in [*lead, *own] if record.figure in drawn)
@@ -137,7 +139,7 @@ def _part(
         units=_units(shown),
         hidden=max(0, len(passed) - MAX_PASSED),
         deciding=deciding,
-        tally=verdicts.tally(r.verdict for r in own if r.counts),
+        tally=tally | ({f"known departure{'s' * (known > 1)}": known} if known else {}),
         figures=tuple(drawn[name] for name in names),
         unfinished=tuple(unit for unit in unfinished if unit.claim == text.id),
     )
@@ -151,13 +153,15 @@ def _units(records: Sequence[Record]) -> tuple[UnitPart, ...]:
     return tuple(UnitPart(key, tuple(found)) for key, found in grouped.items())
 
 
-def _closeness(record: Record) -> tuple[int, bool, float]:
+def _closeness(record: Record) -> tuple[bool, int, bool, float]:
     """Return a sort key that puts the worst verdict first, then the record nearest to its margin.
 
-    In a statistical claim what rests on algebra alone comes last: it judges the trainer, not the theory.
+    A known departure comes last, because it does not decide. In a statistical claim what rests on algebra
+    alone comes last among equals: it judges the trainer, not the theory.
     """
     algebra = record.kind != "exact" and record.form in ("exact", "identity")
-    return verdict_order.rank(record.verdict), algebra, -deviation.reach(record)
+    rank = verdict_order.rank(record.verdict)
+    return verdicts.is_departure(record), rank, algebra, -deviation.reach(record)
 
 
 def _budget(stored: dict[str, Any]) -> BudgetView:

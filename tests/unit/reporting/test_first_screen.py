@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from synthetic_claims import claim_texts
 from synthetic_records import record
@@ -81,6 +82,18 @@ def test_the_largest_deviation_is_told_with_its_share_of_the_margin() -> None:
     )
     assert "60 % of its margin" in page.banner.largest
     assert "far" in page.banner.largest
+
+
+def test_a_known_departure_is_neither_the_largest_deviation_nor_the_row_of_its_claim() -> None:
+    departure = msgspec.structs.replace(
+        law("departs", 0.9), verdict="expected_failure", departure="for a reason"
+    )
+    page = page_of(departure, law("judged", 0.02), claims=TEXTS[-1:])
+    assert "judged" in page.banner.largest
+    (part,) = (part for part in page.worst_first if part.deciding is not None)
+    assert part.deciding is not None
+    assert part.deciding.subject["title"] == "judged"
+    assert part.tally == {"holds": 1, "known departure": 1}
 
 
 def test_a_deviation_that_is_no_ratio_is_told_as_it_is() -> None:
