@@ -15,6 +15,8 @@ class Plain(torch.optim.SGD):
     """SGD with nothing wrong."""
 
     steps = 0
+    harmless = 40
+    """So many steps come first, more than the search for the family takes."""
     last = float("inf")
     """The last step at which it misbehaves."""
 
@@ -23,7 +25,7 @@ class Plain(torch.optim.SGD):
 
     def step(self, closure=None):
         Plain.steps += 1
-        if 5 < Plain.steps <= self.last:
+        if self.harmless < Plain.steps <= self.last:
             self.misbehave()
         return super().step(closure)
 
@@ -128,7 +130,7 @@ def until_left_behind(count=1):
 
 
 class DoubleForks(Plain):
-    last = 8
+    last = 43
 
     def misbehave(self):
         if os.fork() == 0:
@@ -152,7 +154,7 @@ class ForksManyTimes(Plain):
 
 
 class HidesItsEnvironment(Plain):
-    last = 8
+    last = 43
 
     def misbehave(self):
         path = os.environ["SURVIVORS"]
@@ -178,7 +180,7 @@ class KillsItsSupervisor(Plain):
 
 
 class StopsItsSupervisor(Plain):
-    last = 8
+    last = 43
 
     def misbehave(self):
         os.kill(os.getppid(), signal.SIGSTOP)
@@ -215,12 +217,16 @@ def channel():
 
 
 class SaysItIsDone(Plain):
+    harmless = 5  # it speaks before any law is judged
+
     def misbehave(self):
         os.write(channel(), b'{"type":"done"}\n')
         os._exit(0)
 
 
 class SaysThatALawHolds(Plain):
+    harmless = 5  # it speaks before any law is judged
+
     def misbehave(self):
         os.write(channel(), b"0" * 64 + b' {"type":"judged","id":"descent","findings":[]}\n')
         os.write(channel(), b"0" * 64 + b' {"type":"done"}\n')
