@@ -50,6 +50,13 @@ class Premise(msgspec.Struct, frozen=True, kw_only=True):
     margin: Margin
     met: bool
 
+    @classmethod
+    def within(cls, name: str, measured: float, limit: float) -> Premise:
+        """Return the premise that a number lies between ``-limit`` and ``limit``."""
+        return cls(
+            name=name, measured=measured, margin=Margin(low=-limit, high=limit), met=abs(measured) <= limit
+        )
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """One verdict.

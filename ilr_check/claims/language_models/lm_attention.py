@@ -30,7 +30,7 @@ from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw
 from ilr_check.claims.mistakes import Mistake, mistake
 from ilr_check.data import TextSpec
 from ilr_check.data.text import rows_held_out
-from ilr_check.evidence import ClaimText, Figure, Margin
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.evidence.records import Premise
 from ilr_check.nets.transformer_specs import Placement
 from ilr_check.nets.transformers import attention_scores
@@ -263,11 +263,8 @@ def premises(seen: Examined[Attention, AttentionRuns]) -> tuple[Premise, ...]:
     runs, n = seen.runs, seen.n
     gap = float(runs.log_product(LARGER, n).mean() - runs.log_product(REFERENCE, n).mean() - LOG_PRODUCT)
     return (
-        Premise(
-            name="log of the growth of the product of the norms of queries and keys, less log 4",
-            measured=gap,
-            margin=Margin(low=-RATIO_MARGIN, high=RATIO_MARGIN),
-            met=abs(gap) <= RATIO_MARGIN,
+        Premise.within(
+            "log of the growth of the product of the norms of queries and keys, less log 4", gap, RATIO_MARGIN
         ),
     )
 

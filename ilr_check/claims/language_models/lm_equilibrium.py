@@ -24,7 +24,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
 )
 from ilr_check.claims.law import Examined, Part, StatisticalLaw
 from ilr_check.claims.mistakes import Mistake, mistake, too_much_decay
-from ilr_check.evidence import ClaimText, Figure, Margin
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.evidence.records import Premise
 from ilr_check.nets.build import parameter_shapes
 from ilr_check.nets.transformer_specs import Placement
@@ -291,14 +291,7 @@ def mistakes(spec: Levels, part: Part) -> tuple[Mistake, ...]:
 def premises(seen: Examined[Levels, LevelRuns]) -> tuple[Premise, ...]:
     """The law is about equilibrium, so the norms must stand still."""
     drift = seen.runs.drift(seen.tensors, seen.n)
-    return (
-        Premise(
-            name="change of log norm over the window, worst level and matrix",
-            measured=drift,
-            margin=Margin(low=-STILL, high=STILL),
-            met=abs(drift) <= STILL,
-        ),
-    )
+    return (Premise.within("change of log norm over the window, worst level and matrix", drift, STILL),)
 
 
 def message(seen: Examined[Levels, LevelRuns]) -> str:

@@ -24,7 +24,7 @@ from ilr_check.claims.language_models.trainings.hidden import (
 )
 from ilr_check.claims.law import Departure, Examined, Part, StatisticalLaw
 from ilr_check.claims.mistakes import Mistake, too_much_decay
-from ilr_check.evidence import ClaimText, Figure, Margin
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.evidence.records import Premise
 from ilr_check.nets.transformer_specs import Placement
 from ilr_check.stats import CurveEquivalence, Design, MeanEquivalence, Rival
@@ -239,11 +239,8 @@ def premises(seen: Examined[Switch, SwitchRuns]) -> tuple[Premise, ...]:
     """Before the switch the squared norms must differ by the factor of theory."""
     gap = seen.runs.log_ratio(seen.tensors, seen.n)
     return (
-        Premise(
-            name="log of the ratio of the squared norms at the switch, less log 4, worst matrix",
-            measured=gap,
-            margin=Margin(low=-RATIO_MARGIN, high=RATIO_MARGIN),
-            met=abs(gap) <= RATIO_MARGIN,
+        Premise.within(
+            "log of the ratio of the squared norms at the switch, less log 4, worst matrix", gap, RATIO_MARGIN
         ),
     )
 

@@ -14,7 +14,7 @@ from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Equil
 from ilr_check.claims.mean_field.trainings.levels import LevelQuestion
 from ilr_check.claims.mistakes import too_much_decay
 from ilr_check.claims.settings.subjects import BESIDE, subjects
-from ilr_check.evidence import ClaimText, Margin
+from ilr_check.evidence import ClaimText
 from ilr_check.evidence.records import Premise
 
 TEXT = ClaimText(
@@ -133,11 +133,10 @@ def premises(runs: EquilibriumRuns, tensors: tuple[str, ...], n: int) -> tuple[P
     """The law is about equilibrium: the norm must stand still, at every level."""
     worst = max(_growths(runs, tensors, n), key=abs)
     return (
-        Premise(
-            name="the norm stands still: change of log norm over the window, at the worst level",
-            measured=worst,
-            margin=Margin(low=-NORM_CHANGE, high=NORM_CHANGE),
-            met=abs(worst) <= NORM_CHANGE,
+        Premise.within(
+            "the norm stands still: change of log norm over the window, at the worst level",
+            worst,
+            NORM_CHANGE,
         ),
     )
 

@@ -63,12 +63,7 @@ def stands_still(log_norm: Array, when: str) -> Premise:
     """Return the premise that the mean norm of [measured steps, matrices, n] does not move."""
     means = log_norm.mean(axis=(1, 2))
     drift = float(means[-1] - means[0])
-    return Premise(
-        name=f"change of log norm {when}, mean over the matrices",
-        measured=drift,
-        margin=Margin(low=-STILL, high=STILL),
-        met=abs(drift) <= STILL,
-    )
+    return Premise.within(f"change of log norm {when}, mean over the matrices", drift, STILL)
 
 
 def orthogonal(populations: Iterable[Population], names: tuple[str, ...], n: int) -> Premise:

@@ -17,7 +17,7 @@ from ilr_check.claims.mean_field.trainings.lr_drop import Drop, DropReadings
 from ilr_check.claims.mean_field.trainings.noise_references import TransferRuns, run_steps
 from ilr_check.claims.mean_field.trainings.raw import judge_raw_ratio
 from ilr_check.claims.mistakes import too_much_decay
-from ilr_check.evidence import ClaimText, Figure, Margin
+from ilr_check.evidence import ClaimText, Figure
 from ilr_check.evidence.records import Premise
 from ilr_check.stats import CurveEquivalence, Rival
 from ilr_check.theory.relaxation import change_curve_discrete
@@ -212,14 +212,7 @@ def _premises(seen: Seen) -> tuple[Premise, ...]:
     if not seen.spec.noise:
         return ()
     change = math.log(_readings(seen).noise_change(seen.n))
-    return (
-        Premise(
-            name="noise of constant trace: log of its change",
-            measured=change,
-            margin=Margin(low=-CONSTANT_NOISE, high=CONSTANT_NOISE),
-            met=abs(change) <= CONSTANT_NOISE,
-        ),
-    )
+    return (Premise.within("noise of constant trace: log of its change", change, CONSTANT_NOISE),)
 
 
 def _decayed(drop: Drop, factor: float) -> tuple[float, ...]:
