@@ -27,8 +27,8 @@ KILLS: dict[str, tuple[str, str, str]] = {
     "CountOutsideOfTheState": ("resume", "attributes", "fragility"),
     "ComplexOfTheRealPart": ("complex-weights", "default settings", "fragility"),
     "FindsItsLr": ("settings", "lr kept", "fragility"),
-    "MaskedMaximizeIgnored": ("switches", "maximize, several tensors", "fragility"),
-    "DiagonalNewtonClimbsNever": ("switches", "maximize, several tensors", "fragility"),
+    "MaskedMaximizeIgnored": ("switches", "maximize, several tensors", "defect"),
+    "DiagonalNewtonClimbsNever": ("switches", "maximize, several tensors", "defect"),
 }
 """The law, the case and the severity with which each slip is found."""
 TWINS = (

@@ -183,7 +183,7 @@ class Swallowing(torch.optim.SGD):
 def test_a_switch_is_judged_where_the_constructor_takes_any_keyword() -> None:
     """The decay of the wrong one climbs as well, as it did in PAdam and ROSE of pytorch_optimizer 3.10."""
     wrong = type("Wrong", (Swallowing,), {"wrong": True})
-    assert verdicts(wrong, laws="switches") == {"switches": "fragility"}
+    assert verdicts(wrong, laws="switches") == {"switches": "defect"}
     assert not verdicts(Swallowing, laws="switches")
 
 
