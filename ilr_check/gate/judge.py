@@ -201,7 +201,7 @@ def readings_of(law: GateLaw, subject: Subject, circumstances: Circumstances) ->
 def _excepted(law: GateLaw, subject: Subject, reading: Reading) -> Reading:
     """Return a reading of a case that the family does not promise as skipped."""
     exceptions = {} if subject.contract is None else subject.contract.exceptions
-    why = next((w for key, w in exceptions.items() if f"{law.id}:{reading.group}".startswith(f"{key}")), "")
+    why = next((w for key, w in exceptions.items() if f"{law.id}:{reading.group}".startswith(key)), "")
     return replace(reading, verdict="skipped", message=why, diagnosis="") if why else reading
 
 

@@ -67,7 +67,7 @@ class Centralises(torch.optim.SGD):
 
 
 CASES = {
-    Lookahead: ("adamw", "its first 4 steps are those of adamw and later ones are not, and it has k beside"),
+    Lookahead: ("adamw", "its first 4 steps are those of adamw and later ones are not; it has k beside"),
     WarmsUp: ("adamw", "a warm-up, which makes it another algorithm"),
     Centralises: ("sgd", "(gradient centralisation), which makes it another algorithm"),
 }

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ilr_check.gate.reference.conventions import conventions_of
-from ilr_check.gate.reference.nearest import called, nearest, numbers_beside
+from ilr_check.gate.reference.nearest import UNNAMED, called, nearest, numbers_beside, words_of
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.variation import another_value, built_with, varied_options
@@ -25,8 +25,7 @@ LATER = 4 * LRS
 """The rates of a longer course. Lookahead, for one, takes the steps of its inner optimizer at first."""
 WEIGHT_DECAY = 0.12
 _SEVERAL = (
-    "of several algorithms of this name its steps are not those of the one that is known here; judged by the "
-    "laws that need no contract"
+    f"of several algorithms of this name its steps are not those of the one that is known here; {UNNAMED}"
 )
 
 
@@ -63,29 +62,18 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         )
     if best.decayed and best.settings < 1.0 and (named is None or not found[named.name].decayed):
         strange = {name: foreign_options(subject, contracts()[name]) for name in equal}
+        if all(strange.values()):
+            name, options = next(iter(strange.items()))
+            return None, f"at its default settings its steps are those of {name}; {_beside(name, options)}"
         equal = sorted(
-            (name for name in equal if not strange[name]),
+            (name for name in equal if not strange[name] and _is_likely(subject, name, named)),
             key=lambda name: _strangeness(subject, contracts()[name]),
         )
-        if not equal:
-            name, options = next(iter(strange.items()))
-            return None, (
-                f"at its default settings its steps are those of {' and '.join(strange)}, and it has "
-                f"{', '.join(options)} beside, which {name} does not know and which changes them; judged by "
-                "the laws that need no contract, --contract NAME names one"
-            )
-    if best.decayed and best.settings < 1.0 and (named is None or not found[named.name].decayed):
-        equal = [
-            name
-            for name in equal
-            if _wholly(subject, name)
-            or (named is None and (called(subject, name) or not numbers_beside(subject, name)))
-        ]
         if not equal and named is None:
             name = max(found, key=lambda name: found[name])
             return None, (
-                f"at its default settings its steps are those of {name}, and at others they are not; judged "
-                f"by the laws that need no contract, --contract {name} names one"
+                f"at its default settings its steps are those of {name}, and at others they are not; "
+                f"{UNNAMED}, --contract {name} names one"
             )
     several = named is not None and named.several and best.decayed and found[named.name].settings < 1.0
     if several and named is not None and not _wholly(subject, named.name):
@@ -94,9 +82,8 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         chosen = named.name if named is not None and found[named.name].decayed else equal[0]
         if options := _later_options(subject, contracts()[chosen]):
             return None, (
-                f"its first {len(LRS)} steps are those of {chosen} and later ones are not, and it has "
-                f"{', '.join(options)} beside, which {chosen} does not know and which change them; judged by "
-                f"the laws that need no contract, --contract {chosen} judges it as one"
+                f"its first {len(LRS)} steps are those of {chosen} and later ones are not; "
+                f"{_beside(chosen, options)}"
             )
         others = [name for name in equal if name != chosen]
         note = f"measured steps agree with {chosen} within rounding"
@@ -112,11 +99,8 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         if options := foreign_options(trying, named):
             known = nearest(trying)[0] is named or _by_conventions(trying)
             if not known:
-                return None, (
-                    f"its name says {named.name}, no measured step agrees, and it has {', '.join(options)} "
-                    f"beside, which change its steps and which {named.name} does not know; judged by the "
-                    f"laws that need no contract, --contract {named.name} judges it as one"
-                )
+                told = f"its name says {named.name}, and no measured step agrees"
+                return None, f"{told}; {_beside(named.name, options)}"
         if named.several and not _by_conventions(trying):
             return None, f"its name says {named.name}, and {_SEVERAL}, --contract {named.name} names one"
         return named, f"only its name says {named.name}: no measured step agrees with a reference"
@@ -125,19 +109,29 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
         if not chosen:
             return None, (
                 f"the steps without weight decay agree with {' and '.join(equal)}, and those with it with no "
-                "known form of decay; judged by the laws that need no contract, "
-                f"--contract {equal[0]} judges it as one"
+                f"known form of decay; {UNNAMED}, --contract {equal[0]} judges it as one"
             )
         note = f"the steps without weight decay agree with {' and '.join(equal)}; those with it do not"
         return contracts()[chosen], f"{note}; judged as {chosen}{why}, --contract names another"
     contract, note = nearest(subject)
     if contract is not None and (options := _foreign_arguments(subject, contract, len(LRS))):
-        return None, (
-            f"{note.partition('; judged as')[0]}; and it has {', '.join(options)} beside, which change its "
-            f"steps and which {contract.name} does not know; judged by the laws that need no contract, "
-            f"--contract {contract.name} judges it as one"
-        )
+        return None, f"{note.partition('; judged as')[0]}; {_beside(contract.name, options)}"
     return contract, note
+
+
+def _beside(name: str, options: Sequence[str]) -> str:
+    """Say which numbers of its own make it no member of a family."""
+    return (
+        f"it has {', '.join(options)} beside, which change its steps and which {name} does not know; "
+        f"{UNNAMED}, --contract {name} judges it as one"
+    )
+
+
+def _is_likely(subject: Subject, name: str, named: Contract | None) -> bool:
+    """Return whether a family that agrees at the default settings alone may judge a class of another name."""
+    if _wholly(subject, name):
+        return True
+    return named is None and bool(called(subject, name) or not numbers_beside(subject, name))
 
 
 def _by_conventions(subject: Subject) -> bool:
@@ -163,7 +157,7 @@ def foreign_options(subject: Subject, contract: Contract, steps: int = len(LRS))
     A PID controller is SGD until it gets a momentum. No other setting of SGD agrees with it, and it has
     numbers of its own that act: it is no SGD with a defect.
     """
-    moved, known = varied_options(subject), _words_of(contract)
+    moved, known = varied_options(subject), words_of(contract)
     own = {key: value for key, value in moved.items() if key in known}
     foreign = {key: value for key, value in moved.items() if key not in known}
     try:
@@ -178,7 +172,7 @@ def _foreign_arguments(subject: Subject, contract: Contract, steps: int) -> tupl
     those that are in no group."""
     found = []
     for word, value in subject.signature.defaults.items():
-        if word in _words_of(contract) or isinstance(value, bool) or not isinstance(value, int | float):
+        if word in words_of(contract) or isinstance(value, bool) or not isinstance(value, int | float):
             continue
         other = value + 1 if isinstance(value, int) else another_value(value)
         try:
@@ -189,11 +183,6 @@ def _foreign_arguments(subject: Subject, contract: Contract, steps: int) -> tupl
             continue
         found += [word] if acts else []
     return tuple(found)
-
-
-def _words_of(contract: Contract) -> set[str]:
-    """Return the words for the hyper-parameters of a family, as optimizers name their arguments."""
-    return {word.partition(".")[0] for name in contract.names.values() for word in name.names}
 
 
 def _wholly(subject: Subject, name: str) -> bool:

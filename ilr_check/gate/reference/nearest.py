@@ -26,6 +26,7 @@ SAME = 1e-9
 TELLING = 1e-3
 """The widest bound, as a share of a step, under which an agreement says something."""
 UNKNOWN = "no known family agrees with the measured steps"
+UNNAMED = "judged by the laws that need no contract"
 
 
 @dataclass(frozen=True, order=True)
@@ -57,11 +58,13 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
             continue
         if not trajectory.moves:
             told = f"its first {len(LRS)} steps move nothing, so they tell no family"
-            return None, f"{told}; judged by the laws that need no contract, --contract NAME names one"
+            return None, f"{told}; {UNNAMED}, --contract NAME names one"
         found[contract.name] = near
     if not found:
-        return None, f"{UNKNOWN}; judged by the laws that need no contract, --contract NAME names one"
-    ranked = sorted(found, key=lambda name: (found[name], _is_called(subject, name)), reverse=True)
+        return None, f"{UNKNOWN}; {UNNAMED}, --contract NAME names one"
+    ranked = sorted(
+        found, key=lambda name: (found[name], len(name) if called(subject, name) else 0), reverse=True
+    )
     technique = ""
     for name in ranked:
         contract = contracts()[name]
@@ -75,8 +78,7 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
         if mutation.technique:
             technique = technique or (
                 f"its steps are those of {name}, except that {mutation.sentence}, which makes it another "
-                "algorithm; judged by the laws that need no contract. "
-                f"If it is meant to be {name}, judge it by --contract {name}"
+                f"algorithm; {UNNAMED}. If it is meant to be {name}, judge it by --contract {name}"
             )
         else:
             own = bool(called(subject, name))
@@ -99,7 +101,7 @@ def nearest(subject: Subject) -> tuple[Contract | None, str]:
     if partly:
         return None, (
             f"{UNKNOWN}; without weight decay they are those of {partly[0]} with one change, and with it "
-            f"they are not; judged by the laws that need no contract, --contract {partly[0]} names one"
+            f"they are not; {UNNAMED}, --contract {partly[0]} names one"
         )
     name, contract = ranked[0], contracts()[ranked[0]]
     trajectory = _recorded(subject, contract, contract)
@@ -125,12 +127,17 @@ def called(subject: Subject, name: str) -> str:
 
 def numbers_beside(subject: Subject, name: str) -> list[str]:
     """Return the numbers of its constructor that a family does not know."""
-    known = {word.partition(".")[0] for found in contracts()[name].names.values() for word in found.names}
+    known = words_of(contracts()[name])
     return [
         word
         for word, value in subject.signature.defaults.items()
         if word not in known and not isinstance(value, bool) and isinstance(value, (int, float, tuple, list))
     ]
+
+
+def words_of(contract: Contract) -> set[str]:
+    """Return the words for the hyper-parameters of a family, as optimizers name their arguments."""
+    return {word.partition(".")[0] for name in contract.names.values() for word in name.names}
 
 
 def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:
@@ -149,13 +156,6 @@ def nearness(trajectory: Trajectory, contract: Contract) -> Nearness:
             whole += float(np.sum(meant**2))
     share = float(np.sqrt(apart / whole)) if whole > 0 else np.inf
     return Nearness(float(np.mean(equal)) if equal else 0.0, -share if np.isfinite(share) else -np.inf)
-
-
-def _is_called(subject: Subject, family: str) -> int:
-    """Return the length of a family's name if the name of its class or of a base class has it, else 0."""
-    bases = subject.factory.__mro__ if isinstance(subject.factory, type) else ()
-    words = (subject.title.rpartition(":")[2], *(base.__name__ for base in bases))
-    return len(family) if any(family in word.lower() for word in words) else 0
 
 
 def _tells(trajectory: Trajectory, contract: Contract, mutation: Mutation) -> bool:
