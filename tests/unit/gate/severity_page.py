@@ -20,7 +20,11 @@ Every finding of `ilr-check gate` has a severity.
 `--fail-on defect` is the default. `--fail-on fragility` and `--fail-on departure` are stricter. Whatever the
 choice is, every finding is shown, the gravest first. The verdict of the run follows the same rule.
 
-A law that is not in this table gives defects only. A case is named by how its group begins.
+A law that is not in this table gives defects only, with two exceptions that the numbers decide. A difference
+that an arithmetic in float32 explains is a fragility. And where no contract was named, what no known mistake
+explains is a fragility if the constructor has numbers that the family does not know, and so is a late bias
+correction if no class has the name of the family: the optimizer may be another algorithm. A case is named by
+how its group begins.
 This page is made from the laws by `python tests/unit/gate/severity_page.py`, and a test compares the two.
 
 | law | case | severity | why |
