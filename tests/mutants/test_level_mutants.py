@@ -184,10 +184,9 @@ def test_a_factor_on_every_decay_cancels_in_the_ratio_of_norms_and_costs_the_hol
 
 @pytest.mark.parametrize("law", LEVELS)
 def test_a_right_trainer_passes_and_excludes_every_rival(law: str) -> None:
-    momentum = (
-        law == "momentum-equilibrium"
-    )  # It has no training by plain SGD that the rule could stand in for.
-    finding = judged(law, None if momentum else stepping_by(decay_written_first, replaces=("sgd",)))
+    # The claim about momentum has no training by plain SGD that the rule could stand in for.
+    plain_sgd = law != "momentum-equilibrium"
+    finding = judged(law, stepping_by(decay_written_first, replaces=("sgd",)) if plain_sgd else None)
     assert finding.verdict == "holds"
     assert [rival.name for rival in finding.rivals if not rival.excluded] == []
     assert set(LEVELS[law][0].text.rivals) < {rival.name for rival in finding.rivals}

@@ -11,6 +11,7 @@ from typing import Any
 import forgetful_optimizers as forgetful
 import inconsistent_optimizers as planted
 import pytest
+import released_conventions as released
 import torch
 from zoo.correct import VARIANTS
 from zoo.mutants import MUTANTS
@@ -54,7 +55,8 @@ OF_TORCH = "a schedule of its own for each group"
 
 def bare(name: str) -> Subject:
     """Return an optimizer of the catalogue as a subject without a contract."""
-    factory: Any = getattr(planted if hasattr(planted, name) else forgetful, name)
+    module = next(place for place in (planted, forgetful, released) if hasattr(place, name))
+    factory: Any = getattr(module, name)
     return Subject(factory, tags=tags_of(factory, {}))
 
 
@@ -149,8 +151,28 @@ def test_what_a_released_optimizer_does_by_design_is_no_defect(name: str) -> Non
     assert [f.id for f in found if f.verdict in ("violated", "error") and f.severity == "defect"] == []
 
 
+def test_a_step_at_lr_zero_may_round_and_may_not_move() -> None:
+    class EpsBesideLr(torch.optim.SGD):
+        """Its lr is never zero, because it adds 1e-6."""
+
+        def step(self, closure: Any = None) -> Any:
+            kept = [group["lr"] for group in self.param_groups]
+            for group in self.param_groups:
+                group["lr"] += 1e-6
+            loss = super().step(closure)
+            for group, lr in zip(self.param_groups, kept, strict=True):
+                group["lr"] = lr
+            return loss
+
+    computed_anew: Any = VARIANTS["HandMADGRAD"].factory
+    found = violations("zero-lr", Subject(computed_anew))
+    assert not [group for group in found if group.startswith("still, at the first")], found
+    found = violations("zero-lr", Subject(EpsBesideLr))
+    assert [group for group in found if group.startswith("still, at the first")], found
+
+
 def test_steps_that_move_nothing_tell_no_family() -> None:
-    subject, note = subject_of(planted.SilentAtFirst, contract="auto")
+    subject, note = subject_of(released.SilentAtFirst, contract="auto")
     assert subject.contract is None
     assert "its first 4 steps move nothing" in note
 

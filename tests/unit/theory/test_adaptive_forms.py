@@ -184,6 +184,23 @@ def test_the_norm_follows_a_changing_lr_and_decay() -> None:
     assert changing_norm(*level, rho, 0.0)[-1] == pytest.approx(rest, rel=1e-4)
 
 
+def _norms_on_white_noise(
+    optimizer: torch.optim.Optimizer, parameter: torch.nn.Parameter, eta: Any, generator: torch.Generator
+) -> list[float]:
+    """Return the mean squared norm before each step; gradients are orthogonal noise that falls as 1/r."""
+    norms = []
+    for step in eta:
+        before = parameter.detach()
+        r2 = before.square().sum(dim=1, keepdim=True)
+        norms.append(float(r2.mean()))
+        noise = torch.randn(before.shape, generator=generator, dtype=torch.float64)
+        noise -= before * (noise * before).sum(dim=1, keepdim=True) / r2
+        parameter.grad = noise / r2.sqrt()
+        optimizer.param_groups[0]["lr"] = float(step)
+        optimizer.step()
+    return norms
+
+
 def test_the_norm_of_adamw_lags_behind_a_changing_lr() -> None:
     """torch's AdamW on white noise, through a rise of the LR to twice its value."""
     walks, dim, burn, steps, b1, b2 = 192, 64, 150, 120, 0.9, 0.95
@@ -194,16 +211,7 @@ def test_the_norm_of_adamw_lags_behind_a_changing_lr() -> None:
     at_rest = adamw(0.02, 0.25, dim, b1, b2)[0]
     parameter = torch.nn.Parameter(w * (at_rest**0.5 / w.norm(dim=1, keepdim=True)))
     optimizer = torch.optim.AdamW([parameter], lr=0.02, weight_decay=0.25, betas=(b1, b2))
-    norms = []
-    for step in eta:
-        before = parameter.detach()
-        r2 = before.square().sum(dim=1, keepdim=True)
-        norms.append(float(r2.mean()))
-        noise = torch.randn(walks, dim, generator=generator, dtype=torch.float64)
-        noise -= before * (noise * before).sum(dim=1, keepdim=True) / r2
-        parameter.grad = noise / r2.sqrt()
-        optimizer.param_groups[0]["lr"] = float(step)
-        optimizer.step()
+    norms = _norms_on_white_noise(optimizer, parameter, eta, generator)
     path = adamw_norm(eta[burn - 1 :], lam[burn - 1 :], b1, b2)[1:-1]
     growth = np.array(norms[burn:]) / np.mean(norms[burn - 40 : burn])
     assert growth[-1] > 1.5
@@ -234,16 +242,7 @@ def test_the_norm_of_lion_follows_a_changing_lr() -> None:
     at_rest = lion(0.004, 6.0, dim, *betas)[0]
     parameter = torch.nn.Parameter(w * (at_rest**0.5 / w.norm(dim=1, keepdim=True)))
     optimizer = Lion([parameter], lr=0.004, weight_decay=6.0, betas=betas)
-    norms = []
-    for step in eta:
-        before = parameter.detach()
-        r2 = before.square().sum(dim=1, keepdim=True)
-        norms.append(float(r2.mean()))
-        noise = torch.randn(walks, dim, generator=generator, dtype=torch.float64)
-        noise -= before * (noise * before).sum(dim=1, keepdim=True) / r2
-        parameter.grad = noise / r2.sqrt()
-        optimizer.param_groups[0]["lr"] = float(step)
-        optimizer.step()
+    norms = _norms_on_white_noise(optimizer, parameter, eta, generator)
     path = lion_norm(eta[burn - 1 :], lam[burn - 1 :], *betas)[1:-1]
     fall = np.array(norms[burn:]) / np.mean(norms[burn - 40 : burn])
     assert fall[-1] < 0.75
