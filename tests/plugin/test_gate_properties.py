@@ -29,17 +29,22 @@ DECAYS_BY_SQUARE = """
 """
 
 
+OPTIONS = ("-p", "no:cacheprovider", "-c", "/dev/null")
+
+
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-c", "/dev/null", *options)
+    """Run a session in this process, which has imported everything. Imports would take seconds in each."""
+    return pytester.runpytest_inprocess(*OPTIONS, *options)
 
 
-def test_a_broken_law_says_what_to_mend_in_every_output(pytester: pytest.Pytester) -> None:
-    """Under pytest-xdist, with stock JUnit XML and the report, where warnings are errors."""
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.nightly)])
+def test_a_broken_law_says_what_to_mend_in_every_output(pytester: pytest.Pytester, workers: int) -> None:
+    """With and without pytest-xdist, with stock JUnit XML and the report, where warnings are errors."""
     pytester.makepyfile(mine=textwrap.dedent(DECAYS_BY_SQUARE))
-    result = run(
-        pytester,
+    result = pytester.runpytest_subprocess(
+        *OPTIONS,
         f"{PROPERTIES}/test_gate.py",
-        "-n2",
+        f"-n{workers}",
         "-Werror",
         "-k=descent or decay-coupling",
         "--ilr-optimizer=mine.py:Squared",

@@ -57,6 +57,12 @@ STUBBED = """
 
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """Run a session in this process, which has imported everything. Imports would take seconds in each."""
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+
+
+def run_apart(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """Run a session in a process of its own, which may register claims."""
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
 
 
@@ -70,12 +76,12 @@ def stubbed(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def test_an_open_verdict_may_be_allowed(stubbed: pytest.Pytester) -> None:
-    result = run(stubbed, "--ilr-claims=stub", "--ilr-allow-inconclusive")
+    result = run_apart(stubbed, "--ilr-claims=stub", "--ilr-allow-inconclusive")
     result.assert_outcomes(passed=2, failed=2)
 
 
 def test_a_failure_says_all_that_is_needed_and_an_open_verdict_fails(stubbed: pytest.Pytester) -> None:
-    result = run(stubbed, "--ilr-claims=stub")
+    result = run_apart(stubbed, "--ilr-claims=stub")
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(
         [
@@ -92,7 +98,9 @@ def test_a_failure_says_all_that_is_needed_and_an_open_verdict_fails(stubbed: py
 
 def test_junit_properties_report_and_workers(stubbed: pytest.Pytester) -> None:
     """Under pytest-xdist, with stock JUnit XML, and with the verdicts of both workers in one report."""
-    result = run(stubbed, "--ilr-claims=stub", "-n2", "--junitxml=junit.xml", "--ilr-report=report.html")
+    result = run_apart(
+        stubbed, "--ilr-claims=stub", "-n2", "--junitxml=junit.xml", "--ilr-report=report.html"
+    )
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(["ilr-check: report of 4 verdicts: *report.html"])
     cases = ElementTree.parse(stubbed.path / "junit.xml").iter("testcase")
@@ -156,7 +164,7 @@ def test_a_world_breaks_a_law_and_its_line_replays(pytester: pytest.Pytester) ->
 @pytest.mark.nightly
 def test_two_workers_judge_the_shipped_properties(pytester: pytest.Pytester) -> None:
     selection = [f"{PROPERTIES}/test_exact.py", "-k", "norm-recursion and BatchNorm"]
-    result = run(pytester, *selection, "-n2", "-c", "/dev/null", "--ilr-report=report.html")
+    result = run_apart(pytester, *selection, "-n2", "-c", "/dev/null", "--ilr-report=report.html")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["ilr-check: report of 2 verdicts: *report.html"])
 
@@ -169,6 +177,7 @@ def test_all_claims_are_listed(pytester: pytest.Pytester) -> None:
             print("listed", *sorted(found))
         """
     )
+    pytester.syspathinsert()
     options = ("--ilr-claims=all", "--collect-only", "-c", "/dev/null", "-p", "listing")
     result = run(pytester, str(PROPERTIES), *options)
     assert f"listed {' '.join(sorted(catalogue()))}" in result.outlines
