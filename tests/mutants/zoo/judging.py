@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -75,17 +75,18 @@ class Judged:
 ORDER = ("violated", "error", "inconclusive", "holds", "skipped")
 
 
-def judge(entry: Mutant | Variant, *, unnamed: bool = False) -> Judged:
+def judge(entry: Mutant | Variant, *, unnamed: bool = False, laws: Iterable[str] = ()) -> Judged:
     """Run the gate on one optimizer of the zoo, as a maintainer would who named its contract.
 
-    ``unnamed`` runs it once more without one, up to the first law that kills.
+    ``unnamed`` runs it once more without one, up to the first law that kills. ``laws`` are asked alone, where
+    there are any.
     """
     args = entry.args if isinstance(entry, Variant) else None
     with world_restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         findings: list[Finding] = []
-        rounds = [",".join(law for law in exact_laws() if law not in DEAR)]
-        if isinstance(entry, Mutant):
+        rounds = [",".join(laws or (law for law in exact_laws() if law not in DEAR))]
+        if isinstance(entry, Mutant) and not laws:
             rounds.append(",".join(DEAR))
         for claims in rounds:
             if not any(f.verdict in ("violated", "error") for f in findings):
