@@ -24,6 +24,10 @@ terms and adds roundings that are relative to them. No implementation of torch.o
 """
 
 
+EXACT: Array = np.zeros(())
+"""The error of a number that carries none."""
+
+
 class Tracked(NDArrayOperatorsMixin):
     """An array of float64 values and a first-order bound on the error of each, for one unit roundoff."""
 
@@ -32,7 +36,9 @@ class Tracked(NDArrayOperatorsMixin):
 
     def __init__(self, value: ArrayLike, unit: float, error: ArrayLike = 0.0, tiny: float = 0.0) -> None:
         self.value: Array = np.asarray(value, dtype=np.float64)
-        self.error: Array = np.broadcast_to(np.asarray(error, dtype=np.float64), self.value.shape)
+        bound = np.asarray(error, dtype=np.float64)
+        shape = self.value.shape
+        self.error: Array = bound if bound.shape == shape else np.broadcast_to(bound, shape)
         self.unit, self.tiny = unit, tiny
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -44,7 +50,7 @@ class Tracked(NDArrayOperatorsMixin):
         rule = _RULES.get(ufunc)
         if rule is None:
             return NotImplemented
-        errors = [x.error if isinstance(x, Tracked) else np.zeros(()) for x in inputs]
+        errors = [x.error if isinstance(x, Tracked) else EXACT for x in inputs]
         result = ufunc(*values)
         handed, roundings = rule(values, errors, result)
         # If one operand is a scalar in a wider arithmetic, the result is as narrow as the narrower operand.
@@ -94,12 +100,16 @@ Rule = Callable[[list[Array], list[Array], Array], tuple[Any, float]]
 
 
 def _product(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
+    if e[0] is EXACT or e[1] is EXACT:
+        exact = 0 if e[0] is EXACT else 1
+        return _times(np.abs(v[exact]), e[1 - exact]), 1.0
     return _times(np.abs(v[0]), e[1]) + _times(np.abs(v[1]), e[0]) + _times(e[0], e[1]), 1.0
 
 
 def _times(a: Array, b: Array) -> Array:
     """Return the product of two sizes. An exact zero times an unbounded error is zero and not undefined."""
-    return np.where((a == 0) | (b == 0), 0.0, a * b)
+    product = a * b
+    return np.where((a == 0) | (b == 0), 0.0, product) if np.isnan(product).any() else product
 
 
 def _quotient(v: list[Array], e: list[Array], r: Array) -> tuple[Array, float]:
