@@ -262,7 +262,7 @@ def _with_wrong_decay(subject: Subject, equal: Sequence[str]) -> tuple[str, str]
         trajectory = _trajectory_of(trying, contract, {}, WEIGHT_DECAY)
         mutation, _ = explanation(trajectory, contract, deviation(trajectory, contract))
         if mutation is not None:
-            return name, f", with a known defect that explains every measured step ({mutation.sentence})"
+            return name, f", with a known change that explains every measured step ({mutation.sentence})"
     return "", ""
 
 

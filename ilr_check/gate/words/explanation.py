@@ -10,7 +10,13 @@ import numpy as np
 
 from ilr_check.evidence import RivalOutcome
 from ilr_check.gate.reference.trajectory import Deviation, Trajectory, deviation
-from ilr_check.optim.contracts.contract import DECAY_VARIATIONS, Contract, Decay, Mutation
+from ilr_check.optim.contracts.contract import (
+    CORRECTIONS,
+    DECAY_VARIATIONS,
+    Contract,
+    Decay,
+    Mutation,
+)
 from ilr_check.optim.mutations import mutations_of
 from ilr_check.optim.mutations.decays import ON_MATRICES
 
@@ -74,10 +80,17 @@ CONVENTIONS = (
 steps by up to 1 / sqrt(1 - beta2), and whoever means it declares it."""
 
 
+CONVENTIONS_OF_DECAY = ("decay=after", *(f"decay_law={formula}*wd" for formula in CORRECTIONS.values()))
+"""Declarations about weight decay that documented optimizers make."""
+
+
 def declaration_of(mutation: Mutation, contract: Contract) -> dict[str, Any]:
     """Return what to declare so that the contract is the mutation; empty where nothing can be declared."""
-    if mutation.decay.get("where") == "after" and len(mutation.decay) == 1 and not mutation.hyper:
-        return {"decay": "after"}
+    if len(mutation.decay) == 1 and not mutation.hyper:
+        if mutation.decay.get("where") == "after":
+            return {"decay": "after"}
+        if mutation.decay.get("lr_of") in CORRECTIONS:
+            return {"decay_law": f"{CORRECTIONS[mutation.decay['lr_of']]}*wd"}
     plain = Mutation(sentence=mutation.sentence, hyper=mutation.hyper)
     if not mutation.hyper or plain != mutation:
         return {}
@@ -88,7 +101,9 @@ def declaration_of(mutation: Mutation, contract: Contract) -> dict[str, Any]:
 
 def is_convention(declared: Mapping[str, Any]) -> bool:
     """Return whether documented optimizers make this declaration."""
-    return bool(declared) and all(key in CONVENTIONS or key == "decay" for key in declared)
+    return bool(declared) and all(
+        key in CONVENTIONS or f"{key}={value}" in CONVENTIONS_OF_DECAY for key, value in declared.items()
+    )
 
 
 def candidate_mutations(trajectory: Trajectory, contract: Contract) -> Iterator[Mutation]:
@@ -154,6 +169,11 @@ def decay_law_mutations(decay: Decay) -> Iterator[Mutation]:
     for lr_of in ("the step before", "the first step", "the next step"):
         if decay.lr_power:
             yield Mutation(sentence=f"weight decay uses the lr of {lr_of}", decay={"lr_of": lr_of})
+    if decay.where in ("before", "after") and decay.lr_of == "this step":
+        for lr_of, formula in CORRECTIONS.items():
+            yield Mutation(
+                sentence=f"weight decay is corrected, it is {formula}*wd, {expected}", decay={"lr_of": lr_of}
+            )
     yield Mutation(
         sentence="weight decay is L1: it takes lr*wd*sign(w)", decay={"shape": "sign of the weights"}
     )

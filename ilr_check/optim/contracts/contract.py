@@ -31,17 +31,24 @@ class Decay:
     lr_power: float = 1.0
     wd_power: float = 1.0
     factor: float = 1.0
-    lr_of: Literal["this step", "the step before", "the first step", "the next step"] = "this step"
+    lr_of: str = "this step"
+    """Whose lr it is: "this step", "the step before", "the first step", "the next step", or one of
+    ``CORRECTIONS``."""
     shape: Literal["weights", "sign of the weights", "initial weights"] = "weights"
 
     @property
     def law(self) -> str:
         """Return the strength as a formula, such as ``lr*wd``."""
+        lr = CORRECTIONS.get(self.lr_of) or _power("lr", self.lr_power)
         parts = [] if self.factor == 1.0 else [f"{self.factor:g}"]
-        parts += [_power("lr", self.lr_power), _power("wd", self.wd_power)]
+        parts += [lr, _power("wd", self.wd_power)]
         return "*".join(part for part in parts if part) or "1"
 
 
+CORRECTIONS = {"corrected by the first lr": "lr^2/lr_0", "corrected by the largest lr": "lr^2/lr_max"}
+"""Corrected weight decay (Defazio 2025, https://arxiv.org/abs/2506.02285): wd itself follows the schedule of
+lr, so that the norms of weights under normalisation layers stay where they are. ``lr_0`` is the lr of the
+constructor and ``lr_max`` the largest so far."""
 COUPLED = Decay(where="gradient", lr_power=0.0)
 DECOUPLED = Decay(where="before")
 NO_DECAY = Decay(where="none")
@@ -150,8 +157,8 @@ class Contract:
         if where is not None:
             decay = {"coupled": COUPLED, "decoupled": DECOUPLED}.get(where) or replace(DECOUPLED, where=where)
         if law is not None:
-            powers = {"lr*wd": (1.0, 1.0), "wd": (0.0, 1.0), "lr^2*wd": (2.0, 1.0)}[law]
-            decay = replace(decay, lr_power=powers[0], wd_power=powers[1])
+            power, lr_of = DECAY_LAWS[law]
+            decay = replace(decay, lr_power=power, wd_power=1.0, lr_of=lr_of)
         return decay
 
     def declared(self, declare: Hyper) -> dict[str, Any]:
@@ -169,9 +176,16 @@ class Contract:
         return dict(declare)
 
 
+DECAY_LAWS = {
+    "lr*wd": (1.0, "this step"),
+    "wd": (0.0, "this step"),
+    "lr^2*wd": (2.0, "this step"),
+    **{f"{formula}*wd": (1.0, lr_of) for lr_of, formula in CORRECTIONS.items()},
+}
+"""The strengths of decay per step that can be declared: the power of lr, and whose lr it is."""
 DECAY_VARIATIONS: dict[str, tuple[Any, ...]] = {
     "decay": ("coupled", "decoupled", "after", "none"),
-    "decay_law": ("lr*wd", "wd", "lr^2*wd"),
+    "decay_law": tuple(DECAY_LAWS),
     "decay_on": ("every tensor", "matrices"),
 }
 """The variations that every family allows: where decay acts, its strength per step, and on which tensors."""

@@ -38,6 +38,7 @@ class ReferenceImplementation:
         self.weights: list[Number] = [self._number(start, i) for i, start in enumerate(self.starts)]
         self.states: list[State] = [{} for _ in starts]
         self.counts = [0] * len(self.starts)
+        self.built_lr = self.largest_lr = float(self.hyper["lr"])
         self.first_lr: float | None = None
         self.last_lr: float | None = None
 
@@ -63,6 +64,9 @@ class ReferenceImplementation:
         stepped = lr if self.mutation.lr is None else self.mutation.lr(lr, last, first)
         rates = {"this step": stepped, "the step before": last, "the first step": first}
         rates["the next step"] = lr if next_lr is None else next_lr
+        self.largest_lr = max(self.largest_lr, lr)
+        rates["corrected by the first lr"] = lr**2 / self.built_lr if self.built_lr else 0.0
+        rates["corrected by the largest lr"] = lr**2 / self.largest_lr if self.largest_lr else 0.0
         self.first_lr, self.last_lr = first, lr
         decay = self.contract.decay_for(self.hyper)
         if self.mutation.decay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ilr_check.gate.laws import gate_laws
-from ilr_check.gate.words.explanation import CONVENTIONS
+from ilr_check.gate.words.explanation import CONVENTIONS, CONVENTIONS_OF_DECAY
 
 PAGE = Path(__file__).parents[3] / "docs" / "severity.md"
 HEAD = """# How grave is a violation?
@@ -51,7 +51,7 @@ def page() -> str:
             *((f"{case}, by an exception", ("fragility", why)) for case, why in law.refusable.items()),
         )
     ]
-    conventions = ", ".join(f"`{name}`" for name in (*CONVENTIONS, "decay=after"))
+    conventions = ", ".join(f"`{name}`" for name in (*CONVENTIONS, *CONVENTIONS_OF_DECAY))
     return HEAD + "\n".join(rows) + "\n" + TAIL + f"Declarations that count as conventions: {conventions}.\n"
 
 

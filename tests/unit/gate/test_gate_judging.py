@@ -69,7 +69,7 @@ def made(params: Any, lr: float = 1e-3, weight_decay: float = 0.01) -> torch.opt
 @pytest.mark.parametrize(
     ("factory", "why"),
     [
-        (made, "with a known defect that explains every measured step (weight decay per step is lr^2*wd"),
+        (made, "with a known change that explains every measured step (weight decay per step is lr^2*wd"),
         (LrSquaredDecay, "as AdamW says"),
         (type("FusedAdamW", (LrSquaredDecay,), {}), "as FusedAdamW says"),
     ],
