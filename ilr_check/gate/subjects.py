@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,11 +16,15 @@ from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.serving import service_of
 from ilr_check.gate.subject import BASIC, Subject, SubjectError
 from ilr_check.gate.tags import tags_of
+from ilr_check.gate.variation import built_with, flipped_keys
 from ilr_check.optim.contracts import contracts
 from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.loading import contract_from
 from ilr_check.optim.target import import_target
 from ilr_check.spelling import did_you_mean
+
+NOWHERE = "of its own"
+"""A word that is no argument and no key of a group."""
 
 
 def subject_of(
@@ -54,6 +60,9 @@ def subject_of(
             raise ValueError("declare needs a contract; name one instead of auto")
         declared = {} if contract is None else contract.declared(options.declare)
         subject = bare.with_contract(contract, declared)
+        if contract is not None and contract.matrices_only and _eps_is_for_others(subject):
+            subject = replace(subject, names={**subject.names, "eps": NOWHERE})
+            note += "; its eps acts on no matrix, so that of the family counts as one that cannot be set"
         demand_built(subject)
     return subject, note
 
@@ -64,6 +73,28 @@ def _contract(bare: Subject, wanted: Any) -> tuple[Contract | None, str]:
 
         return infer(bare)
     return contract_from(wanted), "named by the caller"
+
+
+def _eps_is_for_others(subject: Subject) -> bool:
+    """Return whether eps changes no step of a matrix, but those of a vector or of a group with other keys.
+
+    A Muon that steps vectors by AdamW has the eps of AdamW, and may have one of its own that is a constant.
+    """
+    if "eps" in subject.names or not subject.can_vary("eps"):
+        return False
+    others = [(subject, (5,)), (built_with(subject, flipped_keys(subject)), (3, 4))]
+    return not _eps_acts(subject, (3, 4)) and any(_eps_acts(*other) for other in others)
+
+
+def _eps_acts(subject: Subject, shape: tuple[int, ...]) -> bool:
+    """Return whether a large eps changes the first step of a tensor of this shape."""
+    ends = []
+    with suppress(Exception):  # whatever the target raises, it does not step such a tensor
+        for eps in (1e-8, 0.5):
+            trial = subject.start([subject.tensor(torch.ones(shape))], eps=eps)
+            trial.step([subject.tensor(torch.arange(1.0, 1.0 + trial.parameters[0].numel()).reshape(shape))])
+            ends.append(trial.values()[0])
+    return len(ends) == 2 and not torch.equal(*ends)
 
 
 def _setup(given: Any) -> Any:

@@ -97,3 +97,61 @@ class WrapsSGD(torch.optim.Optimizer):
                 loss = closure()
         self.inner.step()
         return loss
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for matrices and AdamW for vectors in one class. ``eps`` is that of AdamW, and Newton-Schulz has a
+    constant of its own."""
+
+    own_eps = 1e-7
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.95),
+        eps: float = 1e-8,
+    ) -> None:
+        numbers = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas, "eps": eps}
+        super().__init__(params, numbers)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                p.mul_(1.0 - group["lr"] * group["weight_decay"])
+                p.sub_(group["lr"] * (self.matrix if p.ndim == 2 else self.vector)(p, p.grad, group))
+        return loss
+
+    def matrix(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        """Return the momentum with Nesterov's mix, orthogonalised in the dtype of the weights."""
+        m = self.state[p].setdefault("m", torch.zeros_like(p))
+        m.lerp_(g, 1.0 - group["momentum"])
+        x = g.lerp(m, group["momentum"])
+        x = x / (x.norm() + self.own_eps)
+        for _ in range(5):
+            square = x @ x.T
+            x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
+        return x * float(max(1.0, p.shape[0] / p.shape[1])) ** 0.5
+
+    def vector(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        """Return the step of AdamW."""
+        state, (beta1, beta2) = self.state[p], group["betas"]
+        count = state["count"] = state.get("count", 0) + 1
+        m = state.setdefault("m", torch.zeros_like(p)).lerp_(g, 1.0 - beta1)
+        v = state.setdefault("v", torch.zeros_like(p)).lerp_(g * g, 1.0 - beta2)
+        return m / (1.0 - beta1**count) / ((v / (1.0 - beta2**count)).sqrt() + self.eps(group))
+
+    def eps(self, group: Group) -> float:
+        """Return the eps of AdamW."""
+        return float(group["eps"])
+
+
+class MuonForgetsEps(Muon):
+    """``eps`` acts on nothing."""
+
+    def eps(self, group: Group) -> float:
+        return 1e-8

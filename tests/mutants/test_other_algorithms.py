@@ -107,3 +107,27 @@ def test_a_wrong_step_without_further_options_is_judged_as_the_family() -> None:
     subject, _ = subject_of(Late)
     assert subject.contract is not None
     assert subject.contract.name == "adamw"
+
+
+class PositiveAndNegativeMomentum(torch.optim.Optimizer):
+    """Two momenta take turns and are mixed by ``betas[1]``, which is 1 by default (Xie et al. 2021)."""
+
+    def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 1.0)) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            beta, mixed = group["betas"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                state = self.state[p]
+                now, before = state.get("before", torch.zeros_like(p)), state.get("now", torch.zeros_like(p))
+                state["now"], state["before"] = now.lerp(p.grad, 1 - beta**2), before
+                p.sub_(group["lr"] * ((1 + mixed) * state["now"] - mixed * before))
+
+
+def test_a_reference_that_is_not_finite_explains_no_steps() -> None:
+    """Adam divides by 1 - betas[1] ** t, and Lion's average stays at zero, whose sign may be any sign."""
+    subject, note = subject_of(PositiveAndNegativeMomentum)
+    assert subject.contract is None
+    assert "no known family agrees with the measured steps; the nearest is" in note

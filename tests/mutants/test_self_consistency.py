@@ -182,3 +182,17 @@ def test_a_muon_that_multiplies_entries_is_found_by_general_matrices() -> None:
     right, _ = subject_of(torch.optim.Muon, contract="muon")
     assert violations("general-matrices", wrong)
     assert not violations("general-matrices", right)
+
+
+def test_an_eps_that_acts_on_vectors_alone_is_not_that_of_newton_schulz() -> None:
+    right, note = subject_of(released.Muon)
+    assert "its eps acts on no matrix" in note
+    for law in ("settings", "scaling-symmetry", "gradient-degree"):
+        assert not violations(law, right)
+    wrong, note = subject_of(released.MuonForgetsEps)
+    assert "its eps acts on no matrix" not in note
+    assert "option eps" in violations("settings", wrong)
+    assert any(
+        "a constant of fixed size is hidden" in told
+        for told in violations("scaling-symmetry", wrong).values()
+    )

@@ -90,6 +90,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         yield _generated(subject, course)
     for words, key, values in _other_options(subject):
         told = [_acts(subject, course, key, values[0], other) for other in values[1:]]
+        if False in told and True not in told:
+            told += [_acts(*_of_vectors(subject, circumstances), key, values[0], far) for far in values[1:]]
         if any(acts is not None for acts in told):
             yield fact_reading(
                 any(told),
@@ -179,6 +181,13 @@ def _acts(subject: Subject, course: Course, key: str, value: Any, other: Any) ->
             if found[-1]:
                 return True
     return False if found else None
+
+
+def _of_vectors(subject: Subject, circumstances: Circumstances) -> tuple[Subject, Course]:
+    """Return a course of a vector: an optimizer of matrices may step vectors in another way, to which some of
+    its options belong."""
+    plain = subject.with_contract(None, {})
+    return plain, make_course(plain, circumstances.generator("vectors"), ((5,),), steps=STEPS)
 
 
 def _other_options(subject: Subject) -> Iterator[tuple[str, str, list[Any]]]:

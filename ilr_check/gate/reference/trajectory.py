@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -57,10 +58,14 @@ class Trajectory:
     @property
     def moves(self) -> bool:
         """Return whether any weight changes; steps of zero agree with many families and tell nothing."""
-        return any(
-            bool(np.any(after != before))
-            for step in self.steps
-            for before, after in zip(step.before, step.after, strict=True)
+        return self.largest_step != 0.0
+
+    @cached_property
+    def largest_step(self) -> float:
+        """The largest change of an entry in one step."""
+        pairs = [pair for step in self.steps for pair in zip(step.before, step.after, strict=True)]
+        return float(
+            np.max([np.max(np.abs(after - before), initial=0.0) for before, after in pairs], initial=0.0)
         )
 
     def only(self, i: int) -> Trajectory:
@@ -159,7 +164,10 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
             entry = int(np.argmax(ratios))
             moved = float(np.max(np.abs(target - step.before[i])))
             room = float(np.max(bound))
-            widest = max(widest, room / moved if moved > 0 else (np.inf if np.isinf(room) else 0.0))
+            # A reference that stands still may have a wide bound: the sign of zero may be any sign.
+            moved = moved or trajectory.largest_step
+            # A step without end has a bound without end, and their ratio is undefined.
+            widest = max(widest, (room / moved if moved > 0 else 0.0) if np.isfinite(room) else np.inf)
             if float(ratios.flat[entry]) > worst.ratio:
                 worst = Deviation(
                     float(ratios.flat[entry]),
