@@ -16,7 +16,8 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``None`` is a number that is not finite, which JSON cannot hold."""
     products: tuple[float | None, ...] = ()
     noise: float = 0.0
-    """How far gradients that differ by rounding change a step, as a share of the largest step.
+    """How far gradients that differ by rounding, or one rounding of the weights, change a step, as a share of
+    the largest step.
 
     Where the optimizer amplifies rounding, or draws random numbers, another machine differs by this much.
     """

@@ -1,8 +1,8 @@
 """Two behaviour records: in which settings the steps differ, where first, and by how much. Imports no torch.
 
 A change is told where it exceeds half of the digits of the arithmetic, as in ``same_steps``, and 16 times
-what gradients that differ by 128 units of rounding do to the same steps. So an optimizer that amplifies
-rounding, or that draws random numbers, is not told to have changed.
+what gradients that differ by 128 units of rounding do to the same steps, and 16 roundings of the weights. So
+an optimizer that amplifies rounding, draws random numbers or takes tiny steps is not told to have changed.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ def _judged(
 def _difference(name: str, ours: Played, theirs: Played, than: str) -> Difference | None:
     tensor, _, course = name.partition(", ")
     where = f" ({course})" if course else ""
-    tolerance = max(TOLERANCES.get(course, TOLERANCE), AMPLIFIED * max(ours.noise, theirs.noise))
-    scale = _largest(ours) or _largest(theirs)
-    scale = max(scale, _largest(theirs)) or 1.0
+    scale = max(_largest(ours), _largest(theirs)) or 1.0
+    noise = max(played.noise * _largest(played) for played in (ours, theirs)) / scale
+    tolerance = max(TOLERANCES.get(course, TOLERANCE), AMPLIFIED * noise)
     for t in range(min(len(ours.lengths), len(theirs.lengths))):
         pairs = ((ours.lengths[t], theirs.lengths[t]), (ours.products[t], theirs.products[t]))
         size = max(_gap(a, b) for a, b in pairs) / scale

@@ -18,6 +18,7 @@ from ilr_check.gate.recorded import Behaviour, Played
 from ilr_check.gate.stimuli.argument_settings import LR, Setting, settings_of
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.words.exceptions import exception_words
+from ilr_check.optim.contracts.reference import UNIT
 
 SHAPES: Mapping[str, tuple[int, ...]] = {
     "a vector": (4,),
@@ -100,10 +101,15 @@ def _played(setting: Setting, play: Play, names: Sequence[str], seed: int) -> di
     again, _ = _steps(setting, play, names, seed, PERTURBATION[play.dtype])
     found = {}
     for i, name in enumerate(names):
-        direction = Circumstances("behaviour", seed).generator(name).normal(size=SHAPES[name])
+        circumstances = Circumstances("behaviour", seed)
+        direction = circumstances.generator(name).normal(size=SHAPES[name])
+        start = circumstances.generator(name, "weights").normal(size=SHAPES[name])
         steps = [row[i] for row in rows]
-        moved = max((float(np.linalg.norm(step)) for step in steps), default=0.0)
+        ways = [float(np.linalg.norm(step)) for step in steps]
+        moved = max(ways, default=0.0)
         gaps = [float(np.linalg.norm(a - b[i])) for a, b in zip(steps, again, strict=False)]
+        # The weights are rounded once a step, whatever the size of the step is.
+        gaps.append(UNIT[play.dtype] * (float(np.linalg.norm(start)) + sum(ways)))
         found[name] = Played(
             lengths=tuple(_kept(float(np.linalg.norm(step))) for step in steps),
             products=tuple(_kept(float(np.sum(step * direction))) for step in steps),

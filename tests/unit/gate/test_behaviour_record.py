@@ -69,7 +69,9 @@ def cubic(change: str = "", **more: Any) -> type[torch.optim.Optimizer]:
                 step = step * 0.999
             if change == "random":
                 step = step * torch.empty(p.shape, dtype=p.dtype).normal_(generator=GENERATOR).exp()
-            if change == "reordered":
+            if change.startswith("tiny steps"):
+                step = step * (2e-4 if change.endswith("doubled") else 1e-4)
+            if change.endswith("reordered"):
                 p.sub_(step.mul(lr / 3).mul(3.0)).mul_(1 / 7).mul_(7.0)
             else:
                 p.sub_(step.mul(lr))
@@ -130,6 +132,12 @@ def test_a_change_is_told_where_it_acts(plain: Behaviour, change: str, setting: 
 @pytest.mark.parametrize("change", ["", "reordered"])
 def test_rounding_is_no_change(plain: Behaviour, change: str) -> None:
     assert told(recorded(cubic(change)), plain) == {}
+
+
+def test_rounding_of_the_weights_is_no_change_of_tiny_steps() -> None:
+    before = recorded(cubic("tiny steps"))
+    assert told(recorded(cubic("tiny steps, reordered")), before) == {}
+    assert told(recorded(cubic("tiny steps, doubled")), before)
 
 
 def test_an_optimizer_that_draws_at_random_is_not_told_to_have_changed() -> None:
