@@ -155,3 +155,38 @@ class MuonForgetsEps(Muon):
 
     def eps(self, group: Group) -> float:
         return 1e-8
+
+
+class SignsOfMatrices(Consistent):
+    """Matrices move by signs, as those of EmoFact do, and vectors by their moments."""
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        if p.ndim < 2:
+            super().move(p, g, group, count)
+        else:
+            p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(g.sign(), alpha=float(group["lr"]))
+
+
+class TrainsSmallWeights(Consistent):
+    """Only weights that begin near zero are trained, as SaRA does."""
+
+    def start(self, p: Tensor) -> None:
+        if not self.state[p]:
+            super().start(p)
+            self.state[p]["mask"] = (p.abs() < 1e-3).to(p.dtype)
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        kept = p.clone()
+        super().move(p, g, group, count)
+        p.copy_(torch.where(self.state[p]["mask"] > 0, p, kept))
+
+
+class WarmsUpToItsOwnLr(Consistent):
+    """The lr of the constructor is where the warm-up ends, as that of ApolloDQN is."""
+
+    def __init__(self, params: Any, lr: float = 1e-2, weight_decay: float = 0.0):
+        super().__init__(params, lr, weight_decay)
+        self.lr = lr
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        super().move(p, g, {**group, "lr": self.lr * min(1.0, count / 100)}, count)

@@ -291,3 +291,99 @@ class DiagonalNewton(torch.optim.Optimizer):
 class DiagonalNewtonClimbsNever(DiagonalNewton):
     def sign(self, group: Group) -> float:
         return 1.0
+
+
+class Coupled(Consistent):
+    """Weight decay is added to the gradient, or decoupled if asked for."""
+
+    def __init__(
+        self, params: Any, lr: float = 1e-2, weight_decay: float = 0.0, weight_decouple: bool = False
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
+        self.weight_decouple = weight_decouple
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        if self.weight_decouple:
+            self.shrink(p, group)
+        else:
+            g = self.coupled(p, g, group)
+        super().move(p, g, {**group, "weight_decay": 0.0}, count)
+
+    def coupled(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        return g + group["weight_decay"] * p
+
+    def shrink(self, p: Tensor, group: Group) -> None:
+        p.mul_(1 - group["lr"] * group["weight_decay"])
+
+
+class CoupledDecayLost(Coupled):
+    """pytorch_optimizer's DiffGrad before 4.0: only the decoupled form acts, and it is not the default."""
+
+    def coupled(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
+        return g
+
+
+class DecoupledTwice(Coupled):
+    """pytorch_optimizer's ScalableShampoo before 4.0: it decays once for each of two gradients."""
+
+    def shrink(self, p: Tensor, group: Group) -> None:
+        for _ in range(2):
+            super().shrink(p, group)
+
+
+class DecaysTwice(Consistent):
+    """Weight decay is applied twice, whatever the settings are."""
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        p.mul_(1 - group["lr"] * group["weight_decay"])
+        super().move(p, g, group, count)
+
+
+class RelativeToTheMean(Consistent):
+    """pytorch_optimizer's Adai before 4.0: moments are divided by their mean, which may be zero."""
+
+    smallest = 0.0
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        g = g + group["weight_decay"] * p
+        moment = self.state[p].setdefault("moment", torch.zeros_like(p))
+        moment.lerp_(g.square(), 0.5)
+        share = moment / moment.mean().clamp(min=self.smallest)
+        p.addcdiv_(g, 1.0 + share, value=-float(group["lr"]))
+
+
+class RelativeToTheMeanRight(RelativeToTheMean):
+    smallest = EPS
+
+
+class Factored(torch.optim.Optimizer):
+    """SM3: a square is bounded by the least of the largest ones along each axis."""
+
+    def __init__(self, params: Any, lr: float = 1e-2) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None and p.numel()):
+                state, axes = self.state[p], self.axes(p)
+                bound = torch.full_like(p, torch.inf) if axes else torch.zeros_like(p)
+                for i in axes:
+                    bound = torch.minimum(bound, state.get(f"most{i}", torch.zeros_like(p)))
+                bound = bound + p.grad.square()
+                for i in axes:
+                    others = tuple(k for k in range(p.ndim) if k != i)
+                    state[f"most{i}"] = bound.amax(dim=others, keepdim=True) if others else bound
+                p.addcdiv_(p.grad, bound.sqrt() + EPS, value=-float(group["lr"]))
+        return loss
+
+    def axes(self, p: Tensor) -> list[int]:
+        return list(range(max(1, p.ndim)))
+
+
+class FactoredForgetsScalars(Factored):
+    """pytorch_optimizer's SM3 before 4.0: a tensor without axes has no axis to remember."""
+
+    def axes(self, p: Tensor) -> list[int]:
+        return list(range(p.ndim))

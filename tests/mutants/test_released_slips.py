@@ -28,6 +28,11 @@ KILLS: dict[str, tuple[str, str, str]] = {
     "ComplexOfTheRealPart": ("complex-weights", "default settings", "fragility"),
     "FindsItsLr": ("settings", "lr kept", "fragility"),
     "MaskedMaximizeIgnored": ("switches", "maximize, several tensors", "defect"),
+    "CoupledDecayLost": ("settings", "weight decay acts", "defect"),
+    "DecoupledTwice": ("options", "weight decay once, weight_decouple=True", "fragility"),
+    "DecaysTwice": ("settings", "weight decay once", "defect"),
+    "RelativeToTheMean": ("zero-gradient", "zeros everywhere, no weight decay", "fragility"),
+    "FactoredForgetsScalars": ("layouts", "a scalar, as a vector", "fragility"),
     "DiagonalNewtonClimbsNever": ("switches", "maximize, several tensors", "defect"),
 }
 """The law, the case and the severity with which each slip is found."""
@@ -40,6 +45,9 @@ TWINS = (
     "ComplexPairs",
     "Masked",
     "DiagonalNewton",
+    "Coupled",
+    "RelativeToTheMeanRight",
+    "Factored",
 )
 BY_DESIGN = (
     "FindsItsLr",

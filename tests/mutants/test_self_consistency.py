@@ -139,6 +139,9 @@ RELEASED = (
     "Float32Factor",
     "TakesAnyKeyword",
     "SparesVectors",
+    "SignsOfMatrices",
+    "TrainsSmallWeights",
+    "WarmsUpToItsOwnLr",
     "WrapsSGD",
 )
 """Each behaves as a released optimizer does, at which the gate once saw a defect."""
@@ -196,3 +199,18 @@ def test_an_eps_that_acts_on_vectors_alone_is_not_that_of_newton_schulz() -> Non
         "a constant of fixed size is hidden" in told
         for told in violations("scaling-symmetry", wrong).values()
     )
+
+
+def test_an_lr_of_the_constructor_is_told_beside_a_resumed_path() -> None:
+    found = violations("resume", bare("WarmsUpToItsOwnLr"))
+    told = [told for group, told in found.items() if group.startswith("in memory")]
+    assert told
+    assert all(
+        "unless it is built with the lr and the weight decay of the saved one" in each for each in told
+    )
+
+
+def test_steps_of_matrices_alone_make_no_family() -> None:
+    subject, note = subject_of(released.SignsOfMatrices)
+    assert subject.contract is None
+    assert "its steps of matrices are those of signsgd, and those of vectors are not" in note

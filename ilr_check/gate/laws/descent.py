@@ -12,7 +12,7 @@ from ilr_check.evidence import Margin, Measured
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.reference.trajectory import record_trajectory
 from ilr_check.gate.serving import draws_numbers
-from ilr_check.gate.stimuli.silence import silent_steps
+from ilr_check.gate.stimuli.silence import NEAR_ZERO, moves_near_zero_alone, silent_steps
 from ilr_check.gate.subject import Subject
 
 ORDER = 5
@@ -26,7 +26,7 @@ the middle of degree -1/6, far from both."""
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Judge the cosine between the first step and the gradient, without decay."""
     rng = circumstances.generator()
-    start = rng.uniform(0.5, 2.0, size=(3, 3))
+    start = rng.uniform(0.5, 2.0, size=(3, 3)) * (NEAR_ZERO if moves_near_zero_alone(subject) else 1.0)
     gradient = np.eye(3)[rng.permutation(3)] * rng.choice((-1.0, 1.0), size=3)
     hyper: dict[str, Any] = {"lr": 0.01} if subject.can_vary("lr") else {}
     if subject.can_vary("weight_decay"):

@@ -31,6 +31,8 @@ WHOLES: tuple[tuple[str, int, tuple[int, ...], tuple[int, ...]], ...] = (
 """The number of copies, the shape of the whole and of a copy. 5057 entries are no multiple of any block size,
 and more than the 4096 of a usual kernel's block; a copy is smaller than that."""
 RARE: tuple[Severity, str] = ("fragility", "most weights and gradients are contiguous")
+LIKE_A_VECTOR = "a scalar, as a vector"
+"""Judged where entries interact: a single entry has no other to interact with."""
 EXPANDED = "an expanded gradient"
 Lay = Callable[[Tensor], Tensor]
 
@@ -82,6 +84,22 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 break  # a path that runs over memory fails in most layouts, and one report is enough
     if interaction_of(subject).within == "entry" and not subject.matrices_only:
         yield from _shapes(subject, circumstances)
+    elif not subject.matrices_only:
+        yield _like_a_vector(subject, circumstances)
+
+
+def _like_a_vector(subject: Subject, circumstances: Circumstances) -> Reading:
+    """Compare a scalar with a vector of one entry. Whose first step agrees promises that all do.
+
+    Shampoo preconditions vectors and no scalars, so that the first step already tells the two apart.
+    """
+    vector = make_course(subject, circumstances.generator(LIKE_A_VECTOR), [(1,)], steps=STEPS)
+    sentence = "a scalar steps otherwise than a vector of one entry;"
+    first = replace(vector, gradients=vector.gradients[:1])
+    own = _alike(subject, LIKE_A_VECTOR, _shaped(first, ()), first, 1, sentence)
+    if own.verdict == "violated":
+        return Reading(group=LIKE_A_VECTOR, verdict="holds", message=f"by design, {own.diagnosis}")
+    return _alike(subject, LIKE_A_VECTOR, _shaped(vector, ()), vector, 1, sentence)
 
 
 def _layouts(subject: Subject, way: str, circumstances: Circumstances) -> Iterable[Reading]:
@@ -136,7 +154,11 @@ def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]
             sentence=f"the same entries in shape {shape} step otherwise than in shape (3, 4);",
             unit=subject.unit,
         )
-    for words, split, whole, part in WHOLES:
+    sentence = "the same entries as a vector step otherwise than as a matrix;"
+    vectors = _alike(subject, "vectors", _shaped(course, (12,)), course, 1, sentence)
+    yield vectors
+    for words, split, whole, matrix in WHOLES:
+        part = matrix[1:] if vectors.verdict == "violated" else matrix
         if subject.tags.state_bits and words != "a scalar":
             continue  # the state of so many entries is quantised, and quantised-state judges that
         one = make_course(subject, circumstances.generator(words), [part], steps=STEPS)
@@ -146,8 +168,6 @@ def _shapes(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]
             continue
         sentence = f"{words}: {split} copies of a tensor of shape {part} step otherwise than one of them;"
         yield _alike(subject, words, _tiled(one, split, whole), one, split, sentence)
-    sentence = "the same entries as a vector step otherwise than as a matrix;"
-    yield _alike(subject, "vectors", _shaped(course, (12,)), course, 1, sentence)
 
 
 def _blocks(subject: Subject, course: Course) -> bool:
@@ -226,6 +246,7 @@ LAW = GateLaw(
     milder={
         **dict.fromkeys((case for case in LAYOUTS if case != MATCHING), RARE),
         EXPANDED: RARE,
+        LIKE_A_VECTOR: ("fragility", "an optimizer may treat a parameter without axes in a way of its own"),
         "vectors": ("fragility", "an optimizer may treat vectors, such as biases, in a way of their own"),
     },
     refusable={

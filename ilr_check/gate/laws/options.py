@@ -7,8 +7,9 @@ from typing import Any
 
 from ilr_check.gate.agreement import gap
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
-from ilr_check.gate.laws.settings import PROMISED, with_value
+from ilr_check.gate.laws.settings import ONCE, PROMISED, TWICE, decays_twice, with_value
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
+from ilr_check.gate.stimuli.silence import STILL, moves_near_zero_alone
 from ilr_check.gate.subject import SWITCHES, Subject, SubjectError
 from ilr_check.gate.trial import CannotVaryError
 from ilr_check.gate.variation import FROM_ZERO, built_with, option_words, varied_options
@@ -25,6 +26,8 @@ OF_THE_MACHINE = ("compile", "distributed", "verbose", "debug", "triton", "cuda"
 
 def applies(subject: Subject) -> str:
     """Return why the law is not judged."""
+    if moves_near_zero_alone(subject):
+        return STILL
     return "" if any(_switches(subject)) else "its constructor has no switch that other laws leave alone"
 
 
@@ -90,6 +93,14 @@ def _sound(
                 diagnosis=f"with {option_words(turned)} weight decay has no effect: {DECAYS[0]} and "
                 f"{DECAYS[1]} give the same steps",
                 n_steps=STEPS,
+            )
+        if "decoupl" in words:
+            yield fact_reading(
+                not decays_twice(driven, with_value(course, "weight_decay", DECAYS[0])),
+                group=f"{ONCE}, {words}",
+                message="the factor of the weights in a step under gradients of zeros",
+                diagnosis=f"with {option_words(turned)}: {TWICE}",
+                n_steps=1,
             )
 
 

@@ -14,6 +14,7 @@ from ilr_check.gate.agreement import agreement, failed_reading, gap
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.laws.zero_lr import lr_is_its_own
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
+from ilr_check.gate.stimuli.silence import STILL, moves_near_zero_alone
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.words.exceptions import exception_words
 
@@ -36,6 +37,8 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
 
 def applies(subject: Subject) -> str:
     """Return why the law is not judged: torch needs a torch.optim.Optimizer with lr in its groups."""
+    if moves_near_zero_alone(subject):
+        return STILL
     if not subject.can_schedule("lr"):
         return "its lr cannot be changed between steps"
     built = subject.build([torch.nn.Parameter(torch.ones(2, 2))])

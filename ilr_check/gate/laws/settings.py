@@ -15,7 +15,7 @@ from ilr_check.gate.interaction import interaction_of
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.laws.zero_lr import lr_is_its_own
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, advance, begin, drive, make_course
-from ilr_check.gate.stimuli.silence import silent_steps
+from ilr_check.gate.stimuli.silence import STILL, moves_near_zero_alone, silent_steps
 from ilr_check.gate.subject import Subject, SubjectError
 from ilr_check.gate.variation import FROM_ZERO, built_with, flipped_keys
 
@@ -26,6 +26,10 @@ VALUES = {"lr": (0.1, 0.025), "weight_decay": (0.3, 0.05)}
 """Each hyper-parameter has the value to set and an alternative."""
 GENERATOR = "parameters from a generator"
 TOWARDS_ZERO = "weight decay pulls to zero"
+ONCE = "weight decay once"
+TWICE = (
+    "under gradients of zeros a step multiplies the weights by (1 - lr*wd)^2: weight decay is applied twice"
+)
 PROMISED = ("momentum", "nesterov", "beta", "beta1", "beta2", "betas", "ns_steps", "eps")
 """Options that mean the same in every optimizer. Each has to change some step."""
 
@@ -35,7 +39,9 @@ LARGE_EPS = 0.5
 
 
 def applies(subject: Subject) -> str:
-    """Return why the law is not judged: neither lr nor weight decay can be set."""
+    """Return why the law is not judged: neither lr nor weight decay can be set, or nothing moves."""
+    if moves_near_zero_alone(subject):
+        return STILL
     return "" if any(subject.can_vary(name) for name in VALUES) else "neither lr nor weight decay can be set"
 
 
@@ -57,7 +63,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         acts = apart.ratio > 1.0
         # Who leaves lr out by default has another way to find it.
         optional = subject.signature.defaults.get(name, value) is None
-        conditional = not acts and (optional or _acts_beside(subject, wanted, rest))
+        conditional = not acts and (optional or _acts_beside(subject, name, wanted, rest))
         yield fact_reading(
             acts,
             group=f"{words} acts",
@@ -86,6 +92,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             )
     if subject.can_vary("weight_decay"):
         yield _pulls(subject, course)
+        yield _decays_once(subject, course)
     if not subject.takes_names and not subject.tags.group_keys:
         yield _generated(subject, course)
     for words, key, values in _other_options(subject):
@@ -104,8 +111,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
 
 def _pulls(subject: Subject, course: Course) -> Reading:
     """Judge whether weight decay alone, under gradients of zeros, moves any weight away from zero."""
-    rows = tuple(tuple(None if g is None else torch.zeros_like(g) for g in row) for row in course.gradients)
-    still = replace(course, gradients=rows)
+    still = _silenced(course)
     try:
         ends, plain = (
             drive(subject, with_value(still, "weight_decay", decay)).weights[1:]
@@ -129,6 +135,40 @@ def _pulls(subject: Subject, course: Course) -> Reading:
     )
 
 
+def _decays_once(subject: Subject, course: Course) -> Reading:
+    """Judge whether a step under gradients of zeros shrinks the weights by ``lr*wd`` twice."""
+    twice = decays_twice(subject, with_value(course, "weight_decay", VALUES["weight_decay"][0]))
+    return fact_reading(
+        not twice,
+        group=ONCE,
+        message="the factor of the weights in a step under gradients of zeros",
+        diagnosis=TWICE,
+        n_steps=1,
+    )
+
+
+def decays_twice(subject: Subject, course: Course) -> bool:
+    """Return whether a step under gradients of zeros multiplies all weights by ``(1 - lr*wd)^2``, which is no
+    known form of weight decay and looks like one that is applied two times."""
+    rate, decay = (float(course.hyper.get(name, 0.0)) for name in VALUES)
+    first = silent_steps(subject) if subject.contract is None else 0
+    try:
+        rows = drive(subject, _silenced(course)).weights[first : first + 2]
+    except (SubjectError, StepFailedError):
+        return False
+    once = 1.0 - rate * decay
+    return once != 1.0 and all(
+        torch.allclose(after, before * once**2, rtol=8 * torch.finfo(after.dtype).eps, atol=0.0)
+        for before, after in zip(*rows, strict=True)
+    )
+
+
+def _silenced(course: Course) -> Course:
+    """Return the course with gradients of zeros."""
+    rows = tuple(tuple(None if g is None else torch.zeros_like(g) for g in row) for row in course.gradients)
+    return replace(course, gradients=rows)
+
+
 def _generated(subject: Subject, course: Course) -> Reading:
     """Compare parameters that come one by one, as ``model.parameters()`` gives them, with a list of them."""
 
@@ -149,10 +189,14 @@ def _generated(subject: Subject, course: Course) -> Reading:
     return reading
 
 
-def _acts_beside(subject: Subject, one: Course, other: Course) -> bool:
-    """Return whether a setting acts once a switch of the constructor is turned, such as ``relative_step``."""
+def _acts_beside(subject: Subject, name: str, one: Course, other: Course) -> bool:
+    """Return whether a setting acts once a switch of the constructor is turned, such as ``relative_step``.
+
+    A switch for decoupled decay chooses the form of weight decay, and promises that both forms act.
+    """
     for key, default in subject.signature.defaults.items():
-        if isinstance(default, bool) and key not in subject.args:
+        form = name == "weight_decay" and "decoupl" in key
+        if isinstance(default, bool) and key not in subject.args and not form:
             turned = subject.with_switches(**{key: not default})
             with suppress(SubjectError, StepFailedError):
                 if gap(drive(turned, one), drive(turned, other), subject.unit).ratio > 1.0:
@@ -177,7 +221,8 @@ def _acts(subject: Subject, course: Course, key: str, value: Any, other: Any) ->
     for switches in beside:
         one, another = (built_with(subject, {**switches, key: of}) for of in (value, other))
         with suppress(SubjectError, StepFailedError):  # it does not take these, and need not
-            found.append(gap(drive(one, course), drive(another, course), subject.unit).ratio > 1.0)
+            # What never acts leaves the same numbers, however coarse the arithmetic is.
+            found.append(gap(drive(one, course), drive(another, course)).ratio > 1.0)
             if found[-1]:
                 return True
     return False if found else None

@@ -15,10 +15,13 @@ from ilr_check.gate.subject import Subject
 ORDER = 12
 STEPS = 3
 SHAPES = ((3, 4), (2, 3))
+UNDECAYED = ", no weight decay"
+"""Weight decay in the gradient leaves no gradient of zeros."""
 CASES: Mapping[str, Mapping[int, Sequence[int]]] = {
     "zeros in one tensor": {0: (0, 1)},
     "zeros in one tensor after a step": {0: (1,)},
     "zeros everywhere": {0: (0, 1), 1: (0, 1)},
+    f"zeros everywhere{UNDECAYED}": {0: (0, 1), 1: (0, 1)},
 }
 """The steps at which each tensor has a gradient of zeros."""
 
@@ -28,9 +31,16 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     dtypes = [subject.dtype, *({"float32"} & {*subject.dtypes} - {subject.dtype})]
     for dtype in dtypes:
         for words, zeros in CASES.items():
+            if words.endswith(UNDECAYED) and not subject.can_vary("weight_decay"):
+                continue
             group = words if dtype == subject.dtype else f"{words}, float32 weights"
             course = make_course(
-                subject, circumstances.generator(group), SHAPES, steps=STEPS, dtypes=[dtype] * len(SHAPES)
+                subject,
+                circumstances.generator(group),
+                SHAPES,
+                steps=STEPS,
+                dtypes=[dtype] * len(SHAPES),
+                decay=not words.endswith(UNDECAYED),
             )
             try:
                 ends = drive(subject, _zeroed(course, zeros)).weights[-1]

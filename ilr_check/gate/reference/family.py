@@ -30,6 +30,7 @@ LRS = (0.3, 0.11, 0.17, 0.05)
 LATER = 4 * LRS
 """The rates of a longer course. Lookahead, for one, takes the steps of its inner optimizer at first."""
 WEIGHT_DECAY = 0.12
+SHAPES = ((3, 4), (3, 4))
 _SEVERAL = (
     f"of several algorithms of this name its steps are not those of the one that is known here; {UNNAMED}"
 )
@@ -90,6 +91,11 @@ def infer(subject: Subject) -> tuple[Contract | None, str]:
             return None, (
                 f"its first {len(LRS)} steps are those of {chosen} and later ones are not; "
                 f"{_beside(chosen, options)}"
+            )
+        if named is None and not _on_vectors(subject, contracts()[chosen]):
+            return (
+                None,
+                f"its steps of matrices are those of {chosen}, and those of vectors are not; {UNNAMED}",
             )
         others = [name for name in equal if name != chosen]
         note = f"measured steps agree with {chosen} within rounding"
@@ -155,6 +161,13 @@ def _later_options(subject: Subject, contract: Contract) -> tuple[str, ...]:
     if _agrees(subject.with_contract(contract, subject.declared), contract, {}, decay, LATER):
         return ()
     return _foreign_arguments(subject, contract, len(LATER))
+
+
+def _on_vectors(subject: Subject, contract: Contract) -> bool:
+    """Return whether the steps of a vector are the family's as well, where numbers of its own could tell."""
+    if contract.matrices_only or subject.matrices_only or not numbers_beside(subject, contract.name):
+        return True
+    return _agrees(subject.with_contract(contract, subject.declared), contract, {}, 0.0, shapes=((5,), (5,)))
 
 
 def foreign_options(subject: Subject, contract: Contract, steps: int = len(LRS)) -> tuple[str, ...]:
@@ -291,9 +304,10 @@ def _agrees(
     setting: Mapping[str, Any],
     weight_decay: float,
     lrs: Sequence[float] = LRS,
+    shapes: Sequence[tuple[int, ...]] = SHAPES,
 ) -> bool:
     try:
-        trajectory = _trajectory_of(subject, contract, setting, weight_decay, lrs)
+        trajectory = _trajectory_of(subject, contract, setting, weight_decay, lrs, shapes)
         found = deviation(trajectory, contract)
         return trajectory.moves and found.ratio <= 1.0 and np.isfinite(found.widest)
     except Exception:  # a family's reference may not accept the hyper-parameters of another family
@@ -306,12 +320,12 @@ def _trajectory_of(
     setting: Mapping[str, Any],
     weight_decay: float,
     lrs: Sequence[float] = LRS,
+    shapes: Sequence[tuple[int, ...]] = SHAPES,
 ) -> Trajectory:
     rng = np.random.default_rng(7)
-    shapes = [(3, 4), (3, 4)]
     starts = [rng.normal(size=shape) for shape in shapes]
     gradients = probing_gradients(contract, rng, shapes, len(lrs))
-    if contract.gradients == "any":
+    if contract.gradients == "any" and shapes is SHAPES:
         # AdamP is AdamW but where weights and gradient are orthogonal.
         gradients = [[row[0], _orthogonal(row[1], starts[1])] for row in gradients]
     hyper: dict[str, Any] = {**setting, "lr": lrs[0]}
