@@ -46,8 +46,14 @@ def settle(
         if not failing or subject.contract is None:
             break
         other = again(subject.with_contract(subject.contract, {**subject.declared, **declared}))
-        # What is left of a factor in float32 is milder than the departure, and told with it.
-        left = {r.group for r in other if r.verdict not in ("holds", "skipped") and r.severity is None}
+        # What is left of a factor in float32 is milder than the departure, and told with it. What was milder
+        # before and still fails has another cause.
+        before = {r.group: r.severity for r in readings}
+        left = {
+            r.group
+            for r in other
+            if r.verdict not in ("holds", "skipped") and r.severity in (None, before.get(r.group))
+        }
         settled = failing - left
         remedy = " ".join(f"--declare {name}={value}" for name, value in declared.items())
         readings = [

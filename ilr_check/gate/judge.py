@@ -113,12 +113,16 @@ class Judge:
             return readings
         beside = ", ".join(numbers_beside(self.subject, contract.name))
         late = law.id == LATE and not called(self.subject, contract.name)
+        # The late step is compared with no mutation, so that its sentence has no cause.
+        nameless = [
+            NAMELESS in r.diagnosis or (law.id == LATE and r.group.startswith("step ")) for r in readings
+        ]
         told = f"; it has {beside} beside, which {contract.name} does not know" if beside else ""
         return [
             replace(reading, severity="fragility", diagnosis=reading.diagnosis + told)
-            if reading.severity is None and ((beside and NAMELESS in reading.diagnosis) or late)
+            if reading.severity is None and ((beside and unexplained) or late)
             else reading
-            for reading in readings
+            for reading, unexplained in zip(readings, nameless, strict=True)
         ]
 
     def _beside(self) -> Judgement:

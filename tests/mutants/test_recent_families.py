@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 from zoo.broken import recent as broken
 from zoo.broken import variances as broken_variances
-from zoo.by_hand import layerwise, recent, variances
+from zoo.by_hand import adam, layerwise, recent, variances
 from zoo.by_hand.base import Group, State
 from zoo.correct import VARIANTS
 from zoo.mutants import MUTANTS
@@ -60,13 +62,43 @@ class ReleasedLAMB(layerwise.HandLAMB):
         p.sub_(self.flaw * group["lr"] / first * ratio * step)
 
 
-def severities(factory: Factory) -> set[str]:
-    findings = check_optimizer(factory, contract="lamb", laws="textbook-step,memory").findings
+class ReleasedAdan(recent.HandAdan):
+    """Two conventions of adan-pytorch: betas are shares of the new gradient, and the first one is kept."""
+
+    def update(self, p: Tensor, g: Tensor, group: Group, state: State) -> None:
+        super().update(p, g if state else torch.zeros_like(g), group, state)
+        state["before"] = g.clone()
+
+    def shares(self, group: Group) -> tuple[float, float, float]:
+        first, second, third = group["betas"]
+        return first, second, third
+
+
+class ReleasedRAdam(adam.HandRAdam):
+    """torch-optimi adds eps after the bias correction, and changes the gradient by its decay."""
+
+    def decayed(self, p: Tensor, g: Tensor, group: Group, state: State) -> Tensor:
+        if group["decoupled_weight_decay"]:
+            return super().decayed(p, g, group, state)
+        return g.add_(p, alpha=group["weight_decay"])
+
+    def move(self, p: Tensor, group: Group, state: State) -> None:
+        corrected = {**group, "eps": group["eps"] * math.sqrt(1 - group["betas"][1] ** float(state["step"]))}
+        super().move(p, corrected, state)
+
+
+def severities(factory: Factory, contract: str = "lamb", laws: str = "textbook-step,memory") -> set[str]:
+    findings = check_optimizer(factory, contract=contract, laws=laws).findings
     return {f.severity for f in findings if f.verdict == "violated" and not f.group.startswith("corners")}
 
 
 def test_several_conventions_at_once_are_departures() -> None:
     assert severities(ReleasedLAMB) == {"departure"}
+    assert severities(ReleasedAdan, "adan", "textbook-step") == {"departure"}
+
+
+def test_a_convention_settles_no_fragility_of_another_cause() -> None:
+    assert severities(ReleasedRAdam, "radam", "textbook-step,gradients-kept") == {"departure", "fragility"}
 
 
 def test_a_defect_beside_several_conventions_is_a_defect() -> None:

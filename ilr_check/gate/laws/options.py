@@ -20,7 +20,18 @@ SHAPES = ((3, 4), (5,), (2, 2, 1, 2))
 DECAYS = (0.3, 0.05)
 ELSEWHERE = ("maximize", *SWITCHES, *PROMISED)
 """Other laws judge these."""
-OF_THE_MACHINE = ("compile", "distributed", "verbose", "debug", "triton", "cuda", "sync", "cpu", "memory")
+OF_THE_MACHINE = (
+    "compile",
+    "distributed",
+    "verbose",
+    "print",
+    "debug",
+    "triton",
+    "cuda",
+    "sync",
+    "cpu",
+    "memory",
+)
 """Words in the names of switches that say how a step is computed and not which step it is."""
 
 

@@ -13,7 +13,8 @@ from ilr_check.gate.subject import Subject
 from ilr_check.gate.words.explanation import CONVENTIONS
 from ilr_check.optim.contracts.contract import Contract, Mutation
 
-LRS = (0.3, 0.11, 0.17, 0.05)
+LRS = (0.3, 0.11, 0.17, 0.05, 0.09)
+"""The rates of the steps; the last one has a gradient of zeros."""
 WEIGHT_DECAY = 0.12
 SHAPES = ((3, 4), (5,))
 DECAYS = ("coupled", "decoupled", "after")
@@ -32,7 +33,8 @@ def conventions_of(subject: Subject) -> Mapping[str, Any]:
         return {}
     rng = np.random.default_rng(13)
     starts = [rng.normal(size=shape) for shape in SHAPES]
-    gradients = probing_gradients(contract, rng, SHAPES, len(LRS))
+    gradients = probing_gradients(contract, rng, SHAPES, len(LRS) - 1)
+    gradients.append([np.zeros(shape) for shape in SHAPES])
     schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None
     decay = {"weight_decay": WEIGHT_DECAY} if subject.can_vary("weight_decay") else {}
     trajectories = [

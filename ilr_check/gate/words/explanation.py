@@ -73,7 +73,17 @@ CONVENTIONS = (
         "ratio_used",
         "vectors",
     ),
-    *("betas_are", "clip", "clip_counts", "debias", "first_decay", "mask_scale", "norm_bound", "no_prox"),
+    *(
+        "betas_are",
+        "clip",
+        "clip_counts",
+        "debias",
+        "first_decay",
+        "first_gradient",
+        "mask_scale",
+        "norm_bound",
+        "no_prox",
+    ),
     *("added_to_variance", "decay_by", "eps_in_variance", "rate", "ratio_eps"),
 )
 """Variations that documented optimizers have. Missing bias correction is none of them: it changes the first

@@ -12,10 +12,14 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
 
     m averages the gradients, d their differences, and n the squares of g + b2 (g - the gradient before). With
     ``no_prox`` the weights are multiplied by 1 - lr wd instead. The paper writes 1 - beta for each beta here.
+    An implementation may keep the first gradient for the first difference alone.
     """
     of_new = h.get("betas_are") == "shares of the new gradient"
     b1, b2, b3 = (1.0 - h[name] if of_new else h[name] for name in ("beta1", "beta2", "beta3"))
     zero, apart = 0.0 * g, g - s.get("before", g)
+    if t == 1 and h.get("first_gradient") == "kept":
+        s["before"] = g
+        return 0.0 * g if h["no_prox"] else w / (1.0 + h["lr"] * h["weight_decay"]) - w
     looked = g if h.get("squares_of") == "the gradient" else g + b2 * apart
     s["before"] = g
     s["m"] = b1 * s.get("m", zero) + (1.0 - b1) * g
@@ -52,6 +56,10 @@ ADAN = Contract(
             sentence="each beta is the share of the new gradient, as the paper writes it",
             hyper={"betas_are": "shares of the new gradient"},
         ),
+        Mutation(
+            sentence="the first gradient is kept for the first difference and moves nothing",
+            hyper={"first_gradient": "kept"},
+        ),
         Mutation(sentence="there is no bias correction", hyper={"bias_correction": "neither"}),
         Mutation(sentence="eps stands inside the root", hyper={"eps_place": "inside"}),
         Mutation(
@@ -71,6 +79,7 @@ ADAN = Contract(
     ),
     variations={
         "betas_are": ("shares of the old average", "shares of the new gradient"),
+        "first_gradient": ("counts", "kept"),
         "bias_correction": ("both", "neither"),
         "eps_place": ("outside", "inside", "before correction"),
         "no_prox": (False, True),

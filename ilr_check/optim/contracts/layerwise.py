@@ -30,12 +30,13 @@ def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """Return -lr b' with b' = mu b + local (g + wd w) and local = c ||w|| / (||g|| + wd ||w|| + eps).
 
     The ratio is 1 where one of its two norms is 0. Implementations differ in three places, which may be
-    declared: at a zero gradient with decay the ratio may be the formula's; it may be used with decay only;
-    and vectors may be stepped without the ratio and without decay.
+    declared: at a zero gradient with decay the ratio may be the formula's, or nothing decays; it may be used
+    with decay only; and vectors may be stepped without the ratio and without decay.
     """
     size, slope = norm(w), norm(g)
     decay = h["weight_decay"]
-    if plain(w).ndim < 2 and h.get("vectors", "adapted") == "plain":
+    spared = plain(w).ndim < 2 and h.get("vectors", "adapted") == "plain"
+    if spared or (plain(slope) == 0 and h.get("ratio_at_zero", "one") == "no decay"):
         local, decay = 1.0, 0.0
     elif decay == 0 and h.get("ratio_used", "always") == "with decay":
         local = 1.0
@@ -160,6 +161,7 @@ LARS = Contract(
     mutations=(
         Mutation(sentence="lr is inside the momentum buffer", hyper={"lr_place": "inside"}),
         Mutation(sentence="the ratio is that of the formula, not 1", hyper={"ratio_at_zero": "formula"}),
+        Mutation(sentence="a gradient of zeros stops weight decay", hyper={"ratio_at_zero": "no decay"}),
         Mutation(sentence="the ratio is used with weight decay only", hyper={"ratio_used": "with decay"}),
         Mutation(sentence="vectors have no ratio and no decay", hyper={"vectors": "plain"}),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
@@ -167,7 +169,7 @@ LARS = Contract(
     ),
     variations={
         "lr_place": ("outside", "inside"),
-        "ratio_at_zero": ("one", "formula"),
+        "ratio_at_zero": ("one", "formula", "no decay"),
         "ratio_used": ("always", "with decay"),
         "vectors": ("adapted", "plain"),
     },

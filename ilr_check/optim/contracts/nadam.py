@@ -60,6 +60,8 @@ def radam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     rectified = (rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho)
     if h.get("rectification", True):
         corrected = corrected * np.sqrt(rectified)
+    if h.get("eps_place", "before correction") == "outside":
+        return -h["lr"] * corrected / (np.sqrt(v / (1.0 - b2t)) + h["eps"])
     return -h["lr"] * corrected * np.sqrt(1.0 - b2t) / (np.sqrt(v) + h["eps"])
 
 
@@ -116,9 +118,14 @@ RADAM = replace(
             hyper={"first_phase": "pause"},
         ),
         Mutation(sentence="the threshold on rho_t is 4, expected 5", hyper={"rho_threshold": 4.0}),
+        Mutation(sentence="eps is added after the bias correction", hyper={"eps_place": "outside"}),
         Mutation(sentence="eps has no effect", hyper={"eps": 0.0}),
     ),
-    variations={"first_phase": ("momentum", "none", "pause"), "rho_threshold": (5.0, 4.0)},
+    variations={
+        "first_phase": ("momentum", "none", "pause"),
+        "rho_threshold": (5.0, 4.0),
+        "eps_place": ("before correction", "outside"),
+    },
 )
 ADAMAX = replace(
     ADAM,

@@ -14,7 +14,7 @@ from ilr_check.gate.subjects import subject_of
 class Layerwise(torch.optim.Optimizer):
     """LARS with the conventions of released packages."""
 
-    vectors_plain, formula_at_zero, with_decay_only = False, False, False
+    vectors_plain, formula_at_zero, with_decay_only, no_decay_at_zero = False, False, False, False
     flaw = 1.0
 
     def __init__(
@@ -35,7 +35,7 @@ class Layerwise(torch.optim.Optimizer):
         decay = group["weight_decay"]
         size, slope = float(p.norm()), float(g.norm())
         known = size > 0 and (slope > 0 or (decay > 0 and self.formula_at_zero))
-        if not (self.vectors_plain and p.dim() < 2):
+        if not (self.vectors_plain and p.dim() < 2) and not (self.no_decay_at_zero and not slope):
             g.add_(p, alpha=decay)
             if known and (decay or not self.with_decay_only):
                 g.mul_(self.flaw * group["trust_coefficient"] * size / (slope + decay * size))
@@ -58,9 +58,11 @@ def verdicts(optimizer: Any, **options: Any) -> dict[str, str]:
 LAWS = "descent,decay-zero-gradient,decay-schedule,gradient-degree,memory,textbook-step,tensor-shapes"
 
 
-@pytest.mark.parametrize("convention", ["vectors_plain", "formula_at_zero", "with_decay_only"])
-def test_a_convention_of_released_lars_is_a_departure(convention: str) -> None:
-    kind = type("LARS", (Layerwise,), {convention: True})
+@pytest.mark.parametrize(
+    "conventions", ["vectors_plain", "formula_at_zero", "with_decay_only", "with_decay_only no_decay_at_zero"]
+)
+def test_conventions_of_released_lars_are_departures(conventions: str) -> None:
+    kind = type("LARS", (Layerwise,), dict.fromkeys(conventions.split(), True))
     found = verdicts(kind, contract="lars", laws=LAWS)
     assert set(found.values()) <= {"departure", "fragility"}
     assert "departure" in found.values()
