@@ -98,7 +98,7 @@ def test_several_conventions_at_once_are_departures() -> None:
 
 
 def test_a_convention_settles_no_fragility_of_another_cause() -> None:
-    assert severities(ReleasedRAdam, "radam", "textbook-step,gradients-kept") == {"departure", "fragility"}
+    assert severities(ReleasedRAdam, "radam", "textbook-step,layouts") == {"departure", "fragility"}
 
 
 def test_a_defect_beside_several_conventions_is_a_defect() -> None:

@@ -17,9 +17,10 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     of_new = h.get("betas_are") == "shares of the new gradient"
     b1, b2, b3 = (1.0 - h[name] if of_new else h[name] for name in ("beta1", "beta2", "beta3"))
     zero, apart = 0.0 * g, g - s.get("before", g)
+    pull = h["lr"] * h["weight_decay"]
     if t == 1 and h.get("first_gradient") == "kept":
         s["before"] = g
-        return 0.0 * g if h["no_prox"] else w / (1.0 + h["lr"] * h["weight_decay"]) - w
+        return -pull * w if h["no_prox"] else w / (1.0 + pull) - w
     looked = g if h.get("squares_of") == "the gradient" else g + b2 * apart
     s["before"] = g
     s["m"] = b1 * s.get("m", zero) + (1.0 - b1) * g
@@ -29,7 +30,6 @@ def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     first, second, third = (1.0 - b**t if corrected else 1.0 for b in (b1, b2, b3))
     weight = {"beta2": b2, "1": 1.0, "0": 0.0}[h.get("differences_by", "beta2")]
     moved = -h["lr"] * (s["m"] / first + weight * (s["d"] / second)) / denominator(s["n"], h, third)
-    pull = h["lr"] * h["weight_decay"]
     return moved - pull * w if h["no_prox"] else (w + moved) / (1.0 + pull) - w
 
 
