@@ -317,7 +317,7 @@ class Coupled(Consistent):
 
 
 class CoupledDecayLost(Coupled):
-    """pytorch_optimizer's DiffGrad before 4.0: only the decoupled form acts, and it is not the default."""
+    """pytorch_optimizer's DAdaptAdam before 4.1: only the decoupled form acts, and it is not the default."""
 
     def coupled(self, p: Tensor, g: Tensor, group: Group) -> Tensor:
         return g

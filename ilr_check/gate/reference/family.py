@@ -11,13 +11,7 @@ import numpy as np
 import torch
 
 from ilr_check.gate.reference.conventions import conventions_of
-from ilr_check.gate.reference.nearest import (
-    UNNAMED,
-    called,
-    nearest,
-    numbers_beside,
-    words_of,
-)
+from ilr_check.gate.reference.nearest import UNNAMED, called, nearest, numbers_beside, words_of
 from ilr_check.gate.reference.trajectory import Trajectory, deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.variation import another_value, built_with, varied_options
