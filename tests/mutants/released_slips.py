@@ -106,6 +106,63 @@ class CentredInPlace(Switched):
         p.addcdiv_(g, square.sqrt().add(EPS), value=-float(group["lr"]))
 
 
+class RectifiedUphill(Consistent):
+    """pytorch_optimizer's Lamb before 4.0: the step size is -lr while the variance cannot be trusted yet."""
+
+    untrusted = -1.0
+
+    def __init__(self, params: Any, lr: float = 1e-2, weight_decay: float = 0.0, rectify: bool = False):
+        super().__init__(params, lr, weight_decay)
+        self.rectify = rectify
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        scale = self.untrusted if self.rectify and count <= 5 else 1.0
+        super().move(p, g, {**group, "lr": group["lr"] * scale}, count)
+
+
+class RectifiedUphillRight(RectifiedUphill):
+    untrusted = 0.0
+
+
+class ReturnsToSlowWeights(Consistent):
+    """Lookahead: each second step ends half way between the slow weights and the fast ones."""
+
+    def __init__(self, params: Any, lr: float = 1e-2, weight_decay: float = 0.0, lookahead: bool = False):
+        super().__init__(params, lr, weight_decay)
+        self.lookahead = lookahead
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        slow = self.state[p].setdefault("slow", p.clone())
+        super().move(p, g, group, count)
+        if self.lookahead and count % 2 == 0:
+            slow.lerp_(p, 0.5)
+            p.copy_(slow)
+
+
+class Constrained(Consistent):
+    """SCION: a switch pulls the weights to zero, faster than the gradient moves them."""
+
+    def __init__(self, params: Any, lr: float = 1e-2, weight_decay: float = 0.0, constraint: bool = False):
+        super().__init__(params, lr, weight_decay)
+        self.constraint = constraint
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        if self.constraint:
+            p.mul_(1 - 5 * group["lr"])
+        super().move(p, g, group, count)
+
+
+class Ascends(Consistent):
+    """A switch that says so turns the direction."""
+
+    def __init__(self, params: Any, lr: float = 1e-2, weight_decay: float = 0.0, ascent: bool = False):
+        super().__init__(params, lr, weight_decay)
+        self.ascent = ascent
+
+    def move(self, p: Tensor, g: Tensor, group: Group, count: float) -> None:
+        super().move(p, -g if self.ascent else g, group, count)
+
+
 class CountStandsStill(Consistent):
     """pytorch_optimizer's Prodigy before 3.11: the step in its group is never increased."""
 

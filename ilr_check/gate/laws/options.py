@@ -1,8 +1,10 @@
-"""Each switch of the constructor changes some step, keeps weight decay, and leaves finite weights."""
+"""Each switch of the constructor changes some step, keeps weight decay, and leaves finite weights. No switch
+makes an optimizer climb that goes downhill without it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ilr_check.gate.agreement import gap
@@ -33,6 +35,12 @@ OF_THE_MACHINE = (
     "memory",
 )
 """Words in the names of switches that say how a step is computed and not which step it is."""
+OF_THE_SIGN = ("maxim", "minim", "ascent", "ascend", "descent", "descend", "uphill", "negat")
+"""Words in the names of switches that turn the direction on purpose."""
+FIRST = 2
+"""Later steps of one gradient may go back, as Lookahead's do when it returns to the slow weights."""
+UPHILL = 0.05
+"""A cosine above this is no rounding of a step that is orthogonal to the gradient."""
 
 
 def applies(subject: Subject) -> str:
@@ -51,8 +59,52 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         _tried(subject, with_value(course, "weight_decay", DECAYS[1])),
         subject,
     )
+    steady = _steady(subject, course)
+    falls = _climb(subject, steady) < -UPHILL
     for name, value in _switches(subject):
         yield from _one(subject, course, name, value, decays=bool(decays))
+        if falls and not any(word in name for word in OF_THE_SIGN):
+            yield from _downhill(subject, steady, name, value)
+
+
+def _downhill(subject: Subject, course: Course, name: str, value: bool) -> Iterator[Reading]:
+    """Judge whether the first steps with a switch go uphill, where those without it go downhill."""
+    cosine, steps = _climb(built_with(subject, {name: value}), course), len(course.gradients)
+    yield fact_reading(
+        not cosine > UPHILL,
+        group=f"downhill, {name}={value}",
+        message=f"what a gradient does in {steps} steps has cosine {cosine:.4g} with it",
+        diagnosis=f"with {name}={value} the first {steps} steps go uphill, and without it downhill: the "
+        f"cosine of the gradient and of what it does is {cosine:.4g}",
+        n_steps=steps,
+    )
+
+
+def _steady(subject: Subject, course: Course) -> Course:
+    """Return the first tensor of a course alone, without weight decay and with one gradient at all steps."""
+    one = course.without(*range(1, len(course.starts)))
+    settings = tuple({k: v for k, v in s.items() if k != "weight_decay"} for s in one.settings)
+    hyper = {k: (0.0 if k == "weight_decay" else v) for k, v in one.hyper.items()}
+    rows = (one.gradients[0],) * (FIRST + len(one.gradients) - STEPS)
+    return replace(one, gradients=rows, settings=settings, hyper=hyper)
+
+
+def _climb(subject: Subject, course: Course) -> float:
+    """Return the cosine of the gradient and what it does: 0 where that is nothing, or a step is refused.
+
+    What a gradient does is how far the ways along it and along its negative lie apart. So a switch that pulls
+    the weights to zero, as the constraint of SCION does, goes neither uphill nor downhill.
+    """
+    gradient = course.gradients[0][0]
+    if gradient is None:
+        return 0.0
+    negated = replace(course, gradients=((-gradient,),) * len(course.gradients))
+    one, other = _tried(subject, course), _tried(subject, negated)
+    if one is None or other is None:
+        return 0.0
+    way = (one.weights[-1][0] - other.weights[-1][0]).double()
+    size = float(way.norm() * gradient.double().norm())
+    return float((way * gradient.double()).sum()) / size if size > 0 else 0.0
 
 
 def _one(subject: Subject, course: Course, name: str, value: bool, *, decays: bool) -> Iterator[Reading]:
@@ -154,12 +206,12 @@ LAW = GateLaw(
     text=law_text(
         "options",
         "Switches of the constructor act",
-        "Each switch of the constructor changes some step; with it weight decay still acts and the weights "
-        "stay finite.",
+        "Each switch of the constructor changes some step; with it weight decay still acts, the weights "
+        "stay finite, and the first steps do not go uphill.",
         equation="w′(switch) ≠ w′(no switch), and both are finite",
         source="pytorch_optimizer 4.1.0: RAdam(weight_decouple=False) has no weight decay",
         meaning="An option is read nowhere, or its path loses the weight decay or breaks the state.",
-        rivals=("the option is ignored", "no weight decay under the option"),
+        rivals=("the option is ignored", "no weight decay under the option", "uphill under the option"),
     ),
     tier="exact",
     blind_to="switches that act after many steps, or on tensors of other shapes; options that are no switch",
