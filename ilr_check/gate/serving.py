@@ -27,6 +27,7 @@ from ilr_check.gate.subject import Subject
 STEPS = 3
 SHAPES = ((3, 4), (4,))
 CURVATURE = 0.5
+NARROW = (torch.bfloat16, torch.float16)
 States = tuple[Tensor, Any, Any]
 
 
@@ -36,14 +37,17 @@ class Service:
 
     seeds: bool = False
     graphs: bool = False
+    wide: bool = True
+    """``False``: it draws for narrow weights alone, and steps of wide ones need no seed."""
     open: list[tuple[States | None, dict[Tensor, Tensor]]] = field(default_factory=list)
     """For each step that runs: the states of the generators, and the plain gradients."""
 
     def before(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
         """Seed the generators and attach graphs; return the arguments of the step, where they change."""
         plain: dict[Tensor, Tensor] = {}
-        self.open.append((_states() if self.seeds else None, plain))
-        if self.seeds:
+        seeds = self.seeds and (self.wide or any(p.dtype in NARROW for p in _parameters(optimizer)))
+        self.open.append((_states() if seeds else None, plain))
+        if seeds:
             _seed(_seed_of(_parameters(optimizer)))
         if not self.graphs:
             return None
@@ -87,15 +91,19 @@ def service_of(subject: Subject, *, seeded: bool = True) -> Service | None:
         # What the trial steps leave behind is put back, and is told by the laws.
         with Watch().during("its needs"):
             graphs = _needs_graph(subject)
-            subject.measured["service"] = (_draws(subject, graphs), graphs)
-    draws, graphs = subject.measured["service"]
-    return Service(seeds=draws and seeded, graphs=graphs) if (draws and seeded) or graphs else None
+            draws = _draws(subject, graphs)
+            # Stochastic rounding draws where the weights are narrow, and there alone.
+            narrow = draws or ("bfloat16" in subject.dtypes and _draws(subject, graphs, torch.bfloat16))
+            subject.measured["service"] = (draws, narrow, graphs)
+    wide, draws, graphs = subject.measured["service"]
+    seeds = draws and seeded
+    return Service(seeds=seeds, graphs=graphs, wide=wide) if seeds or graphs else None
 
 
 def draws_numbers(subject: Subject) -> bool:
-    """Return whether a step moves a random generator."""
-    service = service_of(subject)
-    return service is not None and service.seeds
+    """Return whether a step of wide weights moves a random generator."""
+    service_of(subject)
+    return bool(subject.measured["service"][0])
 
 
 def _needs_graph(subject: Subject) -> bool:
@@ -119,8 +127,8 @@ def _needs_graph(subject: Subject) -> bool:
     return True
 
 
-def _draws(subject: Subject, graphs: bool) -> bool:
-    ones = [torch.ones(shape, dtype=torch.float64, device=subject.device) for shape in SHAPES]
+def _draws(subject: Subject, graphs: bool, dtype: torch.dtype = torch.float64) -> bool:
+    ones = [torch.ones(shape, dtype=dtype, device=subject.device) for shape in SHAPES]
     if subject.matrices_only:
         ones = ones[:1]
     try:
