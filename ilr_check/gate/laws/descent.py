@@ -17,6 +17,8 @@ from ilr_check.gate.subject import Subject
 
 ORDER = 5
 STEPS, MANY = 2, 16
+OTHERS: tuple[tuple[int, ...], ...] = ((3,), (2, 1, 2, 2))
+SHAPE_WORDS = {1: "a vector", 4: "a tensor of four axes"}
 """An optimizer that draws random numbers may pass over half of its steps."""
 FACTOR, LONGER, SHORTER = 64.0, 4, 0.5
 """Steps of degree 0 in the gradient keep their length and those of degree -1 fall to a 64th. Half of it is
@@ -50,7 +52,39 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         diagnosis="" if good else f"the step goes {words}: its cosine with the gradient is {cosine:.4g}",
         n_steps=steps,
     )
+    for shape in OTHERS:
+        yield from _beside(subject, shape, start, gradient, hyper, steps)
     yield _larger(subject, start, hyper, circumstances)
+
+
+def _beside(
+    subject: Subject,
+    shape: tuple[int, ...],
+    start: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    hyper: dict[str, Any],
+    steps: int,
+) -> Iterable[Reading]:
+    """Judge a tensor of another shape beside a matrix, where both are accepted.
+
+    The reference of some families has matrices alone, and a wrapper steps the other tensors itself.
+    """
+    ones = np.ones(shape)
+    try:
+        trajectory = record_trajectory(subject, [start, ones], [[gradient, ones]] * steps, **hyper)
+    except Exception:  # it takes matrices alone, or another law tells what it raises
+        return
+    moved = trajectory.steps[-1].after[1] - trajectory.starts[1]
+    down = float(np.sum(moved)) < 0 and bool(np.all(np.isfinite(moved)))
+    yield fact_reading(
+        down,
+        group=f"{SHAPE_WORDS[len(shape)]} beside a matrix",
+        message=f"{steps} steps along one gradient move it by {float(np.sum(moved)):.4g} in all",
+        diagnosis=f"beside a matrix, {SHAPE_WORDS[len(shape)]} is never stepped"
+        if not moved.any()
+        else f"beside a matrix, {SHAPE_WORDS[len(shape)]} does not go downhill",
+        n_steps=steps,
+    )
 
 
 def _larger(

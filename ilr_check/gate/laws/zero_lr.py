@@ -75,6 +75,37 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             n_steps=STEPS,
         )
 
+    if subject.contract is None and subject.can_vary("weight_decay"):
+        yield from _decay_waits(subject, circumstances)
+
+
+def _decay_waits(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
+    """Judge weight decay at lr = 0, where the same step without weight decay moves nothing.
+
+    Contracts say it of their families; here nobody else asks whether decay follows a schedule of lr.
+    """
+    moved = []
+    (last,) = ZEROS["in the middle"]
+    for decay in (False, True):
+        rng = circumstances.generator("decay waits")
+        course = make_course(subject, rng, SHAPES, steps=STEPS, decay=decay)
+        trial = begin(subject, course)
+        try:
+            for t in range(last + 1):
+                before = trial.values()
+                trial.set(lr=0.0 if t == last else LR)
+                advance(trial, course, t)
+        except StepFailedError:
+            return  # the cases above tell that
+        moved.append(_beyond_rounding(subject, before, trial.values()))
+    if moved[0] == 0.0:
+        yield same_reading(
+            moved[1],
+            group="decay waits",
+            diagnosis="with lr = 0 weight decay still moves the weights by {}: it ignores a schedule of lr",
+            n_steps=last + 1,
+        )
+
 
 def _beyond_rounding(subject: Subject, before: list[Tensor], after: list[Tensor]) -> float:
     """Return how far the weights moved, and 0 within some roundings: MADGRAD computes its weights anew."""
@@ -98,6 +129,7 @@ LAW = GateLaw(
     applies=applies,
     milder={
         "still, at the first": ("fragility", "few trainings rest on steps at lr = 0 that move nothing"),
+        "decay waits": ("fragility", "a decay that does not depend on lr may be meant"),
         "still": ("departure", "with lr inside of the buffer a step at lr = 0 still moves"),
     },
     refusable={"lr = 0": "the step says so at once, and a warm-up can begin above zero"},
