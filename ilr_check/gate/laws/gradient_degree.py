@@ -24,16 +24,19 @@ MARGIN = 1e-9
 """The measured degree is log2 of a ratio of steps over 8, each step good to 8 roundings of the weights: with
 steps above 1e-6 of weights of size 1 that is 8 * 2^-53 / 1e-6 / 8 / ln 2 = 1.6e-10."""
 
+FIXED = 1e-3
+"""The same where eps is a constant of the optimizer. An eps of 1e-6 is 2.6e-4 of the smallest gradients,
+2^-8, and changes the degree by 2.6e-4 / 4 / ln 2 = 1e-4; other degrees are whole numbers or halves."""
+
 
 def applies(subject: Subject) -> str:
-    """Return why the law is not judged: the contract has no degree, or eps cannot be made negligible."""
+    """Return why the law is not judged: the contract has no degree, or lr cannot be set."""
     reason = needs("lr")(subject)
     if reason or subject.contract is None:
         return reason
     if subject.contract.degree_for(subject.declared) is None:
         return "the family's step has no degree in the gradient"
-    eps = [name for name in ("eps",) if name in subject.contract.names]
-    return needs(*eps)(subject) if eps else ""
+    return ""
 
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
@@ -49,7 +52,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     hyper: dict[str, Any] = {"lr": 2.0**-4}
     if subject.can_vary("weight_decay"):
         hyper["weight_decay"] = 0.0
-    if "eps" in contract.names:
+    fixed = "eps" in contract.names and not subject.can_vary("eps")
+    if "eps" in contract.names and not fixed:
         hyper["eps"] = TINY_EPS
     if "lambd" in contract.names:  # ASGD's second decay
         hyper["lambd"] = 0.0
@@ -69,7 +73,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     logs = np.log2(np.array(sizes))
     slopes = np.diff(logs) / np.diff(np.array(POWERS, dtype=float))
     worst = float(slopes[np.argmax(np.abs(slopes - degree))])
-    margin = max(MARGIN, _rounding(start, sizes, subject.unit))
+    margin = max(FIXED if fixed else MARGIN, _rounding(start, sizes, subject.unit))
     good = abs(worst - degree) <= margin
     yield Reading(
         group="degree",

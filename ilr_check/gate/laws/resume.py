@@ -48,7 +48,8 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
                 saved = [_filed(o.state_dict(), weights_only=False) for o in _nested(trial.optimizer)]
             resumed = _fresh(path, trial)
             for optimizer, state in zip(_nested(resumed.optimizer), saved, strict=True):
-                optimizer.load_state_dict(copy.deepcopy(state))  # a loaded tensor is not copied by torch
+                # torch keeps the tensors that it loads, and the steps change them in place.
+                optimizer.load_state_dict(copy.deepcopy(state))
             try:
                 ends = path.advance(resumed, BREAK, STEPS).values()
             except Exception as error:

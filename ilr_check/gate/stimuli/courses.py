@@ -199,7 +199,9 @@ def advance(trial: Trial, course: Course, t: int) -> None:
                 subject = trial.subject
                 group = {"params": [trial.parameters[i] for i in course.groups[k]]}
                 group |= _options(subject, course.settings[k])
-                (late,) = arranged([group], subject.tags, named=subject.takes_names)
+                # A constructor may use the names up; torch then refuses a later group that has some.
+                named = subject.takes_names and "param_names" in trial.optimizer.param_groups[0]
+                (late,) = arranged([group], subject.tags, named=named)
                 trial.optimizer.add_param_group(late)
         if course.schedule:
             trial.set(**course.schedule[t])
