@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,6 +28,31 @@ def demand_built(subject: Subject) -> None:
     for word in SWITCHES:
         if subject.args.get(word):
             _demand_switch(subject, word)
+
+
+def form_hint(subject: Subject) -> str:
+    """Return which tag says the form of parameters that a constructor takes, where it takes no plain ones."""
+    parameter = nn.Parameter(torch.ones(2, 2))
+    plain = _refusal(subject, [parameter])
+    if not plain or subject.tags.group_keys or subject.takes_names:
+        return ""
+    if not _refusal(subject, [("layers.0.weight", parameter)]):
+        return "; it takes pairs of a name and a parameter: say so with --tag named_parameters=True"
+    if _refusal(subject, [{"params": [parameter]}]) != plain:
+        return (
+            "; if its groups must have keys of their own, name them with the values that the gate gives, "
+            "such as --tag \"group_keys={'use_muon': False}\""
+        )
+    return ""
+
+
+def _refusal(subject: Subject, parameters: Any) -> str:
+    """Return the exception with which the factory refuses parameters; empty where it takes them."""
+    try:
+        subject.factory(parameters, **subject.args)
+    except Exception as error:
+        return exception_words(error)
+    return ""
 
 
 def _demand_switch(subject: Subject, word: str) -> None:

@@ -228,6 +228,9 @@ def needs(*names: str) -> Callable[[Subject], str]:
         missing = [name for name in names if not subject.can_vary(name)]
         if missing and missing[0] not in subject.hyper_names:
             return f"the family has no {missing[0].replace('_', ' ')}"
+        told = [subject.unwanted[name] for name in missing if name in subject.unwanted]
+        if told:
+            return LeftOpen(f"{missing[0]} cannot be varied: {told[0]}")
         if missing == ["weight_decay"] and subject.taken is not None:
             return (
                 "this optimizer has no weight decay; if it has, name its word with --names weight_decay=..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from ilr_check.gate.options import WEIGHT_DTYPES
 from ilr_check.gate.precision import arithmetic_unit, widest_dtype
 from ilr_check.gate.signature import Signature, lacks_default, signature_of
 from ilr_check.gate.tags import Tags
-from ilr_check.gate.trial import CannotVaryError, Trial, read_name, write_name
+from ilr_check.gate.trial import CannotVaryError, Trial, entries_of, read_name, write_name
 from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.contract import Contract, Name
 
@@ -117,16 +117,28 @@ class Subject:
         return found
 
     @cached_property
+    def unwanted(self) -> Mapping[str, str]:
+        """Return lr or weight decay where the constructor refuses any, with the reason: relative steps."""
+        found = {}
+        for ours, name in self.hyper_names.items():
+            word = self._keyword(name) if ours in BASIC and self.taken is not None else None
+            if word in self.signature.defaults and self.signature.defaults[word] is None:
+                try:
+                    self.build([nn.Parameter(torch.ones(2, 2))], **{ours: 0.1})
+                except SubjectError as error:
+                    found[ours] = str(error)
+        return found
+
+    @cached_property
     def fixed_names(self) -> frozenset[str]:
         """Return the hyper-parameters that the user's arguments fix."""
         return frozenset(name for name in self.hyper_names if self._fixed(name))
 
     def can_schedule(self, name: str) -> bool:
         """Return whether a schedule can change a hyper-parameter in ``param_groups``."""
-        if name not in self.hyper_names:
+        if name not in self.hyper_names or name in self.unwanted:
             return False
-        group = self.build([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
-        return any(n.partition(".")[0] in group for n in self.hyper_names[name].names)
+        return any(n.partition(".")[0] in self._probed_group for n in self.hyper_names[name].names)
 
     def words(self, setting: Mapping[str, Any]) -> str:
         """Return a setting as text for a reader."""
@@ -188,6 +200,8 @@ class Subject:
         """Build the optimizer over parameters or groups; raises ``CannotVaryError``, ``SubjectError``."""
         arguments, edits = self.arguments(hyper)
         given = arranged(parameters, self.tags, named=self.takes_names)
+        # A constructor may write into the groups that it gets, as torch's does.
+        keys = [set(group) if isinstance(group, Mapping) else () for group in given]
         capturable = {"capturable": True} if self.tags.capturable_only else {}
         every = {**self.args, **capturable, **self._required, **arguments, **self.switches}
         try:
@@ -196,9 +210,11 @@ class Subject:
             raise SubjectError(
                 f"{self.title} cannot be built: {exception_words(error)}; {FORM}, and --arg adds arguments"
             ) from error
-        for group in getattr(built, "param_groups", ()):
+        groups = getattr(built, "param_groups", ()) if edits else ()
+        for group, own in zip(groups, keys if len(keys) == len(groups) else [()] * len(groups), strict=True):
             for ours, value in edits.items():
-                write_name(group, self.hyper_names[ours], ours, value)
+                if self.group_key(ours) not in own:
+                    write_name(group, self.hyper_names[ours], ours, value)
         return built  # type: ignore[no-any-return]
 
     @cached_property
@@ -300,15 +316,11 @@ class Subject:
     def _variable(self) -> frozenset[str]:
         """Return the hyper-parameters that can be set; build the optimizer where the factory hides them."""
         found = set()
-        probe = nn.Parameter(torch.ones(2, 2))
         for ours, name in self.hyper_names.items():
             by_argument = self._keyword(name) is not None if self.taken is not None else self._tried(name)
-            group: Mapping[str, Any] = {}
-            if not by_argument:
-                group = self.build([probe]).param_groups[0]
-            if by_argument or any(n.partition(".")[0] in group for n in name.names):
+            if by_argument or any(n.partition(".")[0] in self._probed_group for n in name.names):
                 found.add(ours)
-        return frozenset(found)
+        return frozenset(found - set(self.unwanted))
 
     def _keyword(self, name: Name) -> str | None:
         """Return the constructor's name of a hyper-parameter."""
@@ -372,25 +384,13 @@ class Subject:
                 continue
             word, _, index = keyword.partition(".")
             if index:
-                entries = list(arguments.get(word, self._tuple(word)))
+                known = entries_of(word, self.args, self.taken, self.hyper_names.values())
+                entries = list(arguments.get(word, known))
                 entries[int(index)] = value
                 arguments[word] = tuple(entries)
             else:
                 arguments[word] = value
         return arguments, edits
-
-    def _tuple(self, word: str) -> Sequence[Any]:
-        if word in self.args:
-            return tuple(self.args[word])
-        if self.taken is not None and isinstance(self.taken[word].default, (tuple, list)):
-            return tuple(self.taken[word].default)
-        defaults = {
-            n.partition(".")[2]: name.default
-            for name in self.hyper_names.values()
-            for n in name.names
-            if n.partition(".")[0] == word
-        }
-        return tuple(defaults[key] for key in sorted(defaults))
 
     @property
     def _contract_name(self) -> str:

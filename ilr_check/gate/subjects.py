@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ilr_check.gate.built import demand_built
+from ilr_check.gate.built import demand_built, form_hint
 from ilr_check.gate.options import GateOptions, dtypes_named
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.serving import service_of
@@ -54,16 +54,19 @@ def subject_of(
     )
     # What the first steps leave behind is put back, so that the laws find the process as it was.
     with Watch().during("finding the contract", service_of(bare)):
-        _demand_names(bare)
-        contract, note = _contract(bare, options.contract)
-        if contract is None and options.declare:
-            raise ValueError("declare needs a contract; name one instead of auto")
-        declared = {} if contract is None else contract.declared(options.declare)
-        subject = bare.with_contract(contract, declared)
-        if contract is not None and contract.matrices_only and _eps_is_for_others(subject):
-            subject = replace(subject, names={**subject.names, "eps": NOWHERE})
-            note += "; its eps acts on no matrix, so that of the family counts as one that cannot be set"
-        demand_built(subject)
+        try:
+            _demand_names(bare)
+            contract, note = _contract(bare, options.contract)
+            if contract is None and options.declare:
+                raise ValueError("declare needs a contract; name one instead of auto")
+            declared = {} if contract is None else contract.declared(options.declare)
+            subject = bare.with_contract(contract, declared)
+            if contract is not None and contract.matrices_only and _eps_is_for_others(subject):
+                subject = replace(subject, names={**subject.names, "eps": NOWHERE})
+                note += "; its eps acts on no matrix, so that of the family counts as one that cannot be set"
+            demand_built(subject)
+        except SubjectError as error:
+            raise SubjectError(f"{error}{form_hint(bare)}") from error
     return subject, note
 
 

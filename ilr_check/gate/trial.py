@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -96,6 +96,20 @@ def read_name(name: Name, *sources: Mapping[str, Any]) -> Any:
                     value = value[int(index)]
                 return float(value) if isinstance(value, Tensor) and value.numel() == 1 else value
     return name.default
+
+
+def entries_of(
+    word: str, args: Mapping[str, Any], taken: Mapping[str, Any] | None, names: Iterable[Name]
+) -> Sequence[Any]:
+    """Return the entries of a tuple such as betas: the user's, the constructor's, or the family's."""
+    if word in args:
+        return tuple(args[word])
+    if taken is not None and isinstance(taken[word].default, (tuple, list)):
+        return tuple(taken[word].default)
+    defaults = {
+        n.partition(".")[2]: name.default for name in names for n in name.names if n.partition(".")[0] == word
+    }
+    return tuple(defaults[key] for key in sorted(defaults))
 
 
 def write_name(group: dict[str, Any], name: Name, ours: str, value: Any) -> bool:
