@@ -51,7 +51,7 @@ def _measured(subject: Subject) -> Interaction:
         return Interaction("tensor", True)  # the numbers that one entry draws, the next one does not
     try:
         course = make_course(subject, rng, [SHAPE, SHAPE], steps=STEPS)
-        steady = _steady(subject, course)
+        steady = steady_course(subject, course)
         calm, grown = (drive(subject, one).weights[-1] for one in (steady, _grown(steady)))
         ways = [_moved(subject, way) for way in (course, _orthogonal(course))]
     except (SubjectError, StepFailedError):
@@ -82,7 +82,7 @@ def _apart(one: Tensor, other: Tensor) -> NDArray[np.bool_]:
     return np.asarray((~same).cpu().numpy())
 
 
-def _steady(subject: Subject, course: Course) -> Course:
+def steady_course(subject: Subject, course: Course) -> Course:
     """Return the course with one gradient and a large lr at all steps, under which D-Adaptation grows d."""
     rows = (course.gradients[0],) * len(course.gradients)
     if not subject.can_vary("lr"):

@@ -130,7 +130,7 @@ class StepsAwayAndBack(Optimizer):
     """SGD from the gradient at a point nearby; coming back by subtraction rounds the weights."""
 
     ilr_check_tags: ClassVar[Mapping[str, Any]] = {"needs_closure": True}
-    hidden = 0.0
+    hidden, back = 0.0, 1.0
 
     def __init__(self, params: Any, lr: float = 0.1, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
@@ -146,7 +146,7 @@ class StepsAwayAndBack(Optimizer):
         with torch.enable_grad():
             loss = closure()
         for (p, group), way in zip(taken, away, strict=True):
-            p.sub_(way)
+            p.sub_(self.back * way)
             p.sub_(group["lr"] * (p.grad + group["weight_decay"] * p + self.hidden))
         return loss
 
@@ -155,6 +155,12 @@ class StepsAwayWithAConstant(StepsAwayAndBack):
     """A constant of fixed size is hidden in its step."""
 
     hidden = 1e-12
+
+
+class StaysAway(StepsAwayAndBack):
+    """It goes on from the other point."""
+
+    back = 0.0
 
 
 class ClipsAll(Consistent):
@@ -257,3 +263,29 @@ class ForgetsTheDtypeOfMasters(Optimizer):
                     master = self.state[p].setdefault("master", p.detach().to(wide))
                     master.lerp_(master - group["lr"] * p.grad.to(wide), 1.0)
                     p.copy_(master)
+
+
+class GrowsItsStep(SGD):
+    """Its steps grow while they go on in one direction; a switch says whether they grow fast."""
+
+    def __init__(self, params: Any, lr: float = 0.1, fast: bool = False) -> None:
+        super().__init__(params, lr=lr)
+        self.factor = 4.0 if fast else 2.0
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    state = self.state[p]
+                    steady = "last" in state and bool(((state["last"] * p.grad) > 0).all())
+                    state["size"] = min(state.get("size", 1e-3) * (self.factor if steady else 1.0), 1.0)
+                    state["last"] = p.grad.clone()
+                    p.sub_(p.grad, alpha=group["lr"] * state["size"])
+
+
+class GrowsAtOnePace(GrowsItsStep):
+    """The switch is read nowhere."""
+
+    def __init__(self, params: Any, lr: float = 0.1, fast: bool = False) -> None:
+        super().__init__(params, lr=lr)

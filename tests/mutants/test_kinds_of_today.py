@@ -22,6 +22,8 @@ KILLS: dict[str, tuple[str, str, str]] = {
     "GroupsAloneFirstLr": ("alone", "several groups", "defect"),
     "DecaysWithoutLr": ("zero-lr", "decay waits", "fragility"),
     "MatricesAlone": ("descent", "a vector beside a matrix", "defect"),
+    "StaysAway": ("zero-lr", "still, at the first step", "defect"),
+    "GrowsAtOnePace": ("options", "acts", "fragility"),
     "ForgetsTheDtypeOfMasters": ("narrow-resume", "bfloat16 weights, resumed", "defect"),
 }
 """The law, the case and the severity with which each broken one is found."""
@@ -32,6 +34,8 @@ PASSES: dict[str, tuple[str, str]] = {
     "GroupsAlone": ("alone", "several groups"),
     "Consistent": ("zero-lr", "decay waits"),
     "MatricesAndTheRest": ("descent", "a vector beside a matrix"),
+    "StepsAwayAndBack": ("zero-lr", "still, at the first step"),
+    "GrowsItsStep": ("options", "acts"),
     "RoundsByChance": ("narrow-resume", "bfloat16 weights"),
 }
 """The law and the case that each right one holds."""

@@ -52,7 +52,7 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         diagnosis="" if good else f"the step goes {words}: its cosine with the gradient is {cosine:.4g}",
         n_steps=steps,
     )
-    for shape in OTHERS:
+    for shape in OTHERS if good else ():
         yield from _beside(subject, shape, start, gradient, hyper, steps)
     yield _larger(subject, start, hyper, circumstances)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ilr_check.gate.agreement import gap
+from ilr_check.gate.interaction import steady_course
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, fact_reading, law_text
 from ilr_check.gate.laws.settings import ONCE, PROMISED, TWICE, decays_twice, with_value
 from ilr_check.gate.stimuli.courses import Course, StepFailedError, Trail, drive, make_course
@@ -123,6 +124,11 @@ def _one(subject: Subject, course: Course, name: str, value: bool, *, decays: bo
     if not tried:
         yield Reading(group=words, verdict="skipped", message="it does not take this")
         return
+    if not acting:
+        # A switch may steer a number that grows under steady gradients alone, as Prodigy's d.
+        steady = steady_course(subject, course)
+        ends = _tried(built_with(subject, {name: value}), steady)
+        acting = bool(_apart(ends, _tried(subject, steady), subject))
     yield fact_reading(
         acting,
         group=f"acts, {words}",

@@ -68,10 +68,14 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
             diagnosis=f"an lr of zero {words} leaves weights that are not finite: something is divided by lr",
             n_steps=STEPS,
         )
+        # What calls a closure at other weights, as SAM, has no other reason to move at its first step.
+        stays_away = subject.needs_closure and place == "at the first step"
         yield same_reading(
             moved,
             group=f"still, {words}",
-            diagnosis=f"with lr = 0 {words} and no weight decay the weights move by {{}}",
+            diagnosis=f"with lr = 0 {words} and no weight decay the weights move by {{}}"
+            + (": they do not come back from where its closure was called" if stays_away else ""),
+            severity="defect" if stays_away else None,
             n_steps=STEPS,
         )
 
@@ -128,7 +132,10 @@ LAW = GateLaw(
     check=check,
     applies=applies,
     milder={
-        "still, at the first": ("fragility", "few trainings rest on steps at lr = 0 that move nothing"),
+        "still, at the first": (
+            "fragility",
+            "few trainings rest on steps at lr = 0; a defect with a closure",
+        ),
         "decay waits": ("fragility", "a decay that does not depend on lr may be meant"),
         "still": ("departure", "with lr inside of the buffer a step at lr = 0 still moves"),
     },
