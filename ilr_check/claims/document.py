@@ -33,9 +33,10 @@ where all is well, apart from rounding, and has a limit. The first one is measur
 second one with every update rule: the rule makes the step once more, from the weights, the gradients and the
 state before it. In a world that changes steps all of them are compared, and in a plain training, which makes
 all by one program, two to eight. The gradients are measured in layers that are scale-invariant, in language
-models up to the eps of their norms, and independence where the losses of 48 steps are recorded. Trainings of
-`deep-bn`, `gd-is-not-gradient-flow` and `periodic-behaviour` show their steps alone, against the gradient of
-the loss itself, and `deep-bn` independence as well.
+models up to the eps of their norms. Independence is measured where the losses of 48 steps are recorded, and
+in a world that changes batches on the batches themselves: no two runs may see the same examples at one step
+or one step apart. Trainings of `deep-bn`, `gd-is-not-gradient-flow` and `periodic-behaviour` show their steps
+alone, against the gradient of the loss itself, and `deep-bn` independence as well.
 
 {premises}
 

@@ -36,7 +36,7 @@ STEP = "the steps are those of the rule: residual of the norm in rounding bounds
 RULE = "each step is that of the rule: its distance over its length, mean over the steps, in the worst run"
 ALONG = "no gradient along the weights: its share, mean over the steps, in the worst run"
 FALL = "the gradient falls as 1/r: its power at doubled weights, plus 1, in the worst run"
-TOGETHER = "the runs are independent: correlation of their losses, or of what a world adds to their gradients"
+TOGETHER = "the runs are independent: correlation of their losses, examples, or additions to gradients"
 
 LIMITS = {STEP: 1.0, RULE: 2e-4, ALONG: 2e-4, FALL: 0.01, TOGETHER: 0.02}
 """The largest size of each premise. What is measured is rounding where all is well, and the limits are above
@@ -53,7 +53,8 @@ suits; in a world, all are. One comparison costs about as much as two to four co
 CERTAIN = 1e-9
 """The chance that losses of independent runs of one training seem to move together."""
 ALIKE = 0.1
-"""The cosine from which on what a world adds to the gradients of two runs is no coincidence: of independent
+"""The cosine from which on what a world adds to the gradients of two runs is no coincidence, or the examples
+that it lets them see: of independent
 noise of d entries in T steps it is about 1 / sqrt(d T), 0.01 for 100 entries and 100 steps."""
 ENOUGH = 24
 """Half of the recorded steps from which on the correlation of the losses is measured."""
@@ -80,12 +81,16 @@ class Soundness:
             self._add(STEP, step_residual(fleet, trace))
         self._add(RULE, float(np.max(trace.strayed)))
         self.see_losses(trace.loss)
-        self._add(TOGETHER, float(trace.shared.max()) if trace.shared.max() > ALIKE else 0.0)
+        self._see_shared(float(trace.shared.max()))
         groups = invariant(net)
         if not groups:
             return
         self._add(ALONG, max(share_along(trace, names) for names in groups))
         self._add(FALL, fall(fleet, runs, trace, groups))
+
+    def _see_shared(self, cosine: float) -> None:
+        """Note how much a world makes two runs alike; see ``Visit.shared``."""
+        self._add(TOGETHER, cosine if cosine > ALIKE else 0.0)
 
     def see_losses(self, loss: Array) -> None:
         """Measure whether runs are independent, by their losses, [steps, runs]."""
@@ -100,6 +105,7 @@ class Soundness:
         """Return all premises that were measured."""
         for visit in self.visits:
             self._add(STEP, visit.off_the_rule)
+            self._see_shared(visit.shared(visit.count))
         return tuple(
             Premise(
                 name=name,
@@ -200,7 +206,7 @@ def common_losses(loss: Array) -> float:
     squares = signs.sum(axis=1) ** 2 / runs
     common = float((squares.mean() - 1.0) / (runs - 1))
     pairs = (signs.T @ signs)[np.triu_indices(runs, 1)] ** 2 / steps
-    with_its_like = math.sqrt(max(0.0, 2.0 * float((pairs - 1.0).sum()) / (runs * steps)))
+    with_its_like = min(1.0, math.sqrt(max(0.0, 2.0 * float((pairs - 1.0).sum()) / (runs * steps))))
     return max(
         common if float(squares.sum()) > float(chdtri(steps, CERTAIN)) else 0.0,
         with_its_like if float(pairs.sum()) > float(chdtri(len(pairs), CERTAIN)) else 0.0,

@@ -75,10 +75,10 @@ class Comparison:
 
     def strayed(self, used: int) -> NDArray[np.float64]:
         """Return the mean share of the compared steps, for each of the first ``used`` runs, in the worst
-        tensor; nan where none was compared."""
+        tensor; nan where none was compared, and infinite where the distance of a step is not a number."""
         if self._sum is None:
             return np.full(used, np.nan)
-        mean = self._sum[:used].abs() / self._count
+        mean = (self._sum[:used].abs() / self._count).nan_to_num(nan=torch.inf)
         return np.asarray((mean - self._coarse).amax(dim=(1, 2)).clamp(min=0.0).cpu().numpy())
 
 

@@ -40,6 +40,8 @@ HYPER = ("lr", "weight_decay", "momentum")
 """The hyper-parameters that an update is given, in this order."""
 
 
+CHANCE = 8.0
+"""How many standard deviations of chance the examples of two independent runs may seem to be alike."""
 ADDED = 1e-3
 """The share of what a world adds to a gradient below which what is new in it is rounding."""
 
@@ -170,6 +172,50 @@ class DepartingSGD(torch.optim.SGD):
         return loss
 
 
+class SeenAlike:
+    """Which runs of a training see the same examples, at one step or one step apart."""
+
+    def __init__(self) -> None:
+        self._examples, self._count = 0, 0
+        self._before: Tensor | None = None
+        self._sums: list[Tensor] = []
+
+    def note(self, rows: Tensor) -> None:
+        """Note the examples of a step, [R, batch]. A batch of all examples is no choice, and counts for none.
+
+        A batch that all runs see again does not count once more.
+        """
+        self._examples = max(self._examples, int(rows.max()) + 1)
+        counts = torch.zeros(len(rows), self._examples, device=rows.device)
+        counts.scatter_add_(1, rows, torch.ones_like(rows, dtype=counts.dtype))
+        now = torch.nn.functional.normalize(counts - counts.mean(dim=1, keepdim=True), dim=1)
+        missing = self._examples - (self._examples if self._before is None else self._before.shape[1])
+        before = now if self._before is None else torch.nn.functional.pad(self._before, (0, missing))
+        if self._before is not None and torch.equal(before, now):
+            return
+        # In the first step there is none before it.
+        found = [
+            now @ now.T,
+            now @ before.T if self._before is not None else now.new_zeros(len(now), len(now)),
+        ]
+        self._sums = [a + b for a, b in zip(self._sums, found, strict=True)] if self._sums else found
+        self._before, self._count = now, self._count + 1
+
+    def keep(self, count: int) -> None:
+        """Go on with the first ``count`` runs alone."""
+        self._before = None if self._before is None else self._before[:count]
+        self._sums = [total[:count, :count] for total in self._sums]
+
+    def cosines(self) -> list[Tensor]:
+        """Return the mean cosine of the examples of each two runs; 0 where it may be chance.
+
+        Of independent batches from N examples it is about 1 / sqrt(N T) after T steps.
+        """
+        chance = CHANCE * (max(self._examples, 1) * max(self._count, 1)) ** -0.5
+        means = [total / self._count for total in self._sums]
+        return [torch.where(mean.abs() > chance, mean, 0.0) for mean in means]
+
+
 class Visit:
     """One training of some lanes in a world. ``lanes`` [R] says to which lanes the world applies."""
 
@@ -182,6 +228,7 @@ class Visit:
         self._leaked: dict[str, Tensor] = {}
         self._alike: Tensor | None = None
         self._additions = 0
+        self._seen = SeenAlike()
         self.off_the_rule = 0.0
         """The largest distance of a step of ``note_step`` from that of SGD, over what rounding may do."""
 
@@ -197,6 +244,11 @@ class Visit:
         worst = float((off / (bound + torch.finfo(w.dtype).tiny)).max())
         self.off_the_rule = max(self.off_the_rule, worst)
 
+    @property
+    def count(self) -> int:
+        """The number of lanes that are still trained."""
+        return len(self._lanes)
+
     def leaked(self, name: str, steps: int) -> Tensor:
         """Return the share along the weights of what the world adds to the gradients of a tensor, [R].
 
@@ -205,16 +257,15 @@ class Visit:
         return self._leaked.get(name, torch.zeros(len(self._lanes))) / steps
 
     def shared(self, used: int) -> float:
-        """Return the largest cosine of what the world adds to the gradients of two runs, of the first
-        ``used``.
+        """Return how much the world makes two runs alike, of the first ``used``: the largest cosine of what
+        it adds to their gradients, or of the examples that they see.
 
         It is the mean over all steps and tensors. What lies along a run's own gradient or weights, such as a
         factor, does not count.
         """
-        if self._alike is None or used < 2:
-            return 0.0
-        cosines = self._alike[:used, :used].abs() / self._additions
-        return float(cosines.fill_diagonal_(0.0).max())
+        added = [] if self._alike is None else [self._alike / self._additions]
+        cosines = [c[:used, :used].abs().fill_diagonal_(0.0) for c in (*added, *self._seen.cosines())]
+        return max((float(c.max()) for c in cosines if used > 1), default=0.0)
 
     def _note_addition(self, name: str, changed: Tensor, gradient: Tensor, weights: Tensor) -> None:
         w, g, off = (x.flatten(1) for x in (weights, gradient, changed - gradient))
@@ -238,6 +289,7 @@ class Visit:
         self._leaked = {name: share[:count] for name, share in self._leaked.items()}
         self._alike = None if self._alike is None else self._alike[:count, :count]
         self._buffers = {name: buffer[:count] for name, buffer in self._buffers.items()}
+        self._seen.keep(count)
 
     def has(self, hook: str) -> bool:
         """Return whether the world has this hook."""
@@ -268,7 +320,9 @@ class Visit:
         if not self.has("batch"):
             return rows, labels
         new_rows, new_labels = self._object.batch(rows, labels, step)
-        return self._chosen(new_rows, rows, "batch"), self._chosen(new_labels, labels, "batch")
+        chosen = self._chosen(new_rows, rows, "batch")
+        self._seen.note(chosen)
+        return chosen, self._chosen(new_labels, labels, "batch")
 
     def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
         """Return the gradient of one tensor, [R, ...]."""

@@ -123,3 +123,17 @@ def test_a_second_beta_that_is_off_by_one_per_cent_is_seen(rule: str) -> None:
 @pytest.mark.parametrize("rule", HYPER)
 def test_an_lr_that_drops_one_step_late_is_seen(rule: str) -> None:
     assert strayed(rule, LateLR("")) > 1.5
+
+
+class Hidden(Decay):
+    """Weight decay is doubled, and one gradient is no number."""
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        return gradient * (float("nan") if step == 5 else 1.0)
+
+    def update(self, name: str, weights: Tensor, gradient: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
+        return super().update(name, weights, gradient.nan_to_num(), *given)
+
+
+def test_a_step_whose_distance_is_no_number_is_infinitely_far_from_the_rule() -> None:
+    assert strayed("sgd", Hidden("", 2.0)) == float("inf")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from wrong_worlds import Decay, EveryOther, LateLR, Leak, OnePath, Power, Wrong
+from wrong_worlds import Decay, EveryOther, LateLR, Later, Leak, OnePath, Power, SameBatch, Wrong
 
 from ilr_check.claims import soundness
 from ilr_check.claims.claim import Context, Finding
@@ -22,6 +22,7 @@ from ilr_check.claims.lab import Lab
 from ilr_check.claims.mean_field import adaptive_recovery, momentum_equilibrium, norm_offset
 from ilr_check.claims.mean_field.trainings.equilibrium import Equilibrium, Level
 from ilr_check.data import DigitsSpec
+from ilr_check.data.batches import Batches
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.train.world import Visit, world_of
 
@@ -196,6 +197,41 @@ def test_a_world_changes_the_batches_of_a_deep_net() -> None:
     visited = train(batch_size=16, visit=Visit(world_of(OnePath("")), torch.ones(2) > 0, {"sgd"})).loss
     assert visited[0, 0] == plain[0, 0]
     assert visited[0, 1] != plain[0, 1]
+
+
+@pytest.mark.parametrize(
+    ("world", "epochs", "alike"),
+    [
+        (None, 0, 0.0),
+        (SameBatch(""), 0, 0.0),
+        (OnePath(""), 0, 1.0),
+        (Later(""), 0, 0.9),
+        (Later(""), 32, 0.9),
+    ],
+    ids=["right", "every batch used twice", "one path", "a step later", "a step later in epochs"],
+)
+def test_runs_that_see_the_same_examples_are_found_without_their_losses(
+    world: Wrong | None, epochs: int, alike: float
+) -> None:
+    batches = Batches(320, 10, 10, 0.0, "cpu", epochs=epochs > 0)
+    rows, labels = batches.draw(batches.generators(range(32)), 32)
+    lab = Lab(replace(CONTEXT, world=world_of(world or Decay("", 1.0))), 100.0)
+    visit = lab.visit(32)
+    assert visit
+    for step in range(32):
+        visit.batch(rows[step], labels[step], step)
+    found = visit.shared(32)
+    assert found >= alike if alike else found == 0.0
+    (premise,) = (p for p in lab.soundness.premises() if p.name == soundness.TOGETHER)
+    assert premise.met == (alike == 0.0)
+
+
+def test_a_batch_of_all_examples_makes_no_runs_alike() -> None:
+    visit = Visit(world_of(OnePath("")), torch.ones(4) > 0, {"sgd"})
+    for step in range(4):
+        rows = torch.stack([torch.randperm(8) for _ in range(4)])
+        visit.batch(rows, torch.full_like(rows, -1), step)
+    assert visit.shared(4) == 0.0
 
 
 def test_a_full_batch_is_not_reached_by_a_world_of_batches() -> None:
