@@ -48,6 +48,11 @@ independent, no interval means anything, and the verdict is `error`.
 One factor on all gradients is no departure. SGD with c times the gradient is SGD with c times lr and 1/c
 times the weight decay, so that lambda_e is the same, and every claim that needs the size of the gradient
 measures it. The updates of AdamW, Lion and Muon do not change at all, apart from the eps of AdamW.
+
+Nor is noise that is correlated in time a departure for claims about the norm under plain SGD, such as batches
+that are used three times: the gradient of a step is orthogonal to its weights, whatever the step before it
+was, so that the norm follows from the sizes of the gradients alone. It turns weights further in the long run,
+which claims about directions, momentum and batches see.
 """
 
 

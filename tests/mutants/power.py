@@ -3,6 +3,7 @@
     PYTHONPATH=tests/mutants python -m power --minutes 20
 
 judges what docs/power.json lacks and writes docs/power.md. The cheapest unit of ``quick`` stands for a claim.
+A training ends as soon as a premise of the claim has failed for good: then no law of the unit can hold.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from wrong_worlds import WORLDS, OfRule, Wrong, WrongDecay
+from deciding import NotHeld, Undecided, decided_early
+from wrong_worlds import WORLDS, LateLR, OfRule, OnePath, SameBatch, Wrong, WrongDecay
 
-from ilr_check.claims import statistical_laws
+from ilr_check.claims import soundness, statistical_laws
 from ilr_check.claims.claim import Context, Finding, Judged
 from ilr_check.planning import unit_seed
 from ilr_check.train.world import World, world_of
@@ -163,7 +165,7 @@ ROWS = (
 
 
 def judge(row: Row, wrong: Wrong | None) -> dict[str, Any]:
-    """Judge one unit in one world; returns the worst decision of its laws."""
+    """Judge one unit in one world; returns the worst decision of its laws. All is trained."""
     law, spec = next(
         (law, spec)
         for law in statistical_laws()[row.claim]
@@ -178,6 +180,8 @@ def judge(row: Row, wrong: Wrong | None) -> dict[str, Any]:
     started = time.process_time()
     try:
         judged: Judged = law.judge(unit.subject, context)
+    except (NotHeld, Undecided):
+        raise
     except Exception as error:
         return {
             "verdict": "error",
@@ -192,6 +196,7 @@ def judge(row: Row, wrong: Wrong | None) -> dict[str, Any]:
     margin = worst.margin
     return {
         "verdict": worst.verdict,
+        "held": sum(f.verdict == "holds" for f in laws),
         "value": worst.measured.value,
         "low": worst.measured.low,
         "high": worst.measured.high,
@@ -236,18 +241,49 @@ def forget(verdict: str) -> None:
         CACHE.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
+EARLY = 256
+"""The steps within which a first look at a cell must decide, without compiling anything."""
+
+
+def decide(row: Row, wrong: Wrong | None, most: int) -> dict[str, Any] | None:
+    """Judge one unit until a premise fails for good; ``None`` where none does within ``most`` steps.
+
+    With 0 steps all is trained unless a premise fails.
+    """
+    if wrong is None:
+        return None if most else judge(row, wrong)
+    started = time.process_time()
+    try:
+        with decided_early(most):
+            return judge(row, wrong)
+    except Undecided:
+        return None
+    except NotHeld as found:
+        return {
+            "verdict": "not held",
+            "premises": [found.premise],
+            "step": found.step,
+            "seconds": _since(started),
+        }
+
+
 def fill(minutes: float, only: str = "") -> None:
     """Judge what the page lacks until the CPU time is spent: the cheap claims and the first worlds first.
 
-    Several processes may fill the page at once if they have different claims (``only``).
+    At first each cell is trained for a few steps, which decide many; a late lr and wrong batches do not show
+    so soon. Several processes may fill the page at once if they have different claims (``only``).
     """
     budget = 60.0 * minutes
-    for row, wrong in missing(only):
-        if time.process_time() > budget:
-            return
-        found = judge(row, wrong)
-        keep(row, wrong, found)
-        print(row.claim, title(wrong), found, flush=True)
+    looks = [cell for cell in missing(only) if not isinstance(cell[1], LateLR | SameBatch | OnePath)]
+    looks.sort(key=lambda cell: ROWS.index(cell[0]))
+    for most, cells in ((EARLY, looks), (0, None)):
+        for row, wrong in missing(only) if cells is None else cells:
+            if time.process_time() > budget:
+                return
+            found = decide(row, wrong, most)
+            if found is not None:
+                keep(row, wrong, found)
+                print(row.claim, title(wrong), found, flush=True)
 
 
 def missing(only: str) -> list[tuple[Row, Wrong | None]]:
@@ -287,6 +323,12 @@ most of these worlds at once and are not counted here. Where one of them was vio
 (†). Where a premise failed, it has a double dagger (‡). [What a `holds` means](holds.md) has the premises of
 all trainings; where one of them fails, no law holds, so that the number may lie well inside the margin.
 
+`not held‡` is a training that was ended as soon as such a premise had failed for good. The cell has the step
+at which this was certain, and the premise: *norm* (the norm after a step of SGD is not that of the rule),
+*rule* (steps are not those of the rule), *along* (gradients have a part along the weights) or *power*
+(gradients do not fall as 1/r). The rest was not trained. So the claim does not hold there, and the page does
+not tell whether its own numbers would violate it.
+
     PYTHONPATH=tests/mutants python -m power --minutes 20
 
 judges what is missing and writes this page. The seed is {seed}. A decision may be falsely violated with
@@ -314,6 +356,14 @@ def render() -> str:
     for wrong in WORLDS:
         cells = [cell(cache[row.claim].get(title(wrong))) for row in rows]
         lines.append(f"| {title(wrong)} | " + " | ".join(cells) + " |")
+    wrong_cells = [found for own in cache.values() for name, found in own.items() if name != title(None)]
+    ended = sum(found["verdict"] == "not held" for found in wrong_cells)
+    of = len(ROWS) * (len(WORLDS) - 1)
+    lines += [
+        "",
+        f"{len(wrong_cells)} of {of} cells of wrong worlds were judged. In {ended} of them the training was "
+        "ended.",
+    ]
     lines += ["", "## Wrong worlds in which a claim still holds", ""]
     for row in rows:
         excused = dict(row.true_in)
@@ -342,9 +392,19 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
+SHORT = {
+    soundness.STEP: "norm",
+    soundness.RULE: "rule",
+    soundness.ALONG: "along",
+    soundness.FALL: "power",
+}
+
+
 def cell(found: dict[str, Any] | None) -> str:
     if found is None:
         return ""
+    if found["verdict"] == "not held":
+        return f"not held‡ ({SHORT[found['premises'][0]]}, {found['step']})"
     value = "" if found.get("value") is None else f" {found['value']:.3g}"
     marks = ("†" if found.get("algebra") == "violated" else "") + ("‡" if found.get("premises") else "")
     return f"{SIGNS[found['verdict']]}{value}{marks}"
