@@ -105,7 +105,7 @@ class Soundness:
         """Return all premises that were measured."""
         for visit in self.visits:
             self._add(STEP, visit.off_the_rule)
-            self._see_shared(visit.shared(visit.count))
+            self._see_shared(visit.examples_alike(visit.count))
         return tuple(
             Premise(
                 name=name,

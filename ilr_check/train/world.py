@@ -216,6 +216,12 @@ class SeenAlike:
         return [torch.where(mean.abs() > chance, mean, 0.0) for mean in means]
 
 
+def _largest(cosines: list[Tensor], used: int) -> float:
+    """Return the largest size of the cosines of two of the first ``used`` runs, [R, R]."""
+    pairs = [c[:used, :used].abs().fill_diagonal_(0.0) for c in cosines if used > 1]
+    return max((float(c.max()) for c in pairs), default=0.0)
+
+
 class Visit:
     """One training of some lanes in a world. ``lanes`` [R] says to which lanes the world applies."""
 
@@ -264,8 +270,11 @@ class Visit:
         factor, does not count.
         """
         added = [] if self._alike is None else [self._alike / self._additions]
-        cosines = [c[:used, :used].abs().fill_diagonal_(0.0) for c in (*added, *self._seen.cosines())]
-        return max((float(c.max()) for c in cosines if used > 1), default=0.0)
+        return max(_largest(added, used), self.examples_alike(used))
+
+    def examples_alike(self, used: int) -> float:
+        """Return the largest cosine of the examples that two runs see, of the first ``used``."""
+        return _largest(self._seen.cosines(), used)
 
     def _note_addition(self, name: str, changed: Tensor, gradient: Tensor, weights: Tensor) -> None:
         w, g, off = (x.flatten(1) for x in (weights, gradient, changed - gradient))
