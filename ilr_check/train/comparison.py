@@ -78,7 +78,8 @@ class Comparison:
         tensor; nan where none was compared, and infinite where the distance of a step is not a number."""
         if self._sum is None:
             return np.full(used, np.nan)
-        mean = (self._sum[:used].abs() / self._count).nan_to_num(nan=torch.inf)
+        # Infinite shares of both signs, as of steps that should have no length, leave no number.
+        mean = (self._sum[:used].abs() / self._count).nan_to_num(nan=torch.inf, posinf=torch.inf)
         return np.asarray((mean - self._coarse).amax(dim=(1, 2)).clamp(min=0.0).cpu().numpy())
 
 

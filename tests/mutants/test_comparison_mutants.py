@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from torch import Tensor
 from worlds import SteppingAs
-from wrong_worlds import Decay, FirstTensorSpared, LateDecay, LateLR, OfRule, WrongDecay
+from wrong_worlds import Decay, FirstTensorSpared, LateDecay, LateLR, OfRule, Wrong, WrongDecay
 
 from ilr_check.claims.soundness import LIMITS, RULE
 from ilr_check.data import DigitsSpec, TangentNoise
 from ilr_check.nets.specs import MLPSpec
 from ilr_check.optim.modelled import MODELLED
 from ilr_check.optim.rules import Rule, State
+from ilr_check.optim.sgd import plain
 from ilr_check.train.fleet import Fleet, Runs
 from ilr_check.train.world import world_of
 
@@ -137,3 +138,20 @@ class Hidden(Decay):
 
 def test_a_step_whose_distance_is_no_number_is_infinitely_far_from_the_rule() -> None:
     assert strayed("sgd", Hidden("", 2.0)) == float("inf")
+
+
+class Swinging(Wrong):
+    """Where lr is 0, the weights grow at one step and shrink at the next one."""
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        factor = 1.0 - lr * weight_decay + (lr == 0) * (0.25 if step % 2 else -0.2)
+        return factor * weights - lr * gradient, buffer
+
+
+def test_wrong_steps_where_lr_is_0_are_seen_although_they_go_either_way() -> None:
+    fleet = Fleet(
+        NET, DigitsSpec(), batch_size=16, compile=False, lanes=2, world=world_of(Swinging("")), rule=plain
+    )
+    rates = np.array([0.5, 0.0, 0.0])[:, None]
+    trace = fleet.train(Runs(seeds=range(2), lr=rates, weight_decay=4e-3), 3, compared=3)
+    assert (trace.strayed > LIMITS[RULE]).all()
