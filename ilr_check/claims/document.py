@@ -45,6 +45,10 @@ margins, and by more than normal runs do, makes it `inconclusive` and is named, 
 more than the margin. All of this can only cost a `holds`; `violated` stays `violated`. But where runs are not
 independent, no interval means anything, and the verdict is `error`.
 
+Claims about language models also judge the second premise, in a finding named `every step`: where a step is
+not that of the rule, it is `violated`. Most of these claims compare trainings with each other, so that a
+wrong weight decay is in both of them, or lies inside their margins.
+
 One factor on all gradients is no departure. SGD with c times the gradient is SGD with c times lr and 1/c
 times the weight decay, so that lambda_e is the same, and every claim that needs the size of the gradient
 measures it. The updates of AdamW, Lion and Muon do not change at all, apart from the eps of AdamW.

@@ -189,6 +189,10 @@ class Lab:
             self._populations[name] = Population(name, self.seed, own)
         return self._populations[name]
 
+    def traces(self) -> list[Trace]:
+        """Return the traces of all populations that were trained so far."""
+        return [trace for population in self._populations.values() for trace in population.take(0)]
+
     def claim_seeds(self, name: str, seeds: Sequence[int]) -> None:
         """Note that runs of the population ``name`` have these seeds; raises ``SharedSeed``."""
         for seed in seeds:

@@ -10,10 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 import torch
-from wrong_worlds import Decay, FirstTensorSpared, LateLR, OfRule, Wrong, WrongDecay
+from worlds import SteppingAs
+from wrong_worlds import Decay, FirstTensorSpared, GainsFollowNorms, LateLR, OfRule, Wrong, WrongDecay
 
 from ilr_check.claims.claim import Context, Finding
-from ilr_check.claims.language_models import lm_drop, lm_equilibrium, lm_no_decay, lm_tail, lm_time_scale
+from ilr_check.claims.language_models import (
+    lm_attention,
+    lm_drop,
+    lm_equilibrium,
+    lm_no_decay,
+    lm_tail,
+    lm_time_scale,
+)
+from ilr_check.claims.language_models.trainings.every_step import GROUP
 from ilr_check.data.text import text_spec
 from ilr_check.nets import TransformerSpec
 from ilr_check.train.world import world_of
@@ -41,11 +50,15 @@ class DecayOfTheFirstLR(OfRule):
         return super().update(name, weights, gradient, buffer, lr, decay, momentum, step)
 
 
-def judged(law: Any, spec: Any, wrong: Wrong | OfRule) -> list[Finding]:
+def judged(law: Any, spec: Any, wrong: Wrong | SteppingAs | None) -> list[Finding]:
+    """Return what the law finds itself; that it also sees every step is in test_every_step_mutants."""
     planted = OfRule(wrong, spec.rule, BETAS[spec.rule]) if isinstance(wrong, WrongDecay) else wrong
     small = msgspec.structs.replace(spec, net=TINY, data=text_spec(context=16))
-    context = Context(seed=7, profile="quick", default_alpha=1e-4, world=world_of(planted))
-    return list(law.judge(msgspec.to_builtins(small), context).findings)
+    context = Context(
+        seed=7, profile="quick", default_alpha=1e-4, world=None if planted is None else world_of(planted)
+    )
+    found = law.judge(msgspec.to_builtins(small), context).findings
+    return [finding for finding in found if finding.group != GROUP]
 
 
 @pytest.mark.parametrize(
@@ -130,3 +143,17 @@ class FirstTensorKeepsIts(DecayIsLeft):
 def test_lm_no_decay_refutes(wrong: Any, refuted: set[str]) -> None:
     found = judged(lm_no_decay.LAW, NO_DECAY, wrong)
     assert {f.group for f in found if f.verdict == "violated"} >= refuted
+
+
+@pytest.mark.parametrize("rule", ["adamw", "muon"])
+@pytest.mark.parametrize("size", [1.0, 0.4])
+def test_lm_attention_refutes_a_temperature_that_follows_the_norms(rule: Any, size: float) -> None:
+    spec = lm_attention.attention("post", rule)
+    (found,) = judged(lm_attention.LAW, spec, GainsFollowNorms("gains follow norms", size))
+    assert found.verdict == "violated", found.message
+
+
+def test_lm_attention_holds_where_gains_do_not_follow_the_norms() -> None:
+    spec = lm_attention.attention("post", "adamw")
+    (found,) = judged(lm_attention.LAW, spec, GainsFollowNorms("gains are those of the rule", 0.0))
+    assert found.verdict == "holds", found.message

@@ -40,11 +40,13 @@ def test_wrong_weight_decay_is_refuted(wrong: WrongDecay) -> None:
     assert {name: finding.verdict for name, finding in judged(wrong).items()} == {
         "norm": "violated",
         "rotation": "violated",
+        "every": "violated",
     }
 
 
 @pytest.mark.parametrize("wrong", [None, LateDecay("decay after the step")])
 def test_right_weight_decay_holds_and_one_after_the_step_is_not_seen(wrong: WrongDecay | None) -> None:
-    """Decay after the step is weaker by lr * weight_decay of itself, 1.25 per cent here."""
+    """Decay after the step is weaker by lr * weight_decay of itself, 1.25 per cent here. Among the steps of
+    Muon this is hidden by the rounding of Newton-Schulz in bfloat16."""
     assert {finding.verdict for finding in judged(wrong).values()} == {"holds"}
     assert "after the update" in lm_balance.TEXT.blind

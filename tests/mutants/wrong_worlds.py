@@ -87,6 +87,31 @@ class OfRule(SteppingAs):
         return (1.0 - lr * decay) * new if self.wrong.late else new, buffer
 
 
+class GainsFollowNorms(SteppingAs):
+    """The gains of the norms of queries and keys, which AdamW trains, grow with the norms of their matrices
+    to the power ``size``. With 1 attention is as if it had no such norms."""
+
+    def __init__(self, name: str, size: float) -> None:
+        super().__init__(MODELLED["adamw"], "adamw", beta1=0.9, beta2=0.95, eps=1e-8)
+        self.name, self.size = name, size
+        self.now: dict[str, Tensor] = {}
+        self.seen: dict[str, Tensor] = {}
+
+    def gradient(self, name: str, gradient: Tensor, weights: Tensor, step: int) -> Tensor:
+        if name.startswith(("q.", "k.")):
+            self.now[name] = weights.flatten(1).norm(dim=1)[:, None]
+        return gradient
+
+    def update(self, name, weights, gradient, buffer, lr, weight_decay, momentum, step):  # type: ignore[no-untyped-def]
+        new, buffer = super().update(name, weights, gradient, buffer, lr, weight_decay, momentum, step)
+        kind, _, block = name.removesuffix(".gain").partition("_norm.")
+        if block:
+            matrix = f"{kind}.{block}.weight"
+            new = new * (self.now[matrix] / self.seen.get(matrix, self.now[matrix])) ** self.size
+            self.seen[matrix] = self.now[matrix]
+        return new, buffer
+
+
 class LateLR(Wrong):
     """The optimizer sees every learning rate one step late."""
 

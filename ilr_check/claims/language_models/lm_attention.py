@@ -16,6 +16,7 @@ from torch.func import vmap
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     BETA2,
     CHUNK,
@@ -64,8 +65,9 @@ TEXT = ClaimText(
         "by lr."
     ),
     blind=(
-        "a weight decay or an lr that is wrong by the same factor in both trainings; and what sets the "
-        "temperature: with QK-norm these are the gains of the norms, which are trained and have no scale."
+        "in the scores a weight decay or an lr that is wrong by the same factor in both trainings (the "
+        "finding `every step` sees it); and what sets the temperature: with QK-norm these are the gains of "
+        "the norms, which are trained and have no scale."
     ),
 )
 
@@ -326,6 +328,7 @@ LAW = StatisticalLaw(
     message=message,
     figure=figure,
     mistakes=mistakes,
+    closing=every_step,
     premises=premises,
     presupposes=(
         f"the product of the norms of queries and keys grows by a factor of 4; its log is right up to "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     STRIDE,
     LanguageRuns,
@@ -293,5 +294,6 @@ LAW = StatisticalLaw(
     message=message,
     figure=figure,
     mistakes=mistakes,
+    closing=every_step,
 )
 CLAIM = LAW.claim()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import line, spread
 from ilr_check.claims.lab import Lab
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     FLUCTUATION,
     STRIDE,
@@ -51,9 +52,9 @@ TEXT = ClaimText(
         "the first lr, the relative update would recover completely."
     ),
     blind=(
-        "an lr that drops one step late (lm-step-identity sees it), a weight decay that is wrong by less "
-        "than about a third, and a single matrix without weight decay, because the mean over all is judged "
-        "(lm-balance sees both)."
+        "in the norms an lr that drops one step late, a weight decay that is wrong by less than about a "
+        "third, and a single matrix without weight decay, because the mean over all is judged. The finding "
+        "`every step` sees all three."
     ),
 )
 
@@ -241,5 +242,6 @@ LAW = StatisticalLaw(
     message=lambda seen: f"lr {seen.spec.lr:g}, weight_decay {seen.spec.weight_decay:g}",
     figure=figure,
     mistakes=mistakes,
+    closing=every_step,
 )
 CLAIM = LAW.claim()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     STRIDE,
     LanguageRuns,
@@ -55,8 +56,9 @@ TEXT = ClaimText(
         "the updates of successive steps are correlated in another way than by the optimizer's averages."
     ),
     blind=(
-        "a weight decay that is wrong by less than a third, which is within the margin of the sizes "
-        "(lm-balance sees 5 per cent); and an lr that is late by one step, because lr is constant."
+        "in norms and rotations a weight decay that is wrong by less than a third, which is within the "
+        "margin (the finding `every step` sees it, and lm-balance sees 5 per cent); and an lr that is "
+        "late by one step, because lr is constant."
     ),
 )
 
@@ -364,6 +366,7 @@ LAW = StatisticalLaw(
     message=message,
     figure=figure,
     mistakes=mistakes,
+    closing=every_step,
     premises=premises,
     presupposes=f"log of every norm moves by {STILL:g} at most over the window.",
 )

@@ -12,6 +12,7 @@ from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import line, spread
 from ilr_check.claims.findings import reported
 from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     FLUCTUATION,
     STRIDE,
@@ -62,8 +63,8 @@ TEXT = ClaimText(
         "norm in another way."
     ),
     blind=(
-        "a weight decay that was wrong by less than about a half before it was switched off (lm-balance sees "
-        "5 per cent), and an lr that is late by one step, because lr is constant."
+        "in the norms a weight decay that was wrong by less than about a half before it was switched off "
+        "(the finding `every step` sees it), and an lr that is late by one step, because lr is constant."
     ),
 )
 
@@ -274,6 +275,7 @@ def closing(spec: NoDecay, runs: NoDecayRuns, subject: dict[str, Any], n: int) -
                 n_runs=n,
                 n_steps=2 * spec.steps,
             ),
+            *every_step(spec, runs, subject, n).findings,
         )
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Profile
 from ilr_check.claims.figures import line
 from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     FLUCTUATION,
     STRIDE,
@@ -52,9 +53,9 @@ TEXT = ClaimText(
         "of an update depends on the norm, as it does with SGD."
     ),
     blind=(
-        "a weight decay that is wrong by less than about 15 per cent, which is within the margin (lm-balance "
-        "sees 5 per cent); an lr that is late by one step (lm-step-identity sees it); and tensors outside of "
-        "the blocks, which have no weight decay here."
+        "in the norms a weight decay that is wrong by less than about 15 per cent, which is within the "
+        "margin, and an lr that is late by one step (the finding `every step` sees both); and tensors "
+        "outside of the blocks, which have no weight decay here."
     ),
 )
 
@@ -303,6 +304,7 @@ LAW = StatisticalLaw(
     message=message,
     figure=figure,
     mistakes=mistakes,
+    closing=every_step,
     premises=premises,
     presupposes=(
         "before the switch the squared norms differ by the factor of theory, 4, up to 15 per cent, so that "

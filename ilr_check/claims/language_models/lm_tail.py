@@ -18,6 +18,7 @@ from ilr_check.claims.language_models.trainings.decaying import (
     Tail,
     TailRuns,
 )
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     FLUCTUATION,
     invariant_kinds,
@@ -56,9 +57,9 @@ TEXT = ClaimText(
         "in the right power, or some matrix is left out."
     ),
     blind=(
-        "an lr that is late by one step (lm-step-identity sees it), and a weight decay that is too strong, "
-        "or too weak by less than about two thirds, because norms are compared with their own value before "
-        "lr decays (lm-balance sees 5 per cent)."
+        "in norms and gradients an lr that is late by one step, and a weight decay that is too strong, or "
+        "too weak by less than about two thirds, because norms are compared with their own value before lr "
+        "decays. The finding `every step` sees both."
     ),
 )
 
@@ -329,6 +330,7 @@ LAW = StatisticalLaw(
     message=message,
     figure=lambda seen: (gradients_drawn if seen.part.figure == "gradients" else norms_drawn)(seen),
     mistakes=mistakes,
+    closing=every_step,
     premises=premises,
     presupposes=(
         f"log of the mean norm moves by {STILL:g} at most over the {WINDOW} steps before the decay of lr, "

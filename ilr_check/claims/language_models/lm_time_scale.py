@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ilr_check.claims.claim import Judged, Profile
 from ilr_check.claims.figures import interval, line
 from ilr_check.claims.lab import Lab, Population
+from ilr_check.claims.language_models.trainings.every_step import every_step
 from ilr_check.claims.language_models.trainings.hidden import (
     STRIDE,
     LanguageRuns,
@@ -55,8 +56,9 @@ TEXT = ClaimText(
         "too short to forget the initial norms."
     ),
     blind=(
-        "a weight decay that is wrong by the same factor in all trainings; an lr that is late by one step; "
-        "and differences below the stated share of what a factor of 8 in weight decay makes. 32 runs, as in "
+        "in its comparisons a weight decay that is wrong by the same factor in all trainings (the finding "
+        "`every step` sees it); an lr that is late by one step, because lr is constant; and "
+        "differences below the stated share of what a factor of 8 in weight decay makes. 32 runs, as in "
         "quick, cannot tell whether losses are equal to that share."
     ),
 )
@@ -306,7 +308,7 @@ def closing(spec: Pair, runs: PairRuns, subject: dict[str, Any], n: int) -> Judg
     figures = [rotations(spec, runs, n, told)]
     if "held-out loss" in spec.planned:
         figures.append(losses(spec, runs, n))
-    return Judged((), tuple(figures))
+    return Judged(every_step(spec, runs, subject, n).findings, tuple(figures))
 
 
 def rotations(spec: Pair, runs: PairRuns, n: int, told: str) -> Figure:
