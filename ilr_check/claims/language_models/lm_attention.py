@@ -290,10 +290,10 @@ def figure(seen: Examined[Attention, AttentionRuns]) -> Figure:
     """Draw the spread of the scores and the product of the norms, over those of the reference."""
     runs, n = seen.runs, seen.n
     x = np.arange(1.0, len(CHANGES) + 1.0)
-    series = [line("equal temperature", "predicted", x, np.ones(len(x)))]
+    series = [line("prediction: the spread does not change", "predicted", x, np.ones(len(x)))]
     for words, role, read in (
         ("spread of the scores", "measured", runs.log_spread),
-        ("product of the norms of queries and keys", "control", runs.log_product),
+        ("norm of W_q times norm of W_k, which it follows without QK-norm", "control", runs.log_product),
     ):
         gaps = np.stack([read(name, n) - read(REFERENCE, n)[::-1] for name in CHANGES])
         middle, error = gaps.mean(axis=1), 2.0 * gaps.std(axis=1, ddof=1) / math.sqrt(n)
@@ -301,15 +301,16 @@ def figure(seen: Examined[Attention, AttentionRuns]) -> Figure:
         series.append(interval(words, x, *ends, role=role))
     return Figure(
         name="",
-        title=f"Attention with larger queries and keys, {seen.spec.title}",
+        title=f"Spread of the attention scores while W_q and W_k grow, {seen.spec.title}",
         x_label=", ".join(f"{place:g} {name}" for place, name in zip(x, CHANGES, strict=True)),
-        y_label="over the reference",
+        y_label="relative to the reference",
         y_log=True,
         series=tuple(series),
         caption=(
-            "The more the scores of the keys differ, the colder attention is. Without QK-norm the scores are "
-            "proportional to the norms of both matrices, which lr and weight decay set. With QK-norm they "
-            "do not depend on these norms. Bars are two standard errors."
+            "The spread says how much the scores of the keys differ for one query: where it is larger, fewer "
+            "keys get attention. Without QK-norm it is proportional to the norms of the matrices of queries "
+            "and keys, W_q and W_k, which lr and weight decay set. With QK-norm it does not depend on them. "
+            "Bars are two standard errors."
         ),
     )
 

@@ -283,26 +283,30 @@ def closing(spec: NoDecay, runs: NoDecayRuns, subject: dict[str, Any], n: int) -
 def figure(seen: Examined[NoDecay, NoDecayRuns]) -> Figure:
     """Draw the relative update after weight decay was switched off."""
     spec = seen.spec
+    names, known = (TEXT.rivals[0], "the norm grows as with SGD"), "lr and the old weight decay alone"
+    if spec.rule == "sgd":
+        names = (TEXT.rivals[0], "the norm grows as with AdamW or Muon")
+        known = "lr, and how large the gradients of the other runs are"
     first = spec.before // STRIDE
     since = np.arange(0, spec.steps, STRIDE)[first:] - spec.before
     measured, predicted = (rows[first:].mean(axis=1).T for rows in seen.runs.log_growth(seen.tensors, seen.n))
     return Figure(
         name="",
-        title=f"The relative update without weight decay, {spec.title}",
+        title=f"Relative step size once weight decay is off, {spec.title}",
         x_label="steps without weight decay",
-        y_label="lr / ||w||, 1 with weight decay",
+        y_label="lr / ||w||, over that of runs with weight decay",
         y_log=True,
         series=(
             *spread(since, -measured),
             line("prediction", "predicted", since, np.exp(-predicted.mean(axis=0))),
             *(
                 line(f"rival: {name}", "rival", since, np.exp(-rows[first:]))
-                for name, rows in spec.rival_growth().items()
+                for name, rows in zip(names, spec.rival_growth().values(), strict=True)
             ),
         ),
         caption=(
             "Weight decay is switched off at step 0, and lr stays. The norms grow, so each step turns the "
-            "weights less, as if lr were lowered. The prediction knows lr and the old weight decay alone."
+            f"weights less, as if lr were lowered. The prediction knows {known}."
         ),
     )
 
