@@ -69,6 +69,8 @@ judges the same theory of white gradients after another change of lr."""
 TOLERANCE_OF_A_MATRIX = 0.2
 """The tolerance on one matrix: twice that on the mean, because single matrices are farther from white noise.
 A matrix without weight decay is 0.3 away and more."""
+EVERY = 5
+"""Every fifth step is drawn."""
 END = 2
 """Noise and gradients are compared over so many of the last blocks: the last 40 per cent of the decay."""
 PLANNED_SD: dict[Form, float] = {"noise": 0.11, "norms": 0.04, "each": 0.06, "gradient": 0.11}
@@ -294,14 +296,14 @@ def gradients_drawn(seen: Examined[Tail, TailRuns]) -> Figure:
 def norms_drawn(seen: Examined[Tail, TailRuns]) -> Figure:
     """Draw the norms with both kinds of weight decay, and the equilibrium of the current lr."""
     spec, runs, n = seen.spec, seen.runs, seen.n
-    at = np.arange(spec.steps)
-    series = [line("equilibrium of the current lr", "rival", at, np.exp(spec.log_equilibrium()))]
+    at = np.arange(spec.before - WINDOW, spec.steps, EVERY)
+    series = [line("equilibrium of the current lr", "rival", at, np.exp(spec.log_equilibrium()[at]))]
     for which, role in ROLES.items():
         measured = runs.grown(which, seen.tensors, n).norm
         predicted = spec.grown(runs.log_predicted(which, seen.tensors, n).mean(axis=(1, 2)))
         series += [
-            points(f"measured, {which} weight decay", role, at, np.exp(measured)),
-            line(f"prediction, {which} weight decay", "predicted", at, np.exp(predicted)),
+            points(f"measured, {which} weight decay", role, at, np.exp(measured[at])),
+            line(f"prediction, {which} weight decay", "predicted", at, np.exp(predicted[at])),
         ]
     return Figure(
         name="",
@@ -310,8 +312,10 @@ def norms_drawn(seen: Examined[Tail, TailRuns]) -> Figure:
         y_label="weight norm, 1 before the decay of lr",
         series=tuple(series),
         caption=(
-            "The norm follows the equilibrium of the current lr with a delay of 1 / (2 lr * weight_decay) "
-            "steps, which grows as lr falls. So in the end the norm stands still, far above that equilibrium."
+            f"From step {spec.before} on lr falls in a straight line to 0. The norm follows equilibrium at "
+            "the current lr with a delay of 1 / (2 lr * weight_decay) steps, which grows as lr falls. So in "
+            "the end the norm stands still, far above that equilibrium. Corrected weight decay is multiplied "
+            "by lr / (largest lr); with it the norm hardly changes."
         ),
     )
 
