@@ -23,14 +23,23 @@ class Comparison:
 
     The rule makes each step once more from the weights, the gradients and the state before it, and with the
     stated learning rate, whatever a world makes of it. So an error of one step does not enter the next one.
+    ``same_program`` says that the rule itself made the steps, uncompiled, so that even arithmetic that is
+    coarser than that of the weights rounds alike.
     """
 
     def __init__(
-        self, rule: Rule, settings: Settings, state: Mapping[str, State], chosen: Container[int]
+        self,
+        rule: Rule,
+        settings: Settings,
+        state: Mapping[str, State],
+        chosen: Container[int],
+        *,
+        same_program: bool = False,
     ) -> None:
         self.chosen = chosen
         """The numbers of the steps that are compared."""
         self._rule, self._of_lane = rule, settings.of_lane
+        self._same_program = same_program
         self._state, self._held = state, dict(state)
         self._numbers = rule.coefficients(settings.distinct)
         self._sum: Tensor | None = None
@@ -66,7 +75,7 @@ class Comparison:
             found.append(torch.stack([whole, along], dim=-1))
         if self._sum is None:
             # Of a rounding in a random direction, 1 / sqrt(entries) lies along the weights.
-            coarse = {name: self._rule.of(name).coarseness for name in before}
+            coarse = {name: 0.0 if self._same_program else self._rule.of(name).coarseness for name in before}
             rooms = [(size, size * before[name][0].numel() ** -0.5) for name, size in coarse.items()]
             self._coarse = like.new_tensor(rooms, dtype=torch.float64)
         shares = torch.stack(found, dim=1).double()

@@ -263,7 +263,8 @@ class Fleet:
                 advance, state = modelled(bound, self.rule, weights, settings, self._loops)
             any_step = compared and visit and (visit.has("lr") or visit.has("update"))
             chosen = range(steps) if any_step else recording.spread(compared)
-            comparison = Comparison(self.rule, settings, state, chosen)
+            same = visit is not None and not visit.has("update")
+            comparison = Comparison(self.rule, settings, state, chosen, same_program=same)
         else:
             trial = self.trials.get(settings.count)
             if trial is None:

@@ -93,6 +93,20 @@ def test_a_world_that_makes_the_same_steps_is_not_far(rule: str) -> None:
     assert strayed(rule, SteppingAs(MODELLED[rule], rule, **HYPER[rule])) < 0.2
 
 
+class SameLR:
+    """The learning rate is the promised one."""
+
+    def lr(self, lr: Tensor, step: int) -> Tensor:
+        return lr
+
+
+def test_where_the_rule_makes_the_steps_of_a_world_even_coarse_arithmetic_rounds_alike() -> None:
+    """So an lr that is late at one step of many is seen with Muon too, whose rounding in bfloat16 hides it
+    elsewhere."""
+    assert strayed("muon", SameLR()) == 0.0
+    assert strayed("muon", LateLR("")) > 0.9 * 9.0 / STEPS / LIMITS[RULE]
+
+
 @pytest.mark.parametrize("rule", HYPER)
 @pytest.mark.parametrize(
     "wrong",
