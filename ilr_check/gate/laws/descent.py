@@ -28,7 +28,8 @@ the middle of degree -1/6, far from both."""
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Judge the cosine between the first step and the gradient, without decay."""
     rng = circumstances.generator()
-    start = rng.uniform(0.5, 2.0, size=(3, 3)) * (NEAR_ZERO if moves_near_zero_alone(subject) else 1.0)
+    scale = NEAR_ZERO if moves_near_zero_alone(subject) else 1.0
+    start = rng.uniform(0.5, 2.0, size=(3, 3)) * scale
     gradient = np.eye(3)[rng.permutation(3)] * rng.choice((-1.0, 1.0), size=3)
     hyper: dict[str, Any] = {"lr": 0.01} if subject.can_vary("lr") else {}
     if subject.can_vary("weight_decay"):
@@ -53,13 +54,13 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         n_steps=steps,
     )
     for shape in OTHERS if good else ():
-        yield from _beside(subject, shape, start, gradient, hyper, steps)
+        yield from _beside(subject, scale * np.ones(shape), start, gradient, hyper, steps)
     yield _larger(subject, start, hyper, circumstances)
 
 
 def _beside(
     subject: Subject,
-    shape: tuple[int, ...],
+    beside: NDArray[np.float64],
     start: NDArray[np.float64],
     gradient: NDArray[np.float64],
     hyper: dict[str, Any],
@@ -69,20 +70,20 @@ def _beside(
 
     The reference of some families has matrices alone, and a wrapper steps the other tensors itself.
     """
-    ones = np.ones(shape)
+    rows = [[gradient, np.ones(beside.shape)]] * steps
     try:
-        trajectory = record_trajectory(subject, [start, ones], [[gradient, ones]] * steps, **hyper)
+        trajectory = record_trajectory(subject, [start, beside], rows, **hyper)
     except Exception:  # it takes matrices alone, or another law tells what it raises
         return
     moved = trajectory.steps[-1].after[1] - trajectory.starts[1]
     down = float(np.sum(moved)) < 0 and bool(np.all(np.isfinite(moved)))
     yield fact_reading(
         down,
-        group=f"{SHAPE_WORDS[len(shape)]} beside a matrix",
+        group=f"{SHAPE_WORDS[beside.ndim]} beside a matrix",
         message=f"{steps} steps along one gradient move it by {float(np.sum(moved)):.4g} in all",
-        diagnosis=f"beside a matrix, {SHAPE_WORDS[len(shape)]} is never stepped"
+        diagnosis=f"beside a matrix, {SHAPE_WORDS[beside.ndim]} is never stepped"
         if not moved.any()
-        else f"beside a matrix, {SHAPE_WORDS[len(shape)]} does not go downhill",
+        else f"beside a matrix, {SHAPE_WORDS[beside.ndim]} does not go downhill",
         n_steps=steps,
     )
 
