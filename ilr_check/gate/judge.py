@@ -180,9 +180,7 @@ class Judge:
 
 def readings_of(law: GateLaw, subject: Subject, circumstances: Circumstances) -> list[Reading]:
     """Return a law's readings of a subject; an exception that ended its check is the last one."""
-    reason = law.applies(subject)
-    if not reason and subject.contract is not None:
-        reason = subject.contract.exceptions.get(law.id, "")
+    reason = subject.exceptions.get(law.id, "") or law.applies(subject)
     if reason:
         return [Reading(group="", verdict="skipped", message=reason, open=isinstance(reason, LeftOpen))]
     found: list[Reading] = []
@@ -204,8 +202,8 @@ def readings_of(law: GateLaw, subject: Subject, circumstances: Circumstances) ->
 
 def _excepted(law: GateLaw, subject: Subject, reading: Reading) -> Reading:
     """Return a reading of a case that the family does not promise as skipped."""
-    exceptions = {} if subject.contract is None else subject.contract.exceptions
-    why = next((w for key, w in exceptions.items() if f"{law.id}:{reading.group}".startswith(key)), "")
+    case = f"{law.id}:{reading.group}"
+    why = next((w for key, w in subject.exceptions.items() if ":" in key and case.startswith(key)), "")
     return replace(reading, verdict="skipped", message=why, diagnosis="") if why else reading
 
 

@@ -19,6 +19,7 @@ from ilr_check.gate.tags import Tags
 from ilr_check.gate.trial import CannotVaryError, Trial, entries_of, read_name, write_name
 from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.contract import Contract, Name
+from ilr_check.optim.optax_target import NOT_OPTAX, OptaxOptimizer
 
 FORM = "it is called as factory(params, **hyper)"
 BASIC = {
@@ -128,6 +129,13 @@ class Subject:
                 except SubjectError as error:
                     found[ours] = str(error)
         return found
+
+    @cached_property
+    def exceptions(self) -> Mapping[str, str]:
+        """Return laws, or cases of one as ``law:group``, that it does not promise, each with the reason."""
+        promised = {} if self.contract is None else self.contract.exceptions
+        foreign = isinstance(self.factory, type) and issubclass(self.factory, OptaxOptimizer)
+        return {**promised, **(NOT_OPTAX if foreign else {})}
 
     @cached_property
     def fixed_names(self) -> frozenset[str]:

@@ -20,6 +20,7 @@ from ilr_check.seeds import derive
 from ilr_check.spelling import did_you_mean
 
 FORMS = "package.module:Name or path/to/file.py:Name"
+OPTAX = "optax:"
 HYPER = ("lr", "weight_decay", "momentum", "dampening", "nesterov")
 """The values of a setting that a target is given, if its signature takes them."""
 EDITED = ("lr", "weight_decay")
@@ -64,6 +65,8 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
 
     Raises ``TargetError``.
     """
+    if what == "optimizer" and text.startswith(OPTAX):
+        return _from_optax(text)
     where, colon, name = text.rpartition(":")
     if not colon or not where or not name.isidentifier():
         raise TargetError(f"{what} {text!r} is not a target; write it as {FORMS}")
@@ -81,6 +84,15 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
             "that returns an optimizer"
         )
     return factory
+
+
+def _from_optax(text: str) -> Any:
+    from ilr_check.optim.optax_target import OptaxError, optax_optimizer
+
+    try:
+        return optax_optimizer(text.removeprefix(OPTAX))
+    except OptaxError as error:
+        raise TargetError(f"optimizer {text!r}: {error}") from error
 
 
 def _offered(public: Mapping[str, Any], module: str) -> list[str]:

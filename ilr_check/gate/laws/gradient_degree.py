@@ -55,8 +55,9 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     fixed = "eps" in contract.names and not subject.can_vary("eps")
     if "eps" in contract.names and not fixed:
         hyper["eps"] = TINY_EPS
-    if "lambd" in contract.names:  # ASGD's second decay
-        hyper["lambd"] = 0.0
+    for name in ("lambd", "initial_accumulator_value"):  # ASGD's second decay, and Adagrad's first sum
+        if name in contract.names and subject.can_vary(name):
+            hyper[name] = 0.0
     sizes = []
     for power in POWERS:
         scaled = [[None if g is None else g * 2.0**power for g in row] for row in gradients]

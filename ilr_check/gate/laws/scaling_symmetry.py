@@ -120,7 +120,9 @@ def _scaled(
         hyper["eps"] = EPS
     assert contract.symmetry is not None
     begun = {n: v for n, v in subject.start([_ones()], **hyper).hyper.items() if n in powers}
-    hyper |= {n: v for n, v in begun.items() if v is not None and n not in hyper}
+    # What is 0 and cannot be set stays 0 at every power.
+    needed = {n: v for n, v in begun.items() if v is not None and (v != 0.0 or subject.can_vary(n))}
+    hyper = {**needed, **hyper}
     base: dict[str, Any] = {
         n: v * 2.0 ** (k * powers.get(n, 0)) if isinstance(v, float) else v for n, v in hyper.items()
     }

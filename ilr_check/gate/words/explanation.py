@@ -71,6 +71,7 @@ CONVENTIONS = (
         "decay_on",
         "ratio_at_zero",
         "ratio_used",
+        "ratio_below",
         "vectors",
     ),
     *(

@@ -87,7 +87,7 @@ RMSPROP = Contract(
     names={
         "lr": LR,
         "weight_decay": WEIGHT_DECAY,
-        "alpha": Name(default=0.99, names=("alpha", "rho", "decay_rate", "beta", "beta2")),
+        "alpha": Name(default=0.99, names=("alpha", "rho", "decay_rate", "beta", "beta2", "decay")),
         "eps": Name(default=1e-8, names=("eps", "epsilon")),
         "momentum": Name(default=0.0, names=("momentum", "mu")),
         "centered": Name(default=False, names=("centered",)),

@@ -29,15 +29,19 @@ def norm(x: Number) -> Number:
 def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """Return -lr b' with b' = mu b + local (g + wd w) and local = c ||w|| / (||g|| + wd ||w|| + eps).
 
-    The ratio is 1 where one of its two norms is 0. Implementations differ in three places, which may be
+    The ratio is 1 where one of its two norms is 0. Implementations differ in four places, which may be
     declared: at a zero gradient with decay the ratio may be the formula's, or nothing decays; it may be used
-    with decay only; and vectors may be stepped without the ratio and without decay.
+    with decay only; it may have the norm of the sum, ||g + wd w||, below; and vectors may be stepped without
+    the ratio and without decay.
     """
     size, slope = norm(w), norm(g)
     decay = h["weight_decay"]
     spared = plain(w).ndim < 2 and h.get("vectors", "adapted") == "plain"
     if spared or (plain(slope) == 0 and h.get("ratio_at_zero", "one") == "no decay"):
         local, decay = 1.0, 0.0
+    elif h.get("ratio_below", "sum of norms") == "norm of the sum":
+        slope = norm(g + decay * w)
+        local = h["trust"] * size / (slope + h["eps"]) if plain(size) > 0 and plain(slope) > 0 else 1.0
     elif decay == 0 and h.get("ratio_used", "always") == "with decay":
         local = 1.0
     elif plain(size) > 0 and (plain(slope) > 0 or (decay > 0 and h.get("ratio_at_zero", "one") == "formula")):
@@ -163,6 +167,10 @@ LARS = Contract(
         Mutation(sentence="the ratio is that of the formula, not 1", hyper={"ratio_at_zero": "formula"}),
         Mutation(sentence="a gradient of zeros stops weight decay", hyper={"ratio_at_zero": "no decay"}),
         Mutation(sentence="the ratio is used with weight decay only", hyper={"ratio_used": "with decay"}),
+        Mutation(
+            sentence="the ratio divides by the norm of the sum of gradient and decay",
+            hyper={"ratio_below": "norm of the sum"},
+        ),
         Mutation(sentence="vectors have no ratio and no decay", hyper={"vectors": "plain"}),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
         Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
@@ -171,6 +179,7 @@ LARS = Contract(
         "lr_place": ("outside", "inside"),
         "ratio_at_zero": ("one", "formula", "no decay"),
         "ratio_used": ("always", "with decay"),
+        "ratio_below": ("sum of norms", "norm of the sum"),
         "vectors": ("adapted", "plain"),
     },
     degrees={"ratio_used": {"with decay": 1.0}},

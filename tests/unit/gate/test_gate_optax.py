@@ -1,0 +1,153 @@
+"""Optimizers of optax are judged by the gate: right ones hold, wrong ones are found, and errors are clear."""
+
+from __future__ import annotations
+
+import builtins
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import ilr_check
+from ilr_check.cli import main
+from ilr_check.gate.laws import gate_laws
+from ilr_check.optim.optax_target import NOT_OPTAX, OptaxError, optax_optimizer
+from ilr_check.optim.target import TargetError, import_target
+
+jax = pytest.importorskip("jax", reason="jax and optax are the extra `jax`")
+optax = pytest.importorskip("optax", reason="jax and optax are the extra `jax`")
+
+LAWS = "textbook-step,decay-coupling,bias-correction"
+OWN = '''
+import optax
+
+def decay_beside_lr(learning_rate, b1=0.9, b2=0.999, eps=1e-8, weight_decay=1e-4):
+    """AdamW whose decay is added after lr, so that it does not follow lr."""
+    return optax.chain(
+        optax.scale_by_adam(b1, b2, eps), optax.scale_by_learning_rate(learning_rate),
+        optax.add_decayed_weights(-weight_decay),
+    )
+
+def needs_more(learning_rate, weight_decay=0.0):
+    """The branch on a number keeps the number out of the compiled step."""
+    if weight_decay > 0.0:
+        return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate))
+    return optax.sgd(learning_rate)
+'''
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "own.py"
+    path.write_text(OWN, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "options"),
+    [
+        ("adamw", torch.optim.AdamW, {"weight_decay": 0.1}),
+        ("sgd", torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    ],
+)
+def test_the_steps_are_those_of_torch(name: str, right: Any, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    start = torch.tensor(rng.normal(size=(3, 4)))
+    ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    optimizers = [
+        optax_optimizer(name)([ours], lr=0.1, **options),
+        right([theirs], lr=0.1, **options),
+    ]
+    for t in range(8):
+        gradient = torch.tensor(rng.normal(size=(3, 4)))
+        for parameter, optimizer in zip((ours, theirs), optimizers, strict=True):
+            parameter.grad = gradient.clone()
+            optimizer.param_groups[0]["lr"] = 0.1 / (1 + t)
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=1e-13)
+
+
+def test_float32_and_bfloat16_weights_keep_their_dtype() -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        parameter = torch.nn.Parameter(torch.ones(3, dtype=dtype))
+        optimizer = optax_optimizer("adam")([parameter], lr=0.1)
+        parameter.grad = torch.ones(3, dtype=dtype)
+        optimizer.step()
+        assert parameter.dtype is dtype
+        torch.testing.assert_close(parameter.double(), torch.full((3,), 0.9).double(), rtol=0, atol=4e-3)
+
+
+def test_jax_is_left_with_32_bits() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = optax_optimizer("adam")([parameter], lr=0.1)
+    parameter.grad = torch.ones(3)
+    optimizer.step()
+    assert jax.numpy.ones(3).dtype == jax.numpy.float32
+
+
+def test_a_right_one_holds_by_every_law_that_is_asked() -> None:
+    result = ilr_check.check_optimizer(import_target("optax:adamw"), contract="adamw", laws=LAWS)
+    assert result.verdict == "holds"
+
+
+def test_a_wrong_one_is_found_and_its_lines_show_it(own: Path) -> None:
+    target = f"optax:{own}:decay_beside_lr"
+    result = ilr_check.check_optimizer(
+        import_target(target), contract="adamw", laws="decay-coupling,textbook-step", name=target
+    )
+    assert result.verdict == "violated"
+    assert "weight decay per step is wd" in " ".join(f.diagnosis for f in result.violated)
+    found = next(f for f in result.violated if f.snippet)
+    shown = subprocess.run([sys.executable, "-c", found.snippet], capture_output=True, text=True, check=True)
+    measured = found.snippet.rpartition("# here ")[2].partition(",")[0]
+    assert shown.stdout.strip() == measured
+
+
+def test_a_number_that_python_reads_is_compiled_into_the_step(own: Path) -> None:
+    optimizer_of = optax_optimizer(f"{own}:needs_more")
+    parameter = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+    optimizer = optimizer_of([parameter], lr=0.5, weight_decay=0.5)
+    parameter.grad = torch.zeros(3, dtype=torch.float64)
+    optimizer.step()
+    assert parameter.tolist() == [0.75] * 3
+
+
+def test_the_command_says_which_laws_do_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["gate", "optax:sgd", "--contract", "sgd", "--laws", "textbook-step,resume"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert left.value.code == 0
+    assert "judged 1 of 1 law" in out
+    assert NOT_OPTAX["resume"] in out
+
+
+def test_every_law_that_optax_is_spared_exists() -> None:
+    assert {name.partition(":")[0] for name in NOT_OPTAX} <= set(gate_laws())
+
+
+@pytest.mark.parametrize("name", ["adamv", "contrib", "contrib.nothing", "GradientTransformation"])
+def test_a_name_that_optax_lacks(name: str) -> None:
+    with pytest.raises(TargetError, match=rf"optax:{name}' *.*names no function of optax.*adamw"):
+        import_target(f"optax:{name}")
+
+
+def test_without_optax_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def refuse(name: str, *rest: Any, **named: Any) -> Any:
+        if name == "optax":
+            raise ImportError("No module named 'optax'")
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(OptaxError, match=r"needs optax, which is not installed.*ilr-check\[jax\]"):
+        optax_optimizer("adamw")
+
+
+def test_an_argument_that_the_function_lacks() -> None:
+    with pytest.raises(TypeError, match="takes no 'betas'; it takes lr, b1, b2"):
+        optax_optimizer("adamw")([torch.nn.Parameter(torch.ones(3))], lr=0.1, betas=(0.9, 0.999))
