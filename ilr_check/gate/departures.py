@@ -18,13 +18,13 @@ from ilr_check.gate.words.explanation import is_convention
 Declared = Mapping[str, Any]
 
 
-def proposed(readings: Iterable[Reading]) -> list[Declared]:
+def proposed(readings: Iterable[Reading], subject: Subject) -> list[Declared]:
     """Return the conventions that violated readings propose, each alone, and all together last."""
     found: list[Declared] = []
     for reading in readings:
         if (
             reading.verdict == "violated"
-            and is_convention(reading.declares)
+            and is_convention(reading.declares, subject)
             and reading.declares not in found
         ):
             found.append(dict(reading.declares))

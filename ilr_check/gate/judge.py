@@ -100,9 +100,9 @@ class Judge:
         if self.conventions is None:
             steps = gate_laws()[STEPS]
             first = Circumstances(STEPS, self.options.seed, self.options.profile)
-            self.conventions = proposed(readings_of(steps, self.subject, first))
+            self.conventions = proposed(readings_of(steps, self.subject, first), self.subject)
             self.conventions += _several(self.subject)
-        own = [declared for declared in proposed(readings) if declared not in self.conventions]
+        own = [declared for declared in proposed(readings, self.subject) if declared not in self.conventions]
         again = partial(_again, law, circumstances)
         return self._doubted(law, settle(readings, again, self.subject, [*own, *self.conventions]))
 

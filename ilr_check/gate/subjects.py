@@ -60,6 +60,9 @@ def subject_of(
             if contract is None and options.declare:
                 raise ValueError("declare needs a contract; name one instead of auto")
             declared = {} if contract is None else contract.declared(options.declare)
+            if contract is not None and options.contract == "auto" and _says_decoupled(bare, contract):
+                declared.setdefault("decay", "decoupled")
+                note += "; the W of its name is taken for decoupled weight decay"
             subject = bare.with_contract(contract, declared)
             if contract is not None and contract.matrices_only and _eps_is_for_others(subject):
                 subject = replace(subject, names={**subject.names, "eps": NOWHERE})
@@ -76,6 +79,12 @@ def _contract(bare: Subject, wanted: Any) -> tuple[Contract | None, str]:
 
         return infer(bare)
     return contract_from(wanted), "named by the caller"
+
+
+def _says_decoupled(bare: Subject, contract: Contract) -> bool:
+    """Return whether its name is that of a family with decay in the gradient, and a W, as AdamaxW."""
+    word = bare.title.rpartition(":")[2].lower()
+    return contract.decay.where == "gradient" and word.endswith(f"{contract.name}w")
 
 
 def _eps_is_for_others(subject: Subject) -> bool:

@@ -45,6 +45,11 @@ def built_with(subject: Subject, options: Mapping[str, Any]) -> Subject:
     return replace(subject, tags=tags, switches={**subject.switches, **rest})
 
 
+def without_eps_root(subject: Subject) -> Subject:
+    """Return the target with no constant inside of the root, if its constructor has ``eps_root`` as optax."""
+    return built_with(subject, {"eps_root": 0.0}) if "eps_root" in subject.named_arguments else subject
+
+
 def option_words(options: Mapping[str, Any]) -> str:
     """Return options as text for a reader."""
     return ", ".join(f"{key}={value}" for key, value in options.items())

@@ -12,6 +12,7 @@ from ilr_check.evidence import Figure, Margin, Measured, RivalOutcome, Series
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.reference.trajectory import probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.variation import without_eps_root
 from ilr_check.optim.contracts.running import ROUNDINGS, Array
 
 ORDER = 15
@@ -41,6 +42,7 @@ def applies(subject: Subject) -> str:
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Judge the slope of log2 step size against log2 gradient size."""
+    subject = without_eps_root(subject)
     contract = subject.contract
     assert contract is not None
     degree = contract.degree_for(subject.declared)

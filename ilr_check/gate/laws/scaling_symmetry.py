@@ -13,6 +13,7 @@ from ilr_check.evidence import Margin, Measured
 from ilr_check.gate.law import Circumstances, GateLaw, Reading, law_text, needs
 from ilr_check.gate.reference.trajectory import Trajectory, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
+from ilr_check.gate.variation import without_eps_root
 from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.running import ROUNDINGS, Array
 from ilr_check.optim.symmetry import Power
@@ -46,6 +47,7 @@ def applies(subject: Subject) -> str:
 
 def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
     """Judge a = 2 and a = 1/8 for each setting."""
+    subject = without_eps_root(subject)
     contract = subject.contract
     assert contract is not None
     for setting in subject.settings:

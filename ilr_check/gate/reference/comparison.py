@@ -45,7 +45,7 @@ def compared(
         narrow = off.ratio <= 1.0
         if not narrow:
             mutation, _ = explanation(coarse, subject.contract, off)
-            mutation = mutation if mutation is not None and is_convention(mutation.hyper) else None
+            mutation = mutation if mutation is not None and is_convention(mutation.hyper, subject) else None
     declared = {} if mutation is None else declaration_of(mutation, subject.contract)
     return ratio_reading(
         found.ratio,

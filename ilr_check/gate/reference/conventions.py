@@ -10,7 +10,7 @@ import numpy as np
 
 from ilr_check.gate.reference.trajectory import deviation, probing_gradients, record_trajectory
 from ilr_check.gate.subject import Subject
-from ilr_check.gate.words.explanation import CONVENTIONS
+from ilr_check.gate.words.explanation import CONVENTIONS, INSTEAD_OF
 from ilr_check.optim.contracts.contract import Contract, Mutation
 
 LRS = (0.3, 0.11, 0.17, 0.05, 0.09)
@@ -54,7 +54,7 @@ def _combinations(contract: Contract, declared: Mapping[str, Any]) -> Iterator[d
     choices = {
         key: values
         for key, values in contract.variations.items()
-        if key in CONVENTIONS and key not in declared
+        if key in CONVENTIONS and key not in declared and key not in INSTEAD_OF
     }
     if contract.decay.where != "none" and "decay" not in declared:
         choices["decay"] = (None, *DECAYS)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ilr_check.evidence import RivalOutcome
 from ilr_check.gate.reference.trajectory import Deviation, Trajectory, deviation
+from ilr_check.gate.subject import Subject
 from ilr_check.optim.contracts.contract import (
     CORRECTIONS,
     DECAY_VARIATIONS,
@@ -72,6 +73,7 @@ CONVENTIONS = (
         "ratio_at_zero",
         "ratio_used",
         "ratio_below",
+        "momentum_schedule",
         "vectors",
     ),
     *(
@@ -91,6 +93,8 @@ CONVENTIONS = (
 steps by up to 1 / sqrt(1 - beta2), and whoever means it declares it."""
 
 
+INSTEAD_OF = {"momentum_schedule": "momentum_decay"}
+"""Conventions of optimizers that lack a hyper-parameter; one that has it ignores it."""
 CONVENTIONS_OF_DECAY = ("decay=after", *(f"decay_law={formula}*wd" for formula in CORRECTIONS.values()))
 """Declarations about weight decay that documented optimizers make."""
 
@@ -110,8 +114,10 @@ def declaration_of(mutation: Mutation, contract: Contract) -> dict[str, Any]:
     return found if all(key in allowed and value in allowed[key] for key, value in found.items()) else {}
 
 
-def is_convention(declared: Mapping[str, Any]) -> bool:
-    """Return whether documented optimizers make this declaration."""
+def is_convention(declared: Mapping[str, Any], subject: Subject) -> bool:
+    """Return whether documented optimizers like this one make this declaration."""
+    if any(subject.can_vary(INSTEAD_OF[key]) for key in declared if key in INSTEAD_OF):
+        return False
     return bool(declared) and all(
         key in CONVENTIONS or f"{key}={value}" in CONVENTIONS_OF_DECAY for key, value in declared.items()
     )

@@ -27,11 +27,13 @@ DECOUPLED_ON_REQUEST = Name(default=False, names=DECOUPLED_WORDS)
 def nadam(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """Return Adam's step with a mix of g and m in place of m, and products of mu_t in place of b1^t.
 
-    mu_t = b1 (1 - 0.96^(t psi) / 2), where psi is ``momentum_decay``.
+    mu_t = b1 (1 - 0.96^(t psi) / 2), where psi is ``momentum_decay``. Some implementations have mu_t = b1.
     """
     h = with_scalars(h)
     m, v = moments(g, s, h)
     mu, coming = (h["beta1"] * (1.0 - 0.5 * 0.96 ** (k * h["momentum_decay"])) for k in (t, t + 1))
+    if h.get("momentum_schedule", "growing") == "constant":
+        mu = coming = h["beta1"]
     if scalars_in_single(h):
         # The exponent, the power, the bracket and the product round once each.
         mu, coming = kept_in_single(mu, 4.0), kept_in_single(coming, 4.0)
@@ -94,7 +96,7 @@ NADAM = replace(
         *(m for m in MUTATIONS if not {"amsgrad", "bias_correction"} & set(m.hyper)),
         Mutation(sentence="the momentum schedule has no effect", hyper={"momentum_decay": 0.0}),
     ),
-    variations={"eps_place": ADAM.variations["eps_place"]},
+    variations={"eps_place": ADAM.variations["eps_place"], "momentum_schedule": ("growing", "constant")},
     float32_state=True,
 )
 RADAM = replace(

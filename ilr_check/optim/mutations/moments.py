@@ -151,27 +151,20 @@ ADAM_MISSES = (
 )
 
 
-def _nadam(form: str) -> Update:
-    def update(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
-        m, v = moments(g, s, h)
-        if form == "constant":
-            mu = coming = h["beta1"]
-        else:
-            mu, coming = (h["beta1"] * (1.0 - 0.5 * 0.96 ** (k * h["momentum_decay"])) for k in (t, t + 1))
-        product = kept_in_single(mu if form == "forgotten" else s.get("product", 1.0) * mu)
-        s["product"] = product
-        mixed = (1.0 - mu) / (1.0 - product) * g + coming / (1.0 - product * coming) * m
-        return -h["lr"] * mixed / (np.sqrt(v / (1.0 - h["beta2"] ** t)) + h["eps"])
-
-    return update
+def _forgets_the_product(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
+    m, v = moments(g, s, h)
+    mu, coming = (h["beta1"] * (1.0 - 0.5 * 0.96 ** (k * h["momentum_decay"])) for k in (t, t + 1))
+    product = kept_in_single(mu)
+    mixed = (1.0 - mu) / (1.0 - product) * g + coming / (1.0 - product * coming) * m
+    return -h["lr"] * mixed / (np.sqrt(v / (1.0 - h["beta2"] ** t)) + h["eps"])
 
 
 NADAM_MISSES = (
     Mutation(
         sentence="the momentum schedule stands still at beta1: momentum_decay is ignored",
-        update=_nadam("constant"),
+        hyper={"momentum_schedule": "constant"},
     ),
-    Mutation(sentence="the product of momenta is forgotten from step to step", update=_nadam("forgotten")),
+    Mutation(sentence="the product of momenta is forgotten from step to step", update=_forgets_the_product),
 )
 
 
