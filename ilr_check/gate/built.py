@@ -10,6 +10,7 @@ from torch import nn
 
 from ilr_check.gate.subject import SWITCHES, Subject, SubjectError
 from ilr_check.gate.words.exceptions import exception_words
+from ilr_check.optim.optax_target import OptaxError
 
 
 def demand_built(subject: Subject) -> None:
@@ -28,6 +29,17 @@ def demand_built(subject: Subject) -> None:
     for word in SWITCHES:
         if subject.args.get(word):
             _demand_switch(subject, word)
+
+
+def demand_gradients_suffice(subject: Subject) -> None:
+    """Raise ``SubjectError`` for an optimizer of optax that wants a loss, or a function of the weights."""
+    ones = torch.ones(2, 2, device=subject.device)
+    try:
+        subject.start([ones]).step([ones])
+    except OptaxError as error:
+        raise SubjectError(str(error)) from error
+    except Exception:  # another refusal is for others to tell
+        return
 
 
 def form_hint(subject: Subject) -> str:

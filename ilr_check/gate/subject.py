@@ -134,8 +134,12 @@ class Subject:
     def exceptions(self) -> Mapping[str, str]:
         """Return laws, or cases of one as ``law:group``, that it does not promise, each with the reason."""
         promised = {} if self.contract is None else self.contract.exceptions
-        foreign = isinstance(self.factory, type) and issubclass(self.factory, OptaxOptimizer)
-        return {**promised, **(NOT_OPTAX if foreign else {})}
+        return {**promised, **(NOT_OPTAX if self.is_optax else {})}
+
+    @property
+    def is_optax(self) -> bool:
+        """Return whether its steps are those of a transformation of optax."""
+        return isinstance(self.factory, type) and issubclass(self.factory, OptaxOptimizer)
 
     @cached_property
     def fixed_names(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ilr_check.gate.built import demand_built, form_hint
+from ilr_check.gate.built import demand_built, demand_gradients_suffice, form_hint
 from ilr_check.gate.options import GateOptions, dtypes_named
 from ilr_check.gate.process.surroundings import Watch
 from ilr_check.gate.serving import service_of
@@ -56,6 +56,8 @@ def subject_of(
     with Watch().during("finding the contract", service_of(bare)):
         try:
             _demand_names(bare)
+            if bare.is_optax:
+                demand_gradients_suffice(bare)
             contract, note = _contract(bare, options.contract)
             if contract is None and options.declare:
                 raise ValueError("declare needs a contract; name one instead of auto")

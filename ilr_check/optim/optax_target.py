@@ -22,6 +22,9 @@ PREFIX = "optax:"
 LR = "learning_rate"
 """optax's word for what ``param_groups`` of torch call ``lr``."""
 
+WANTS_MORE = ("keyword-only argument", "must be provided")
+"""What optax says where a transformation wants the loss, or a function of the weights."""
+
 _STATE = "the state of an optax optimizer is a tree of arrays that its user saves"
 _TORCH = "optax has no such interface"
 _TREE = "an optax optimizer gets a gradient for every weight"
@@ -106,7 +109,15 @@ class OptaxOptimizer(torch.optim.Optimizer):
         gradients = [_to_jax(torch.zeros_like(p) if p.grad is None else p.grad) for p in members]
         if self._states[k] is None:
             self._states[k] = self._make(group).init(weights)
-        after, self._states[k] = self._advance(group, self._states[k], gradients, weights)
+        try:
+            after, self._states[k] = self._advance(group, self._states[k], gradients, weights)
+        except (TypeError, ValueError) as error:
+            if not any(words in str(error) for words in WANTS_MORE):
+                raise
+            raise OptaxError(
+                f"{PREFIX}{type(self).__name__} wants more than gradients and weights, and the gate has no "
+                f"more: {str(error).splitlines()[0]}"
+            ) from error
         for parameter, value in zip(members, after, strict=True):
             parameter.copy_(torch.utils.dlpack.from_dlpack(value))
 
@@ -168,6 +179,8 @@ def optax_optimizer(text: str) -> type[OptaxOptimizer]:
     open_ended = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     named = [p for p in parameters if p.kind not in open_ended]
     options = {"lr" if p.name == LR else p.name: p.default for p in named}
+    if "params" in options:
+        raise OptaxError(f"{PREFIX}{text} takes params, so it makes no optimizer; name a function that does")
     name = text.rpartition(":")[2].replace(".", "_")
     members = {"make": staticmethod(make), "options": options, "__doc__": make.__doc__}
     found = type(name, (OptaxOptimizer,), {**members, "__module__": __name__})

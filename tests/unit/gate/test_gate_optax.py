@@ -21,6 +21,8 @@ from ilr_check.optim.target import TargetError, import_target
 jax = pytest.importorskip("jax", reason="jax and optax are the extra `jax`")
 optax = pytest.importorskip("optax", reason="jax and optax are the extra `jax`")
 
+REST = ("scale_by", "noisy", "polyak", "lbfgs", "sophia", "dpsgd", "schedule_free_", "contrib.muon", "galore")
+"""They want more than gradients, draw numbers, or compile for minutes at every shape."""
 LAWS = "textbook-step,decay-coupling,bias-correction"
 OWN = '''
 import optax
@@ -151,3 +153,39 @@ def test_without_optax_the_error_says_what_to_install(monkeypatch: pytest.Monkey
 def test_an_argument_that_the_function_lacks() -> None:
     with pytest.raises(TypeError, match="takes no 'betas'; it takes lr, b1, b2"):
         optax_optimizer("adamw")([torch.nn.Parameter(torch.ones(3))], lr=0.1, betas=(0.9, 0.999))
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "contrib.sophia"])
+def test_a_transformation_that_wants_more_than_gradients(name: str) -> None:
+    with pytest.raises(ValueError, match="wants more than gradients and weights"):
+        ilr_check.check_optimizer(import_target(f"optax:{name}"), laws="descent")
+
+
+def test_prodigy_of_optax_is_not_a_number_after_a_warm_up_from_zero() -> None:
+    optimizer = optax.contrib.prodigy(optax.linear_schedule(0.0, 1.0, 100))
+    weights = jax.numpy.ones(3)
+    updates, _ = optimizer.update(0.1 * weights, optimizer.init(weights), weights)
+    assert bool(jax.numpy.isnan(updates).all()), "repaired: take it from docs/trophy-case.md"
+    result = ilr_check.check_optimizer(import_target("optax:contrib.prodigy"), laws="zero-lr")
+    assert result.verdict == "violated"
+
+
+def _with_lr() -> list[str]:
+    names = [*vars(optax), *(f"contrib.{name}" for name in vars(optax.contrib))]
+    return [name for name in names if _takes_lr(name) and not any(rest in name for rest in REST)]
+
+
+def _takes_lr(name: str) -> bool:
+    try:
+        return "lr" in optax_optimizer(name).options
+    except OptaxError:
+        return False
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", _with_lr())
+def test_optax_has_no_other_defect(name: str) -> None:
+    result = ilr_check.check_optimizer(import_target(f"optax:{name}"))
+    found = {f.claim for f in result.violated if f.severity == "defect"}
+    assert found == ({"zero-lr"} if name == "contrib.prodigy" else set())
+    assert result.verdict != "error"

@@ -233,3 +233,100 @@ def test_a_first_step_without_any_gradient_breaks_nothing() -> None:
     assert any(f.group.startswith("no gradient at first") for f in told)
     right = ilr_check.check_optimizer(Counted, laws=laws).findings
     assert not [f for f in right if f.verdict == "violated" and f.group.startswith("no gradient")]
+
+
+class OptimisticGD(torch.optim.Optimizer):
+    """Gradient descent along 2 g - (the gradient before), as in optax; its ``beta`` is no momentum."""
+
+    def __init__(self, params: Any, lr: float = 0.1, alpha: float = 1.0, beta: float = 1.0) -> None:
+        super().__init__(params, {"lr": lr, "alpha": alpha, "beta": beta})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    old = self.state[p].get("old", p.grad)
+                    now = (group["alpha"] + group["beta"]) * p.grad - group["beta"] * old
+                    p.sub_(group["lr"] * now)
+                    self.state[p]["old"] = p.grad.clone()
+
+
+def test_a_reference_that_allows_any_sign_is_no_family() -> None:
+    subject, note = subject_of(OptimisticGD, contract="auto")
+    assert subject.contract is None, note
+
+
+class AdamaxW(torch.optim.Adamax):
+    """Adamax with decoupled decay, or with too much of it."""
+
+    share = 1.0
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        kept = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.mul_(1 - self.share * group["lr"] * group["weight_decay"])
+            group["weight_decay"] = 0.0
+        super().step(closure)
+        for group, decay in zip(self.param_groups, kept, strict=True):
+            group["weight_decay"] = decay
+
+
+class HalfAdamaxW(AdamaxW):
+    share = 0.5
+
+
+def test_a_w_behind_the_name_of_a_family_is_decoupled_decay() -> None:
+    laws = "decay-coupling,decay-zero-gradient,textbook-step"
+    right = ilr_check.check_optimizer(AdamaxW, laws=laws)
+    assert (right.verdict, len(right.violated)) == ("holds", 0)
+    wrong = ilr_check.check_optimizer(HalfAdamaxW, laws=laws)
+    assert wrong.verdict == "violated"
+    assert "weight decay per step is 0.5*lr*wd" in " ".join(f.diagnosis for f in wrong.violated)
+
+
+class SimplifiedNAdam(torch.optim.NAdam):
+    """NAdam without the schedule of its momentum; the constructor has no number for it."""
+
+    def __init__(self, params: Any, lr: float = 2e-3, betas: Any = (0.9, 0.999), eps: float = 1e-8) -> None:
+        torch.optim.Optimizer.__init__(self, params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            one, two = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                state["t"] += 1
+                state["m"].mul_(one).add_(p.grad, alpha=1 - one)
+                state["v"].mul_(two).addcmul_(p.grad, p.grad, value=1 - two)
+                ahead = one * state["m"] / (1 - one ** (state["t"] + 1))
+                now = (1 - one) * p.grad / (1 - one ** state["t"])
+                root = (state["v"] / (1 - two ** state["t"])).sqrt() + group["eps"]
+                p.sub_(group["lr"] * (ahead + now) / root)
+
+
+class IgnoresItsSchedule(SimplifiedNAdam):
+    """The same, and the constructor has a number for the schedule, which nothing reads."""
+
+    def __init__(
+        self, params: Any, lr: float = 2e-3, betas: Any = (0.9, 0.999), eps: float = 1e-8,
+        momentum_decay: float = 4e-3,
+    ) -> None:  # fmt: skip
+        super().__init__(params, lr, betas, eps)
+        self.param_groups[0]["momentum_decay"] = momentum_decay
+
+
+def test_a_nadam_without_a_schedule_is_a_departure_unless_it_has_a_number_for_one() -> None:
+    right = ilr_check.check_optimizer(SimplifiedNAdam, contract="nadam", laws="textbook-step")
+    assert {f.severity for f in right.violated} == {"departure"}
+    assert {f.remedy for f in right.violated} == {"--declare momentum_schedule=constant"}
+    wrong = ilr_check.check_optimizer(IgnoresItsSchedule, contract="nadam", laws="textbook-step")
+    assert "defect" in {f.severity for f in wrong.violated}
