@@ -19,7 +19,7 @@ from ilr_check.gate.tags import Tags
 from ilr_check.gate.trial import CannotVaryError, Trial, entries_of, read_name, write_name
 from ilr_check.gate.words.exceptions import exception_words
 from ilr_check.optim.contracts.contract import Contract, Name
-from ilr_check.optim.optax_target import NOT_OPTAX, OptaxOptimizer
+from ilr_check.optim.optax_target import spared
 
 FORM = "it is called as factory(params, **hyper)"
 BASIC = {
@@ -133,13 +133,7 @@ class Subject:
     @cached_property
     def exceptions(self) -> Mapping[str, str]:
         """Return laws, or cases of one as ``law:group``, that it does not promise, each with the reason."""
-        promised = {} if self.contract is None else self.contract.exceptions
-        return {**promised, **(NOT_OPTAX if self.is_optax else {})}
-
-    @property
-    def is_optax(self) -> bool:
-        """Return whether its steps are those of a transformation of optax."""
-        return isinstance(self.factory, type) and issubclass(self.factory, OptaxOptimizer)
+        return {**({} if self.contract is None else self.contract.exceptions), **spared(self.factory)}
 
     @cached_property
     def fixed_names(self) -> frozenset[str]:
@@ -382,7 +376,8 @@ class Subject:
         for ours, value in hyper.items():
             name = self.hyper_names.get(ours)
             if name is None:
-                raise CannotVaryError(f"{ours} is no hyper-parameter of contract {self._contract_name}")
+                family = "(none)" if self.contract is None else repr(self.contract.name)
+                raise CannotVaryError(f"{ours} is no hyper-parameter of contract {family}")
             if self.taken is None:
                 self._tried(name)
             keyword = self._keyword(name)
@@ -403,7 +398,3 @@ class Subject:
             else:
                 arguments[word] = value
         return arguments, edits
-
-    @property
-    def _contract_name(self) -> str:
-        return "(none)" if self.contract is None else repr(self.contract.name)

@@ -20,6 +20,7 @@ from ilr_check.gate.variation import built_with, flipped_keys
 from ilr_check.optim.contracts import contracts
 from ilr_check.optim.contracts.contract import Contract
 from ilr_check.optim.contracts.loading import contract_from
+from ilr_check.optim.optax_target import spared
 from ilr_check.optim.target import import_target
 from ilr_check.spelling import did_you_mean
 
@@ -56,7 +57,7 @@ def subject_of(
     with Watch().during("finding the contract", service_of(bare)):
         try:
             _demand_names(bare)
-            if bare.is_optax:
+            if spared(factory):
                 demand_gradients_suffice(bare)
             contract, note = _contract(bare, options.contract)
             if contract is None and options.declare:

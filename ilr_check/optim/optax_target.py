@@ -216,6 +216,12 @@ def _found(text: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def spared(factory: Any) -> Mapping[str, str]:
+    """Return the laws that a factory is spared: ``NOT_OPTAX`` for an optimizer of optax, else none."""
+    optax_steps = isinstance(factory, type) and issubclass(factory, OptaxOptimizer)
+    return NOT_OPTAX if optax_steps else {}
+
+
 def _arguments(thing: Any) -> tuple[str, ...]:
     if not callable(thing) or isinstance(thing, type):
         return ()
