@@ -49,6 +49,8 @@ def traces(subject: Subject, seed: int = 0) -> dict[str, list[list[float]]]:
             hyper["weight_decay"] = scenario.weight_decay
         elif scenario.weight_decay:
             continue
+        if None in scenario.scales and "missing-gradient" in subject.exceptions:
+            continue
         try:
             found[name] = list(_played(subject, scenario, hyper, seed))
         except (CannotVaryError, SubjectError):

@@ -9,13 +9,16 @@ from typing import Any
 
 from ilr_check.evidence.gate import Location
 from ilr_check.gate.subject import Subject, SubjectError
+from ilr_check.optim.optax_target import spared
 
 
 def step_location(subject: Subject) -> Location | None:
-    """Return file and lines of ``step``; ``None`` where the source cannot be found."""
-    factory = subject.factory
+    """Return file and lines of ``step``, or of the function of optax; ``None`` where there is no source."""
+    factory: Any = subject.factory
     while isinstance(factory, functools.partial):
         factory = factory.func
+    if spared(factory):
+        return _lines(factory.make)
     if inspect.isclass(factory):
         kind: Any = factory
     else:
