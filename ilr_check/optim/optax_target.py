@@ -67,6 +67,8 @@ class OptaxOptimizer(torch.optim.Optimizer):
     transformation were made anew with them and its state kept.
     """
 
+    text: ClassVar[str]
+    """Its name without ``optax:``."""
     make: ClassVar[Callable[..., Any]]
     options: ClassVar[Mapping[str, Any]]
     """The arguments of ``make`` with their defaults, under torch's names."""
@@ -115,7 +117,7 @@ class OptaxOptimizer(torch.optim.Optimizer):
             if not any(words in str(error) for words in WANTS_MORE):
                 raise
             raise OptaxError(
-                f"{PREFIX}{type(self).__name__} wants more than gradients and weights, and the gate has no "
+                f"{PREFIX}{self.text} wants more than gradients and weights, and the gate has no "
                 f"more: {str(error).splitlines()[0]}"
             ) from error
         for parameter, value in zip(members, after, strict=True):
@@ -182,7 +184,7 @@ def optax_optimizer(text: str) -> type[OptaxOptimizer]:
     if "params" in options:
         raise OptaxError(f"{PREFIX}{text} takes params, so it makes no optimizer; name a function that does")
     name = text.rpartition(":")[2].replace(".", "_")
-    members = {"make": staticmethod(make), "options": options, "__doc__": make.__doc__}
+    members = {"text": text, "make": staticmethod(make), "options": options, "__doc__": make.__doc__}
     found = type(name, (OptaxOptimizer,), {**members, "__module__": __name__})
     first = inspect.Parameter("params", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     keyword = inspect.Parameter.KEYWORD_ONLY
