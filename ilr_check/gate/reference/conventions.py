@@ -16,7 +16,9 @@ from ilr_check.optim.contracts.contract import Contract, Mutation
 LRS = (0.3, 0.11, 0.17, 0.05, 0.09)
 """The rates of the steps; the last one has a gradient of zeros."""
 WEIGHT_DECAY = 0.12
-SHAPES = ((3, 4), (5,))
+SHAPES = ((3, 4), (5,), (4, 3))
+SIZES = (1.0, 1.0, 8.0)
+"""The last tensor has a norm above 10, at which a LAMB may bound it."""
 DECAYS = ("coupled", "decoupled", "after")
 MOST = 1500
 """No family has more combinations of conventions than this."""
@@ -32,7 +34,7 @@ def conventions_of(subject: Subject) -> Mapping[str, Any]:
     if contract is None or contract.matrices_only or not subject.can_vary("lr"):
         return {}
     rng = np.random.default_rng(13)
-    starts = [rng.normal(size=shape) for shape in SHAPES]
+    starts = [size * rng.normal(size=shape) for size, shape in zip(SIZES, SHAPES, strict=True)]
     gradients = probing_gradients(contract, rng, SHAPES, len(LRS) - 1)
     gradients.append([np.zeros(shape) for shape in SHAPES])
     schedule = [{"lr": lr} for lr in LRS] if subject.can_schedule("lr") else None

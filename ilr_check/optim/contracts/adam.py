@@ -65,8 +65,10 @@ def moments(g: Number, s: State, h: Hyper) -> tuple[Number, Number]:
 
 
 def denominator(v: Number, h: Hyper, correction: Number) -> Number:
-    """Return sqrt(v / correction) + eps. ``eps_place`` puts eps elsewhere."""
+    """Return sqrt(v / correction) + eps. eps may stand elsewhere, and a small number may be added to v."""
     place, eps = h.get("eps_place", "outside"), h["eps"]
+    if h.get("added_to_variance"):
+        v = v + h["added_to_variance"]
     if place == "inside":
         return np.sqrt(v / correction + eps)
     if place == "inside, squared":
@@ -132,6 +134,9 @@ MUTATIONS = (
     Mutation(sentence="the first moment is not used (beta1 acts as 0)", hyper={"beta1": 0.0}),
 )
 
+ADDED = Mutation(sentence="1e-15 is added to the variance", hyper={"added_to_variance": 1e-15})
+ADDITIONS = (0.0, 1e-15)
+"""pytorch_optimizer adds 1e-15 to the variances of its optimizers, beside eps."""
 ADAM = Contract(
     name="adam",
     title="Adam with L2 decay in the gradient",
@@ -154,8 +159,10 @@ ADAM = Contract(
         {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2},
         {"decoupled_weight_decay": True},
     ),
-    mutations=MUTATIONS,
+    mutations=(*MUTATIONS, ADDED),
+    degrees={"added_to_variance": {1e-15: None}},
     variations={
+        "added_to_variance": ADDITIONS,
         "eps_place": (
             "outside",
             "inside",

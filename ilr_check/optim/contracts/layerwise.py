@@ -32,12 +32,14 @@ def lars(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     The ratio is 1 where one of its two norms is 0. Implementations differ in four places, which may be
     declared: at a zero gradient with decay the ratio may be the formula's, or nothing decays; it may be used
     with decay only; it may have the norm of the sum, ||g + wd w||, below; and vectors may be stepped without
-    the ratio and without decay.
+    the ratio, and without decay too.
     """
     size, slope = norm(w), norm(g)
     decay = h["weight_decay"]
-    spared = plain(w).ndim < 2 and h.get("vectors", "adapted") == "plain"
-    if spared or (plain(slope) == 0 and h.get("ratio_at_zero", "one") == "no decay"):
+    vectors = h.get("vectors", "adapted") if plain(w).ndim < 2 else "adapted"
+    if vectors == "plain, with decay":
+        local = 1.0
+    elif vectors == "plain" or (plain(slope) == 0 and h.get("ratio_at_zero", "one") == "no decay"):
         local, decay = 1.0, 0.0
     elif h.get("ratio_below", "sum of norms") == "norm of the sum":
         slope = norm(g + decay * w)
@@ -61,7 +63,7 @@ def lamb(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """Return -lr (||w|| / ||r||) r with r = m^ / (sqrt(v^) + eps) + wd w.
 
     The ratio is 1 if one of its two norms is 0. Implementations differ in what they correct for its bias, in
-    whether the first correction stands in the step and not in r, in a bound of 10 on ||w||, and in an eps
+    whether the corrections stand in the step and not in r, in a bound of 10 on ||w||, and in an eps
     that is added to ||r||. Each of these may be declared.
     """
     m, v = moments(g, s, h)
@@ -70,6 +72,8 @@ def lamb(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     first, second = corrections(read, t)
     if mode == "first, in the step":
         first, second, outside = 1.0, 1.0, first
+    if mode == "both, in the step":
+        first, second, outside = 1.0, 1.0, first / np.sqrt(second)
     apart = "decay" in h  # declared to stand beside the step
     r = m / first / denominator(v, h, second) + (0.0 if apart else h["weight_decay"]) * w
     size, length = norm(shrunk(w, h) if h.get("decay") == "decoupled" else w), norm(r)
@@ -172,6 +176,7 @@ LARS = Contract(
             hyper={"ratio_below": "norm of the sum"},
         ),
         Mutation(sentence="vectors have no ratio and no decay", hyper={"vectors": "plain"}),
+        Mutation(sentence="vectors have no ratio", hyper={"vectors": "plain, with decay"}),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
         Mutation(sentence="momentum has no effect", hyper={"momentum": 0.0}),
     ),
@@ -180,7 +185,7 @@ LARS = Contract(
         "ratio_at_zero": ("one", "formula", "no decay"),
         "ratio_used": ("always", "with decay"),
         "ratio_below": ("sum of norms", "norm of the sum"),
-        "vectors": ("adapted", "plain"),
+        "vectors": ("adapted", "plain", "plain, with decay"),
     },
     degrees={"ratio_used": {"with decay": 1.0}},
     mixes_entries=True,
@@ -204,6 +209,10 @@ LAMB = Contract(
             sentence="only the step is corrected, for the bias of the first moment",
             hyper={"debias": "first, in the step"},
         ),
+        Mutation(
+            sentence="the step is corrected for the bias of both moments, and not what the ratio divides by",
+            hyper={"debias": "both, in the step"},
+        ),
         Mutation(sentence="the norm of the weights counts as 10 at most", hyper={"norm_bound": "10"}),
         Mutation(sentence="eps is added to the norm of the step", hyper={"ratio_eps": "added"}),
         Mutation(sentence="weight decay has no effect", hyper={"weight_decay": 0.0}),
@@ -211,7 +220,7 @@ LAMB = Contract(
     ),
     variations={
         "bias_correction": ("both", "neither", "first only", "second only"),
-        "debias": ("both", "neither", "first, in the step"),
+        "debias": ("both", "neither", "first, in the step", "both, in the step"),
         "trust_ratio": ("norms", "at most 1"),
         "norm_bound": ("none", "10"),
         "ratio_eps": ("none", "added"),

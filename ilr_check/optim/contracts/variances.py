@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ilr_check.optim.contracts.adam import ADAM, MOMENTS, corrections, denominator, moments
+from ilr_check.optim.contracts.adam import (
+    ADAM,
+    ADDED,
+    ADDITIONS,
+    MOMENTS,
+    corrections,
+    denominator,
+    moments,
+)
 from ilr_check.optim.contracts.contract import (
     DECOUPLED_WORDS,
     Contract,
@@ -31,19 +39,9 @@ UNCORRECTED = Mutation(sentence="there is no bias correction", hyper={"bias_corr
 EPS_PLACES = (
     Mutation(sentence="eps stands inside the root", hyper={"eps_place": "inside"}),
     Mutation(sentence="eps is added before the bias correction", hyper={"eps_place": "before correction"}),
-    Mutation(sentence="1e-15 is added to the variance", hyper={"added_to_variance": 1e-15}),
+    ADDED,
 )
-PLACES = {
-    "eps_place": ("outside", "inside", "before correction"),
-    "added_to_variance": (0.0, 1e-15),
-}
-"""pytorch_optimizer adds 1e-15 to the variances of its optimizers, beside eps."""
-
-
-def below(v: Number, h: Hyper, correction: Number) -> Number:
-    """Return Adam's denominator; a small number may be added to v."""
-    added = h.get("added_to_variance", 0.0)
-    return denominator(v + added if added else v, h, correction)
+PLACES = {"eps_place": ("outside", "inside", "before correction"), "added_to_variance": ADDITIONS}
 
 
 def adabelief(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -54,7 +52,7 @@ def adabelief(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     added = h["eps"] if h.get("eps_in_variance", "added") == "added" else 0.0
     s["v"] = v = h["beta2"] * s.get("v", zero) + (1.0 - h["beta2"]) * (off * off) + added
     first, second = corrections(h, t)
-    return -h["lr"] * (m / first) / below(v, h, second)
+    return -h["lr"] * (m / first) / denominator(v, h, second)
 
 
 def yogi(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -64,7 +62,7 @@ def yogi(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     v, squares = s.get("v", start), g * g
     s["v"] = v = v - (1.0 - h["beta2"]) * np.sign(v - squares) * squares
     first, second = corrections(h, t)
-    return -h["lr"] * (m / first) / below(v, h, second)
+    return -h["lr"] * (m / first) / denominator(v, h, second)
 
 
 def diffgrad(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
@@ -74,14 +72,14 @@ def diffgrad(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     s["before"] = g
     friction = 1.0 if h.get("friction") == "none" else 1.0 / (1.0 + np.exp(-change))
     first, second = corrections(h, t)
-    return -h["lr"] * friction * (m / first) / below(v, h, second)
+    return -h["lr"] * friction * (m / first) / denominator(v, h, second)
 
 
 def laprop(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     """Return -m / c with m <- b1 m + (1 - b1) lr g / (sqrt(v^) + eps); c is lr, averaged as m is, over lr."""
     zero = 0.0 * g
     s["v"] = v = h["beta2"] * s.get("v", zero) + (1.0 - h["beta2"]) * (g * g)
-    scaled = g / below(v, h, corrections(h, t)[1])
+    scaled = g / denominator(v, h, corrections(h, t)[1])
     s["m"] = m = h["beta1"] * s.get("m", zero) + (1.0 - h["beta1"]) * h["lr"] * scaled
     s["rate"] = rate = h["beta1"] * s.get("rate", 0.0) + (1.0 - h["beta1"]) * h["lr"]
     if float(plain(h["lr"])) == 0.0 or h.get("bias_correction", "both") != "both":
@@ -97,7 +95,7 @@ def stable_adamw(g: Number, w: Number, s: State, h: Hyper, t: int) -> Number:
     rms = np.sqrt(ratio.mean()) if plain(g).size else 1.0
     lr = h["lr"] if h.get("clipped") == "never" else h["lr"] / np.maximum(1.0, rms)
     decay = h["lr"] if h.get("decay_by") == "lr" else lr
-    return -decay * h["weight_decay"] * w - lr * (m / first) / below(v, h, second)
+    return -decay * h["weight_decay"] * w - lr * (m / first) / denominator(v, h, second)
 
 
 ADABELIEF = replace(
@@ -111,7 +109,6 @@ ADABELIEF = replace(
         "eps": Name(default=1e-16, names=("eps", "epsilon")),
         "decoupled_weight_decay": DECOUPLED,
     },
-    degrees={"added_to_variance": {1e-15: None}},
     symmetry=None,  # one eps is added to squares of the gradient and to their root
     settings=({}, {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2}, {"decoupled_weight_decay": True}),
     mutations=(

@@ -15,6 +15,7 @@ class Layerwise(torch.optim.Optimizer):
     """LARS with the conventions of released packages."""
 
     vectors_plain, formula_at_zero, with_decay_only, no_decay_at_zero = False, False, False, False
+    vectors_decay, sum_below, lr_inside = False, False, False
     flaw = 1.0
 
     def __init__(
@@ -37,12 +38,18 @@ class Layerwise(torch.optim.Optimizer):
         known = size > 0 and (slope > 0 or (decay > 0 and self.formula_at_zero))
         if not (self.vectors_plain and p.dim() < 2) and not (self.no_decay_at_zero and not slope):
             g.add_(p, alpha=decay)
-            if known and (decay or not self.with_decay_only):
-                g.mul_(self.flaw * group["trust_coefficient"] * size / (slope + decay * size))
+            if self.sum_below:
+                known, below = size > 0 and float(g.norm()) > 0, float(g.norm())
+            else:
+                below = slope + decay * size
+            if known and (decay or not self.with_decay_only) and not (self.vectors_decay and p.dim() < 2):
+                g.mul_(self.flaw * group["trust_coefficient"] * size / below)
+        if self.lr_inside:
+            g.mul_(group["lr"])
         if group["momentum"]:
             state = self.state[p]
             state["buffer"] = g = g if "buffer" not in state else state["buffer"] * group["momentum"] + g
-        p.sub_(group["lr"] * g)
+        p.sub_(g if self.lr_inside else group["lr"] * g)
 
 
 def verdicts(optimizer: Any, **options: Any) -> dict[str, str]:
@@ -59,7 +66,15 @@ LAWS = "descent,decay-zero-gradient,decay-schedule,gradient-degree,memory,textbo
 
 
 @pytest.mark.parametrize(
-    "conventions", ["vectors_plain", "formula_at_zero", "with_decay_only", "with_decay_only no_decay_at_zero"]
+    "conventions",
+    [
+        "vectors_plain",
+        "formula_at_zero",
+        "with_decay_only",
+        "with_decay_only no_decay_at_zero",
+        "vectors_decay lr_inside",
+        "sum_below lr_inside",
+    ],
 )
 def test_conventions_of_released_lars_are_departures(conventions: str) -> None:
     kind = type("LARS", (Layerwise,), dict.fromkeys(conventions.split(), True))
@@ -71,6 +86,73 @@ def test_conventions_of_released_lars_are_departures(conventions: str) -> None:
 def test_a_wrong_lars_is_no_departure() -> None:
     kind = type("LARS", (Layerwise,), {"with_decay_only": True, "flaw": 2.0})
     assert verdicts(kind, contract="lars", laws=LAWS)["textbook-step"] == "defect"
+
+
+class BoundedLamb(torch.optim.Optimizer):
+    """LAMB as in torch_optimizer: norms of at most 10, and the bias is corrected in the whole step."""
+
+    flaw = 1.0
+
+    def __init__(
+        self, params: Any, lr: float = 1e-3, betas: Any = (0.9, 0.999), eps: float = 1e-6,
+        weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            one, two = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                state["t"] += 1
+                state["m"].mul_(one).add_(p.grad, alpha=1 - one)
+                state["v"].mul_(two).addcmul_(p.grad, p.grad, value=1 - two)
+                r = state["m"] / (state["v"].sqrt() + group["eps"]) + group["weight_decay"] * p
+                size, length = p.norm().clamp(0, 10), r.norm()
+                ratio = size / length if size > 0 and length > 0 else 1.0
+                corrected = (1 - two ** state["t"]) ** 0.5 / (1 - one ** state["t"])
+                p.sub_(self.flaw * group["lr"] * corrected * ratio * r)
+
+
+def test_a_lamb_with_two_conventions_is_a_departure_and_with_a_defect_beside_it_is_none() -> None:
+    laws = "decay-zero-gradient,textbook-step,tensor-shapes,bias-correction"
+    assert set(verdicts(BoundedLamb, contract="lamb", laws=laws).values()) == {"departure"}
+    wrong = type("Lamb", (BoundedLamb,), {"flaw": 0.9})
+    assert verdicts(wrong, contract="lamb", laws=laws)["textbook-step"] == "defect"
+
+
+class SmallNumberAdamW(BoundedLamb):
+    """AdamW as in pytorch_optimizer, with 1e-15 beside the variance and eps before the bias correction."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            one, two = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                state["t"] += 1
+                state["m"].mul_(one).add_(p.grad, alpha=1 - one)
+                state["v"].mul_(two).addcmul_(p.grad, p.grad, value=1 - two)
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                root = (state["v"] + 1e-15).sqrt() + group["eps"]
+                corrected = (1 - two ** state["t"]) ** 0.5 / (1 - one ** state["t"])
+                p.sub_(self.flaw * group["lr"] * corrected * state["m"] / root)
+
+
+def test_a_small_number_beside_the_variance_is_a_departure() -> None:
+    laws = "gradient-degree,eps-placement,scaling-symmetry,textbook-step,tensor-shapes"
+    found = verdicts(SmallNumberAdamW, contract="adamw", laws=laws)
+    assert set(found.values()) <= {"departure", "fragility"}
+    assert "departure" in found.values()
 
 
 class Controller(torch.optim.Optimizer):
