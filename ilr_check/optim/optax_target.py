@@ -45,10 +45,10 @@ NOT_OPTAX: Mapping[str, str] = {
     "grad-scaler": _TORCH,
     "tensor-lr": _TORCH,
     "schedulers": _TORCH,
+    "settings:lr kept": _TORCH,
+    "settings:parameters from a generator": _TORCH,
     "default-dtype": _TORCH,
-    "settings": "optax has no parameter groups",
     "layouts": "a jax array has no strides",
-    "memory": "jax returns new weights and leaves the old ones as they are",
     "modes": _TORCH,
     "gradients-kept": "a jax array cannot be changed",
 }
