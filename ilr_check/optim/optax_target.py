@@ -18,6 +18,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ilr_check.spelling import did_you_mean
+
 PREFIX = "optax:"
 LR = "learning_rate"
 """optax's word for what ``param_groups`` of torch call ``lr``."""
@@ -171,7 +173,11 @@ def _to_jax(tensor: Tensor) -> Any:
 
 def optax_optimizer(text: str) -> type[OptaxOptimizer]:
     """Return the optimizer that ``text`` names, without ``optax:``; raises ``OptaxError``."""
-    make = _found(text)
+    return optimizer_of(_found(text), text)
+
+
+def optimizer_of(make: Callable[..., Any], text: str) -> type[OptaxOptimizer]:
+    """Return the optimizer of a function that makes a transformation; raises ``OptaxError``."""
     try:
         parameters = inspect.signature(make).parameters.values()
     except (TypeError, ValueError) as error:
@@ -193,25 +199,26 @@ def optax_optimizer(text: str) -> type[OptaxOptimizer]:
     return found
 
 
-def _found(text: str) -> Callable[..., Any]:
-    """Return the function that makes the transformation."""
+def demand_optax(text: str) -> None:
+    """Raise ``OptaxError`` where jax or optax is not installed."""
     try:
         import jax  # noqa: F401
-        import optax
+        import optax  # noqa: F401
     except ImportError as error:
         raise OptaxError(
             f"{PREFIX}{text} needs optax, which is not installed ({error}); pip install 'ilr-check[jax]'"
         ) from error
-    if ":" in text:
-        from ilr_check.optim.target import import_target
 
-        return import_target(text, what="optax optimizer")  # type: ignore[no-any-return]
+
+def _found(text: str) -> Callable[..., Any]:
+    """Return the function of optax that makes the transformation."""
+    demand_optax(text)
+    import optax
+
     found: Any = optax
     for part in text.split("."):
         found = getattr(found, part, None)
     if not callable(found) or isinstance(found, type):
-        from ilr_check.spelling import did_you_mean
-
         offered = [name for name in vars(optax) if LR in _arguments(getattr(optax, name))]
         hint = did_you_mean(text, offered)
         raise OptaxError(f"{PREFIX}{text} names no function of optax; {hint}known are {', '.join(offered)}")

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 from ilr_check.optim.hyper import HyperParams
+from ilr_check.optim.optax_target import PREFIX, OptaxError, demand_optax, optax_optimizer, optimizer_of
 from ilr_check.seeds import derive
 from ilr_check.spelling import did_you_mean
 
 FORMS = "package.module:Name or path/to/file.py:Name"
-OPTAX = "optax:"
 HYPER = ("lr", "weight_decay", "momentum", "dampening", "nesterov")
 """The values of a setting that a target is given, if its signature takes them."""
 EDITED = ("lr", "weight_decay")
@@ -65,7 +65,7 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
 
     Raises ``TargetError``.
     """
-    if what == "optimizer" and text.startswith(OPTAX):
+    if what == "optimizer" and text.startswith(PREFIX):
         return _from_optax(text)
     where, colon, name = text.rpartition(":")
     if not colon or not where or not name.isidentifier():
@@ -87,10 +87,12 @@ def import_target(text: str, *, what: str = "optimizer") -> Any:
 
 
 def _from_optax(text: str) -> Any:
-    from ilr_check.optim.optax_target import OptaxError, optax_optimizer
-
+    name = text.removeprefix(PREFIX)
     try:
-        return optax_optimizer(text.removeprefix(OPTAX))
+        if ":" not in name:
+            return optax_optimizer(name)
+        demand_optax(name)
+        return optimizer_of(import_target(name, what="optax optimizer"), name)
     except OptaxError as error:
         raise TargetError(f"optimizer {text!r}: {error}") from error
 

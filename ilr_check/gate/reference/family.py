@@ -25,8 +25,8 @@ LATER = 4 * LRS
 """The rates of a longer course. Lookahead, for one, takes the steps of its inner optimizer at first."""
 WEIGHT_DECAY = 0.12
 SHAPES = ((3, 4), (3, 4))
-WIDEST = 0.5
-"""The widest bound of a step in float64, as a share of the largest step, under which an agreement tells."""
+VAGUE = 0.5
+"""An agreement tells nothing if more entries than this share could be anywhere, as by the sign of zero."""
 _SEVERAL = (
     f"of several algorithms of this name its steps are not those of the one that is known here; {UNNAMED}"
 )
@@ -305,9 +305,8 @@ def _agrees(
     try:
         trajectory = _trajectory_of(subject, contract, setting, weight_decay, lrs, shapes)
         found = deviation(trajectory, contract)
-        # The sign of a number that is zero up to rounding may be any sign; in float64 that tells no family.
-        widest = WIDEST if subject.dtype == "float64" else np.inf
-        return bool(trajectory.moves and found.ratio <= 1.0 and found.widest < widest)
+        told = np.isfinite(found.widest) and found.vague < VAGUE
+        return bool(trajectory.moves and found.ratio <= 1.0 and told)
     except Exception:  # a family's reference may not accept the hyper-parameters of another family
         return False
 

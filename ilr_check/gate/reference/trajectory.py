@@ -92,6 +92,8 @@ class Deviation:
     bound: float = 0.0
     widest: float = 0.0
     """The largest bound of the steps so far, as a share of the largest step; an infinite one fits all."""
+    vague: float = 0.0
+    """The share of the entries whose bound is more than half of the largest step: any step would fit."""
 
 
 def record_trajectory(
@@ -149,7 +151,7 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
         mutation=mutation,
     )
     worst = Deviation(0.0)
-    widest = 0.0
+    widest, vague, entries = 0.0, 0, 0
     for t, step in enumerate(trajectory.steps):
         coming = trajectory.steps[t + 1].hyper.get("lr") if t + 1 < len(trajectory.steps) else None
         kept = {key: value for key, value in step.hyper.items() if key not in mutation.hyper}
@@ -168,6 +170,7 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
             moved = moved or trajectory.largest_step
             # A step without end has a bound without end, and their ratio is undefined.
             widest = max(widest, (room / moved if moved > 0 else 0.0) if np.isfinite(room) else np.inf)
+            vague, entries = vague + int(np.sum(bound > 0.5 * moved)), entries + after.size
             if float(ratios.flat[entry]) > worst.ratio:
                 worst = Deviation(
                     float(ratios.flat[entry]),
@@ -180,7 +183,7 @@ def deviation(trajectory: Trajectory, contract: Contract, mutation: Mutation = N
                 )
         if worst.ratio > 1.0:
             break
-    return replace(worst, widest=widest)
+    return replace(worst, widest=widest, vague=vague / max(1, entries))
 
 
 def last_step_deviation(

@@ -11,7 +11,7 @@ from ilr_check.gate.reference.trajectory import Deviation, Trajectory
 from ilr_check.gate.subject import Subject
 from ilr_check.gate.words.reproduction import reproduces
 from ilr_check.optim.contracts.running import Array
-from ilr_check.optim.target import OPTAX
+from ilr_check.optim.optax_target import PREFIX
 
 
 def trajectory_snippet(
@@ -76,9 +76,9 @@ def head(subject: Subject, dtype: str = "float64") -> list[str]:
     """Return the imports."""
     lines = ["import torch", f"torch.set_default_dtype(torch.{dtype})"]
     module, _, name = subject.title.rpartition(":")
-    if subject.title.startswith(OPTAX):
-        lines.append("from ilr_check.optim.optax_target import optax_optimizer")
-        lines.append(f"make = optax_optimizer({subject.title.removeprefix(OPTAX)!r})")
+    if subject.title.startswith(PREFIX):
+        lines.append("from ilr_check.optim.target import import_target")
+        lines.append(f"make = import_target({subject.title!r})")
     elif module.endswith(".py"):
         lines.append(f"{name} = __import__('runpy').run_path({module!r})[{name!r}]")
     elif name.isidentifier():
@@ -90,7 +90,7 @@ def head(subject: Subject, dtype: str = "float64") -> list[str]:
 
 def call(subject: Subject, parameters: str, hyper: Mapping[str, Any]) -> str:
     """Return the line that builds the optimizer."""
-    name = "make" if subject.title.startswith(OPTAX) else subject.title.rpartition(":")[2]
+    name = "make" if subject.title.startswith(PREFIX) else subject.title.rpartition(":")[2]
     arguments, _ = subject.arguments(hyper)
     every = {**subject.args, **arguments, **subject.switches}
     words = "".join(f", {key}={value!r}" for key, value in every.items())

@@ -112,7 +112,7 @@ def test_a_wrong_one_is_found_and_its_lines_show_it(own: Path) -> None:
 
 
 def test_a_number_that_python_reads_is_compiled_into_the_step(own: Path) -> None:
-    optimizer_of = optax_optimizer(f"{own}:needs_more")
+    optimizer_of = import_target(f"optax:{own}:needs_more")
     parameter = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
     optimizer = optimizer_of([parameter], lr=0.5, weight_decay=0.5)
     parameter.grad = torch.zeros(3, dtype=torch.float64)
