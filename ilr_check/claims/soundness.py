@@ -53,9 +53,9 @@ suits; in a world, all are. One comparison costs about as much as two to four co
 CERTAIN = 1e-9
 """The chance that losses of independent runs of one training seem to move together."""
 ALIKE = 0.1
-"""The cosine from which on what a world adds to the gradients of two runs is no coincidence, or the examples
-that it lets them see: of independent
-noise of d entries in T steps it is about 1 / sqrt(d T), 0.01 for 100 entries and 100 steps."""
+"""The cosine from which on two runs are alike by no coincidence: of what a world adds to their gradients, or
+of the examples that it lets them see. Of independent noise of d entries in T steps it is about 1 / sqrt(d T),
+0.01 for 100 entries and 100 steps."""
 ENOUGH = 24
 """Half of the recorded steps from which on the correlation of the losses is measured."""
 PROBED = 16

@@ -30,6 +30,7 @@ WANTS_MORE = ("keyword-only argument", "must be provided")
 _STATE = "the state of an optax optimizer is a tree of arrays that its user saves"
 _TORCH = "optax has no such interface"
 _TREE = "an optax optimizer gets a gradient for every weight"
+_GROUPS = "optax has no parameter groups"
 
 NOT_OPTAX: Mapping[str, str] = {
     "resume": _STATE,
@@ -40,12 +41,15 @@ NOT_OPTAX: Mapping[str, str] = {
     "missing-gradient": _TREE,
     "alone:gradients missing": _TREE,
     "alone:late first gradients": _TREE,
+    "alone:several groups": _GROUPS,
+    "alone:a group": _GROUPS,
+    "alone:an option of each group": _GROUPS,
+    "tensor-lr": _TORCH,
     "closure": _TORCH,
     "zero-grad": _TORCH,
     "switches": _TORCH,
     "compiled-step": _TORCH,
     "grad-scaler": _TORCH,
-    "tensor-lr": _TORCH,
     "schedulers": _TORCH,
     "settings:lr kept": _TORCH,
     "settings:parameters from a generator": _TORCH,
@@ -74,6 +78,8 @@ class OptaxOptimizer(torch.optim.Optimizer):
     make: ClassVar[Callable[..., Any]]
     options: ClassVar[Mapping[str, Any]]
     """The arguments of ``make`` with their defaults, under torch's names."""
+    _traced: ClassVar[tuple[str, ...] | None] = None
+    """The numbers that are arguments of the compiled step; ``None`` before the first step."""
 
     def __init__(self, params: Any, **given: Any) -> None:
         unknown = sorted(set(given) - set(self.options))
@@ -130,15 +136,20 @@ class OptaxOptimizer(torch.optim.Optimizer):
         import jax
 
         options = self._options(group)
-        numbers = {name: value for name, value in options.items() if type(value) is float}
-        for traced in (numbers, {k: v for k, v in numbers.items() if k == LR}, {}):
-            fixed = tuple((k, v) for k, v in options.items() if k not in traced)
+        numbers = tuple(name for name, value in options.items() if type(value) is float)
+        for traced in (numbers, (LR,)) if self._traced is None else (self._traced,):
             try:
-                return _program(self.make, fixed)(traced, *trees)
-            except jax.errors.ConcretizationTypeError:
-                if not traced:
-                    raise
-        raise AssertionError
+                found = self._called(options, traced, *trees)
+            except jax.errors.ConcretizationTypeError:  # it branches on one of them
+                continue
+            type(self)._traced = traced
+            return found
+        type(self)._traced = ()
+        return self._called(options, (), *trees)
+
+    def _called(self, options: Mapping[str, Any], traced: tuple[str, ...], *trees: Any) -> Any:
+        fixed = tuple((name, value) for name, value in options.items() if name not in traced)
+        return _program(self.make, fixed)({name: options[name] for name in traced if name in options}, *trees)
 
     def _make(self, group: Mapping[str, Any]) -> Any:
         return type(self).make(**self._options(group))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from ilr_check.gate.subject import Subject
 
 ORDER = 5
 STEPS, MANY = 2, 16
-OTHERS: tuple[tuple[int, ...], ...] = ((3,), (2, 1, 2, 2))
-SHAPE_WORDS = {1: "a vector", 4: "a tensor of four axes"}
 """An optimizer that draws random numbers may pass over half of its steps."""
+BESIDE: Mapping[str, tuple[int, ...]] = {"a vector": (3,), "a tensor of four axes": (2, 1, 2, 2)}
+"""Tensors of other shapes, each beside a matrix."""
 FACTOR, LONGER, SHORTER = 64.0, 4, 0.5
 """Steps of degree 0 in the gradient keep their length and those of degree -1 fall to a 64th. Half of it is
 the middle of degree -1/6, far from both."""
@@ -53,13 +53,14 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         diagnosis="" if good else f"the step goes {words}: its cosine with the gradient is {cosine:.4g}",
         n_steps=steps,
     )
-    for shape in OTHERS if good else ():
-        yield from _beside(subject, scale * np.ones(shape), start, gradient, hyper, steps)
+    for words, shape in BESIDE.items() if good else ():
+        yield from _beside(subject, words, scale * np.ones(shape), start, gradient, hyper, steps)
     yield _larger(subject, start, hyper, circumstances)
 
 
 def _beside(
     subject: Subject,
+    words: str,
     beside: NDArray[np.float64],
     start: NDArray[np.float64],
     gradient: NDArray[np.float64],
@@ -79,11 +80,11 @@ def _beside(
     down = float(np.sum(moved)) < 0 and bool(np.all(np.isfinite(moved)))
     yield fact_reading(
         down,
-        group=f"{SHAPE_WORDS[beside.ndim]} beside a matrix",
+        group=f"{words} beside a matrix",
         message=f"{steps} steps along one gradient move it by {float(np.sum(moved)):.4g} in all",
-        diagnosis=f"beside a matrix, {SHAPE_WORDS[beside.ndim]} is never stepped"
+        diagnosis=f"beside a matrix, {words} is never stepped"
         if not moved.any()
-        else f"beside a matrix, {SHAPE_WORDS[beside.ndim]} does not go downhill",
+        else f"beside a matrix, {words} does not go downhill",
         n_steps=steps,
     )
 

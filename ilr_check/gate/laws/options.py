@@ -60,12 +60,12 @@ def check(subject: Subject, circumstances: Circumstances) -> Iterable[Reading]:
         _tried(subject, with_value(course, "weight_decay", DECAYS[1])),
         subject,
     )
-    steady = _steady(subject, course)
-    falls = _climb(subject, steady) < -UPHILL
+    alone = _alone(course)
+    falls = _climb(subject, alone) < -UPHILL
     for name, value in _switches(subject):
         yield from _one(subject, course, name, value, decays=bool(decays))
         if falls and not any(word in name for word in OF_THE_SIGN):
-            yield from _downhill(subject, steady, name, value)
+            yield from _downhill(subject, alone, name, value)
 
 
 def _downhill(subject: Subject, course: Course, name: str, value: bool) -> Iterator[Reading]:
@@ -81,7 +81,7 @@ def _downhill(subject: Subject, course: Course, name: str, value: bool) -> Itera
     )
 
 
-def _steady(subject: Subject, course: Course) -> Course:
+def _alone(course: Course) -> Course:
     """Return the first tensor of a course alone, without weight decay and with one gradient at all steps."""
     one = course.without(*range(1, len(course.starts)))
     settings = tuple({k: v for k, v in s.items() if k != "weight_decay"} for s in one.settings)

@@ -22,7 +22,9 @@ jax = pytest.importorskip("jax", reason="jax and optax are the extra `jax`")
 optax = pytest.importorskip("optax", reason="jax and optax are the extra `jax`")
 
 REST = ("scale_by", "noisy", "polyak", "lbfgs", "sophia", "dpsgd", "momo", "schedule_free", "muon", "galore")
-"""They want more than gradients, draw numbers, or compile for minutes at every shape."""
+"""Parts of names that are left out. They are no whole optimizers, want a loss or another optimizer, or draw
+random numbers; ``contrib.muon`` compiles for minutes at every new shape, and ``contrib.galore`` was not
+tried."""
 NOT_A_NUMBER = ("contrib.prodigy", "contrib.dadapt_adamw")
 """With an lr of 0 at the first step."""
 LAWS = "textbook-step,decay-coupling,bias-correction"
@@ -127,6 +129,26 @@ def test_the_command_says_which_laws_do_not_apply(capsys: pytest.CaptureFixture[
     assert left.value.code == 0
     assert "judged 1 of 1 law" in out
     assert NOT_OPTAX["resume"] in out
+
+
+def test_a_reference_of_torch_is_given_the_same_gradients_and_a_wrong_one_differs() -> None:
+    asked = {"contract": "adamw", "laws": "descent"}
+    right = ilr_check.check_optimizer(import_target("optax:adamw"), reference="torch.optim:AdamW", **asked)
+    assert right.verdict == "holds"
+    wrong = ilr_check.check_optimizer(import_target("optax:adamw"), reference="torch.optim:Adam", **asked)
+    assert {f.claim for f in wrong.violated} == {"same-as-reference"}
+
+
+def test_a_finding_points_at_the_function_of_optax() -> None:
+    result = ilr_check.check_optimizer(import_target("optax:adamw"), contract="adam", laws="textbook-step")
+    places = {f.location.file for f in result.violated if f.location is not None}
+    assert {Path(place).parent.parent.name for place in places} == {"optax"}
+
+
+def test_a_constant_inside_of_the_root_is_no_wrong_degree() -> None:
+    laws = "gradient-degree,scaling-symmetry"
+    options = {"contract": "adam", "args": {"eps_root": 1e-3}}
+    assert not ilr_check.check_optimizer(import_target("optax:adam"), laws=laws, **options).violated
 
 
 def test_every_law_that_optax_is_spared_exists() -> None:
