@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 import torch
 from deciding import NotHeld, Undecided, decided_early
+from power_page import render
 from wrong_worlds import WORLDS, LateLR, OfRule, OnePath, SameBatch, Wrong, WrongDecay
 
-from ilr_check.claims import soundness, statistical_laws
+from ilr_check.claims import statistical_laws
 from ilr_check.claims.claim import Context, Finding, Judged
 from ilr_check.planning import unit_seed
 from ilr_check.train.world import World, world_of
@@ -313,101 +314,9 @@ def keep(row: Row, wrong: Wrong | None, found: dict[str, Any]) -> None:
         CACHE.write_text(json.dumps(cache, indent=1, sort_keys=True) + "\n")
 
 
-INTRO = """# What the statistical claims can see
-
-Each row is a training that departs from the theory in a stated way ([worlds](worlds.md)). The first row is
-plain training. Each column is a statistical claim, for which one unit of `quick` stands. A cell says how the
-law was judged, with the estimate of its worst decision: `holds`, **violated**, or open (`inconclusive`). A
-dash says that the world changes nothing in these trainings. An empty cell was not judged. Step identities see
-most of these worlds at once and are not counted here. Where one of them was violated, the cell has a dagger
-(†). Where a premise failed, it has a double dagger (‡). [What a `holds` means](holds.md) has the premises of
-all trainings; where one of them fails, no law holds, so that the number may lie well inside the margin.
-
-`not held‡` is a training that was ended as soon as such a premise had failed for good. The cell has the step
-at which this was certain, and the premise: *norm* (the norm after a step of SGD is not that of the rule),
-*rule* (steps are not those of the rule), *along* (gradients have a part along the weights) or *power*
-(gradients do not fall as 1/r). The rest was not trained. So the claim does not hold there, and the page does
-not tell whether its own numbers would violate it.
-
-    PYTHONPATH=tests/mutants python -m power --minutes 20
-
-judges what is missing and writes this page. The seed is {seed}. A decision may be falsely violated with
-probability 1e-5 and falsely hold with probability 1e-2.
-"""
-
-SIGNS = {
-    "holds": "holds",
-    "violated": "**violated**",
-    "inconclusive": "open",
-    "error": "*error*",
-    "skipped": "–",
-}
-
-
-def render() -> str:
+def page() -> str:
     """Return the page for what the cache has."""
-    cache = load()
-    rows = [row for row in ROWS if cache.get(row.claim)]
-    lines = [
-        INTRO.format(seed=SEED),
-        "| world | " + " | ".join(f"`{row.claim}`" for row in rows) + " |",
-        "| --- |" + " --- |" * len(rows),
-    ]
-    for wrong in WORLDS:
-        cells = [cell(cache[row.claim].get(title(wrong))) for row in rows]
-        lines.append(f"| {title(wrong)} | " + " | ".join(cells) + " |")
-    wrong_cells = [found for own in cache.values() for name, found in own.items() if name != title(None)]
-    ended = sum(found["verdict"] == "not held" for found in wrong_cells)
-    of = len(ROWS) * (len(WORLDS) - 1)
-    lines += [
-        "",
-        f"{len(wrong_cells)} of {of} cells of wrong worlds were judged. In {ended} of them the training was "
-        "ended.",
-    ]
-    lines += ["", "## Wrong worlds in which a claim still holds", ""]
-    for row in rows:
-        excused = dict(row.true_in)
-        names = [title(wrong) for wrong in WORLDS if wrong is not None]
-        held = [name for name in names if cache[row.claim].get(name, {}).get("verdict") == "holds"]
-        told = [f"{name} ({excused[name]})" if name in excused else name for name in held]
-        judged = sum(name in cache[row.claim] for name in names)
-        if judged:
-            lines.append(f"- `{row.claim}`, of {judged} worlds: {'; '.join(told) or 'none'}.")
-    absent = [name for name in statistical_laws() if not cache.get(name)]
-    lines += [
-        "",
-        "## Not judged",
-        "",
-        f"{len(absent)} of {len(statistical_laws())} statistical claims have no column yet: "
-        f"{', '.join(f'`{name}`' for name in absent)}.",
-    ]
-    short = {row.claim: len(WORLDS) - len(cache[row.claim]) for row in rows}
-    gaps = [
-        f"`{claim}` lacks {count} of {len(WORLDS) - 1} wrong worlds"
-        for claim, count in short.items()
-        if count
-    ]
-    if gaps:
-        lines += ["", f"Of the claims with a column, {'; '.join(gaps)}."]
-    return "\n".join(lines) + "\n"
-
-
-SHORT = {
-    soundness.STEP: "norm",
-    soundness.RULE: "rule",
-    soundness.ALONG: "along",
-    soundness.FALL: "power",
-}
-
-
-def cell(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return ""
-    if found["verdict"] == "not held":
-        return f"not held‡ ({SHORT[found['premises'][0]]}, {found['step']})"
-    value = "" if found.get("value") is None else f" {found['value']:.3g}"
-    marks = ("†" if found.get("algebra") == "violated" else "") + ("‡" if found.get("premises") else "")
-    return f"{SIGNS[found['verdict']]}{value}{marks}"
+    return render(load(), ROWS, [title(wrong) for wrong in WORLDS], SEED)
 
 
 def main() -> None:
@@ -420,7 +329,7 @@ def main() -> None:
     if asked.again:
         forget(asked.again)
     fill(asked.minutes, asked.claims)
-    PAGE.write_text(render())
+    PAGE.write_text(page())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import released_slips as released
+import switch_slips
 
 from ilr_check.evidence.gate import Finding
 from ilr_check.gate.judge import Judge
@@ -68,7 +69,7 @@ WIDER = f"{LAWS},layouts,alone,copies,schedulers,gradients-kept,zero-gradient,mi
 
 def bare(name: str) -> Subject:
     """Return an optimizer as a subject without a contract."""
-    factory: Any = getattr(released, name)
+    factory: Any = getattr(switch_slips, name, None) or getattr(released, name)
     return Subject(factory, tags=tags_of(factory, {}))
 
 
