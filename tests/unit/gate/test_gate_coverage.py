@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,14 @@ from ilr_check.evidence import ClaimText
 from ilr_check.evidence.gate import Finding
 from ilr_check.gate.conclusion import Judged, conclude
 from ilr_check.gate.coverage import NOTHING_TO_TRY, coverage_of
+from ilr_check.gate.judge import readings_of
+from ilr_check.gate.law import Circumstances
+from ilr_check.gate.laws import gate_laws
 from ilr_check.gate.options import GateOptions
 from ilr_check.gate.process.noting import noted, text_of
 from ilr_check.gate.process.request import GateRequest
+from ilr_check.gate.subject import Subject
+from ilr_check.optim.contracts import contracts
 
 
 class Cubic(torch.optim.Optimizer):
@@ -134,3 +140,12 @@ def test_severity_decides_the_exit_code(severity: Any, fail_on: Any, code: int) 
     report = conclude(request, Judged(laws=(law("a"),), finished=("a",), findings=found, contract="sgd"), {})
     assert report.exit_code == code
     assert report.verdict == ("violated" if code else "holds")
+
+
+def test_a_law_that_a_family_does_not_promise_takes_no_other_of_a_longer_name_with_it() -> None:
+    sgd = contracts()["sgd"]
+    spared = replace(sgd, exceptions={"zero-grad": "not promised", "zero-gradient:a case": "nor this case"})
+    subject = Subject(torch.optim.SGD, spared)
+    for law, verdicts in (("zero-grad", {"skipped"}), ("zero-gradient", {"holds"})):
+        found = readings_of(gate_laws()[law], subject, Circumstances(law))
+        assert {reading.verdict for reading in found} == verdicts

@@ -8,40 +8,15 @@ from typing import Any
 import pytest
 import severity_page
 import torch
+from released_forms import InsideRoot
 
 import ilr_check
-
-
-class InsideRoot(torch.optim.Optimizer):
-    """Adam with eps inside the root, as some papers write it; ``scale`` plants a defect beside it."""
-
-    scale = 1.0
-
-    def __init__(self, params: Any, lr: float = 1e-3, betas: Any = (0.9, 0.999), eps: float = 1e-8) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        for group in self.param_groups:
-            first, second = group["betas"]
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
-                state["t"] += 1
-                state["m"].mul_(first).add_(p.grad, alpha=1 - first)
-                state["v"].mul_(second).addcmul_(p.grad, p.grad, value=1 - second)
-                m = state["m"] / (1 - first ** state["t"])
-                v = state["v"] / (1 - second ** state["t"])
-                p.sub_(self.scale * group["lr"] * m / (v + group["eps"]).sqrt())
 
 
 class InsideRootAndHalf(InsideRoot):
     """The same with steps of half the size, which is not a known convention."""
 
-    scale = 0.5
+    flaw = 0.5
 
 
 LAWS = "textbook-step,eps-placement,gradient-degree"
