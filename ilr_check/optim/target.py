@@ -94,7 +94,7 @@ def _from_optax(text: str) -> Any:
         demand_optax(name)
         return optimizer_of(import_target(name, what="optax optimizer"), name)
     except OptaxError as error:
-        raise TargetError(f"optimizer {text!r}: {error}") from error
+        raise TargetError(str(error)) from error
 
 
 def _offered(public: Mapping[str, Any], module: str) -> list[str]:
