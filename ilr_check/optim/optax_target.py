@@ -54,6 +54,7 @@ NOT_OPTAX: Mapping[str, str] = {
     "settings:lr kept": _TORCH,
     "settings:parameters from a generator": _TORCH,
     "default-dtype": _TORCH,
+    "options:weight decay acts, weight_decay_mask": "a mask says which weights decay",
     "layouts": "a jax array has no strides",
     "modes": _TORCH,
     "gradients-kept": "a jax array cannot be changed",

@@ -145,6 +145,12 @@ def test_a_finding_points_at_the_function_of_optax() -> None:
     assert {Path(place).parent.parent.name for place in places} == {"optax"}
 
 
+def test_a_mask_without_weight_decay_is_no_fragility_and_its_other_cases_are_judged() -> None:
+    result = ilr_check.check_optimizer(import_target("optax:lars"), contract="lars", laws="options")
+    assert not result.violated
+    assert {f.verdict for f in result.findings if "mask" in f.group} == {"holds", "skipped"}
+
+
 def test_a_constant_inside_of_the_root_is_no_wrong_degree() -> None:
     laws = "gradient-degree,scaling-symmetry"
     options = {"contract": "adam", "args": {"eps_root": 1e-3}}
